@@ -1,0 +1,199 @@
+"""What a dbt run rebuilt, from the run_results.json of each of its steps. No I/O here.
+
+https://docs.getdbt.com/reference/artifacts/run-results-json and dbt-core's
+core/dbt/artifacts/schemas/results.py. The schema's version says little (statuses came and
+went within v6), so nothing is validated but the fields read here, and a status nobody
+knows counts as not rebuilt.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from relay.dbt_runs import REBUILDING_COMMANDS, Step
+from relay.errors import BadArtifact
+
+REBUILDABLE = ("model.", "seed.", "snapshot.")
+TESTS = ("test.", "unit_test.")
+TESTING_COMMANDS = frozenset({"build", "test", "retry"})
+
+_FAILED = frozenset({"error", "fail", "runtime error"})
+_SOMETHING_FAILED = _FAILED | {"partial success"}
+_UNTOUCHED = frozenset({"no-op", "reused"})
+_TEST_ENDED = frozenset({"pass", "warn", "fail", "error"})
+_KNOWN = _SOMETHING_FAILED | _UNTOUCHED | _TEST_ENDED | {"success", "skipped"}
+
+
+class Standing(StrEnum):
+    """What a run did to a node. A node it did nothing to has no standing."""
+
+    REBUILT = "rebuilt"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # because something it needs failed
+    SAMPLED = "sampled"  # --empty or --sample: what stands there now is not the data
+
+
+class Metadata(msgspec.Struct, gc=False):
+    """Of an artifact: which invocation of dbt wrote it."""
+
+    invocation_id: str | None = None
+    dbt_version: str | None = None
+
+
+class Args(msgspec.Struct, gc=False):
+    """Of an invocation: its flags. Fusion leaves most of them out, or nests them."""
+
+    which: str | None = None
+    empty: Any = None
+    sample: Any = None
+    other: dict[str, Any] | None = msgspec.field(name="__other__", default=None)
+
+
+class Result(msgspec.Struct, gc=False):
+    """One node's row."""
+
+    unique_id: str
+    status: str
+    message: str | None = None
+
+
+class RunResults(msgspec.Struct, gc=False):
+    """run_results.json, the fields that tell what was rebuilt."""
+
+    results: list[Result]
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    args: Args = msgspec.field(default_factory=Args)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A step and the run_results.json it left."""
+
+    step: Step
+    run_results: RunResults
+
+
+@dataclass(frozen=True, slots=True)
+class RebuiltModels:
+    """What a run did to each node it touched, by unique_id.
+
+    `tests` holds the last `pass`, `warn`, `fail` or `error` of each test it ran;
+    `unknown` the statuses nobody here knows, with a node that had each.
+    """
+
+    nodes: Mapping[str, Standing] = field(default_factory=dict)
+    tests: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+    def standing(self, *standings: Standing) -> frozenset[str]:
+        """The nodes that ended in one of these standings."""
+        return frozenset(node for node, standing in self.nodes.items() if standing in standings)
+
+
+_decoder = msgspec.json.Decoder(RunResults)
+
+
+def read_run_results(body: bytes) -> RunResults:
+    """Decode a run_results.json. Raises BadArtifact."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.DecodeError as exc:
+        raise BadArtifact(f"run_results.json cannot be read: {exc}") from exc
+
+
+def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:
+    """Go through a run's invocations in the order of its steps; the last to execute a node decides.
+
+    A file that a later step serves again (same invocation_id) counts once, where it first
+    appeared: dbt leaves the previous command's file in place when a command writes none.
+    """
+    nodes: dict[str, Standing] = {}
+    tests: dict[str, str] = {}
+    unknown: dict[str, str] = {}
+    for invocation in _each_once(sorted(invocations, key=lambda each: each.step.index)):
+        for result in invocation.run_results.results:
+            if result.status not in _KNOWN:
+                unknown.setdefault(result.status, result.unique_id)
+        nodes.update(_executed_nodes(invocation))
+        tests.update(_executed_tests(invocation))
+    return RebuiltModels(nodes=nodes, tests=tests, unknown=unknown)
+
+
+def _each_once(invocations: Iterable[Invocation]) -> Iterator[Invocation]:
+    seen: set[str] = set()
+    for invocation in invocations:
+        invocation_id = invocation.run_results.metadata.invocation_id
+        if invocation_id is not None and invocation_id in seen:
+            continue
+        seen.add(invocation_id or "")
+        yield invocation
+
+
+def _executed_nodes(invocation: Invocation) -> Iterator[tuple[str, Standing]]:
+    if _which(invocation) not in REBUILDING_COMMANDS:
+        return
+    sampled = _was_sampled(invocation)
+    something_failed = not invocation.step.succeeded or any(
+        result.status in _SOMETHING_FAILED for result in invocation.run_results.results
+    )
+    for result in invocation.run_results.results:
+        if not result.unique_id.startswith(REBUILDABLE):
+            continue
+        standing = _standing(result)
+        if standing is Standing.SKIPPED and not something_failed:
+            continue  # Fusion writes `skipped` for what it found nothing to do for
+        if standing in (Standing.REBUILT, Standing.PARTIAL) and sampled:
+            standing = Standing.SAMPLED
+        if standing is not None:
+            yield result.unique_id, standing
+
+
+def _standing(result: Result) -> Standing | None:
+    message = (result.message or "").lower()
+    match result.status:
+        # A model's `warn` is Fusion's "built, with warnings".
+        case "success" | "warn":
+            # `dbt clone` answers "No-op" where it found the relation in place.
+            return None if "no-op" in message else Standing.REBUILT
+        case "reused" if message.startswith("cloned from"):
+            return Standing.REBUILT  # the relation was replaced by a clone
+        case "partial success":
+            return Standing.PARTIAL
+        case "skipped":
+            return Standing.SKIPPED
+        case status if status in _FAILED:
+            return Standing.FAILED
+        case _:
+            return None
+
+
+def _executed_tests(invocation: Invocation) -> Iterator[tuple[str, str]]:
+    if _which(invocation) not in TESTING_COMMANDS:
+        return  # `compile` and `docs generate` call every test a `success`
+    for result in invocation.run_results.results:
+        if result.unique_id.startswith(TESTS) and result.status in _TEST_ENDED:
+            yield result.unique_id, result.status
+
+
+def _which(invocation: Invocation) -> str | None:
+    return invocation.run_results.args.which or invocation.step.dbt_command
+
+
+def _was_sampled(invocation: Invocation) -> bool:
+    """Whether the tables hold no rows, or only some, though dbt calls them a success.
+
+    https://docs.getdbt.com/docs/build/empty-flag, .../sample-flag. Fusion's args do not say,
+    so the step's command is asked too.
+    """
+    args = invocation.run_results.args
+    other = args.other or {}
+    flags = [word for word in invocation.step.words if word in ("--empty", "--no-empty")]
+    return (
+        bool(args.empty or args.sample or other.get("empty") or other.get("sample"))
+        or flags[-1:] == ["--empty"]
+        or any(word.split("=")[0] == "--sample" for word in invocation.step.words)
+    )

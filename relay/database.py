@@ -1,0 +1,180 @@
+"""Which PostgreSQL, how to reach it, and how its schema is brought to date."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import procrastinate.schema
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from relay.embedded import EmbeddedServer
+from relay.errors import BadSettings, DatabaseUnavailable, Problem
+from relay.logs import get_logger
+from relay.settings import Settings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "0001"  # the newest of them; a test holds it against the files
+ONE_AT_A_TIME = 0x72656C6179  # "relay", the key of the advisory lock
+
+# A server that is gone without a word is noticed by the kernel, not by a query's patience.
+_REACHING = {
+    "connect_timeout": "3",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "10000",
+    "application_name": "relay",
+}
+
+log = get_logger()
+
+
+class Server(Protocol):
+    """A PostgreSQL server: somebody else's, or relay's own."""
+
+    def join(self) -> None:
+        """Have it run as long as this process lives. Raises DatabaseUnavailable."""
+
+    def ensure_running(self) -> str:
+        """Its conninfo, for a pool to call before it connects. Raises DatabaseUnavailable."""
+
+    def leave(self) -> None:
+        """No longer need it."""
+
+
+class NamedServer:
+    """The server of RELAY_DATABASE_URL: it runs, or it does not."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            # libpq's own message repeats the URL, and so the password.
+            problem = Problem("RELAY_DATABASE_URL", "cannot be read as a PostgreSQL URL")
+            raise BadSettings((problem,)) from None
+        self._conninfo = make_conninfo(url, **_without(_REACHING, conninfo_to_dict(url)))
+
+    def join(self) -> None:
+        """Nothing to do: it is not ours to start."""
+
+    def ensure_running(self) -> str:
+        """How to reach it, running or not."""
+        return self._conninfo
+
+    def leave(self) -> None:
+        """Nothing to do: it is not ours to stop."""
+
+
+class ImpatientConnection(psycopg.Connection[tuple[object, ...]]):
+    """A connection that gives up on a server that hangs: psycopg itself would wait for ever."""
+
+    patience = 3.0  # seconds for one query
+
+    def wait(self, gen, interval=0.1, timeout=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
+        return super().wait(gen, interval, self.patience if timeout is None else timeout)
+
+
+def server_of(settings: Settings) -> Server:
+    """The server the settings name; relay's own where they name none. Raises BadSettings."""
+    if settings.database_url is not None:
+        return NamedServer(settings.database_url.reveal())
+    return EmbeddedServer(settings.data_dir)
+
+
+@contextmanager
+def joined(server: Server) -> Iterator[Server]:
+    """The server, running for as long as the block does."""
+    server.join()
+    try:
+        yield server
+    finally:
+        server.leave()
+
+
+def migrate(server: Server) -> tuple[str, ...]:
+    """Bring the database's schema to date, one process at a time; return what was applied.
+
+    Two schemas, one step: Procrastinate's, with the migrations it has gained since, and
+    relay's own. Raises DatabaseUnavailable.
+    """
+    try:
+        with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+            if is_current(connection):
+                return ()
+            connection.execute("SELECT pg_advisory_lock(%s)", (ONE_AT_A_TIME,))
+            applied = (*_migrate_the_engine(connection), *_migrate_relay(server))
+    except psycopg.Error as exc:
+        raise DatabaseUnavailable(f"the database cannot be brought to date: {exc}") from exc
+    if applied:
+        log.info("database.migrated", applied=list(applied))
+    return applied
+
+
+def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+    """Whether the schema is the one this relay was written for."""
+    row = connection.execute("SELECT to_regclass('relay.alembic_version')").fetchone()
+    if row == (None,):
+        return False
+    row = connection.execute(
+        "SELECT version_num, (SELECT array_agg(name) FROM relay.engine_migrations)"
+        " FROM relay.alembic_version"
+    ).fetchone()
+    if row is None:
+        return False
+    version, applied = row
+    return version == HEAD and set(_engine_migrations()) <= set(applied or ())  # type: ignore[call-overload]
+
+
+def _migrate_the_engine(
+    connection: psycopg.Connection[tuple[object, ...]],
+) -> Iterator[str]:
+    """Procrastinate keeps no version in the database, so relay lists what it applied."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS relay")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS relay.engine_migrations"
+        " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    known = {name for (name,) in connection.execute("SELECT name FROM relay.engine_migrations")}
+    available = _engine_migrations()
+    if known:
+        for name in sorted(set(available) - known):
+            _apply(connection, available[name].read_text(encoding="utf-8"), (name,))
+            yield name
+        return
+    row = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+    if row != (None,):
+        raise DatabaseUnavailable(
+            "this database holds another program's Procrastinate tables: "
+            "give relay a database of its own"
+        )
+    schema = procrastinate.schema.SchemaManager.get_schema()
+    _apply(connection, schema, tuple(available))
+    yield "procrastinate"
+
+
+def _engine_migrations() -> dict[str, Path]:
+    folder = Path(procrastinate.schema.SchemaManager.get_migrations_path())
+    return {path.name: path for path in sorted(folder.glob("*.sql"))}
+
+
+def _apply(
+    connection: psycopg.Connection[tuple[object, ...]], sql: str, names: tuple[str, ...]
+) -> None:
+    with connection.transaction():
+        connection.execute(sql.encode())
+        connection.cursor().executemany(
+            "INSERT INTO relay.engine_migrations (name) VALUES (%s)", [(name,) for name in names]
+        )
+
+
+def _migrate_relay(server: Server) -> Iterator[str]:
+    # Alembic brings SQLAlchemy: only who migrates pays for that.
+    from relay.migrations.run import upgrade  # noqa: PLC0415
+
+    yield from upgrade(server.ensure_running())
+
+
+def _without(these: dict[str, str], named: Mapping[str, object]) -> dict[str, str]:
+    return {key: value for key, value in these.items() if key not in named}

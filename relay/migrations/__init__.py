@@ -1,0 +1,1 @@
+"""relay's own tables, step by step, by Alembic."""

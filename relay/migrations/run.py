@@ -1,0 +1,32 @@
+"""Run Alembic over relay's migrations, from code: there is no alembic.ini to lose."""
+
+from collections.abc import Iterator
+
+import psycopg
+import sqlalchemy
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+
+from relay.database import MIGRATIONS
+
+
+def upgrade(conninfo: str) -> Iterator[str]:
+    """Apply what is missing, each step in a transaction of its own; yield what was applied."""
+    script = ScriptDirectory(str(MIGRATIONS))
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(conninfo),
+        poolclass=sqlalchemy.NullPool,
+    )
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table_schema": "relay", "transaction_per_migration": True}
+        )
+        missing = script.iterate_revisions("head", context.get_current_revision())
+        for revision in reversed(list(missing)):
+            with Operations.context(context), context.begin_transaction(_per_migration=True):
+                revision.module.upgrade()
+                context.stamp(script, revision.revision)
+            connection.commit()
+            yield revision.revision

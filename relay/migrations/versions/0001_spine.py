@@ -1,0 +1,100 @@
+"""Deliveries, dbt runs, decisions, triggers, sync runs.
+
+What relay promises stands here as constraints: one row for each event and each dbt run, one
+trigger for each sync and dbt run, one open sync run of a sync.
+"""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    op.execute(
+        """
+        CREATE TABLE relay.deliveries (
+            delivery_id     uuid PRIMARY KEY,
+            received_at     timestamptz NOT NULL DEFAULT now(),
+            event_id        text UNIQUE,     -- null: the body told none
+            dbt_account_id  bigint,
+            dbt_run_id      bigint,
+            ignored_because text,            -- null: about a finished run of our account
+            body            bytea NOT NULL
+        );
+
+        CREATE TABLE relay.dbt_runs (
+            dbt_account_id bigint NOT NULL,
+            dbt_run_id     bigint NOT NULL,
+            delivery_id    uuid REFERENCES relay.deliveries ON DELETE SET NULL,
+            event_id       text,
+            recorded_at    timestamptz NOT NULL DEFAULT now(),
+            dbt_job_id     bigint,
+            environment_id bigint,
+            failing_since  timestamptz,      -- first of the vendor's faults now being retried
+            planned_at     timestamptz,
+            given_up_at    timestamptz,
+            problem        text,
+            PRIMARY KEY (dbt_account_id, dbt_run_id),
+            CHECK (planned_at IS NULL OR given_up_at IS NULL)
+        );
+
+        CREATE TABLE relay.decisions (
+            workspace      text NOT NULL,
+            sync_id        bigint NOT NULL,
+            dbt_account_id bigint NOT NULL,
+            dbt_run_id     bigint NOT NULL,
+            reason         text NOT NULL,
+            models         text[] NOT NULL,
+            decided_at     timestamptz NOT NULL,
+            PRIMARY KEY (workspace, sync_id, dbt_account_id, dbt_run_id),
+            FOREIGN KEY (dbt_account_id, dbt_run_id) REFERENCES relay.dbt_runs
+        );
+
+        -- A row is an attempt to start a sync run, and then the run it started.
+        CREATE TABLE relay.sync_runs (
+            attempt_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            workspace         text NOT NULL,
+            sync_id           bigint NOT NULL,
+            full_sync         boolean NOT NULL,
+            begun_at          timestamptz NOT NULL,
+            sent_at           timestamptz,   -- null: no POST is under way, surely
+            look_from         timestamptz,   -- when a POST without an answer has had its time
+            sync_run_id       bigint,        -- null: Census has not told it yet
+            triggered_at      timestamptz,
+            looks             integer NOT NULL DEFAULT 0,
+            status            text,          -- Census's word
+            ended_at          timestamptz,
+            outcome           text,
+            records_processed bigint,
+            records_updated   bigint,
+            records_failed    bigint,
+            records_invalid   bigint,
+            problem           text,
+            UNIQUE (workspace, sync_run_id),
+            CHECK ((ended_at IS NULL) = (outcome IS NULL))
+        );
+        CREATE UNIQUE INDEX one_open_sync_run ON relay.sync_runs (workspace, sync_id)
+            WHERE ended_at IS NULL;
+        CREATE INDEX sync_runs_of_a_sync ON relay.sync_runs (workspace, sync_id, attempt_id);
+
+        CREATE TABLE relay.triggers (
+            trigger_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            workspace      text NOT NULL,
+            sync_id        bigint NOT NULL,
+            dbt_account_id bigint NOT NULL,
+            dbt_run_id     bigint NOT NULL,
+            full_sync      boolean NOT NULL,
+            because        text[] NOT NULL,
+            requested_at   timestamptz NOT NULL,
+            attempt_id     bigint REFERENCES relay.sync_runs,  -- null: waiting
+            UNIQUE (workspace, sync_id, dbt_account_id, dbt_run_id),
+            FOREIGN KEY (workspace, sync_id, dbt_account_id, dbt_run_id)
+                REFERENCES relay.decisions
+        );
+        CREATE INDEX waiting_triggers ON relay.triggers (workspace, sync_id)
+            WHERE attempt_id IS NULL;
+        CREATE INDEX triggers_of_an_attempt ON relay.triggers (attempt_id);
+        """
+    )

@@ -1,0 +1,1 @@
+"""One file a step; Alembic reads their order from `down_revision`."""

@@ -1,0 +1,57 @@
+"""How people write durations and vendor URLs, in settings and mapping file alike. No I/O here."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d{1,9})([smhd]?)")
+
+
+def read_duration(text: str) -> int:
+    """Seconds of `15`, `15s`, `10m`, `6h` or `7d`. Raises ValueError below one second."""
+    match = _DURATION.fullmatch(text.strip())
+    seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
+    if seconds < 1:
+        raise ValueError(
+            f"expected a duration of at least one second, like 15s, 10m, 6h or 7d, got {text!r}"
+        )
+    return seconds
+
+
+def write_duration(seconds: int) -> str:
+    """The shortest way to write a duration: `10m` for 600."""
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % _SECONDS[unit] == 0:
+            return f"{seconds // _SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+def read_vendor_url(text: str) -> str:
+    """A vendor's base URL without its last slash.
+
+    Raises ValueError, which never repeats the URL: what is wrong with it may be a password in it.
+    """
+    try:
+        url = urlsplit(text.strip())
+        host, _port = url.hostname, url.port
+    except ValueError:
+        raise ValueError("expected an https URL") from None
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not hold a user or password: a token goes into its own setting")
+    if url.scheme not in ("http", "https") or not host:
+        raise ValueError("expected an https URL, like https://app.getcensus.com")
+    if url.scheme == "http" and not _is_loopback(host):
+        raise ValueError("must be https: a token is sent to it")
+    if url.query or url.fragment:
+        raise ValueError("must end with its host or path, without ? or #")
+    return url.geturl().rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,152 @@
+"""Decide which syncs a dbt run triggers, which it withholds, and why. Pure: no I/O here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from relay.artifacts import RebuiltModels, Standing
+from relay.dbt_runs import DbtRun
+from relay.manifest import Lineage
+from relay.mapping import Sync, SyncMapping
+from relay.selectors import selected
+
+_TEST_FAILED = frozenset({"fail", "error"})
+
+
+class Reason(StrEnum):
+    """Why a sync a run concerns was triggered or withheld, in the order they are judged."""
+
+    SYNC_DISABLED = "sync_disabled"
+    JOB_NOT_LISTED = "job_not_listed"
+    ENVIRONMENT_NOT_LISTED = "environment_not_listed"
+    RUN_CANCELLED = "run_cancelled"
+    SAMPLE_RUN = "sample_run"
+    MODEL_FAILED = "model_failed"
+    PARTIAL_REBUILD = "partial_rebuild"
+    TEST_FAILED = "test_failed"
+    REBUILT = "rebuilt"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A sync to trigger, because these models (unique_ids, sorted) were rebuilt."""
+
+    sync: Sync
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A sync the run concerns and does not trigger; `models` decided it."""
+
+    sync: Sync
+    reason: Reason
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run means for the syncs it concerns; a sync it does not concern is in neither."""
+
+    triggers: tuple[Trigger, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
+
+
+def needs_lineage(run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping) -> bool:
+    """Whether `decide` needs the manifest: it is large, and most runs are decided without it.
+
+    A sync that this job's runs do not trigger never asks for it.
+    """
+    if run.never_counts_because or not rebuilt.nodes:
+        return False
+    failed_a_test = bool(_failed_tests(rebuilt))
+    return any(
+        sync.needs_manifest or (failed_a_test and sync.tests == "block")
+        for sync in mapping.syncs
+        if sync.enabled and _not_listed(sync, run) is None
+    )
+
+
+def decide(
+    run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping, lineage: Lineage | None
+) -> Plan:
+    """Judge every sync of the mapping on what the run did to its own models.
+
+    `lineage` may be None where `needs_lineage` says so.
+    """
+    if run.never_counts_because:
+        return Plan()
+    failed_tests = dict(_tests_that_count(rebuilt, lineage))
+    triggers, withheld = [], []
+    for sync in mapping.syncs:
+        match _judge(sync, run, rebuilt, lineage, failed_tests):
+            case Trigger() as trigger:
+                triggers.append(trigger)
+            case Withheld() as held:
+                withheld.append(held)
+    return Plan(tuple(triggers), tuple(withheld))
+
+
+def _judge(
+    sync: Sync,
+    run: DbtRun,
+    rebuilt: RebuiltModels,
+    lineage: Lineage | None,
+    failed_tests: dict[str, frozenset[str]],
+) -> Trigger | Withheld | None:
+    concerned = selected(sync.depends_on, rebuilt.nodes, lineage)
+    if not concerned:
+        return None
+    for reason, models in _objections(sync, run, rebuilt, lineage, failed_tests, concerned):
+        if models:
+            return Withheld(sync, reason, tuple(sorted(models)))
+    return Trigger(sync, because=tuple(sorted(concerned)))
+
+
+def _objections(
+    sync: Sync,
+    run: DbtRun,
+    rebuilt: RebuiltModels,
+    lineage: Lineage | None,
+    failed_tests: dict[str, frozenset[str]],
+    concerned: frozenset[str],
+) -> Iterator[tuple[Reason, frozenset[str]]]:
+    """Every reason not to trigger, in the order judged, with the models that speak for it."""
+    nothing: frozenset[str] = frozenset()
+    yield Reason.SYNC_DISABLED, nothing if sync.enabled else concerned
+    not_listed = _not_listed(sync, run)
+    if not_listed is not None:
+        yield not_listed, concerned
+    yield Reason.RUN_CANCELLED, concerned if run.was_cancelled else nothing
+    yield Reason.SAMPLE_RUN, concerned & rebuilt.standing(Standing.SAMPLED)
+    yield Reason.MODEL_FAILED, concerned & rebuilt.standing(Standing.FAILED, Standing.SKIPPED)
+    yield Reason.PARTIAL_REBUILD, concerned & rebuilt.standing(Standing.PARTIAL)
+    if sync.tests == "block" and failed_tests:
+        against = frozenset().union(*failed_tests.values())
+        yield Reason.TEST_FAILED, selected(sync.depends_on, against, lineage)
+
+
+def _not_listed(sync: Sync, run: DbtRun) -> Reason | None:
+    if sync.jobs is not None and run.dbt_job_id not in sync.jobs:
+        return Reason.JOB_NOT_LISTED
+    if sync.environments is not None and run.environment_id not in sync.environments:
+        return Reason.ENVIRONMENT_NOT_LISTED
+    return None
+
+
+def _failed_tests(rebuilt: RebuiltModels) -> tuple[str, ...]:
+    return tuple(test for test, status in rebuilt.tests.items() if status in _TEST_FAILED)
+
+
+def _tests_that_count(
+    rebuilt: RebuiltModels, lineage: Lineage | None
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """The failed tests of error severity, each with the models it counts against.
+
+    A test whose models nobody knows counts against all that the run touched: never on a guess.
+    """
+    for test in _failed_tests(rebuilt):
+        if lineage is None or test not in lineage.nodes:
+            yield test, frozenset(rebuilt.nodes)
+        elif lineage.is_of_error_severity(test):
+            yield test, lineage.models_tested_by(test)

@@ -1,0 +1,51 @@
+"""Jobs: their names, and how one is deferred inside a transaction of relay's own.
+
+Procrastinate keeps them in PostgreSQL, so what makes a job necessary and the job itself are
+one commit. web defers by name and imports no task.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import procrastinate
+import psycopg
+from procrastinate.types import JSONDict
+
+QUEUE = "relay"
+
+RELAY_RUN = "relay_run"
+RUN_SYNC = "run_sync"
+WAKE_SYNC = "wake_sync"
+LOOK_AT_SYNC_RUN = "look_at_sync_run"
+
+# Never opened: every job goes through a connection that is given.
+_app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+
+
+def defer(
+    connection: psycopg.Connection[Any],
+    task: str,
+    arguments: JSONDict,
+    *,
+    at: datetime | None = None,
+    lock: str | None = None,
+) -> None:
+    """Put a job into the connection's transaction.
+
+    `at` is when to run it, None for at once. A job that waits must hold no lock: those of one
+    lock run in the order they were deferred, so it would hold up every later one.
+    """
+    if at is not None and lock is not None:
+        raise ValueError("a scheduled job would hold its lock while it waits")
+    deferrer = _app.configure_task(
+        task, queue=QUEUE, schedule_at=at, lock=lock, connection=connection
+    )
+    deferrer.defer(**arguments)
+
+
+def defer_each(connection: psycopg.Connection[Any], task: str, each: Sequence[JSONDict]) -> None:
+    """Put a job for each of these arguments into the connection's transaction, in one go."""
+    if each:
+        deferrer = _app.configure_task(task, queue=QUEUE, connection=connection)
+        deferrer.batch_defer(*each)

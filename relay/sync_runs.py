@@ -1,0 +1,67 @@
+"""A Census sync run's life: what it said last, and what that means. No I/O here.
+
+Values only; `census.py` makes them from the API's answers.
+https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+# Census's words for a run under way. Its words have changed five times: one that is not
+# known here is no end either, it is followed until the deadline.
+GOING_WORDS = frozenset({"queued", "working"})
+ENDING_WORDS = frozenset({"completed", "failed", "skipped"})
+
+
+class Outcome(StrEnum):
+    """How a sync run ended, for us."""
+
+    COMPLETED = "completed"
+    COMPLETED_WITH_REJECTS = "completed_with_rejects"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"  # an earlier run was still going: this one did nothing
+    ABANDONED = "abandoned"  # it did not end within the deadline
+    REFUSED = "refused"  # Census would not start it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRun:
+    """A sync run as Census last described it.
+
+    `status` is Census's word. Counts are None where Census gave none: a failed run has none.
+    """
+
+    sync_run_id: int
+    status: str
+    canceled: bool = False
+    created_at: datetime | None = None
+    records_processed: int | None = None
+    records_updated: int | None = None
+    records_failed: int | None = None
+    records_invalid: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it has not, or says a word nobody knows."""
+        if self.canceled:
+            # A flag beside the status: a canceled run can read `completed`.
+            return Outcome.CANCELED
+        match self.status:
+            case "completed" if self.records_failed or self.records_invalid:
+                return Outcome.COMPLETED_WITH_REJECTS
+            case "completed":
+                return Outcome.COMPLETED
+            case "failed":
+                return Outcome.FAILED
+            case "skipped":
+                return Outcome.SKIPPED
+            case _:
+                return None
+
+    @property
+    def says_an_unknown_word(self) -> bool:
+        return self.status not in GOING_WORDS | ENDING_WORDS

@@ -1,0 +1,179 @@
+"""requests with time limits; whatever the wire does becomes one of three errors.
+
+`ask` is for questions, which may be asked again; `command` for what starts something, where
+an answer lost on the way must not lead to a second start.
+"""
+
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from relay.errors import Rejected, Unanswered, Unavailable
+from relay.settings import Secret
+
+CONNECT_SECONDS = 3.05
+LARGEST_ANSWER = 256 * 2**20  # bytes; a manifest of 13,000 models
+CHUNK = 2**18
+TOO_MANY_REQUESTS = 429
+LONGEST_MESSAGE = 300  # characters of a vendor's words that are worth a log line
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A vendor's answer of any status below 500. `vendor_now` is its Date header."""
+
+    http_status: int
+    body: bytes
+    vendor_now: datetime | None
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.http_status < 300  # noqa: PLR2004
+
+    @property
+    def excerpt(self) -> str:
+        """The first words of the body, on one line, for a message."""
+        return " ".join(self.body[: 4 * LONGEST_MESSAGE].decode(errors="replace").split())[
+            :LONGEST_MESSAGE
+        ]
+
+
+class Transport:
+    """A vendor's base URL and our token for it."""
+
+    def __init__(
+        self, *, vendor: str, base_url: str, token: Secret, read_seconds: float, connections: int
+    ) -> None:
+        self._vendor = vendor
+        self._base_url = base_url
+        self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._session = requests.Session()
+        self._session.auth = _Bearer(token)
+        self._session.mount(base_url, HTTPAdapter(pool_maxsize=connections))
+
+    def __repr__(self) -> str:
+        return f"Transport({self._vendor}, {self._base_url})"
+
+    def ask(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """GET. Raises Unavailable where there is no answer, or one of 429 or from 500 up."""
+        what = f"GET {path} at {self._vendor}"
+        try:
+            answer = self._send("GET", path, params)
+        except (requests.RequestException, HTTPError) as exc:
+            raise Unavailable(f"{what}: {_in_words(exc)}") from None
+        if isinstance(answer, _Trouble):
+            raise Unavailable(
+                f"{what}: HTTP {answer.http_status}",
+                http_status=answer.http_status,
+                retry_after=answer.retry_after,
+            )
+        return answer
+
+    def command(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """POST without a body.
+
+        Raises Unavailable where it surely did nothing (no connection, 429), Unanswered where
+        nobody can tell (the answer was lost, or is from 500 up).
+        """
+        what = f"POST {path} at {self._vendor}"
+        try:
+            answer = self._send("POST", path, params)
+        except (requests.RequestException, HTTPError) as exc:
+            if _never_connected(exc):
+                raise Unavailable(f"{what}: {_in_words(exc)}") from None
+            raise Unanswered(f"{what}: {_in_words(exc)}") from None
+        if isinstance(answer, _Trouble):
+            message = f"{what}: HTTP {answer.http_status}"
+            if answer.http_status == TOO_MANY_REQUESTS:
+                raise Unavailable(
+                    message, http_status=answer.http_status, retry_after=answer.retry_after
+                )
+            raise Unanswered(message, http_status=answer.http_status)
+        return answer
+
+    def _send(
+        self, method: str, path: str, params: Mapping[str, str] | None
+    ) -> "Answer | _Trouble":
+        with self._session.request(
+            method,
+            self._base_url + path,
+            params=params,
+            timeout=self._timeout,
+            # A redirect would send the token elsewhere, or turn a POST into a GET.
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            status = response.status_code
+            if status == TOO_MANY_REQUESTS or status >= 500:  # noqa: PLR2004
+                return _Trouble(status, _seconds_to_wait(response.headers.get("Retry-After")))
+            body = self._read(response)
+            return Answer(status, body, _http_date(response.headers.get("Date")))
+
+    def _read(self, response: requests.Response) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_content(CHUNK):
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise Rejected(f"{self._vendor} answered more than {LARGEST_ANSWER} bytes")
+        return bytes(body)
+
+
+class _Bearer(requests.auth.AuthBase):
+    """An auth of the session's own also keeps requests from reading ~/.netrc instead."""
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    http_status: int
+    retry_after: float | None
+
+
+def _never_connected(exc: Exception) -> bool:
+    if isinstance(exc, requests.ConnectTimeout):
+        return True
+    reason = getattr(exc.args[0], "reason", None) if exc.args else None
+    return isinstance(reason, NewConnectionError)
+
+
+def _in_words(exc: Exception) -> str:
+    """What happened, without requests' own text: that repeats the URL."""
+    match exc:
+        case requests.ConnectTimeout():
+            return "no connection in time"
+        case requests.Timeout():
+            return "no answer in time"
+        case requests.exceptions.SSLError():
+            return "its certificate was not accepted"
+        case _ if _never_connected(exc):
+            return "no connection"
+        case _:
+            return f"the connection broke ({type(exc).__name__})"
+
+
+def _seconds_to_wait(retry_after: str | None) -> float | None:
+    """Retry-After is a number of seconds or an HTTP date; anything else asks for nothing."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    at = _http_date(retry_after)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds()) if at else None
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        return email.utils.parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None

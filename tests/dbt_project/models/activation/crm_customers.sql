@@ -1,0 +1,6 @@
+select
+  customer_id,
+  email,
+  lifetime_value
+from {{ ref('customers') }}
+where email is not null
