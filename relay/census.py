@@ -13,6 +13,7 @@ from relay.errors import BadArtifact, Rejected
 from relay.sync_runs import SyncRun
 from relay.transport import Answer, Transport
 
+V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from v1 to v2
 LATEST = 25  # sync runs looked through for one whose answer was lost; the API's own page size
 
 

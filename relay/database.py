@@ -37,8 +37,15 @@ class Server(Protocol):
     def join(self) -> None:
         """Have it run as long as this process lives. Raises DatabaseUnavailable."""
 
-    def ensure_running(self) -> str:
-        """Its conninfo, for a pool to call before it connects. Raises DatabaseUnavailable."""
+    @property
+    def conninfo(self) -> str:
+        """How to reach it, running or not."""
+
+    def ensure_running(self, within: float = ...) -> str:
+        """Its conninfo, for a pool to call before it connects.
+
+        Raises DatabaseUnavailable where it had to be started and that took too long.
+        """
 
     def leave(self) -> None:
         """No longer need it."""
@@ -54,14 +61,14 @@ class NamedServer:
             # libpq's own message repeats the URL, and so the password.
             problem = Problem("RELAY_DATABASE_URL", "cannot be read as a PostgreSQL URL")
             raise BadSettings((problem,)) from None
-        self._conninfo = make_conninfo(url, **_without(_REACHING, conninfo_to_dict(url)))
+        self.conninfo = make_conninfo(url, **_without(_REACHING, conninfo_to_dict(url)))
 
     def join(self) -> None:
         """Nothing to do: it is not ours to start."""
 
-    def ensure_running(self) -> str:
-        """How to reach it, running or not."""
-        return self._conninfo
+    def ensure_running(self, within: float = 0.0) -> str:
+        """Its conninfo: it is not ours to start."""
+        return self.conninfo
 
     def leave(self) -> None:
         """Nothing to do: it is not ours to stop."""
@@ -74,6 +81,11 @@ class ImpatientConnection(psycopg.Connection[tuple[object, ...]]):
 
     def wait(self, gen, interval=0.1, timeout=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
         return super().wait(gen, interval, self.patience if timeout is None else timeout)
+
+
+def connect_impatiently(conninfo: str) -> ImpatientConnection:
+    """A connection that never waits for long. Raises psycopg.OperationalError."""
+    return ImpatientConnection.connect(conninfo, autocommit=True, connect_timeout=2)
 
 
 def server_of(settings: Settings) -> Server:

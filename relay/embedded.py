@@ -59,55 +59,58 @@ class EmbeddedServer:
 
         Raises DatabaseUnavailable, which says what to do.
         """
+        deadline = time.monotonic() + START_SECONDS
         self._make_home()
-        with self._one_at_a_time():
-            self._start()
+        with self._one_at_a_time(deadline):
+            self._start(deadline)
             if self._membership is None:
                 self._membership = _Membership(self._home / "members")
 
-    def ensure_running(self) -> str:
+    def ensure_running(self, within: float = START_SECONDS) -> str:
         """The server's conninfo; a server that was killed is started again first.
 
-        Raises DatabaseUnavailable.
+        Raises DatabaseUnavailable where that takes longer than `within` seconds.
         """
+        deadline = time.monotonic() + within
         if not self._answers():
             self._make_home()
-            with self._one_at_a_time():
-                self._start()
-        return self._conninfo
+            with self._one_at_a_time(deadline):
+                self._start(deadline)
+        return self.conninfo
 
     def leave(self) -> None:
         """Stop the server if nobody else uses it. Safe to call twice, or without `join`."""
         if self._membership is None or not self._membership.is_ours:
             return
-        with self._one_at_a_time():
+        with self._one_at_a_time(time.monotonic() + START_SECONDS):
             if self._membership.was_the_last():
                 self._stop()
             self._membership.end()
             self._membership = None
 
     @property
-    def _conninfo(self) -> str:
+    def conninfo(self) -> str:
+        """How to reach it, running or not."""
         return psycopg.conninfo.make_conninfo(
             host=str(self._socket_dir), user="postgres", dbname="postgres"
         )
 
     @property
     def _socket_dir(self) -> Path:
-        """A folder only the server's user may open: the data folder, unless its name is too long."""
+        """A folder only the server's user may open: the data folder, if its name is short."""
         if len(os.fsencode(self._pgdata)) <= LONGEST_SOCKET_PATH:
             return self._pgdata
         name = hashlib.sha256(os.fsencode(self._pgdata)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"relay-{os.geteuid()}-{name}"
 
-    def _start(self) -> None:
+    def _start(self, deadline: float) -> None:
         if self._answers():
             return
         began = time.monotonic()
         self._prepare()
         while not self._answers():
             self._launch_unless_starting()
-            if time.monotonic() - began > START_SECONDS:
+            if time.monotonic() > deadline:
                 raise DatabaseUnavailable(
                     f"relay's own PostgreSQL in {self._home} does not start: "
                     f"{self._last_words()} (its log is {self._log})"
@@ -160,7 +163,7 @@ class EmbeddedServer:
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(self._conninfo, connect_timeout=2).close()
+            psycopg.connect(self.conninfo, connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -202,10 +205,15 @@ class EmbeddedServer:
             )
 
     @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
+    def _one_at_a_time(self, deadline: float) -> Iterator[None]:
         lock = os.open(self._home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _locked(lock, fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    raise DatabaseUnavailable(
+                        f"relay's own PostgreSQL in {self._home} is being started or stopped"
+                    )
+                time.sleep(0.02)
             yield
         finally:
             os.close(lock)
@@ -225,14 +233,18 @@ class _Membership:
         return self._pid == os.getpid()
 
     def was_the_last(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return _locked(self._file, fcntl.LOCK_EX)
 
     def end(self) -> None:
         os.close(self._file)
+
+
+def _locked(file: int, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _bin_path() -> Path:

@@ -28,6 +28,7 @@ class Ignored(StrEnum):
     OTHER_EVENT_TYPE = "other_event_type"
     OTHER_ACCOUNT = "other_account"
     NO_RUN_ID = "no_run_id"
+    NO_RUN_STATUS = "no_run_status"  # what the button `Test endpoint` sends
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Event:
         dbt_run_id = _positive_integer(payload.data.run_id)
         if dbt_run_id is None:
             raise NotForUs(Ignored.NO_RUN_ID, event_id=event_id)
+        if payload.data.run_status_code is None and payload.data.run_status is None:
+            raise NotForUs(Ignored.NO_RUN_STATUS, event_id=event_id)
         if event_id is None:
             raise NotForUs(Ignored.NOT_AN_EVENT)
         return cls(event_id=event_id, dbt_account_id=dbt_account_id, dbt_run_id=dbt_run_id)
@@ -90,6 +93,8 @@ def verify(body: bytes, signature: str | None, *, secrets: tuple[bytes, ...]) ->
 
 class _Data(msgspec.Struct):
     run_id: str | int | None = msgspec.field(name="runId", default=None)
+    run_status: str | None = msgspec.field(name="runStatus", default=None)
+    run_status_code: int | str | None = msgspec.field(name="runStatusCode", default=None)
 
 
 class _Payload(msgspec.Struct):

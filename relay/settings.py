@@ -75,6 +75,11 @@ class Settings:
             raise BadSettings(tuple(reader.problems))
         return cls(**values, environment=reader.environment)
 
+    @staticmethod
+    def mapping_path() -> Path:
+        """The mapping file the environment names, also where other settings are wrong."""
+        return Path(os.environ.get("RELAY_MAPPING") or "config/syncs.yml")
+
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret there is, for those who keep them out of sight."""
@@ -178,9 +183,12 @@ class _Reader:
 
 
 def _secret(text: str) -> Secret:
-    if not text.strip():
+    token = text.strip()
+    if not token:
         raise ValueError("is empty")
-    return Secret(text.strip())
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("holds characters that no HTTP header can carry")
+    return Secret(token)
 
 
 def _secrets(text: str) -> tuple[Secret, ...]:

@@ -72,7 +72,6 @@ def upgrade() -> None:
             records_failed    bigint,
             records_invalid   bigint,
             problem           text,
-            UNIQUE (workspace, sync_run_id),
             CHECK ((ended_at IS NULL) = (outcome IS NULL))
         );
         CREATE UNIQUE INDEX one_open_sync_run ON relay.sync_runs (workspace, sync_id)

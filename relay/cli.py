@@ -1,0 +1,149 @@
+"""relay's commands. Each is a few lines: the work is done in the modules they name."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from relay import logs
+from relay.check import check_everything, check_mapping
+from relay.database import joined, migrate, server_of
+from relay.exits import PROBLEM, settings_or_exit, told
+from relay.mapping_file import load
+from relay.settings import Role, Settings
+
+as_json = click.option("--json", "wants_json", is_flag=True, help="Print JSON, for a pipe.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="relay", prog_name="relay")
+def main() -> None:
+    """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
+
+
+@main.command()
+def up() -> None:
+    """Run database, web and worker together, until Ctrl-C."""
+    from relay import up as supervisor  # noqa: PLC0415 - each command loads what it needs
+
+    with _started(Role.SERVICE) as settings:
+        load(settings.mapping)
+        supervisor.run(settings, server_of(settings))
+
+
+@main.command()
+def worker() -> None:
+    """Run the worker: it asks dbt Cloud, decides, triggers and follows."""
+    from relay import worker as workers  # noqa: PLC0415
+
+    with _started(Role.WORKER) as settings, joined(server_of(settings)) as server:
+        workers.run(settings, server)
+
+
+@main.command(name="migrate")
+def migrate_() -> None:
+    """Bring the database's schema to date; the processes also do it when they start."""
+    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
+        applied = migrate(server)
+        click.echo(f"applied: {', '.join(applied)}" if applied else "up to date")
+
+
+@main.command()
+@click.argument("mapping", required=False, type=click.Path(path_type=Path))
+@as_json
+def check(mapping: Path | None, *, wants_json: bool) -> None:
+    """Check the settings and the mapping file; or only MAPPING, if one is given."""
+    report = check_everything() if mapping is None else check_mapping(mapping)
+    if wants_json:
+        _print_json(asdict(report))
+    else:
+        for problem in report.problems:
+            click.echo(problem, err=True)
+        for warning in report.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        if not report.problems:
+            click.echo(f"{report.mapping}: {_count(report.syncs, 'sync')}, no problem")
+    sys.exit(report.exit_status)
+
+
+@main.command()
+@as_json
+def config(*, wants_json: bool) -> None:
+    """Show the settings in effect; secrets are masked."""
+    described = settings_or_exit(Role.COMMAND).describe()
+    if wants_json:
+        _print_json(described)
+        return
+    for name, value in described.items():
+        click.echo(f"{name}={','.join(value) if isinstance(value, list) else value or ''}")
+
+
+@main.command()
+@click.option("--newest", default=10, show_default=True, help="How many of each to show.")
+@as_json
+def status(newest: int, *, wants_json: bool) -> None:
+    """Show the newest deliveries and triggers, and the sync runs that are open."""
+    from relay.status import describe, look  # noqa: PLC0415
+
+    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
+        migrate(server)
+        overview = look(server, newest=newest)
+    if wants_json:
+        _print_json(asdict(overview))
+    else:
+        click.echo(describe(overview))
+
+
+@main.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--to", "url", required=True, help="Where relay listens: https://…/webhooks/dbt")
+def send(file: BinaryIO, url: str) -> None:
+    """Sign the event in FILE (- for stdin) with the first webhook secret, and deliver it."""
+    from relay.send import deliver  # noqa: PLC0415
+
+    settings = settings_or_exit(Role.COMMAND)
+    with told():
+        answer = deliver(file.read(), url, settings)
+    click.echo(f"HTTP {answer.http_status} {answer.body}")
+    sys.exit(0 if answer.accepted else PROBLEM)
+
+
+@main.command()
+@click.option("--dbt-port", default=8081, show_default=True)
+@click.option("--census-port", default=8082, show_default=True)
+def sandbox(dbt_port: int, census_port: int) -> None:
+    """Run a stand-in dbt Cloud and a stand-in Census on this machine, until Ctrl-C."""
+    from relay.sandbox.command import serve  # noqa: PLC0415
+
+    serve(dbt_port=dbt_port, census_port=census_port)
+
+
+@main.command()
+def demo() -> None:
+    """Watch a dbt run become Census sync runs: the real service, on the sandbox."""
+    from relay.sandbox.demo import run  # noqa: PLC0415
+
+    sys.exit(run())
+
+
+@contextmanager
+def _started(role: Role) -> Iterator[Settings]:
+    """The settings, with logging set up; relay's own errors end the command in words."""
+    settings = settings_or_exit(role)
+    # A command's own words have stdout for themselves.
+    logs.configure(settings, to=sys.stderr if role is Role.COMMAND else sys.stdout)
+    with told():
+        yield settings
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, default=str, indent=2))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,68 @@
+"""Whether the service can do its work: the database, the mapping file, a worker that lives."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg
+
+from relay.database import Server, connect_impatiently, is_current
+from relay.errors import BadMapping
+from relay.mapping_file import load
+from relay.store import last_heartbeat
+
+A_DEAD_WORKER = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: is it well, and a word on it."""
+
+    name: str
+    is_well: bool
+    told: str
+
+
+class Health:
+    """Looks at everything anew each time it is asked."""
+
+    def __init__(self, server: Server, mapping: Path) -> None:
+        self._server = server
+        self._mapping = mapping
+
+    def check(self) -> tuple[Check, ...]:
+        """Every check, the database's within a few seconds."""
+        return (*self._look_at_the_database(), self._look_at_the_mapping())
+
+    def _look_at_the_database(self) -> Iterator[Check]:
+        try:
+            with connect_impatiently(self._server.conninfo) as connection:
+                if not is_current(connection):
+                    yield Check("database", is_well=False, told="its schema is not up to date")
+                    return
+                now, heartbeat = last_heartbeat(connection)
+        except psycopg.Error:
+            yield Check("database", is_well=False, told="it does not answer")
+            return
+        yield Check("database", is_well=True, told="ok")
+        yield _worker_check(now, heartbeat)
+
+    def _look_at_the_mapping(self) -> Check:
+        try:
+            load(self._mapping)
+        except BadMapping as exc:
+            return Check(
+                "mapping", is_well=False, told=f"{len(exc.problems)} problems: relay check"
+            )
+        return Check("mapping", is_well=True, told="ok")
+
+
+def _worker_check(now: datetime, heartbeat: datetime | None) -> Check:
+    if heartbeat is None:
+        return Check("worker", is_well=False, told="there is none")
+    silent = now - heartbeat
+    if silent > A_DEAD_WORKER:
+        told = f"silent for {round(silent.total_seconds())} s"
+        return Check("worker", is_well=False, told=told)
+    return Check("worker", is_well=True, told="ok")

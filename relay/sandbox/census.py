@@ -1,0 +1,231 @@
+"""A stand-in for the Census API, as far as it starts syncs and tells what became of them.
+
+https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run and its neighbours, now
+https://fivetran.com/docs/activations; before that docs.getcensus.com, "Sync Runs" (April 2023) and
+"API" (October 2021). An answer here has the old and the new names both, as the newest page does.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+from http.client import responses
+from itertools import count
+from typing import Any, TypeVar
+
+from flask import abort, request
+from werkzeug.wrappers import Response
+
+from relay.sandbox.census_answers import paged, sync_json, sync_run_json
+from relay.sandbox.census_runs import RECORDS, End, SandboxSync, SandboxSyncRun
+from relay.sandbox.wire import Clock, StandIn, as_json, utc_now
+
+_API = "/api/<any(v1, v2):version>"
+_FIRST_SYNC_RUN_ID = 90001
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """Census will not start this sync; the text is what it says."""
+
+
+class SandboxCensus(StandIn):
+    """One workspace of Census, its syncs and their runs.
+
+    A run is queued for a second, or a quarter of `runs_take` if that is less, then works until
+    `runs_take` after its beginning and completes. With None it works until `finish` ends it.
+    """
+
+    def __init__(
+        self, api_key: str, *, runs_take: timedelta | None = None, clock: Clock = utc_now
+    ) -> None:
+        super().__init__(clock)
+        self._api_key = api_key
+        self._runs_take = runs_take
+        self._syncs: dict[int, SandboxSync] = {}
+        self._sync_runs: dict[int, SandboxSyncRun] = {}
+        self._of_sync: dict[int, list[int]] = {}
+        self._under_way: dict[int, int] = {}  # of a sync, the last run that was not skipped
+        self._ids = count(_FIRST_SYNC_RUN_ID)
+        self._add_routes()
+
+    def add_sync(self, sync: SandboxSync) -> None:
+        """Let there be this sync, in place of an earlier one of the same id."""
+        with self._lock:
+            self._syncs[sync.sync_id] = sync
+
+    @property
+    def syncs(self) -> list[SandboxSync]:
+        """All syncs, by id."""
+        with self._lock:
+            return [sync for _, sync in sorted(self._syncs.items())]
+
+    def trigger(self, sync_id: int, *, full_sync: bool = False) -> SandboxSyncRun:
+        """Start a run, as POST trigger does, or a schedule, or a person.
+
+        While an earlier run of the sync is going the new one is skipped at once.
+        Raises LookupError, Refused.
+        """
+        with self._lock:
+            sync = self._syncs[sync_id]
+            if sync.refusal is not None:
+                raise Refused(sync.refusal)
+            now = self.now()
+            busy = self._is_under_way(sync_id)
+            run = SandboxSyncRun(
+                sync_run_id=next(self._ids),
+                sync_id=sync_id,
+                created_at=now,
+                full_sync=full_sync,
+                end=End("skipped", now) if busy else None,
+            )
+            self._sync_runs[run.sync_run_id] = run
+            self._of_sync.setdefault(sync_id, []).append(run.sync_run_id)
+            if not busy:
+                self._under_way[sync_id] = run.sync_run_id
+            return run
+
+    def _is_under_way(self, sync_id: int) -> bool:
+        last = self._under_way.get(sync_id)
+        return last is not None and self.sync_run(last).end is None
+
+    def finish(
+        self,
+        sync_run_id: int,
+        *,
+        status: str = "completed",
+        canceled: bool = False,
+        records_processed: int = RECORDS,
+        records_failed: int = 0,
+        records_invalid: int = 0,
+        error_code: str | None = None,
+        error_message: str | None = None,
+    ) -> None:
+        """End a run that is going. Counts are of records.
+
+        A cancelled run is `canceled` beside a status, `completed` too. Raises LookupError where
+        there is no such run, ValueError where it has ended.
+        """
+        with self._lock:
+            run = self.sync_run(sync_run_id)
+            if run.end is not None:
+                raise ValueError(f"sync run {sync_run_id} has ended: {run.end.status}")
+            end = End(
+                status,
+                self.now(),
+                canceled=canceled,
+                records_processed=records_processed,
+                records_failed=records_failed,
+                records_invalid=records_invalid,
+                error_code=error_code,
+                error_message=error_message,
+            )
+            self._sync_runs[sync_run_id] = replace(run, end=end)
+
+    def say(self, sync_run_id: int, status: str) -> None:
+        """Let a run that is going have this status, also a word Census does not have yet."""
+        with self._lock:
+            self._sync_runs[sync_run_id] = replace(self.sync_run(sync_run_id), says=status)
+
+    def sync_run(self, sync_run_id: int) -> SandboxSyncRun:
+        """A run as it stands now. Raises LookupError."""
+        with self._lock:
+            run = self._sync_runs[sync_run_id].settled(self.now(), takes=self._runs_take)
+            self._sync_runs[sync_run_id] = run
+            return run
+
+    def sync_runs_of(self, sync_id: int) -> list[SandboxSyncRun]:
+        """The runs of a sync as they stand now, in the order they began."""
+        with self._lock:
+            return [self.sync_run(sync_run_id) for sync_run_id in self._of_sync.get(sync_id, ())]
+
+    @property
+    def sync_runs(self) -> list[SandboxSyncRun]:
+        """All runs as they stand now, in the order they began."""
+        with self._lock:
+            return [self.sync_run(sync_run_id) for sync_run_id in list(self._sync_runs)]
+
+    def status(self, run: SandboxSyncRun) -> str:
+        """Census's word for how a run stands."""
+        return run.status_at(self.now(), takes=self._runs_take)
+
+    def _add_routes(self) -> None:
+        add = self._app.add_url_rule
+        add(f"{_API}/syncs", view_func=self._list_syncs)
+        add(f"{_API}/syncs/<int:sync_id>", view_func=self._get_sync)
+        add(f"{_API}/syncs/<int:sync_id>/trigger", view_func=self._trigger, methods=["POST"])
+        add(f"{_API}/syncs/<int:sync_id>/sync_runs", view_func=self._list_sync_runs)
+        add(f"{_API}/sync_runs/<int:sync_run_id>", view_func=self._get_sync_run)
+
+    def _trigger(self, version: str, sync_id: int) -> Response:
+        full_sync = request.args.get("force_full_sync") == "true"
+        try:
+            run = self.trigger(sync_id, full_sync=full_sync)
+        except LookupError:
+            abort(404)
+        except Refused as exc:
+            # "status: success or error indicating whether the sync was triggered. message:
+            # Present if error." Which HTTP status goes with it is not said.
+            return as_json({"status": "error", "message": str(exc)})
+        return _success({"sync_run_id": run.sync_run_id})
+
+    def _get_sync_run(self, version: str, sync_run_id: int) -> Response:
+        try:
+            run = self.sync_run(sync_run_id)
+        except LookupError:
+            abort(404)
+        return _success(self._run_json(run))
+
+    def _list_sync_runs(self, version: str, sync_id: int) -> Response:
+        self._must_exist(sync_id)
+        return _page(self.sync_runs_of(sync_id), self._run_json)
+
+    def _list_syncs(self, version: str) -> Response:
+        return _page(self.syncs, self._sync_json)
+
+    def _get_sync(self, version: str, sync_id: int) -> Response:
+        self._must_exist(sync_id)
+        return _success(self._sync_json(self._syncs[sync_id]))
+
+    def _must_exist(self, sync_id: int) -> None:
+        if sync_id not in self._syncs:
+            abort(404)
+
+    def _run_json(self, run: SandboxSyncRun) -> dict[str, Any]:
+        return sync_run_json(run, status=self.status(run), now=self.now())
+
+    def _sync_json(self, sync: SandboxSync) -> dict[str, Any]:
+        ended = [run.end.status for run in self.sync_runs_of(sync.sync_id) if run.end]
+        return sync_json(sync, last_status=ended[-1] if ended else None)
+
+    def _let_in(self) -> Response | None:
+        # "Authorization: Bearer", and until February 2023 https://bearer:TOKEN@host, which is
+        # HTTP Basic with the user `bearer`.
+        basic = base64.b64encode(f"bearer:{self._api_key}".encode()).decode()
+        said = request.headers.get("Authorization", "")
+        return None if said in (f"Bearer {self._api_key}", f"Basic {basic}") else self._error(401)
+
+    def _error(self, code: int, detail: str | None = None) -> Response:
+        if code == HTTPStatus.UNAUTHORIZED:
+            # Undocumented. Rails' text; Census's clients look for "Access denied" in it.
+            answer = Response("HTTP Basic: Access denied.\n", code, content_type="text/html")
+            answer.headers["WWW-Authenticate"] = 'Basic realm="Application"'
+            return answer
+        if code == HTTPStatus.NOT_FOUND:
+            # developers.getcensus.com/openapi/compiled/workspace_management.yaml, NotFound
+            return as_json({"status": code}, code)
+        # Others are undocumented: a page, as whatever stands before the API would send.
+        page = f"<html><body><h1>{code} {responses.get(code, '')}</h1></body></html>"
+        return Response(page, code, content_type="text/html")
+
+
+def _success(answer: dict[str, Any]) -> Response:
+    return as_json({"status": "success", "data": answer})
+
+
+def _page(oldest_first: list[T], as_row: Callable[[T], dict[str, Any]]) -> Response:
+    rows = oldest_first if request.args.get("order") == "asc" else oldest_first[::-1]
+    page = paged(rows, request.args, request.base_url)
+    return as_json(page | {"data": [as_row(each) for each in page["data"]]})

@@ -1,0 +1,34 @@
+"""`relay sandbox`: the stand-ins for whoever wants to try relay by hand."""
+
+import signal
+import threading
+
+import click
+
+from relay.exits import told
+from relay.sandbox import story
+from relay.sandbox.server import open_sandbox
+
+
+def serve(*, dbt_port: int, census_port: int) -> None:
+    """Serve both until SIGINT or SIGTERM, and say how to point relay at them."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with told(), open_sandbox(dbt_cloud_port=dbt_port, census_port=census_port) as sandbox:
+        for name, value in environment(sandbox.dbt_cloud.url, sandbox.census.url).items():
+            click.echo(f"export {name}={value}")
+        click.echo(f"# what they saw: curl {sandbox.dbt_cloud.url}/sandbox/state")
+        stopping.wait()
+
+
+def environment(dbt_cloud_url: str, census_url: str) -> dict[str, str]:
+    """The settings with which relay talks to the stand-ins."""
+    return {
+        "DBT_CLOUD_WEBHOOK_SECRETS": story.WEBHOOK_SECRET,
+        "DBT_CLOUD_URL": dbt_cloud_url,
+        "DBT_CLOUD_TOKEN": story.DBT_TOKEN,
+        "DBT_CLOUD_ACCOUNT_ID": str(story.DBT_ACCOUNT_ID),
+        "CENSUS_API_KEY": story.CENSUS_API_KEY,
+        "CENSUS_URL": census_url,
+    }

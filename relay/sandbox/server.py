@@ -1,0 +1,124 @@
+"""Both stand-ins, served on loopback."""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self, cast
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from relay.sandbox import story
+from relay.sandbox.census import SandboxCensus
+from relay.sandbox.control import control
+from relay.sandbox.dbt_cloud import SandboxDbtCloud
+from relay.sandbox.wire import Clock, StandIn, utc_now
+
+HOST = "127.0.0.1"
+_POLL_SECONDS = 0.01  # how long stopping a server may take
+
+
+class Sandbox:
+    """dbt Cloud and Census on loopback, from `start` to `stop` or as a context manager.
+
+    Port 0 is any free port; the `url` of each stand-in then says which. Both ports also answer the
+    routes in `control`.
+    """
+
+    def __init__(
+        self,
+        dbt_cloud: SandboxDbtCloud,
+        census: SandboxCensus,
+        *,
+        dbt_cloud_port: int = 0,
+        census_port: int = 0,
+    ) -> None:
+        self.dbt_cloud = dbt_cloud
+        self.census = census
+        self._ports = (dbt_cloud_port, census_port)
+        self._stops: list[Callable[[], None]] = []
+
+    def start(self) -> Self:
+        """Serve both, in threads that end with the process."""
+        steering = control(self.dbt_cloud, self.census)
+        for stand_in, port in zip((self.dbt_cloud, self.census), self._ports, strict=True):
+            server = make_server(
+                HOST, port, _Steered(stand_in, steering), threaded=True, request_handler=_Quiet
+            )
+            self._stops.append(_serve(server))
+            stand_in.url = f"http://{HOST}:{server.port}"
+        return self
+
+    def stop(self) -> None:
+        """Close both ports. A request under way is answered, or hung up on if it was delayed."""
+        self.dbt_cloud.close()
+        self.census.close()
+        while self._stops:
+            self._stops.pop()()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def open_sandbox(
+    *,
+    runs_take: timedelta | None = timedelta(seconds=20),
+    clock: Clock = utc_now,
+    dbt_cloud_port: int = 0,
+    census_port: int = 0,
+) -> Sandbox:
+    """Both stand-ins with the syncs of `story` and no dbt run yet; not started.
+
+    `runs_take` is how long each sync run goes on, None for until it is told to end.
+    """
+    dbt_cloud = SandboxDbtCloud(story.DBT_ACCOUNT_ID, story.DBT_TOKEN, clock=clock)
+    census = SandboxCensus(story.CENSUS_API_KEY, runs_take=runs_take, clock=clock)
+    for sync in story.SYNCS:
+        census.add_sync(sync)
+    return Sandbox(dbt_cloud, census, dbt_cloud_port=dbt_cloud_port, census_port=census_port)
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  werkzeug's name
+        pass
+
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        # werkzeug would wait on this connection for another request: a fault closes it.
+        self.close_connection = True
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        # The Date header tells the stand-in's time of day, like the times in its answers.
+        now = cast(_Steered, self.server.app).stand_in.now()
+        return super().date_time_string(timestamp or now.timestamp())
+
+
+def _serve(server: BaseWSGIServer) -> Callable[[], None]:
+    thread = Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.shutdown()
+        thread.join()
+
+    return stop
+
+
+class _Steered:
+    """A stand-in with the control routes beside it; those are in no journal and meet no fault."""
+
+    def __init__(self, stand_in: StandIn, steering: WSGIApplication) -> None:
+        self.stand_in = stand_in
+        self._steering = steering
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        steering = environ["PATH_INFO"].startswith("/sandbox/")
+        return (self._steering if steering else self.stand_in)(environ, start_response)

@@ -1,0 +1,69 @@
+"""What `relay sandbox` and `relay demo` play: an account, a workspace, and a nightly run."""
+
+from relay.sandbox.census_runs import SandboxSync
+from relay.sandbox.dbt_runs import SandboxRun, invoke
+from relay.sandbox.recordings import load
+
+# The secrets of nobody: they open what is on this machine's loopback and holds invented data.
+DBT_ACCOUNT_ID = 66847
+DBT_TOKEN = "dbtc_sandbox"  # noqa: S105
+CENSUS_API_KEY = "secret-token:sandbox"
+WEBHOOK_SECRET = "sandbox-webhook-secret"  # noqa: S105
+
+FIRST_DBT_RUN_ID = 155144666
+
+SYNCS = (
+    SandboxSync(
+        sync_id=5123,
+        label="customers to Salesforce",
+        source="customers",
+        destination_object="Contact",
+    ),
+    SandboxSync(
+        sync_id=5124, label="orders to HubSpot", source="crm_orders", destination_object="deal"
+    ),
+    SandboxSync(
+        sync_id=5125,
+        label="revenue to Google Sheets",
+        source="fct_revenue",
+        destination_object="Revenue by day",
+        operation="mirror",
+    ),
+    SandboxSync(
+        sync_id=5126,
+        label="tickets to Zendesk",
+        source="fct_tickets",
+        destination_object="ticket",
+    ),
+)
+
+# A mapping file for these syncs.
+MAPPING = """\
+version: 1
+syncs:
+  - sync_id: 5123
+    name: customers to Salesforce
+    depends_on: [customers]
+  - sync_id: 5124
+    name: orders to HubSpot
+    depends_on: [crm_orders]
+  - sync_id: 5125
+    name: revenue to Google Sheets
+    depends_on: [fct_revenue]
+  - sync_id: 5126
+    name: tickets to Zendesk
+    depends_on: [fct_tickets]
+"""
+
+
+def nightly_run(dbt_run_id: int = FIRST_DBT_RUN_ID, *, recording: str = "build") -> SandboxRun:
+    """`dbt build`, then `dbt docs generate`: its last artifacts say every node is a success.
+
+    Another recording, such as `build_model_error`, tells of a worse night; after an error there is
+    no docs step. Raises LookupError.
+    """
+    build = invoke("dbt build", load(recording))
+    if load(recording).failed:
+        return SandboxRun.of(build, dbt_run_id=dbt_run_id)
+    docs = invoke("dbt docs generate", load("docs_generate"))
+    return SandboxRun.of(build, docs, dbt_run_id=dbt_run_id)

@@ -1,0 +1,207 @@
+"""What both stand-ins share: the wire to them, faults put into it, a journal of requests."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import msgspec
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time of day, with its zone."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Answer with this status at once; `retry_after` is seconds, None for no such header."""
+
+    code: int
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAfter:
+    """Do the work, then answer with this status: a gateway that gave up too early."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close the connection without doing or answering anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpAfter:
+    """Do the work, then close the connection without an answer: the answer is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Do the work at once and answer this much later: who gives up waiting loses the answer."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Answer with this instead: a login page, half a JSON document, another error."""
+
+    content: bytes
+    status: int = 200
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class TruncatedBody:
+    """Do the work, promise the whole answer and close after half of it."""
+
+
+Fault = Status | StatusAfter | HangUp | HangUpAfter | Delay | Body | TruncatedBody
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it came; `query` is still encoded."""
+
+    method: str
+    path: str
+    query: str
+    at: datetime
+
+    @property
+    def line(self) -> str:
+        """`POST /api/v1/syncs/5123/trigger`: what `fail_next` and `requests_to` look into."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(slots=True)
+class _Armed:
+    path_part: str
+    fault: Fault
+    left: int
+
+
+class StandIn(ABC):
+    """A vendor's API as a WSGI app. Safe to ask and to steer from several threads at once."""
+
+    url = ""  # where it is served; `Sandbox` fills it in
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        self._requests: list[Seen] = []
+        self._armed: list[_Armed] = []
+        self._app = Flask(type(self).__module__, static_folder=None)
+        self._app.before_request(self._let_in)
+        self._app.register_error_handler(HTTPException, self._in_our_words)
+
+    def fail_next(self, path_part: str, fault: Fault, *, times: int = 1) -> None:
+        """Let the next requests whose `METHOD /path` contains `path_part` meet this fault.
+
+        A request meets one fault: of those that fit, the one that was asked for first.
+        """
+        with self._lock:
+            self._armed.append(_Armed(path_part, fault, times))
+
+    def heal(self) -> None:
+        """Forget every fault that no request has met yet."""
+        with self._lock:
+            self._armed.clear()
+
+    @property
+    def requests(self) -> list[Seen]:
+        """Every request so far, in the order they came, the failed ones too."""
+        with self._lock:
+            return list(self._requests)
+
+    def requests_to(self, path_part: str) -> list[Seen]:
+        """The requests whose `METHOD /path` contains `path_part`."""
+        return [seen for seen in self.requests if path_part in seen.line]
+
+    def now(self) -> datetime:
+        """The time of day here."""
+        return self._clock()
+
+    def close(self) -> None:
+        """Let no delayed answer hold anyone up any longer."""
+        self._closing.set()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, or let it meet a fault."""
+        match self._fault_for(environ):
+            case None:
+                return self._app(environ, start_response)
+            case Status(code, retry_after):
+                answer = self._error(code)
+                if retry_after is not None:
+                    answer.headers["Retry-After"] = str(retry_after)
+                return answer(environ, start_response)
+            case StatusAfter(code):
+                self._work(environ)
+                return self._error(code)(environ, start_response)
+            case HangUp():
+                raise ConnectionAbortedError  # the server closes the connection, and says nothing
+            case HangUpAfter():
+                self._work(environ)
+                raise ConnectionAbortedError
+            case Delay(seconds):
+                answer = self._work(environ)
+                self._closing.wait(seconds)
+                return answer(environ, start_response)
+            case Body(content, status, content_type):
+                answer = Response(content, status, content_type=content_type)
+                return answer(environ, start_response)
+            case TruncatedBody():
+                answer = self._work(environ)
+                start_response(answer.status, list(answer.get_wsgi_headers(environ)))
+                return _first_half(answer.get_data())
+
+    def _fault_for(self, environ: WSGIEnvironment) -> Fault | None:
+        seen = Seen(
+            environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"], self.now()
+        )
+        with self._lock:
+            self._requests.append(seen)
+            for armed in self._armed:
+                if armed.path_part in seen.line:
+                    armed.left -= 1
+                    if armed.left < 1:
+                        self._armed.remove(armed)
+                    return armed.fault
+        return None
+
+    def _work(self, environ: WSGIEnvironment) -> Response:
+        return Response.from_app(self._app, environ, buffered=True)
+
+    def _in_our_words(self, exc: HTTPException) -> Response:
+        return self._error(exc.code or 500, exc.description)
+
+    @abstractmethod
+    def _let_in(self) -> Response | None:
+        """The answer to a request without the right credentials, None to let it in."""
+
+    @abstractmethod
+    def _error(self, code: int, detail: str | None = None) -> Response:
+        """How this vendor words an error."""
+
+
+def _first_half(content: bytes) -> Iterator[bytes]:
+    yield content[: len(content) // 2]
+    raise ConnectionAbortedError
+
+
+def as_json(body: Any, code: int = 200) -> Response:
+    """A JSON answer, its keys in the order given."""
+    return Response(msgspec.json.encode(body), code, content_type="application/json")

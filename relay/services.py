@@ -1,0 +1,90 @@
+"""What a task works with, built once by the worker and by whoever asks a vendor a question."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from relay.census import Census
+from relay.dbt_cloud import DbtCloud
+from relay.errors import BadSettings, Problem, Rejected
+from relay.mapping import DEFAULT_WORKSPACE, Workspace
+from relay.mapping_file import MappingFile
+from relay.settings import Secret, Settings
+from relay.store import Store
+from relay.transport import Transport
+
+CONNECTIONS = 16  # to each vendor at once, as many as the worker runs jobs
+
+
+class Censuses:
+    """The Census of each workspace. A changed mapping may bring new ones."""
+
+    def __init__(self, settings: Settings, mapping: MappingFile) -> None:
+        self._settings = settings
+        self._mapping = mapping
+        self._made: dict[Workspace, Census] = {}
+
+    def of(self, workspace: str) -> Census:
+        """The Census of a workspace. Raises Rejected if the mapping or the key is gone."""
+        described = self._describe(workspace)
+        if described not in self._made:
+            self._made[described] = self._make(described)
+        return self._made[described]
+
+    def _describe(self, workspace: str) -> Workspace:
+        if workspace == DEFAULT_WORKSPACE:
+            settings = self._settings
+            return Workspace(
+                DEFAULT_WORKSPACE,
+                settings.census_url,
+                "CENSUS_API_KEY",
+                settings.census_api_version,
+            )
+        known = self._mapping.current.workspaces
+        if workspace not in known:
+            raise Rejected(f"the mapping file has no workspace {workspace!r} any more")
+        return known[workspace]
+
+    def _make(self, workspace: Workspace) -> Census:
+        transport = Transport(
+            vendor="Census",
+            base_url=workspace.url,
+            token=self._key(workspace),
+            read_seconds=self._settings.http_timeout,
+            connections=CONNECTIONS,
+        )
+        return Census(transport, api_version=workspace.api_version)
+
+    def _key(self, workspace: Workspace) -> Secret:
+        key = self._settings.secret_named(workspace.api_key_env)
+        if key is None:
+            raise Rejected(f"{workspace.api_key_env} is not set: it is {workspace.name}'s API key")
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a task may touch; tests give their own clock."""
+
+    settings: Settings
+    store: Store
+    mapping: MappingFile
+    dbt_cloud: DbtCloud
+    censuses: Censuses
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def dbt_cloud_of(settings: Settings) -> DbtCloud:
+    """The account's dbt Cloud. Raises BadSettings where the settings do not name it."""
+    url, token, account = settings.dbt_cloud_url, settings.dbt_cloud_token, settings.dbt_account_id
+    if url is None or token is None or account is None:
+        names = ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID")
+        raise BadSettings(tuple(Problem(name, "is not set") for name in names))
+    transport = Transport(
+        vendor="dbt Cloud",
+        base_url=url,
+        token=token,
+        read_seconds=settings.http_timeout,
+        connections=CONNECTIONS,
+    )
+    return DbtCloud(transport, dbt_account_id=account)

@@ -1,0 +1,94 @@
+"""`relay status`: what is under way, in a form for a terminal."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import psycopg
+
+from relay.database import Server, connect_impatiently
+from relay.errors import DatabaseUnavailable
+from relay.store import Connection, Overview, Store
+
+
+def look(server: Server, *, newest: int) -> Overview:
+    """Read the overview. Raises DatabaseUnavailable."""
+    try:
+        with connect_impatiently(server.conninfo) as connection:
+            return Store(_One(connection)).overview(newest=newest)
+    except psycopg.OperationalError as exc:
+        raise DatabaseUnavailable(f"it does not answer: {exc}") from exc
+
+
+def describe(overview: Overview) -> str:
+    """Three tables."""
+    return "\n".join(
+        (
+            "deliveries",
+            *table(
+                ("received", "dbt run", "became", "why", "delivery"),
+                [
+                    (_short(row.received_at), row.dbt_run_id, row.became, row.why, row.delivery_id)
+                    for row in overview.deliveries
+                ],
+            ),
+            "",
+            "triggers",
+            *table(
+                ("requested", "sync", "dbt run", "sync run", "state", "problem"),
+                [
+                    (
+                        _short(row.requested_at),
+                        row.sync_id,
+                        row.dbt_run_id,
+                        row.sync_run_id,
+                        row.state,
+                        row.problem,
+                    )
+                    for row in overview.triggers
+                ],
+            ),
+            "",
+            "open sync runs",
+            *table(
+                ("begun", "sync", "sync run", "status", "looks", "problem"),
+                [
+                    (
+                        _short(row.begun_at),
+                        row.sync_id,
+                        row.sync_run_id,
+                        row.status,
+                        row.looks,
+                        row.problem,
+                    )
+                    for row in overview.open_sync_runs
+                ],
+            ),
+        )
+    )
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Columns as wide as they must be; a dash for what is not known."""
+    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heading, *cells, strict=True)]
+    for row in [list(heading), ["-" * width for width in widths], *cells]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"  {line}".rstrip()
+    if not rows:
+        yield "  none"
+
+
+class _One:
+    """A single connection where a pool is asked for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        yield self._connection
+
+
+def _short(time: datetime) -> str:
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")

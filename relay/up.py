@@ -1,0 +1,136 @@
+"""`relay up`: database, web and worker under one command, for a laptop, a VM, one container."""
+
+import ctypes
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import relay
+from relay.database import Server, joined, migrate
+from relay.errors import BadSettings, Problem
+from relay.logs import get_logger
+from relay.settings import Settings
+
+DRAIN_SECONDS = 27  # the worker takes 25
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a process that died is started again
+LONG_LIFE = 60.0  # seconds after which a death is a new one
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+log = get_logger()
+
+
+def run(settings: Settings, server: Server) -> None:
+    """Run everything until SIGTERM or SIGINT. Raises BadSettings, DatabaseUnavailable."""
+    children = (
+        Child("web", (sys.executable, "-m", "gunicorn", "-c", str(_gunicorn_conf()))),
+        Child("worker", (sys.executable, "-m", "relay", "worker")),
+    )
+    with joined(server):
+        migrate(server)
+        _Supervisor(children).run()
+
+
+@dataclass(slots=True)
+class Child:
+    """A process to keep alive."""
+
+    name: str
+    command: tuple[str, ...]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    start_at: float = 0.0
+    pause: float = field(default=FIRST_PAUSE)
+
+    def start(self) -> None:
+        # A session of its own: Ctrl-C reaches the supervisor alone, who ends all in order.
+        self.process = subprocess.Popen(
+            self.command,
+            start_new_session=True,
+            preexec_fn=_die_with_the_parent,  # noqa: PLW1509 - there are no threads yet
+        )
+        self.started_at = time.monotonic()
+
+    def has_died(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def bury(self) -> None:
+        """Note a death, and when to start it again: sooner after a long life."""
+        assert self.process is not None
+        lived = time.monotonic() - self.started_at
+        self.pause = FIRST_PAUSE if lived > LONG_LIFE else min(self.pause * 2, LONGEST_PAUSE)
+        self.start_at = time.monotonic() + (FIRST_PAUSE if lived > LONG_LIFE else self.pause)
+        log.error(
+            "process.died",
+            process=self.name,
+            exit_status=self.process.returncode,
+            again_in_seconds=round(self.start_at - time.monotonic()),
+        )
+        self.process = None
+
+
+class _Supervisor:
+    def __init__(self, children: tuple[Child, ...]) -> None:
+        self._children = children
+        self._something_happened = threading.Event()
+        self._stopping = False
+
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGCHLD, lambda *_: self._something_happened.set())
+        try:
+            while not self._stopping:
+                self._start_what_is_due()
+                self._something_happened.wait(self._seconds_until_due())
+                self._something_happened.clear()
+                for child in self._children:
+                    if child.has_died() and not self._stopping:
+                        child.bury()
+        finally:
+            self._end_all()
+
+    def _start_what_is_due(self) -> None:
+        for child in self._children:
+            if child.process is None and child.start_at <= time.monotonic():
+                child.start()
+
+    def _seconds_until_due(self) -> float | None:
+        due = [child.start_at for child in self._children if child.process is None]
+        return max(min(due) - time.monotonic(), 0.01) if due else None
+
+    def _stop(self, *_: Any) -> None:
+        self._stopping = True
+        self._something_happened.set()
+
+    def _end_all(self) -> None:
+        living = [child.process for child in self._children if child.process is not None]
+        for process in living:
+            process.terminate()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        for process in living:
+            try:
+                process.wait(max(deadline - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _die_with_the_parent() -> None:
+    """In the child: have the kernel send SIGTERM should the supervisor be killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _gunicorn_conf() -> Path:
+    checkout = Path(relay.__file__).parent.parent
+    for folder in (Path.cwd(), checkout):
+        conf = folder / "config" / "gunicorn.conf.py"
+        if conf.exists():
+            return conf
+    problem = Problem("config/gunicorn.conf.py", f"is not in {Path.cwd()}: start relay where it is")
+    raise BadSettings((problem,))

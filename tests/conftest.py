@@ -1,0 +1,210 @@
+"""A real PostgreSQL, a database of its own for each test, and the service on the sandbox."""
+
+import asyncio
+import os
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import psycopg_pool
+import pytest
+import structlog
+from psycopg.conninfo import make_conninfo
+
+from relay.database import NamedServer, migrate
+from relay.embedded import EmbeddedServer
+from relay.mapping_file import MappingFile
+from relay.sandbox import open_sandbox, story
+from relay.sandbox.command import environment
+from relay.services import Censuses, Services, dbt_cloud_of
+from relay.settings import Role, Settings
+from relay.store import Delivery, Store, record_deliveries
+from relay.worker import engine_of
+
+
+class Clock:
+    """A time of day that stands still until it is ticked."""
+
+    def __init__(self):
+        self.now = datetime.now(UTC)
+
+    def __call__(self):
+        return self.now
+
+    def tick(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture(name="clock")
+def _clock():
+    return Clock()
+
+
+@pytest.fixture(name="logged")
+def _logged():
+    """The log lines of a test, as dictionaries."""
+    with structlog.testing.capture_logs(
+        processors=[structlog.contextvars.merge_contextvars]
+    ) as lines:
+        yield lines
+
+
+@pytest.fixture(name="postgres", scope="session")
+def _postgres(tmp_path_factory):
+    """The conninfo of a server: the one the environment names, or relay's own, shared by all."""
+    named = os.environ.get("RELAY_TEST_DATABASE_URL")
+    if named:
+        yield named
+        return
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    server = EmbeddedServer(shared / "postgres")
+    server.join()
+    yield server.conninfo
+    server.leave()
+
+
+@pytest.fixture(name="template", scope="session")
+def _template(postgres):
+    name = f"template_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        migrate(NamedServer(make_conninfo(postgres, dbname=name)))
+        yield name
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(name="empty_database")
+def _empty_database(postgres):
+    """A server whose database has nothing in it."""
+    yield from _database(postgres, "template1")
+
+
+@pytest.fixture(name="database")
+def _database_up_to_date(postgres, template):
+    """A server whose database is up to date, for this test alone."""
+    yield from _database(postgres, template)
+
+
+def _database(postgres, template):
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield NamedServer(make_conninfo(postgres, dbname=name))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(name="sql")
+def _sql(database):
+    """Ask the test's database: `sql("SELECT …") -> rows`."""
+    with psycopg.connect(database.conninfo, autocommit=True) as connection:
+
+        def ask(query, *arguments):
+            cursor = connection.execute(query, arguments)
+            return cursor.fetchall() if cursor.description else None
+
+        yield ask
+
+
+@pytest.fixture(name="store")
+def _store(database):
+    with psycopg_pool.ConnectionPool(database.conninfo, min_size=1, open=True) as pool:
+        yield Store(pool)
+
+
+@pytest.fixture(name="sandbox")
+def _sandbox(clock):
+    """dbt Cloud and Census, whose sync runs go on until the test ends them."""
+    with open_sandbox(runs_take=None, clock=clock) as sandbox:
+        yield sandbox
+
+
+class Relay:
+    """The service in this process: the real store, tasks and engine; the time is the test's."""
+
+    def __init__(self, services, database, sandbox, sql, clock, mapping):
+        self.services, self.database, self.sandbox = services, database, sandbox
+        self.sql, self.clock, self._mapping = sql, clock, mapping
+
+    def map(self, text):
+        """Put another mapping file in place."""
+        self._mapping.write_text(text)
+        self.services.mapping.refresh()
+
+    def deliver(self, run):
+        """Let dbt Cloud have this run, and web have recorded its webhook."""
+        self.sandbox.dbt_cloud.add_run(run)
+        delivery = Delivery(
+            delivery_id=uuid.uuid4(),
+            body=b"{}",
+            event_id=f"wev_{uuid.uuid4().hex}",
+            dbt_account_id=story.DBT_ACCOUNT_ID,
+            dbt_run_id=run.dbt_run_id,
+        )
+        with psycopg.connect(self.database.conninfo, autocommit=True) as connection:
+            record_deliveries(connection, [delivery])
+
+    def work(self):
+        """Have the engine do every job that is due."""
+        asyncio.run(self._work())
+
+    async def _work(self):
+        async with engine_of(self.services, self.database).open_async() as engine:
+            await engine.run_worker_async(
+                queues=["relay"],
+                wait=False,
+                concurrency=1,
+                listen_notify=False,
+                delete_jobs="successful",
+                install_signal_handlers=False,
+            )
+
+    def tick(self, seconds):
+        """Let time pass, also for the jobs that wait."""
+        self.clock.tick(seconds)
+        self.sql(
+            "UPDATE procrastinate_jobs SET scheduled_at = scheduled_at - %s WHERE status = 'todo'",
+            timedelta(seconds=seconds),
+        )
+
+
+@pytest.fixture(name="settings")
+def _settings(sandbox, database, tmp_path):
+    """Settings for the sandbox; `RELAY_FOLLOW_INTERVAL` and the rest are the defaults."""
+    mapping = tmp_path / "syncs.yml"
+    mapping.write_text(story.MAPPING)
+    return Settings.from_environment(
+        Role.SERVICE,
+        {
+            **environment(sandbox.dbt_cloud.url, sandbox.census.url),
+            "RELAY_DATABASE_URL": _as_url(database.conninfo),
+            "RELAY_MAPPING": str(mapping),
+            "RELAY_DATA_DIR": str(tmp_path / "data"),
+        },
+    )
+
+
+def _as_url(conninfo):
+    named = psycopg.conninfo.conninfo_to_dict(conninfo)
+    return (
+        f"postgresql://{named.get('user', '')}@/{named['dbname']}?host={named['host']}"
+        if "password" not in named
+        else f"postgresql://{named['user']}:{named['password']}@{named['host']}"
+        f":{named.get('port', 5432)}/{named['dbname']}"
+    )
+
+
+@pytest.fixture(name="relay")
+def _relay(settings, store, database, sandbox, sql, clock):
+    mapping = MappingFile(settings.mapping)
+    services = Services(
+        settings=settings,
+        store=store,
+        mapping=mapping,
+        dbt_cloud=dbt_cloud_of(settings),
+        censuses=Censuses(settings, mapping),
+        clock=clock,
+    )
+    return Relay(services, database, sandbox, sql, clock, Path(settings.mapping))
