@@ -5,7 +5,7 @@ import re
 from urllib.parse import urlsplit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d{1,9})([smhd]?)")
+_DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
 
 
 def read_duration(text: str) -> int:

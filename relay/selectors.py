@@ -18,6 +18,7 @@ _RESOURCES = r"(?:model|seed|snapshot)"
 _UNIQUE_ID = re.compile(rf"{_RESOURCES}\.[^.\s]+\.\S+")
 _NAME = re.compile(r"[\w*?\[\]!-]+(\.v[\w*?]+)?")  # with a version at its end, perhaps
 _QUALIFIED_NAME = re.compile(r"[\w*?\[\]!.-]+")
+_GRAPH_OPERATOR = re.compile(r"^(@|\d*\+)|\+\d*$")
 _NOT_YET_METHODS = ("exposure", "fqn", "resource_type", "config", "group")
 _GLOB = frozenset("*?[")
 
@@ -103,6 +104,7 @@ class ByPath:
 
 def read_selector(word: str) -> Selector:
     """One word of `depends_on`. Raises ValueError, which says what is wrong with it."""
+    _refuse_operators(word)
     method, colon, value = word.partition(":")
     if not colon:
         return _read_bare(word)
@@ -115,7 +117,7 @@ def read_selector(word: str) -> Selector:
             return ByPackage(word, value)
         case "path":
             return ByPath(word, value.rstrip("/"))
-        case _ if method.split(".")[0].lstrip("+@0123456789") in _NOT_YET_METHODS:
+        case _ if method.split(".")[0] in _NOT_YET_METHODS:
             raise ValueError(f"{word!r}: the selector `{method}:` is not supported yet")
         case _:
             raise ValueError(
@@ -140,11 +142,15 @@ def selected(
     )
 
 
-def _read_bare(word: str) -> Selector:
-    if "+" in word or "@" in word:
+def _refuse_operators(word: str) -> None:
+    # dbt takes these apart before it looks at what they stand around.
+    if _GRAPH_OPERATOR.search(word):
         raise ValueError(f"{word!r}: the graph operators `+` and `@` are not supported yet")
     if "," in word:
         raise ValueError(f"{word!r}: an intersection with `,` is not supported yet")
+
+
+def _read_bare(word: str) -> Selector:
     if _UNIQUE_ID.fullmatch(word) and not _GLOB & set(word):
         return ByUniqueId(word)
     if _NAME.fullmatch(word):

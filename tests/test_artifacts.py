@@ -1,0 +1,211 @@
+"""What a run rebuilt, step by step, on recorded artifacts and on documented rows."""
+
+import msgspec
+import pytest
+
+from relay.artifacts import Invocation, Standing, read_run_results, what_was_rebuilt
+from relay.dbt_runs import ERROR, SUCCESS, Step
+from relay.errors import BadArtifact
+from relay.sandbox import recordings
+
+CUSTOMERS = "model.jaffle_crm.customers"
+ORDERS = "model.jaffle_crm.orders"
+
+
+def step(command="dbt build", *, index=4, status=SUCCESS):
+    return Step(index=index, name=f"Invoke dbt with `{command}`", status=status, command=command)
+
+
+def recorded(name, *, index=4, command=None):
+    recording = recordings.load(name)
+    status = ERROR if recording.failed else SUCCESS
+    body = recording.run_results
+    return Invocation(
+        step(command or f"dbt {name}", index=index, status=status), read_run_results(body)
+    )
+
+
+def row(status, *, message=None, which="build", args=None, others=(), command="dbt build", index=4):
+    """An invocation in which `customers` has this row; `others` are rows beside it."""
+    results = [{"unique_id": CUSTOMERS, "status": status, "message": message}]
+    results += [{"unique_id": uid, "status": word} for uid, word in others]
+    body = {"args": {"which": which, **(args or {})}, "results": results}
+    return Invocation(step(command, index=index), read_run_results(msgspec.json.encode(body)))
+
+
+def standing(*invocations, node=CUSTOMERS):
+    return what_was_rebuilt(invocations).nodes.get(node)
+
+
+class TestRecordings:
+    @pytest.mark.parametrize(
+        ("name", "customers", "orders"),
+        [
+            ("build", Standing.REBUILT, Standing.REBUILT),
+            ("run", Standing.REBUILT, Standing.REBUILT),
+            ("build_model_error", Standing.SKIPPED, Standing.FAILED),
+            ("build_test_fail", Standing.SKIPPED, Standing.REBUILT),
+            ("retry", Standing.REBUILT, Standing.REBUILT),
+            ("build_empty", Standing.SAMPLED, Standing.SAMPLED),
+            ("build_sample", Standing.SAMPLED, Standing.SAMPLED),
+            ("clone", Standing.REBUILT, Standing.REBUILT),
+            ("run_tables_under_view", Standing.REBUILT, None),
+            ("test", None, None),
+            ("compile", None, None),
+            ("docs_generate", None, None),
+            ("seed", None, None),
+            ("snapshot", None, None),
+            ("build_select_nothing", None, None),
+        ],
+    )
+    def test_only_what_an_invocation_built_was_rebuilt(self, name, customers, orders):
+        assert standing(recorded(name)) == customers
+        assert standing(recorded(name), node=ORDERS) == orders
+
+    def test_seeds_and_snapshots_are_rebuilt_too(self):
+        assert standing(recorded("seed"), node="seed.jaffle_crm.countries") is Standing.REBUILT
+        snapshot = "snapshot.jaffle_crm.accounts_history"
+        assert standing(recorded("snapshot"), node=snapshot) is Standing.REBUILT
+
+    def test_both_versions_of_a_model_are_nodes_of_their_own(self):
+        nodes = what_was_rebuilt([recorded("build")]).nodes
+        assert {"model.jaffle_crm.dim_accounts.v1", "model.jaffle_crm.dim_accounts.v2"} <= set(
+            nodes
+        )
+
+    def test_a_microbatch_with_a_failed_batch_is_partial(self):
+        rebuilt = what_was_rebuilt([recorded("build_partial")])
+        assert rebuilt.standing(Standing.PARTIAL) == {"model.jaffle_crm.daily_orders"}
+
+    def test_hooks_tests_and_exposures_are_no_models(self):
+        nodes = what_was_rebuilt([recorded("build")]).nodes
+        assert {node.split(".")[0] for node in nodes} == {"model", "seed", "snapshot"}
+
+    def test_docs_generate_at_the_end_hides_nothing_and_adds_nothing(self):
+        failed = what_was_rebuilt([recorded("build_model_error")])
+        with_docs = what_was_rebuilt(
+            [recorded("build_model_error"), recorded("docs_generate", index=5)]
+        )
+        assert with_docs == failed
+
+    def test_run_then_test_keeps_what_run_rebuilt_and_what_test_found(self):
+        rebuilt = what_was_rebuilt([recorded("run"), recorded("test_fail", index=5)])
+        assert rebuilt.nodes[CUSTOMERS] is Standing.REBUILT
+        assert "fail" in rebuilt.tests.values()
+
+
+class TestStatuses:
+    @pytest.mark.parametrize(
+        ("status", "message", "expected"),
+        [
+            ("success", "SELECT 5", Standing.REBUILT),
+            ("success", None, Standing.REBUILT),
+            ("warn", None, Standing.REBUILT),
+            ("success", "NO-OP", None),
+            ("success", "No-op", None),
+            ("no-op", None, None),
+            ("reused", "Reused: no changes", None),
+            ("reused", None, None),
+            ("reused", "Cloned from cached relation", Standing.REBUILT),
+            (
+                "reused",
+                "Cloned from cached relation within freshness tolerance",
+                Standing.REBUILT,
+            ),
+            ("partial success", "PARTIAL SUCCESS (4/5)", Standing.PARTIAL),
+            ("error", "Database Error", Standing.FAILED),
+            ("fail", None, Standing.FAILED),
+            ("runtime error", None, Standing.FAILED),
+            ("skipped", None, None),
+            ("pass", None, None),
+            ("transmogrified", None, None),
+        ],
+    )
+    def test_each_word_of_dbts_has_one_meaning(self, status, message, expected):
+        assert standing(row(status, message=message)) == expected
+
+    def test_a_word_nobody_knows_is_told(self):
+        assert what_was_rebuilt([row("transmogrified")]).unknown == {"transmogrified": CUSTOMERS}
+
+    @pytest.mark.parametrize("failing", ["error", "fail", "runtime error", "partial success"])
+    def test_skipped_is_a_failure_where_something_failed(self, failing):
+        assert standing(row("skipped", others=[(ORDERS, failing)])) is Standing.SKIPPED
+
+    def test_skipped_is_a_failure_where_the_step_failed(self):
+        invocation = row("skipped")
+        failed = Invocation(step(status=ERROR), invocation.run_results)
+        assert standing(failed) is Standing.SKIPPED
+
+    @pytest.mark.parametrize("which", ["build", "run", "seed", "snapshot", "retry", "clone"])
+    def test_these_commands_rebuild(self, which):
+        assert standing(row("success", which=which)) is Standing.REBUILT
+
+    @pytest.mark.parametrize(
+        "which", ["generate", "compile", "test", "list", "show", "freshness", "run-operation"]
+    )
+    def test_these_never_do(self, which):
+        assert standing(row("success", which=which, command="dbt build")) is None
+
+    def test_without_which_the_steps_command_tells(self):
+        told = row("success", which=None, command="dbt --no-use-colors build --select customers")
+        assert standing(told) is Standing.REBUILT
+        assert standing(row("success", which=None, command="dbt docs generate")) is None
+
+    @pytest.mark.parametrize(
+        ("args", "command"),
+        [
+            ({"empty": True}, "dbt build"),
+            ({"sample": {"start": "a", "end": "b"}}, "dbt build"),
+            ({"__other__": {"empty": True}}, "dbt build"),
+            ({}, "dbt build --empty"),
+            ({}, "dbt build --no-empty --empty"),
+            ({}, 'dbt build --sample "3 days"'),
+            ({}, "dbt build --sample=3d"),
+        ],
+    )
+    def test_an_empty_or_sampled_build_never_counts(self, args, command):
+        assert standing(row("success", args=args, command=command)) is Standing.SAMPLED
+
+    @pytest.mark.parametrize(
+        ("args", "command"),
+        [
+            ({"empty": False}, "dbt build"),
+            ({}, "dbt build --no-empty"),
+            ({}, "dbt build --empty --no-empty"),
+            ({}, "dbt build --select empty"),
+        ],
+    )
+    def test_a_whole_build_does(self, args, command):
+        assert standing(row("success", args=args, command=command)) is Standing.REBUILT
+
+    def test_a_failure_of_an_empty_build_is_still_a_failure(self):
+        assert standing(row("error", args={"empty": True})) is Standing.FAILED
+
+
+class TestSeveralSteps:
+    def test_the_last_invocation_to_execute_a_node_decides(self):
+        first, second = row("success"), row("error", index=5)
+        assert standing(first, second) is Standing.FAILED
+        assert standing(second, first) is Standing.FAILED
+
+    @pytest.mark.parametrize("status", ["reused", "no-op"])
+    def test_one_that_left_it_alone_does_not(self, status):
+        assert standing(row("success"), row(status, index=5)) is Standing.REBUILT
+
+    def test_a_file_served_for_two_steps_counts_where_it_was_written(self):
+        recording = recorded("build")
+        stale = Invocation(step("dbt build --empty", index=5), recording.run_results)
+        assert standing(recording, stale) is Standing.REBUILT
+
+    def test_a_test_that_passes_later_has_passed(self):
+        failed = recorded("test_fail")
+        passed = recorded("test", index=5)
+        assert "fail" not in what_was_rebuilt([failed, passed]).tests.values()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'{"results": 5}', b'{"args": {}}', b'{"results": [{"status": "a"}]}']
+)
+def test_what_is_no_run_results_is_a_bad_artifact(body):
+    with pytest.raises(BadArtifact):
+        read_run_results(body)

@@ -1,0 +1,68 @@
+"""Durations and vendor URLs are written in one way everywhere."""
+
+import pytest
+
+from relay.notation import read_duration, read_vendor_url, write_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("15", 15), ("15s", 15), ("10m", 600), ("6h", 21600), ("7d", 604800), (" 1s ", 1)],
+)
+def test_a_duration_is_a_number_and_a_unit(text, seconds):
+    assert read_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0s", "-5", "1.5h", "10 m", "m", "1w", "١٥", "15S", "9999999999"]
+)
+def test_anything_else_is_refused(text):
+    with pytest.raises(ValueError, match="duration"):
+        read_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(15, "15s"), (600, "10m"), (5400, "90m"), (86400, "1d"), (61, "61s")]
+)
+def test_a_duration_is_written_as_short_as_can_be(seconds, text):
+    assert write_duration(seconds) == text
+    assert read_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://ab123.us1.dbt.com", "https://ab123.us1.dbt.com"),
+        ("https://ab123.us1.dbt.com/", "https://ab123.us1.dbt.com"),
+        ("https://proxy.example.com/dbt/", "https://proxy.example.com/dbt"),
+        ("http://127.0.0.1:8081", "http://127.0.0.1:8081"),
+        ("http://localhost:8081", "http://localhost:8081"),
+        ("http://[::1]:8081", "http://[::1]:8081"),
+    ],
+)
+def test_a_vendor_is_reached_over_https_or_on_loopback(text, url):
+    assert read_vendor_url(text) == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "app.getcensus.com",
+        "ftp://app.getcensus.com",
+        "http://app.getcensus.com",
+        "http://10.0.0.5",
+        "http://127.0.0.1.example.com",
+        "https://",
+        "https://app.getcensus.com?x=1",
+        "https://app.getcensus.com#x",
+        "https://app.getcensus.com:port",
+        "https://bearer:s3cr3t@app.getcensus.com",
+        "https://s3cr3t@app.getcensus.com",
+        "https://[s3cr3t",
+    ],
+)
+def test_any_other_url_is_refused_without_repeating_it(text):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the message is looked at below
+        read_vendor_url(text)
+    assert "s3cr3t" not in str(refused.value)

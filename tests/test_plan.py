@@ -1,0 +1,220 @@
+"""What a run means for each sync it concerns, one reason each."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from relay.artifacts import RebuiltModels, Standing
+from relay.dbt_runs import CANCELLED, ERROR, SUCCESS, DbtRun
+from relay.manifest import Config, DependsOn, Lineage, Node
+from relay.mapping import Sync, SyncMapping
+from relay.plan import Plan, Reason, decide, needs_lineage
+from relay.selectors import read_selector
+
+A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
+TEST_A, SINGULAR, UNIT_A = "test.shop.not_null_a.1", "test.shop.a_and_b", "unit_test.shop.a.adds_up"
+
+REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = (
+    Standing.REBUILT,
+    Standing.PARTIAL,
+    Standing.FAILED,
+    Standing.SKIPPED,
+    Standing.SAMPLED,
+)
+
+
+def run(**fields):
+    given = {
+        "dbt_account_id": 1,
+        "dbt_run_id": 9,
+        "dbt_job_id": 7,
+        "project_id": 1,
+        "environment_id": 3,
+        "status": SUCCESS,
+        "finished_at": datetime(2026, 11, 1, tzinfo=UTC),
+        "job_type": "scheduled",
+    }
+    return DbtRun(**(given | fields))
+
+
+def sync(*words, sync_id=1, **fields):
+    selectors = tuple(read_selector(word) for word in words)
+    return Sync(sync_id=sync_id, depends_on=selectors, **fields)
+
+
+def mapping(*syncs):
+    return SyncMapping(syncs=syncs, workspaces={}, digest="0")
+
+
+def lineage(severity="ERROR"):
+    config = Config(severity=severity)
+    tests = [
+        Node(TEST_A, config=config, attached_node=A, depends_on=DependsOn([A, C])),
+        Node(SINGULAR, config=config, depends_on=DependsOn([A, B])),
+        Node(UNIT_A, depends_on=DependsOn([A])),
+    ]
+    models = [Node(A, name="a", tags=["crm"]), Node(B, name="b", tags=["crm"]), Node(C, name="c")]
+    return Lineage({node.unique_id: node for node in tests + models})
+
+
+def reason(a_sync, nodes, *, of=None, tests=None, known=None):
+    """Why this sync is triggered or withheld; None where the run does not concern it."""
+    rebuilt = RebuiltModels(nodes=nodes, tests=tests or {})
+    plan = decide(of or run(), rebuilt, mapping(a_sync), known)
+    if plan.triggers:
+        return Reason.REBUILT
+    return plan.withheld[0].reason if plan.withheld else None
+
+
+class TestAModelsStanding:
+    @pytest.mark.parametrize(
+        ("nodes", "expected"),
+        [
+            ({A: REBUILT}, "rebuilt"),
+            ({A: REBUILT, B: REBUILT}, "rebuilt"),
+            ({A: REBUILT, C: FAILED}, "rebuilt"),
+            ({A: FAILED}, "model_failed"),
+            ({A: SKIPPED}, "model_failed"),
+            ({A: REBUILT, B: FAILED}, "model_failed"),
+            ({A: REBUILT, B: SKIPPED}, "model_failed"),
+            ({A: PARTIAL}, "partial_rebuild"),
+            ({A: REBUILT, B: PARTIAL}, "partial_rebuild"),
+            ({A: PARTIAL, B: FAILED}, "model_failed"),
+            ({A: SAMPLED}, "sample_run"),
+            ({A: REBUILT, B: SAMPLED}, "sample_run"),
+            ({A: FAILED, B: SAMPLED}, "sample_run"),
+            ({C: REBUILT}, None),
+            ({}, None),
+        ],
+    )
+    def test_decides_in_the_contracts_order(self, nodes, expected):
+        assert reason(sync("a", "b"), nodes) == expected
+
+    def test_the_models_that_decided_are_recorded(self):
+        plan = decide(
+            run(),
+            RebuiltModels({A: REBUILT, B: FAILED, C: SKIPPED}),
+            mapping(sync("a", "b", "c")),
+            None,
+        )
+        assert plan.withheld[0].models == (B, C)
+
+    def test_a_trigger_names_all_that_were_rebuilt(self):
+        rebuilt = RebuiltModels({B: REBUILT, A: REBUILT, C: REBUILT})
+        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None)
+        assert plan.triggers[0].because == (A, B)
+
+    def test_each_sync_is_judged_on_its_own_models(self):
+        rebuilt = RebuiltModels({A: REBUILT, B: FAILED})
+        plan = decide(run(status=ERROR), rebuilt, mapping(sync("a"), sync("b", sync_id=2)), None)
+        assert [each.sync.sync_id for each in plan.triggers] == [1]
+        assert [each.sync.sync_id for each in plan.withheld] == [2]
+
+
+class TestTheRunAndTheSync:
+    @pytest.mark.parametrize(
+        ("a_sync", "of", "expected"),
+        [
+            (sync("a", enabled=False), run(), "sync_disabled"),
+            (sync("a", enabled=False, jobs=frozenset({8})), run(), "sync_disabled"),
+            (sync("a", jobs=frozenset({8})), run(), "job_not_listed"),
+            (sync("a", jobs=frozenset({7})), run(), "rebuilt"),
+            (sync("a", environments=frozenset({4})), run(), "environment_not_listed"),
+            (sync("a", environments=frozenset({3})), run(), "rebuilt"),
+            (
+                sync("a", jobs=frozenset({8}), environments=frozenset({4})),
+                run(),
+                "job_not_listed",
+            ),
+            (sync("a"), run(status=CANCELLED), "run_cancelled"),
+            (sync("a"), run(status=ERROR), "rebuilt"),
+            (sync("a", jobs=frozenset({8})), run(status=CANCELLED), "job_not_listed"),
+        ],
+    )
+    def test_come_before_the_models(self, a_sync, of, expected):
+        assert reason(a_sync, {A: REBUILT}, of=of) == expected
+
+    def test_a_cancelled_run_comes_before_a_failed_model(self):
+        assert reason(sync("a"), {A: FAILED}, of=run(status=CANCELLED)) == "run_cancelled"
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            {"job_type": "ci"},
+            {"job_type": "merge"},
+            {"cause_category": "ci"},
+            {"cause_category": "merge"},
+            {"pull_request_id": "12"},
+            {"schema_override": "dbt_cloud_pr_12"},
+        ],
+    )
+    def test_a_run_into_a_schema_of_its_own_never_counts_listed_or_not(self, kind):
+        listed = sync("a", jobs=frozenset({7}))
+        assert decide(run(**kind), RebuiltModels({A: REBUILT}), mapping(listed), None) == Plan()
+
+
+class TestTests:
+    @pytest.mark.parametrize(
+        ("tests", "severity", "words", "expected"),
+        [
+            ({TEST_A: "fail"}, "ERROR", ["a"], "test_failed"),
+            ({TEST_A: "error"}, "ERROR", ["a"], "test_failed"),
+            ({TEST_A: "error"}, "warn", ["a"], "rebuilt"),
+            ({TEST_A: "warn"}, "ERROR", ["a"], "rebuilt"),
+            ({TEST_A: "pass"}, "ERROR", ["a"], "rebuilt"),
+            ({TEST_A: "fail"}, None, ["a"], "test_failed"),
+            ({TEST_A: "fail"}, "ERROR", ["c"], "rebuilt"),  # attached to a, though it reads c
+            ({SINGULAR: "fail"}, "ERROR", ["a"], "test_failed"),
+            ({SINGULAR: "fail"}, "ERROR", ["b"], "test_failed"),
+            ({SINGULAR: "fail"}, "ERROR", ["c"], "rebuilt"),
+            ({UNIT_A: "fail"}, "ERROR", ["a"], "test_failed"),
+            ({UNIT_A: "fail"}, "ERROR", ["b"], "rebuilt"),
+            ({"test.shop.unheard_of.1": "fail"}, "ERROR", ["c"], "test_failed"),
+        ],
+    )
+    def test_a_failure_counts_against_the_models_it_is_about(
+        self, tests, severity, words, expected
+    ):
+        nodes = {A: REBUILT, B: REBUILT, C: REBUILT}
+        assert reason(sync(*words), nodes, tests=tests, known=lineage(severity)) == expected
+
+    def test_it_withholds_also_for_a_model_the_run_only_tested(self):
+        assert reason(sync("a", "b"), {B: REBUILT}, tests={TEST_A: "fail"}, known=lineage()) == (
+            "test_failed"
+        )
+
+    def test_a_sync_may_ignore_tests(self):
+        ignoring = sync("a", tests="ignore")
+        assert reason(ignoring, {A: REBUILT}, tests={TEST_A: "fail"}, known=lineage()) == "rebuilt"
+
+    def test_a_failed_model_comes_first(self):
+        told = reason(sync("a"), {A: FAILED}, tests={TEST_A: "fail"}, known=lineage())
+        assert told == "model_failed"
+
+    def test_without_a_lineage_a_failure_counts_against_all(self):
+        assert reason(sync("c"), {C: REBUILT}, tests={TEST_A: "fail"}) == "test_failed"
+
+
+class TestTheManifest:
+    @pytest.mark.parametrize(
+        ("a_sync", "tests", "needed"),
+        [
+            (sync("a"), {}, False),
+            (sync("a"), {TEST_A: "pass"}, False),
+            (sync("a"), {TEST_A: "fail"}, True),
+            (sync("a", tests="ignore"), {TEST_A: "fail"}, False),
+            (sync("tag:crm"), {}, True),
+            (sync("tag:crm", enabled=False), {}, False),
+            (sync("tag:crm", jobs=frozenset({8})), {}, False),
+        ],
+    )
+    def test_is_asked_for_only_where_it_decides(self, a_sync, tests, needed):
+        rebuilt = RebuiltModels({A: REBUILT}, tests)
+        assert needs_lineage(run(), rebuilt, mapping(a_sync)) is needed
+
+    def test_is_not_asked_for_when_nothing_was_touched(self):
+        assert not needs_lineage(run(), RebuiltModels(), mapping(sync("tag:crm")))
+
+    def test_lets_tags_decide(self):
+        assert reason(sync("tag:crm"), {A: REBUILT}, known=lineage()) == "rebuilt"
+        assert reason(sync("tag:crm"), {C: REBUILT}, known=lineage()) is None
