@@ -15,8 +15,9 @@ import stat
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -123,17 +124,21 @@ class EmbeddedServer:
 
     def _prepare(self) -> None:
         user = _server_user()
+        if self._pgdata.exists():
+            _must_belong_to(self._pgdata, _uid(user))
         if user is not None:
-            _let_in(user, (_bin_path(), self._home))
-        if not (self._pgdata / "PG_VERSION").exists():
+            _let_in(user, (_bin_path(), self._home, self._socket_dir.parent))
+        if not self._pgdata.exists():
             self._initdb()
         if self._socket_dir != self._pgdata:
             _make_private(self._socket_dir, user)
 
     def _initdb(self) -> None:
         # Made under another name and renamed when whole: a kill leaves no half-made folder.
-        new = self._home / "postgres.new"
-        shutil.rmtree(new, ignore_errors=True)
+        # A new name each time: the initdb of a killed process may still be at work in the old.
+        for half_made in self._home.glob("postgres.new*"):
+            shutil.rmtree(half_made, ignore_errors=True)
+        new = self._home / f"postgres.new.{uuid.uuid4().hex[:8]}"
         _make_private(new, _server_user())
         _run_tool("initdb", "-D", str(new), "-U", "postgres", "-E", "UTF8", "-A", "trust")
         with (new / "postgresql.conf").open("a", encoding="utf-8") as conf:
@@ -206,7 +211,7 @@ class EmbeddedServer:
 
     @contextmanager
     def _one_at_a_time(self, deadline: float) -> Iterator[None]:
-        lock = os.open(self._home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = _open_lock(self._home / "lock")
         try:
             while not _locked(lock, fcntl.LOCK_EX):
                 if time.monotonic() > deadline:
@@ -223,7 +228,7 @@ class _Membership:
     """A shared lock, held as long as this process lives or until it ends."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = _open_lock(path)
         self._pid = os.getpid()
         fcntl.flock(self._file, fcntl.LOCK_SH)
 
@@ -237,6 +242,16 @@ class _Membership:
 
     def end(self) -> None:
         os.close(self._file)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as exc:
+        raise DatabaseUnavailable(
+            f"{path} cannot be opened: {exc.strerror}; run relay as the user it belongs to, "
+            "or name another RELAY_DATA_DIR"
+        ) from exc
 
 
 def _locked(file: int, kind: int) -> bool:
@@ -323,9 +338,26 @@ def _let_in(user: pwd.struct_passwd, folders: tuple[Path, ...]) -> None:
 def _make_private(folder: Path, user: pwd.struct_passwd | None) -> None:
     """A folder of mode 0700 that belongs to the server's user."""
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        # Ours still, if we were killed before it was given away; a link may lead anywhere.
+        _must_belong_to(folder, _uid(user), os.geteuid())
         if user is not None:
             os.chown(folder, user.pw_uid, user.pw_gid)
         folder.chmod(0o700)
     except OSError as exc:
         raise DatabaseUnavailable(f"{folder} cannot be made private: {exc.strerror}") from exc
+
+
+def _must_belong_to(folder: Path, *uids: int) -> None:
+    """Raise DatabaseUnavailable unless it is a folder, no link, of one of these users."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in uids:
+        raise DatabaseUnavailable(
+            f"{folder} belongs to another user: run relay as that one, "
+            "or name another RELAY_DATA_DIR"
+        )
+
+
+def _uid(server_user: pwd.struct_passwd | None) -> int:
+    return os.geteuid() if server_user is None else server_user.pw_uid

@@ -137,7 +137,7 @@ def _is_going(services: Services, workspace: str, sync_id: int) -> bool:
         runs, _ = services.censuses.of(workspace).list_sync_runs(sync_id)
     except (VendorError, BadArtifact):
         return False  # triggering will tell what is wrong, and says so where it is seen
-    return bool(runs) and runs[0].outcome is None
+    return any(run.outcome is None for run in runs)
 
 
 def _finish_what_was_begun(services: Services, attempt: Attempt) -> None:

@@ -47,11 +47,19 @@ class Transport:
     """A vendor's base URL and our token for it."""
 
     def __init__(
-        self, *, vendor: str, base_url: str, token: Secret, read_seconds: float, connections: int
+        self,
+        *,
+        vendor: str,
+        base_url: str,
+        token: Secret,
+        read_seconds: float,
+        connections: int,
+        largest_answer: int = LARGEST_ANSWER,
     ) -> None:
         self._vendor = vendor
         self._base_url = base_url
         self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._largest_answer = largest_answer
         self._session = requests.Session()
         self._session.auth = _Bearer(token)
         self._session.mount(base_url, HTTPAdapter(pool_maxsize=connections))
@@ -118,8 +126,8 @@ class Transport:
         body = bytearray()
         for chunk in response.iter_content(CHUNK):
             body += chunk
-            if len(body) > LARGEST_ANSWER:
-                raise Rejected(f"{self._vendor} answered more than {LARGEST_ANSWER} bytes")
+            if len(body) > self._largest_answer:
+                raise Rejected(f"{self._vendor} answered more than {self._largest_answer} bytes")
         return bytes(body)
 
 

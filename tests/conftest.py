@@ -147,7 +147,12 @@ class Relay:
             record_deliveries(connection, [delivery])
 
     def work(self):
-        """Have the engine do every job that is due."""
+        """Have the engine do every job that is due by the test's clock."""
+        self.sql(
+            "UPDATE procrastinate_jobs SET scheduled_at = now()"
+            " WHERE status = 'todo' AND scheduled_at <= %s",
+            self.clock(),
+        )
         asyncio.run(self._work())
 
     async def _work(self):
@@ -162,12 +167,8 @@ class Relay:
             )
 
     def tick(self, seconds):
-        """Let time pass, also for the jobs that wait."""
+        """Let time pass."""
         self.clock.tick(seconds)
-        self.sql(
-            "UPDATE procrastinate_jobs SET scheduled_at = scheduled_at - %s WHERE status = 'todo'",
-            timedelta(seconds=seconds),
-        )
 
 
 @pytest.fixture(name="settings")

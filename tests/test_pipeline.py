@@ -1,43 +1,449 @@
 """From a delivery to the end of a sync run: only the vendors are stand-ins, and time is given."""
 
+import pytest
+
 from relay.sandbox import story
-from relay.sandbox.wire import Status
+from relay.sandbox.dbt_runs import CANCELLED, RUNNING, SandboxRun, invoke
+from relay.sandbox.recordings import load
+from relay.sandbox.wire import Body, HangUp, HangUpAfter, Status, StatusAfter
+
+NIGHT = story.FIRST_DBT_RUN_ID
+ONE_SYNC = "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers]}\n"
 
 
-def events(logged, *names):
-    return [line for line in logged if line["event"] in names]
+@pytest.fixture(name="events")
+def _events(logged):
+    """The log lines of these events so far."""
+    return lambda *names: [line for line in logged if line["event"] in names]
+
+
+@pytest.fixture(name="one")
+def _one(relay):
+    """The service with one sync, 5123, which depends on customers."""
+    relay.map(ONE_SYNC)
+    return relay
+
+
+def night(number=0, recording="build"):
+    return story.nightly_run(NIGHT + number, recording=recording)
+
+
+def nothing_is_left_to_do(relay):
+    return relay.sql("SELECT count(*) FROM procrastinate_jobs WHERE status <> 'succeeded'") == [
+        (0,)
+    ]
 
 
 class TestAGoodNight:
-    def test_every_sync_of_a_rebuilt_model_is_triggered_once(self, relay, sandbox, logged):
-        relay.deliver(story.nightly_run())
+    def test_every_sync_of_a_rebuilt_model_is_triggered_once(self, relay, sandbox, events):
+        relay.deliver(night())
         relay.work()
-        triggered = {line["sync_id"]: line for line in events(logged, "sync.triggered")}
+        triggered = {line["sync_id"]: line for line in events("sync.triggered")}
         assert sorted(triggered) == [5123, 5124, 5125, 5126]
         assert triggered[5123]["because"] == ["model.jaffle_crm.customers"]
-        assert triggered[5123]["dbt_run_id"] == story.FIRST_DBT_RUN_ID
+        assert triggered[5123]["dbt_run_id"] == NIGHT
+        assert triggered[5123]["dbt_run_ids"] == [NIGHT]
+        assert triggered[5123]["sync_run_id"] == sandbox.census.sync_runs_of(5123)[0].sync_run_id
         assert len(sandbox.census.requests_to("/trigger")) == 4
 
-    def test_its_sync_runs_are_followed_to_their_end(self, relay, sandbox, logged):
-        relay.deliver(story.nightly_run())
+    def test_it_is_told_what_was_rebuilt_and_planned(self, relay, events):
+        relay.deliver(night())
+        relay.work()
+        (examined,) = events("dbt_run.examined")
+        assert "model.jaffle_crm.customers" in examined["rebuilt"]
+        assert (examined["failed"], examined["steps"]) == ([], 5)
+        (planned,) = events("dbt_run.planned")
+        assert (planned["triggers"], planned["withheld"]) == ([5123, 5124, 5125, 5126], [])
+        assert planned["dbt_run_id"] == NIGHT
+        assert planned["event_id"].startswith("wev_")
+
+    def test_its_sync_runs_are_followed_to_their_end(self, relay, sandbox, events):
+        relay.deliver(night())
         relay.work()
         for run in sandbox.census.sync_runs:
             sandbox.census.finish(run.sync_run_id, records_failed=3 if run.sync_id == 5124 else 0)
         relay.tick(15)
         relay.work()
-        outcomes = {
-            line["sync_id"]: line["outcome"] for line in events(logged, "sync_run.finished")
-        }
-        assert outcomes[5123] == "completed"
-        assert outcomes[5124] == "completed_with_rejects"
-        assert relay.sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'") == [(0,)]
+        ended = {line["sync_id"]: line for line in events("sync_run.finished")}
+        assert ended[5123]["outcome"] == "completed"
+        assert ended[5123]["records_processed"] == 100
+        assert ended[5123]["seconds"] == 15
+        assert ended[5124]["outcome"] == "completed_with_rejects"
+        assert ended[5124]["records_failed"] == 3
+        assert nothing_is_left_to_do(relay)
 
-    def test_a_late_artifact_is_waited_for(self, relay, sandbox, logged):
-        sandbox.dbt_cloud.fail_next("/artifacts/run_results.json", Status(404), times=2)
-        relay.deliver(story.nightly_run())
+    def test_a_second_delivery_of_the_run_changes_nothing(self, one, sandbox):
+        one.deliver(night())
+        one.work()
+        one.deliver(night())
+        one.work()
+        assert len(sandbox.census.requests_to("/trigger")) == 1
+
+    def test_the_manifest_is_not_fetched_where_names_decide(self, relay, sandbox):
+        relay.deliver(night())
         relay.work()
-        assert not events(logged, "sync.triggered")
+        assert sandbox.dbt_cloud.requests_to("manifest.json") == []
+
+    def test_tags_paths_and_packages_decide_with_the_manifest(self, relay, sandbox, events):
+        relay.map(
+            "version: 1\nsyncs:\n"
+            "  - {sync_id: 5123, depends_on: ['tag:crm']}\n"
+            "  - {sync_id: 5124, depends_on: ['path:models/marts']}\n"
+            "  - {sync_id: 5125, depends_on: ['package:jaffle_crm']}\n"
+            "  - {sync_id: 5126, depends_on: ['tag:nobody']}\n"
+        )
+        relay.deliver(night())
+        relay.work()
+        assert sorted(line["sync_id"] for line in events("sync.triggered")) == [5123, 5124, 5125]
+        assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 1
+
+
+class TestABadNight:
+    def test_a_failed_model_withholds_its_syncs_and_no_other(self, relay, events):
+        relay.deliver(night(recording="build_model_error"))
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
+        withheld = {line["sync_id"]: line for line in events("sync.withheld")}
+        assert {line["reason"] for line in withheld.values()} == {"model_failed"}
+        assert withheld[5123]["models"] == ["model.jaffle_crm.customers"]
+
+    def test_a_failed_test_withholds_the_tested_models_syncs(self, relay, events):
+        relay.map("version: 1\nsyncs:\n  - {sync_id: 5124, depends_on: [orders]}\n")
+        relay.deliver(night(recording="build_test_fail"))
+        relay.work()
+        (withheld,) = events("sync.withheld")
+        assert (withheld["reason"], withheld["models"]) == (
+            "test_failed",
+            ["model.jaffle_crm.orders"],
+        )
+
+    def test_a_sync_that_ignores_tests_is_triggered_all_the_same(self, relay, events):
+        relay.map("version: 1\nsyncs:\n  - {sync_id: 5124, depends_on: [orders], tests: ignore}\n")
+        relay.deliver(night(recording="build_test_fail"))
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5124]
+
+    def test_an_empty_build_triggers_nothing(self, one, events):
+        one.deliver(night(recording="build_empty"))
+        one.work()
+        assert [line["reason"] for line in events("sync.withheld")] == ["sample_run"]
+        assert events("sync.triggered") == []
+
+    def test_a_cancelled_run_triggers_nothing(self, one, sandbox, events):
+        build = invoke("dbt build", load("build"), status=CANCELLED)
+        one.deliver(SandboxRun.of(build, dbt_run_id=NIGHT, status=CANCELLED))
+        one.work()
+        assert [line["reason"] for line in events("sync.withheld")] == ["run_cancelled"]
+        assert sandbox.census.sync_runs == []
+
+    @pytest.mark.parametrize("job_type", ["ci", "merge"])
+    def test_a_ci_run_is_not_even_looked_into(self, one, sandbox, events, job_type):
+        one.deliver(
+            SandboxRun.of(invoke("dbt build", load("build")), dbt_run_id=NIGHT, job_type=job_type)
+        )
+        one.work()
+        (planned,) = events("dbt_run.planned")
+        assert (planned["triggers"], planned["withheld"]) == ([], [])
+        assert events("dbt_run.examined")[0]["never_counts"] == f"{job_type}_job"
+        assert sandbox.dbt_cloud.requests_to("/artifacts/") == []
+
+    def test_a_run_of_nothing_but_docs_concerns_no_sync(self, one, events):
+        docs = invoke("dbt docs generate", load("docs_generate"))
+        one.deliver(SandboxRun.of(docs, dbt_run_id=NIGHT))
+        one.work()
+        (planned,) = events("dbt_run.planned")
+        assert (planned["triggers"], planned["withheld"]) == ([], [])
+
+
+class TestDbtCloudInTrouble:
+    @pytest.mark.parametrize("fault", [Status(503), Status(429), HangUp(), Body(b"<html>")])
+    def test_is_asked_again(self, one, sandbox, events, fault):
+        sandbox.dbt_cloud.fail_next("/runs/", fault)
+        one.deliver(night())
+        one.work()
+        assert len(events("dbt_run.retried")) == 1
+        one.tick(2)
+        one.work()
+        assert len(events("sync.triggered")) == 1
+
+    def test_a_late_artifact_is_waited_for(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/artifacts/run_results.json", Status(404), times=3)
+        one.deliver(night())
+        one.work()
+        assert "has no run_results.json yet" in events("dbt_run.retried")[0]["problem"]
+        assert events("sync.triggered") == []
+        one.tick(2)
+        one.work()
+        assert len(events("sync.triggered")) == 1
+
+    def test_a_run_that_goes_on_is_waited_for(self, one, sandbox, events):
+        build = invoke("dbt build", load("build"))
+        one.deliver(SandboxRun.of(build, dbt_run_id=NIGHT, status=RUNNING))
+        one.work()
+        sandbox.dbt_cloud.add_run(night())
+        one.tick(2)
+        one.work()
+        assert len(events("sync.triggered")) == 1
+
+    def test_429_is_obeyed(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(429, retry_after=120))
+        one.deliver(night())
+        one.work()
+        one.tick(119)
+        one.work()
+        assert events("sync.triggered") == []
+        one.tick(2)
+        one.work()
+        assert len(events("sync.triggered")) == 1
+
+    def test_it_is_given_up_visibly_in_the_end(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
+        one.deliver(night())
+        for _ in range(20):
+            one.work()
+            one.tick(300)
+        (given_up,) = events("dbt_run.given_up")
+        assert "HTTP 503" in given_up["problem"]
+        assert given_up["log_level"] == "error"
+        assert nothing_is_left_to_do(one)
+        assert one.sql("SELECT given_up_at IS NOT NULL FROM relay.dbt_runs") == [(True,)]
+
+    def test_a_refusal_is_given_up_at_once(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(401))
+        one.deliver(night())
+        one.work()
+        assert "DBT_CLOUD_TOKEN" in events("dbt_run.given_up")[0]["problem"]
+
+
+class TestOneSyncRunAtATime:
+    def test_triggers_that_come_meanwhile_become_one_more(self, one, sandbox, events):
+        one.deliver(night())
+        one.work()
+        for number in (1, 2, 3):
+            one.deliver(night(number, "run_tables_under_view"))
+            one.work()
+        assert len(sandbox.census.sync_runs) == 1
+        sandbox.census.finish(sandbox.census.sync_runs[0].sync_run_id)
+        one.tick(15)
+        one.work()
+        first, second = events("sync.triggered")
+        assert first["dbt_run_ids"] == [NIGHT]
+        assert second["dbt_run_ids"] == [NIGHT + 1, NIGHT + 2, NIGHT + 3]
+        assert second["dbt_run_id"] == NIGHT + 3
+        assert len(sandbox.census.sync_runs) == 2
+
+    def test_a_failed_run_lets_the_next_one_go(self, one, sandbox, events):
+        one.deliver(night())
+        one.work()
+        one.deliver(night(1))
+        one.work()
+        sandbox.census.finish(sandbox.census.sync_runs[0].sync_run_id, status="failed")
+        one.tick(15)
+        one.work()
+        assert [line["outcome"] for line in events("sync_run.finished")] == ["failed"]
+        assert len(events("sync.triggered")) == 2
+
+    def test_a_skipped_run_waits_for_the_one_in_its_way_and_goes_once_more(
+        self, one, sandbox, events
+    ):
+        scheduled = sandbox.census.trigger(5123)
+        one.deliver(night())
+        one.work()
+        one.tick(15)
+        one.work()
+        assert len(events("sync_run.skipped")) == 1
+        for _ in range(5):
+            one.tick(15)
+            one.work()
+        assert len(sandbox.census.sync_runs) == 2, "no trigger while the other one goes"
+        sandbox.census.finish(scheduled.sync_run_id)
+        one.tick(15)
+        one.work()
+        assert len(sandbox.census.sync_runs) == 3
+        assert events("sync.triggered")[-1]["dbt_run_ids"] == [NIGHT]
+        sandbox.census.finish(sandbox.census.sync_runs[-1].sync_run_id)
+        one.tick(15)
+        one.work()
+        assert [line["outcome"] for line in events("sync_run.finished")] == ["completed"]
+        assert nothing_is_left_to_do(one)
+
+    def test_full_sync_is_asked_for_where_the_mapping_says(self, relay, sandbox):
+        relay.map(
+            "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers], full_sync: true}\n"
+        )
+        relay.deliver(night())
+        relay.work()
+        assert sandbox.census.requests_to("/trigger")[0].query == "force_full_sync=true"
+
+
+class TestCensusInTrouble:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Status(404),
+            Body(b'{"status":"error","message":"no"}'),
+            Body(b"HTTP Basic: Access denied.", 401, "text/plain"),
+        ],
+    )
+    def test_a_refusal_is_final_at_once(self, one, sandbox, events, fault):
+        sandbox.census.fail_next("/trigger", fault)
+        one.deliver(night())
+        one.work()
+        (failed,) = events("sync.trigger_failed")
+        assert failed["dbt_run_ids"] == [NIGHT]
+        assert failed["sync_id"] == 5123
+        assert nothing_is_left_to_do(one)
+
+    def test_a_refusal_does_not_stand_in_the_next_runs_way(self, one, sandbox, events):
+        sandbox.census.fail_next("/trigger", Status(404))
+        one.deliver(night())
+        one.work()
+        one.deliver(night(1))
+        one.work()
+        assert [line["dbt_run_ids"] for line in events("sync.triggered")] == [[NIGHT + 1]]
+
+    def test_429_is_tried_again_when_it_says(self, one, sandbox, events):
+        sandbox.census.fail_next("/trigger", Status(429, retry_after=40))
+        one.deliver(night())
+        one.work()
+        one.tick(39)
+        one.work()
+        assert len(sandbox.census.requests_to("/trigger")) == 1
+        one.tick(2)
+        one.work()
+        assert len(events("sync.triggered")) == 1
+        assert sandbox.census.requests_to("/sync_runs") == [], "it did nothing: no need to look"
+
+    @pytest.mark.parametrize("fault", [HangUpAfter(), StatusAfter(502), StatusAfter(504)])
+    def test_a_run_whose_answer_was_lost_is_found_and_not_started_again(
+        self, one, sandbox, events, fault
+    ):
+        sandbox.census.fail_next("/trigger", fault)
+        one.deliver(night())
+        one.work()
+        assert len(events("sync.trigger_retried")) == 1
+        one.tick(61)
+        one.work()
+        (run,) = sandbox.census.sync_runs
+        assert [line["sync_run_id"] for line in events("sync.trigger_recovered")] == [
+            run.sync_run_id
+        ]
+        assert [line["sync_run_id"] for line in events("sync.triggered")] == [run.sync_run_id]
+        sandbox.census.finish(run.sync_run_id)
+        one.tick(15)
+        one.work()
+        assert len(events("sync_run.finished")) == 1
+
+    @pytest.mark.parametrize("fault", [HangUp(), Status(500), Status(503)])
+    def test_one_that_did_not_start_is_started_after_a_look(self, one, sandbox, events, fault):
+        sandbox.census.fail_next("/trigger", fault)
+        one.deliver(night())
+        one.work()
+        one.tick(61)
+        one.work()
+        assert len(sandbox.census.sync_runs) == 1
+        assert len(events("sync.triggered")) == 1
+        assert events("sync.trigger_recovered") == []
+        assert len(sandbox.census.requests_to("/syncs/5123/sync_runs")) == 1
+
+    def test_an_older_run_of_somebody_elses_is_not_taken_for_ours(self, one, sandbox, clock):
+        older = sandbox.census.trigger(5123)
+        sandbox.census.finish(older.sync_run_id)
+        clock.tick(60)
+        sandbox.census.fail_next("/trigger", HangUp())
+        one.deliver(night())
+        one.work()
+        one.tick(61)
+        one.work()
+        assert len(sandbox.census.sync_runs) == 2
+
+    def test_a_lost_answer_waits_until_census_must_be_done_with_it(self, one, sandbox):
+        sandbox.census.fail_next("/trigger", HangUp())
+        one.deliver(night())
+        one.work()
+        one.tick(50)
+        one.work()
+        assert len(sandbox.census.requests_to("/trigger")) == 1
+        one.tick(11)
+        one.work()
+        assert len(sandbox.census.requests_to("/trigger")) == 2
+
+    def test_it_is_given_up_visibly_in_the_end(self, one, sandbox, events):
+        sandbox.census.fail_next("/trigger", Status(503), times=1000)
+        one.deliver(night())
+        for _ in range(20):
+            one.work()
+            one.tick(300)
+        (failed,) = events("sync.trigger_failed")
+        assert "HTTP 503" in failed["problem"]
+        assert nothing_is_left_to_do(one)
+
+    def test_faults_while_following_are_borne(self, one, sandbox, events):
+        one.deliver(night())
+        one.work()
+        (run,) = sandbox.census.sync_runs
+        for fault in (Status(500), Status(429), HangUp(), Body(b"<html>"), Status(401)):
+            sandbox.census.fail_next("/sync_runs/", fault)
+            one.tick(15)
+            one.work()
+        sandbox.census.finish(run.sync_run_id)
+        one.tick(15)
+        one.work()
+        assert len(events("sync_run.finished")) == 1
+
+    def test_a_word_nobody_knows_is_told_once_and_followed_on(self, one, sandbox, events):
+        one.deliver(night())
+        one.work()
+        (run,) = sandbox.census.sync_runs
+        sandbox.census.say(run.sync_run_id, "reticulating")
         for _ in range(3):
-            relay.tick(60)
-            relay.work()
-        assert len(events(logged, "sync.triggered")) == 4
+            one.tick(15)
+            one.work()
+        (unknown,) = events("sync_run.status_unknown")
+        assert unknown["status"] == "reticulating"
+        sandbox.census.finish(run.sync_run_id)
+        one.tick(15)
+        one.work()
+        assert len(events("sync_run.finished")) == 1
+
+    def test_a_run_without_an_end_is_abandoned_at_the_deadline(self, one, events):
+        one.deliver(night())
+        one.work()
+        one.tick(6 * 3600 + 20)
+        one.work()
+        (abandoned,) = events("sync_run.abandoned")
+        assert "deadline" in abandoned["problem"]
+        assert nothing_is_left_to_do(one)
+
+    def test_a_canceled_run_is_at_its_end(self, one, sandbox, events):
+        one.deliver(night())
+        one.work()
+        sandbox.census.finish(sandbox.census.sync_runs[0].sync_run_id, canceled=True)
+        one.tick(15)
+        one.work()
+        assert [line["outcome"] for line in events("sync_run.finished")] == ["canceled"]
+
+
+class TestTheMappingInForce:
+    def test_a_changed_file_counts_for_the_next_run(self, one, events):
+        one.map("version: 1\nsyncs:\n  - {sync_id: 5124, depends_on: [customers]}\n")
+        one.deliver(night())
+        one.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5124]
+
+    def test_a_broken_one_is_refused_and_the_last_good_one_stays(self, one, events):
+        one.map("version: 1\nsyncs: oops\n")
+        one.deliver(night())
+        one.work()
+        (refused,) = events("mapping.refused")
+        assert "expected a list" in refused["problems"][0]
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5123]
+
+    def test_a_workspace_that_is_gone_fails_the_trigger_clearly(self, one, sandbox, events):
+        one.map(
+            "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers], workspace: emea}\n"
+            f"workspaces:\n  emea: {{url: '{sandbox.census.url}', api_key_env: NOT_SET}}\n"
+        )
+        one.deliver(night())
+        one.work()
+        assert "NOT_SET is not set" in events("sync.trigger_failed")[0]["problem"]

@@ -1,6 +1,7 @@
 """The words of depends_on select what dbt's own selection does, as far as they are built."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,5 @@ def test_a_path_may_end_in_a_slash():
     ],
 )
 def test_a_word_that_is_not_built_is_refused_by_name(word, said):
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(ValueError, match=re.escape(said)):
         read_selector(word)
-    assert said in str(refused.value)
