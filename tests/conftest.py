@@ -1,6 +1,7 @@
 """A real PostgreSQL, a database of its own for each test, and the service on the sandbox."""
 
 import asyncio
+import logging
 import os
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,23 @@ class Clock:
 @pytest.fixture(name="clock")
 def _clock():
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _no_logger_outlives_its_test(monkeypatch):
+    """relay's loggers remember how they were first configured; a test's must forget."""
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog,
+        "configure",
+        lambda **how: configure(**how | {"cache_logger_on_first_use": False}),
+    )
+    before = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    logging.captureWarnings(capture=False)
+    logging.root.handlers[:], logging.root.level = before
 
 
 @pytest.fixture(name="logged")

@@ -1,0 +1,159 @@
+"""The house stands as it is drawn: floors, doors, and a pure core."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import relay
+
+ROOT = Path(relay.__file__).parent
+
+# A module imports only from floors below its own.
+FLOORS = [
+    {"errors"},
+    {"notation", "events", "dbt_runs", "manifest", "sync_runs"},
+    {"artifacts", "selectors"},
+    {"mapping"},
+    {"plan"},
+    {"settings"},
+    {"logs"},
+    {"transport", "embedded", "queue", "mapping_file", "exits"},
+    {"database", "store"},
+    {"dbt_cloud", "census", "send", "status"},
+    {"examine", "services", "health", "recorder", "check"},
+    {"tasks"},
+    {"worker"},
+    {"web", "gunicorn_hooks", "up"},
+    {"sandbox"},
+    {"cli"},
+    {"__main__"},
+]
+PURE = {"errors", "notation", "events", "dbt_runs", "artifacts", "manifest", "sync_runs"} | {
+    "selectors",
+    "mapping",
+    "plan",
+}
+IMPURE_LIBRARIES = {"flask", "requests", "psycopg", "procrastinate", "structlog", "os", "time"} | {
+    *("random", "socket", "subprocess", "threading", "logging", "psutil", "gunicorn", "click")
+}
+DOORS = {
+    "requests": {"transport", "send", "sandbox"},
+    "psycopg": {"database", "embedded", "store", "queue", "recorder", "health", "status", "worker"}
+    | {"migrations"},
+    "procrastinate": {"queue", "worker", "database", "store"},
+    "flask": {"web", "sandbox"},
+    "gunicorn": {"logs"},
+    "yaml": {"mapping"},
+    "sqlalchemy": {"migrations"},
+    "alembic": {"migrations"},
+    "hmac": set(),
+}
+
+
+def module_of(path):
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imports(path, *, at_import_time=False):
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if at_import_time else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "relay":
+                yield from (f"relay.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+SOURCES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py")
+
+
+def test_every_module_has_its_floor():
+    modules = {module_of(path) for path in SOURCES} - {"migrations"}
+    assert modules == set().union(*FLOORS)
+    assert sum(map(len, FLOORS)) == len(modules)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_from_the_floors_below(path):
+    module = module_of(path)
+    if module in ("migrations", "cli", "__main__"):
+        return
+    floor = next(number for number, floor in enumerate(FLOORS) if module in floor)
+    below = set().union(*FLOORS[:floor]) | {module}
+    used = {
+        name.split(".")[1]
+        for name in imports(path, at_import_time=True)
+        if name.startswith("relay.")
+    }
+    assert used <= below
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_the_core_does_no_io_and_knows_no_clock(module):
+    used = {name.split(".")[0] for name in imports(ROOT / f"{module}.py")}
+    assert not used & IMPURE_LIBRARIES
+    assert "now()" not in (ROOT / f"{module}.py").read_text()
+
+
+@pytest.mark.parametrize(("library", "doors"), DOORS.items(), ids=DOORS)
+def test_a_foreign_thing_has_its_doors(library, doors):
+    users = {
+        module_of(path)
+        for path in SOURCES
+        if any(name.split(".")[0] == library for name in imports(path))
+    }
+    assert users <= doors
+
+
+def test_web_imports_no_task_and_no_http_client():
+    seen, todo = set(), ["web", "gunicorn_hooks"]
+    while todo:
+        module = todo.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        for name in imports(ROOT / f"{module}.py", at_import_time=True):
+            assert name.split(".")[0] not in ("requests", "sqlalchemy", "alembic")
+            if name.startswith("relay."):
+                todo.append(name.split(".")[1])
+    assert not seen & {"tasks", "worker", "services", "transport"}
+
+
+def test_a_vendors_field_names_stay_at_its_door():
+    theirs = {
+        "runId": {"events", "sandbox"},
+        "eventType": {"events", "sandbox"},
+        "job_definition_id": {"dbt_cloud", "sandbox"},
+        "run_step_command": {"dbt_cloud", "sandbox"},
+        "source_record_invalids": {"census", "sandbox"},
+        "original_file_path": {"manifest", "sandbox"},
+        "force_full_sync": {"census", "sandbox"},
+    }
+    for word, doors in theirs.items():
+        users = {module_of(path) for path in SOURCES if word in path.read_text()}
+        assert users <= doors, word
+
+
+def test_only_the_store_speaks_sql():
+    speaks = {
+        module_of(path)
+        for path in SOURCES
+        if any(f"{verb} " in path.read_text() for verb in ("SELECT", "INSERT INTO", "UPDATE relay"))
+    }
+    assert speaks <= {"store", "database", "migrations"}
+
+
+def test_importing_relay_does_nothing():
+    for path in SOURCES:
+        if module_of(path) in ("gunicorn_hooks", "__main__"):
+            continue  # what gunicorn runs, and `python -m relay`
+        assert "os.environ[" not in path.read_text() or module_of(path) == "sandbox"
+
+
+def test_no_secret_is_signed_but_through_itsdangerous():
+    for path in SOURCES:
+        assert not any(name.split(".")[0] == "hmac" for name in imports(path))

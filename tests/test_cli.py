@@ -1,0 +1,206 @@
+"""The commands speak to a person: words, exit statuses, JSON for a pipe, never a traceback."""
+
+import json
+import threading
+
+import pytest
+from click.testing import CliRunner
+from psycopg.conninfo import conninfo_to_dict
+from werkzeug.serving import make_server
+
+from relay.cli import main
+from relay.health import Health
+from relay.recorder import Recorder
+from relay.sandbox import story
+from relay.sandbox.command import environment
+from relay.web import create_app
+
+WHOLE = environment("https://ab123.us1.dbt.com", "https://app.getcensus.com")
+
+
+@pytest.fixture(name="command")
+def _command(monkeypatch):
+    """Run a command with nothing in its environment but what is given."""
+    for name in [*WHOLE, "RELAY_DATABASE_URL", "DATABASE_URL", "RELAY_MAPPING"]:
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words, **variables):
+        return CliRunner().invoke(main, words, env=variables, catch_exceptions=False)
+
+    return run
+
+
+@pytest.fixture(name="mapping")
+def _mapping(tmp_path):
+    path = tmp_path / "syncs.yml"
+    path.write_text(story.MAPPING)
+    return path
+
+
+class TestCheck:
+    def test_is_content_with_what_is_right(self, command, mapping):
+        result = command("check", RELAY_MAPPING=str(mapping), **WHOLE)
+        assert result.exit_code == 0
+        assert f"{mapping}: 4 syncs, no problem" in result.stdout
+        assert "v1 is retired by its vendor on 2027-01-15" in result.stderr
+
+    def test_tells_bad_settings_and_a_bad_mapping_together_and_ends_with_2(self, command, mapping):
+        mapping.write_text("version: 1\nsyncs: 5\n")
+        result = command("check", RELAY_MAPPING=str(mapping), PORT="none")
+        assert result.exit_code == 2
+        for said in (
+            "PORT:",
+            "DBT_CLOUD_TOKEN: is not set",
+            f"{mapping}:2: syncs: expected a list",
+        ):
+            assert said in result.stderr
+
+    def test_ends_with_1_for_a_bad_mapping(self, command, mapping):
+        mapping.write_text("version: 1\nsyncs: 5\n")
+        assert command("check", RELAY_MAPPING=str(mapping), **WHOLE).exit_code == 1
+
+    def test_looks_for_the_keys_of_the_workspaces(self, command, mapping):
+        mapping.write_text(
+            "version: 1\nsyncs:\n  - {sync_id: 1, depends_on: [a], workspace: emea}\n"
+            "workspaces:\n  emea: {api_key_env: CENSUS_API_KEY_EMEA}\n"
+        )
+        result = command("check", RELAY_MAPPING=str(mapping), **WHOLE)
+        assert result.exit_code == 1
+        assert "CENSUS_API_KEY_EMEA: is not set" in result.stderr
+        whole = WHOLE | {"CENSUS_API_KEY_EMEA": "a-key", "RELAY_MAPPING": str(mapping)}
+        assert command("check", **whole).exit_code == 0
+
+    def test_looks_at_one_file_alone_if_one_is_named(self, command, mapping):
+        assert command("check", str(mapping)).exit_code == 0
+        assert command("check", str(mapping) + ".gone").exit_code == 1
+
+    def test_speaks_json_for_a_pipe(self, command, mapping):
+        told = json.loads(command("check", str(mapping), "--json").stdout)
+        assert told == {
+            "mapping": str(mapping),
+            "syncs": 4,
+            "problems": [],
+            "warnings": [],
+            "exit_status": 0,
+        }
+
+
+class TestConfig:
+    def test_shows_what_is_in_effect_with_the_secrets_masked(self, command):
+        result = command("config", **WHOLE)
+        assert result.exit_code == 0
+        assert "DBT_CLOUD_TOKEN=***" in result.stdout
+        assert "RELAY_FOLLOW_DEADLINE=6h" in result.stdout
+        assert story.DBT_TOKEN not in result.output
+
+    def test_speaks_json_for_a_pipe(self, command):
+        told = json.loads(command("config", "--json", **WHOLE).stdout)
+        assert told["CENSUS_API_KEY"] == "***"
+        assert told["PORT"] == 8080
+
+    def test_ends_with_2_and_words_for_bad_settings(self, command):
+        result = command("config", PORT="none", RELAY_LOG_FORMAT="xml")
+        assert result.exit_code == 2
+        assert "PORT: expected a positive number" in result.stderr
+        assert "RELAY_LOG_FORMAT: expected one of" in result.stderr
+        assert "Traceback" not in result.output
+
+
+class TestStatus:
+    @pytest.fixture(name="here")
+    def _here(self, relay, settings):
+        return {"RELAY_DATABASE_URL": settings.database_url.reveal()}
+
+    def test_shows_deliveries_triggers_and_open_sync_runs(self, command, relay, here, sandbox):
+        relay.deliver(story.nightly_run())
+        relay.work()
+        sandbox.census.finish(90001)
+        relay.tick(15)
+        relay.work()
+        result = command("status", **here)
+        assert result.exit_code == 0
+        assert "planned" in result.stdout
+        assert "completed" in result.stdout
+        assert "queued" in result.stdout or "working" in result.stdout
+
+    def test_speaks_json_for_a_pipe(self, command, relay, here):
+        relay.deliver(story.nightly_run())
+        relay.work()
+        told = json.loads(command("status", "--json", **here).stdout)
+        (delivery,) = told["deliveries"]
+        assert delivery["dbt_run_id"] == story.FIRST_DBT_RUN_ID
+        assert {trigger["state"] for trigger in told["triggers"]} == {"running"}
+        assert len(told["open_sync_runs"]) == 4
+
+    def test_of_nothing_says_so(self, command, here):
+        assert command("status", **here).stdout.count("none") == 3
+
+    def test_of_a_database_that_is_gone_ends_with_1_and_words(self, command):
+        result = command("status", RELAY_DATABASE_URL="postgresql://u:s3cr3t@127.0.0.1:1/x")
+        assert result.exit_code == 1
+        assert "The database" in result.stderr
+        assert "s3cr3t" not in result.output
+
+
+class TestMigrate:
+    def test_tells_what_it_did(self, command, empty_database):
+        named = conninfo_to_dict(empty_database.conninfo)
+        url = f"postgresql:///{named['dbname']}?host={named['host']}&user={named['user']}"
+        if "password" in named:
+            url += f"&password={named['password']}&port={named['port']}"
+        assert command("migrate", RELAY_DATABASE_URL=url).stdout == "applied: procrastinate, 0001\n"
+        assert command("migrate", RELAY_DATABASE_URL=url).stdout == "up to date\n"
+
+
+class TestSend:
+    @pytest.fixture(name="url")
+    def _url(self, settings, database):
+        recorder = Recorder(database)
+        app = create_app(settings, recorder, Health(database, settings.mapping))
+        server = make_server("127.0.0.1", 0, app)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.port}/webhooks/dbt"
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        recorder.close()
+
+    @pytest.fixture(name="event")
+    def _event(self, sandbox, tmp_path):
+        sandbox.dbt_cloud.add_run(story.nightly_run())
+        path = tmp_path / "event.json"
+        path.write_bytes(sandbox.dbt_cloud.completed_event(story.FIRST_DBT_RUN_ID))
+        return str(path)
+
+    def test_delivers_an_event_as_dbt_cloud_does(self, command, url, event):
+        result = command("send", event, "--to", url, **WHOLE)
+        assert result.exit_code == 0
+        assert 'HTTP 202 {"status":"accepted"' in result.stdout
+
+    def test_ends_with_1_where_it_is_refused(self, command, url, event):
+        result = command("send", event, "--to", url, DBT_CLOUD_WEBHOOK_SECRETS="another")
+        assert result.exit_code == 1
+        assert "HTTP 401" in result.stdout
+
+    def test_ends_with_1_where_nobody_answers(self, command, event):
+        result = command("send", event, "--to", "http://127.0.0.1:1/webhooks/dbt", **WHOLE)
+        assert result.exit_code == 1
+        assert "no answer from http://127.0.0.1:1/webhooks/dbt" in result.stderr
+
+    def test_ends_with_2_where_there_is_nothing_to_sign_with(self, command, event):
+        result = command("send", event, "--to", "http://127.0.0.1:1/")
+        assert result.exit_code == 2
+        assert "DBT_CLOUD_WEBHOOK_SECRETS: is not set" in result.stderr
+
+    @pytest.mark.parametrize("words", [["send"], ["send", "/no/such/file", "--to", "x"], ["dance"]])
+    def test_ends_with_2_for_wrong_words(self, command, words):
+        assert command(*words).exit_code == 2
+
+
+def test_help_names_every_command(command):
+    told = command("--help").stdout
+    for name in main.commands:
+        assert name in told
+    for name in main.commands:
+        assert command(name, "--help").exit_code == 0

@@ -1,0 +1,184 @@
+"""Every line is one JSON object with its ids, whoever wrote it; and no secret is ever in one."""
+
+import io
+import json
+import logging
+import re
+import warnings
+
+import pytest
+import requests
+import structlog
+from gunicorn.config import Config
+
+from relay import logs
+from relay.settings import Role, Settings
+
+SECRETS = {
+    "DBT_CLOUD_WEBHOOK_SECRETS": "s3cr3t-hook-one,s3cr3t-hook-two",
+    "DBT_CLOUD_TOKEN": "s3cr3t-dbt-token",
+    "CENSUS_API_KEY": 's3cr3t-"quoted"-key',
+    "RELAY_ADMIN_TOKEN": "s3cr3t-admin",
+    "RELAY_DATABASE_URL": "postgresql://relay:s3cr3t-password@db/relay",
+}
+
+
+class Terminal(io.TextIOWrapper):
+    def __init__(self, *, tty=False):
+        super().__init__(io.BytesIO(), write_through=True)
+        self._tty = tty
+
+    def isatty(self):
+        return self._tty
+
+    @property
+    def text(self):
+        return self.buffer.getvalue().decode()
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.text.splitlines()]
+
+
+def configured(*, tty=False, **environment):
+    out = Terminal(tty=tty)
+    settings = Settings.from_environment(Role.COMMAND, SECRETS | environment)
+    logs.configure(settings, to=out)
+    return out
+
+
+class TestALine:
+    def test_is_one_json_object_with_the_documented_fields(self):
+        out = configured()
+        logs.get_logger().info("sync.triggered", sync_id=5123, because=["model.a.b"])
+        (line,) = out.lines
+        assert list(line)[:3] == ["timestamp", "level", "event"]
+        assert (line["level"], line["event"], line["sync_id"]) == ("info", "sync.triggered", 5123)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["timestamp"])
+
+    def test_has_the_ids_that_were_bound_once(self):
+        out = configured()
+        structlog.contextvars.bind_contextvars(dbt_run_id=9)
+        logs.get_logger().info("dbt_run.planned")
+        assert out.lines[0]["dbt_run_id"] == 9
+
+    def test_stays_one_line_whatever_is_in_it(self):
+        out = configured()
+        logs.get_logger().info("a.b", text="two\nlines", odd=object)
+        assert len(out.lines) == 1
+
+    def test_tells_a_traceback_in_one_line_too(self):
+        out = configured()
+        try:
+            raise ValueError("broken")  # noqa: TRY301
+        except ValueError:
+            logs.get_logger().exception("task.failed")
+        assert "ValueError: broken" in out.lines[0]["exception"]
+
+    def test_below_the_level_is_not_written(self):
+        out = configured(RELAY_LOG_LEVEL="warning")
+        logs.get_logger().info("a.b")
+        logs.get_logger().warning("c.d")
+        assert [line["event"] for line in out.lines] == ["c.d"]
+
+    def test_is_for_people_on_a_terminal_and_json_elsewhere(self):
+        for tty, log_format, is_json in [
+            (False, "auto", True),
+            (True, "auto", False),
+            (True, "json", True),
+            (False, "console", False),
+        ]:
+            out = configured(tty=tty, RELAY_LOG_FORMAT=log_format)
+            logs.get_logger().info("a.b", sync_id=1)
+            assert out.text.startswith("{") is is_json, (tty, log_format)
+
+
+class TestALibrary:
+    def test_speaks_as_relay_does(self):
+        out = configured()
+        logging.getLogger("psycopg.pool").warning("error connecting in %r", "pool-1")
+        (line,) = out.lines
+        assert (line["event"], line["library"], line["level"]) == (
+            "library.logged",
+            "psycopg.pool",
+            "warning",
+        )
+        assert line["message"] == "error connecting in 'pool-1'"
+
+    def test_gunicorn_does_too(self):
+        out = configured()
+        gunicorn = logs.GunicornLogger(Config())
+        gunicorn.info("Listening at: %s", "http://0.0.0.0:8080")
+        assert out.lines[0]["message"] == "Listening at: http://0.0.0.0:8080"
+
+    def test_gunicorns_access_line_is_off_unless_asked_for(self):
+        out = configured()
+        logs.GunicornLogger(Config()).access_log.info("GET /")
+        config = Config()
+        config.set("accesslog", "-")
+        logs.GunicornLogger(config).access_log.info("POST /")
+        assert [line["message"] for line in out.lines] == ["POST /"]
+
+    def test_a_warning_does_too(self):
+        out = configured()
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            logging.captureWarnings(capture=True)
+            warnings.warn("old", DeprecationWarning, stacklevel=1)
+        assert "DeprecationWarning: old" in out.lines[0]["message"]
+
+    def test_an_exception_of_its_is_told(self):
+        out = configured()
+        try:
+            raise OSError("gone")  # noqa: TRY301
+        except OSError:
+            logging.getLogger("procrastinate.worker").exception("lost")
+        assert "OSError: gone" in out.lines[0]["exception"]
+
+
+class TestASecret:
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            "s3cr3t-hook-one",
+            "s3cr3t-hook-two",
+            "s3cr3t-dbt-token",
+            's3cr3t-"quoted"-key',
+            "s3cr3t-admin",
+            "s3cr3t-password",
+            "postgresql://relay:s3cr3t-password@db/relay",
+        ],
+    )
+    @pytest.mark.parametrize("log_format", ["json", "console"])
+    def test_is_blacked_out_wherever_it_is(self, secret, log_format):
+        out = configured(RELAY_LOG_FORMAT=log_format)
+        log = logs.get_logger()
+        log.info("a.b", field=secret, listed=[secret], key={secret: secret})
+        try:
+            raise requests.HTTPError(f"404 for url: https://bearer:{secret}@app.getcensus.com/")  # noqa: TRY301
+        except requests.HTTPError:
+            log.exception("a.b")
+            logging.getLogger("urllib3").exception("with %s", secret)
+        config = Config()
+        config.set("accesslog", "-")
+        access = logs.GunicornLogger(config).access_log
+        access.info('"POST /webhooks/dbt?token=%s" Authorization: %s', secret, secret)
+        assert out.text.count("***") >= 7
+        assert "s3cr3t" not in out.text
+
+    def test_in_the_locals_of_a_traceback_is_not_shown(self):
+        out = configured()
+
+        def fail(token):
+            raise ValueError(len(token))
+
+        try:
+            fail("held-in-a-{}".format("local"))
+        except ValueError:
+            logs.get_logger().exception("a.b")
+        assert "held-in-a-local" not in out.text
+
+    def test_that_is_too_short_to_be_one_does_not_black_out_everything(self):
+        out = configured(RELAY_ADMIN_TOKEN="in")
+        logs.get_logger().info("delivery.ignored")
+        assert out.lines[0]["event"] == "delivery.ignored"
