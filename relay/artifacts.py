@@ -127,10 +127,10 @@ def _each_once(invocations: Iterable[Invocation]) -> Iterator[Invocation]:
     seen: set[str] = set()
     for invocation in invocations:
         invocation_id = invocation.run_results.metadata.invocation_id
-        if invocation_id is not None and invocation_id in seen:
-            continue
-        seen.add(invocation_id or "")
-        yield invocation
+        if invocation_id is None or invocation_id not in seen:
+            yield invocation
+        if invocation_id is not None:
+            seen.add(invocation_id)
 
 
 def _executed_nodes(invocation: Invocation) -> Iterator[tuple[str, Standing]]:

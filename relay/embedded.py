@@ -28,6 +28,7 @@ from relay.logs import get_logger
 
 LONGEST_SOCKET_PATH = 90  # bytes; the kernel's own limit is 107, macOS's 103
 START_SECONDS = 30
+CONNECT_SECONDS = 2  # libpq's own limit is no shorter
 SYSTEM_USER = "relay-postgres"  # where relay runs as root, which PostgreSQL refuses to
 SERVER_SETTINGS = """
 # relay's own server: small, on one socket, never on the network.
@@ -73,7 +74,7 @@ class EmbeddedServer:
         Raises DatabaseUnavailable where that takes longer than `within` seconds.
         """
         deadline = time.monotonic() + within
-        if not self._answers():
+        if not self._answers(deadline):
             self._make_home()
             with self._one_at_a_time(deadline):
                 self._start(deadline)
@@ -105,12 +106,12 @@ class EmbeddedServer:
         return Path(tempfile.gettempdir()) / f"relay-{os.geteuid()}-{name}"
 
     def _start(self, deadline: float) -> None:
-        if self._answers():
+        if self._answers(deadline):
             return
         began = time.monotonic()
         self._prepare()
-        while not self._answers():
-            self._launch_unless_starting()
+        while not self._answers(deadline):
+            self._launch_unless_starting(deadline)
             if time.monotonic() > deadline:
                 raise DatabaseUnavailable(
                     f"relay's own PostgreSQL in {self._home} does not start: "
@@ -145,7 +146,7 @@ class EmbeddedServer:
             conf.write(SERVER_SETTINGS)
         new.rename(self._pgdata)
 
-    def _launch_unless_starting(self) -> None:
+    def _launch_unless_starting(self, deadline: float) -> None:
         if self._is_alive():
             time.sleep(0.05)
             return
@@ -153,9 +154,10 @@ class EmbeddedServer:
         # process; PostgreSQL would take that for itself and never start again.
         (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
         options = f"-k {shlex.quote(str(self._socket_dir))}"
+        seconds = max(round(deadline - time.monotonic()), 1)
         try:
             _run_tool(
-                *("pg_ctl", "-D", str(self._pgdata), "-w", "-t", str(START_SECONDS)),
+                *("pg_ctl", "-D", str(self._pgdata), "-w", "-t", str(seconds)),
                 *("-l", str(self._log), "-o", options, "start"),
             )
         except DatabaseUnavailable:
@@ -166,9 +168,14 @@ class EmbeddedServer:
             _run_tool("pg_ctl", "-D", str(self._pgdata), "-w", "-m", "fast", "stop")
             log.info("database.stopped", data_dir=str(self._home))
 
-    def _answers(self) -> bool:
+    def _answers(self, deadline: float) -> bool:
+        """Whether it does. A server that hangs is not asked unless there is time to wait for it."""
+        if deadline - time.monotonic() < CONNECT_SECONDS and self._is_alive():
+            raise DatabaseUnavailable(
+                f"relay's own PostgreSQL in {self._home} runs, and does not answer in time"
+            )
         try:
-            psycopg.connect(self.conninfo, connect_timeout=2).close()
+            psycopg.connect(self.conninfo, connect_timeout=CONNECT_SECONDS).close()
         except psycopg.OperationalError:
             return False
         return True

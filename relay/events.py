@@ -39,7 +39,7 @@ class Event:
     times, and whatever decides is asked from dbt Cloud itself.
     """
 
-    event_id: str
+    event_id: str | None  # None where it told none: the run is what makes a delivery a repeat
     dbt_account_id: int
     dbt_run_id: int
 
@@ -60,15 +60,13 @@ class Event:
         if payload.event_type != "job.run.completed":
             # `errored` comes before the run's artifacts are there, and again as `completed`.
             raise NotForUs(Ignored.OTHER_EVENT_TYPE, event_id=event_id)
-        if payload.account_id != dbt_account_id:
+        if _positive_integer(payload.account_id) != dbt_account_id:
             raise NotForUs(Ignored.OTHER_ACCOUNT, event_id=event_id)
         dbt_run_id = _positive_integer(payload.data.run_id)
         if dbt_run_id is None:
             raise NotForUs(Ignored.NO_RUN_ID, event_id=event_id)
         if payload.data.run_status_code is None and payload.data.run_status is None:
             raise NotForUs(Ignored.NO_RUN_STATUS, event_id=event_id)
-        if event_id is None:
-            raise NotForUs(Ignored.NOT_AN_EVENT)
         return cls(event_id=event_id, dbt_account_id=dbt_account_id, dbt_run_id=dbt_run_id)
 
 
@@ -99,8 +97,8 @@ class _Data(msgspec.Struct):
 
 class _Payload(msgspec.Struct):
     event_type: str = msgspec.field(name="eventType")
-    event_id: str = msgspec.field(name="eventId", default="")
-    account_id: int | None = msgspec.field(name="accountId", default=None)
+    event_id: str | int | None = msgspec.field(name="eventId", default=None)
+    account_id: int | str | None = msgspec.field(name="accountId", default=None)
     data: _Data = msgspec.field(default_factory=_Data)
 
 
@@ -120,7 +118,7 @@ def _read(body: bytes) -> _Payload:
 
 
 def _event_id(payload: _Payload) -> str | None:
-    event_id = payload.event_id
+    event_id = "" if payload.event_id is None else str(payload.event_id)
     # PostgreSQL stores no NUL, and a delivery that cannot be stored would come again for ever.
     fits = 0 < len(event_id) <= LONGEST_EVENT_ID and event_id.isprintable()
     return event_id if fits else None

@@ -41,8 +41,6 @@ def examine(dbt_cloud: DbtCloud, dbt_run_id: int, mapping: SyncMapping) -> Exami
 
 def _invocations(dbt_cloud: DbtCloud, run: DbtRun) -> Iterator[Invocation]:
     for step in run.steps:
-        if step.command is None:
-            continue  # cloning the repository, writing the profile
         run_results = dbt_cloud.get_run_results(run.dbt_run_id, step=step.index)
         if run_results is not None:
             yield Invocation(step, run_results)

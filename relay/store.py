@@ -172,7 +172,7 @@ WITH recorded AS (
         (delivery_id, event_id, dbt_account_id, dbt_run_id, ignored_because, body)
     SELECT * FROM unnest(
         %s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::bytea[])
-    ON CONFLICT (event_id) DO NOTHING
+    ON CONFLICT (event_id) WHERE ignored_because IS NULL DO NOTHING
     RETURNING delivery_id, event_id, dbt_account_id, dbt_run_id, ignored_because
 )
 INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id, delivery_id, event_id)

@@ -45,9 +45,8 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
     services.mapping.refresh()
     try:
         examined = examine(services.dbt_cloud, dbt_run_id, services.mapping.current)
-    except Rejected as exc:
-        _give_up(services, recorded, str(exc))
-    except (Unavailable, BadArtifact) as exc:
+    except (VendorError, BadArtifact) as exc:
+        # A refusal too: a token that is being replaced must not cost the night's syncs.
         _examine_again_or_give_up(services, recorded, exc)
     else:
         if services.store.record_plan(examined.run, examined.plan, now=services.clock()):
@@ -55,7 +54,7 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
 
 
 def _examine_again_or_give_up(
-    services: Services, recorded: RecordedRun, exc: Unavailable | BadArtifact
+    services: Services, recorded: RecordedRun, exc: VendorError | BadArtifact
 ) -> None:
     now = services.clock()
     failing_since = recorded.failing_since or now

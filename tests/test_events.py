@@ -111,15 +111,12 @@ class TestWhatIsNotForUs:
             (b"[]", "not_an_event"),
             (b"{}", "not_an_event"),
             (b'"job.run.completed"', "not_an_event"),
-            (changed(accountId="66847"), "not_an_event"),
-            (changed(eventId=None), "not_an_event"),
-            (changed(eventId=""), "not_an_event"),
-            (changed(eventId="nul\0inside"), "not_an_event"),
-            (changed(eventId="x" * 201), "not_an_event"),
             (changed(eventType="job.run.started"), "other_event_type"),
             (changed(eventType="job.run.errored"), "other_event_type"),
             (changed(eventType="job.run.imagined"), "other_event_type"),
+            (changed(accountId=[66847]), "not_an_event"),
             (changed(accountId=1), "other_account"),
+            (changed(accountId="66848"), "other_account"),
             (changed(accountId=None), "other_account"),
             (changed(data={"runId": None}), "no_run_id"),
             (changed(data={"runId": ""}), "no_run_id"),
@@ -148,6 +145,7 @@ class TestWhatIs:
         "body",
         [
             changed(data={"runId": 155144666}),
+            changed(accountId="66847"),
             changed(webhookId=None, webhooksID="wsu_old"),
             changed(data={"runStatus": "Errored", "runStatusCode": 20}),
             changed(data={"runStatus": "Canceled", "runStatusCode": 30, "runFinishedAt": None}),
@@ -157,3 +155,8 @@ class TestWhatIs:
     )
     def test_however_dbt_cloud_words_the_rest(self, body):
         assert read(body).dbt_run_id == 155144666
+
+    @pytest.mark.parametrize("event_id", [None, "", "nul\0inside", "x" * 201])
+    def test_one_without_a_usable_event_id_is_known_by_its_run(self, event_id):
+        event = read(changed(eventId=event_id))
+        assert (event.event_id, event.dbt_run_id) == (None, 155144666)

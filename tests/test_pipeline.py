@@ -167,7 +167,7 @@ class TestDbtCloudInTrouble:
         assert len(events("sync.triggered")) == 1
 
     def test_a_late_artifact_is_waited_for(self, one, sandbox, events):
-        sandbox.dbt_cloud.fail_next("/artifacts/run_results.json", Status(404), times=3)
+        sandbox.dbt_cloud.fail_next("/artifacts/run_results.json", Status(404), times=4)
         one.deliver(night())
         one.work()
         assert "has no run_results.json yet" in events("dbt_run.retried")[0]["problem"]
@@ -208,11 +208,14 @@ class TestDbtCloudInTrouble:
         assert nothing_is_left_to_do(one)
         assert one.sql("SELECT given_up_at IS NOT NULL FROM relay.dbt_runs") == [(True,)]
 
-    def test_a_refusal_is_given_up_at_once(self, one, sandbox, events):
+    def test_a_token_that_is_being_replaced_costs_no_sync(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/runs/", Status(401))
         one.deliver(night())
         one.work()
-        assert "DBT_CLOUD_TOKEN" in events("dbt_run.given_up")[0]["problem"]
+        assert "DBT_CLOUD_TOKEN" in events("dbt_run.retried")[0]["problem"]
+        one.tick(2)
+        one.work()
+        assert len(events("sync.triggered")) == 1
 
 
 class TestOneSyncRunAtATime:

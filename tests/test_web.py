@@ -120,6 +120,25 @@ class TestADelivery:
         assert sql("SELECT ignored_because, body FROM relay.deliveries") == [(reason, body)]
         assert sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
 
+    def test_that_was_ignored_counts_when_the_settings_are_mended(
+        self, deliver, event, settings, database
+    ):
+        body = event()
+        recorder = Recorder(database)
+        wrong = dataclasses.replace(settings, dbt_account_id=1)
+        app = create_app(wrong, recorder, Health(database, settings.mapping))
+        headers = {"Authorization": sign(body, Secret(story.WEBHOOK_SECRET))}
+        answer = app.test_client().post(URL, data=body, headers=headers)
+        assert answer.get_json() == {"status": "ignored", "reason": "other_account"}
+        assert deliver(body)[1]["status"] == "accepted"
+        recorder.close()
+
+    def test_without_an_event_id_is_known_by_its_run(self, deliver, event, sql):
+        body = event().replace(b'"eventId"', b'"renamedId"')
+        assert deliver(body)[1]["status"] == "accepted"
+        assert deliver(body)[1]["status"] == "duplicate"
+        assert sql("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+
     def test_of_the_test_button_is_ignored(self, deliver, clock):
         body = webhooks.endpoint_test_event(dbt_account_id=story.DBT_ACCOUNT_ID, at=clock())
         assert deliver(body) == (202, {"status": "ignored", "reason": "no_run_status"})

@@ -17,12 +17,16 @@ def upgrade() -> None:
         CREATE TABLE relay.deliveries (
             delivery_id     uuid PRIMARY KEY,
             received_at     timestamptz NOT NULL DEFAULT now(),
-            event_id        text UNIQUE,     -- null: the body told none
+            event_id        text,            -- null: the body told none
             dbt_account_id  bigint,
             dbt_run_id      bigint,
             ignored_because text,            -- null: about a finished run of our account
             body            bytea NOT NULL
         );
+        -- An event that was ignored may come again when the settings are mended.
+        CREATE UNIQUE INDEX one_delivery_an_event ON relay.deliveries (event_id)
+            WHERE ignored_because IS NULL;
+        CREATE INDEX newest_deliveries ON relay.deliveries (received_at);
 
         CREATE TABLE relay.dbt_runs (
             dbt_account_id bigint NOT NULL,

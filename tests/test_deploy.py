@@ -1,0 +1,211 @@
+"""What a deployment starts is there, and is started as it should be."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from relay import cli, up, worker
+from relay.mapping import read_mapping
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+GRACE_SECONDS = 30  # what most platforms give after SIGTERM, and what the documents ask for
+
+
+def assert_exists(command):
+    """A command whose program is installed with relay, and whose words relay knows."""
+    program, *words = command
+    assert shutil.which(program, path=str(Path(sys.executable).parent)), program
+    if program == "relay":
+        assert words[0] in cli.main.commands
+    if program == "gunicorn":
+        assert words[0] == "-c"
+        assert (ROOT / words[1]).exists()
+
+
+class TestProcfile:
+    PROCESSES = dict(
+        line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if line
+    )
+
+    def test_it_names_release_web_and_worker(self):
+        assert list(self.PROCESSES) == ["release", "web", "worker"]
+
+    @pytest.mark.parametrize("command", PROCESSES.values())
+    def test_what_it_starts_exists(self, command):
+        assert_exists(shlex.split(command))
+
+    def test_herokus_file_in_the_documents_starts_the_same(self):
+        text = (ROOT / "docs" / "operations.md").read_text()
+        heroku = yaml.safe_load(re.search(r"```yaml\n(build:.*?)```", text, re.DOTALL)[1])
+        assert heroku["build"]["docker"]["web"] == "Dockerfile"
+        assert {
+            "release": heroku["release"]["command"][0],
+            "web": heroku["run"]["web"],
+            "worker": heroku["run"]["worker"]["command"][0],
+        } == self.PROCESSES
+
+
+def instructions():
+    """(word, rest) of each of the Dockerfile's, continued lines joined."""
+    text = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
+    return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line.strip()]
+
+
+def last(word):
+    return [rest for each, rest in instructions() if each == word][-1]
+
+
+class TestDockerfile:
+    def test_both_stages_are_of_one_python_named_by_tag(self):
+        froms = [rest.split()[0] for word, rest in instructions() if word == "FROM"]
+        assert set(froms) == {"python:3.13-slim"}
+
+    def test_it_runs_everything_by_default(self):
+        command = yaml.safe_load(last("CMD"))
+        assert command == ["relay", "up"]
+        assert_exists(command)
+
+    def test_it_runs_as_a_user_with_a_name_and_a_number(self):
+        assert last("USER") == "10001:10001"
+        assert "--uid 10001" in DOCKERFILE
+
+    def test_what_it_copies_exists_and_is_let_in(self):
+        ignore = (ROOT / ".dockerignore").read_text().splitlines()
+        copied = [
+            source
+            for word, rest in instructions()
+            if word == "COPY" and "--from" not in rest
+            for source in rest.split()[:-1]
+        ]
+        assert copied
+        for source in copied:
+            assert (ROOT / source).exists()
+            assert f"!{source}" in ignore
+
+    def test_nothing_is_let_in_but_by_name(self):
+        rules = [
+            line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] != "#"
+        ]
+        assert rules[0] == "*"
+        assert "!.git" not in rules
+        assert not any(rule.startswith("!*") for rule in rules)
+
+    def test_every_dependency_is_held_against_its_hash(self):
+        installs = [
+            rest for word, rest in instructions() if word == "RUN" and "pip install" in rest
+        ]
+        for each in re.findall(r"pip install ([^&]*)", " && ".join(installs)):
+            assert "--require-hashes" in each or "--no-deps dist/" in each
+
+    def test_what_builds_relay_is_the_locked_setuptools(self):
+        script = re.search(r"sed -n '[^']+' requirements/dev.txt", DOCKERFILE)[0]
+        lines = subprocess.run(
+            ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        assert lines[0].startswith("setuptools==")
+        assert all(line.strip().startswith("--hash=") for line in lines[1:])
+        assert len(lines) > 1
+
+    def test_the_health_check_is_python_that_asks_healthz(self):
+        command = yaml.safe_load(last("HEALTHCHECK").partition("CMD ")[2])
+        assert command[:2] == ["python", "-c"]
+        compile(command[2], "HEALTHCHECK", "exec")
+        assert "/healthz" in command[2]
+
+    def test_it_stops_by_the_signal_that_relay_ends_on(self):
+        assert last("STOPSIGNAL") == "SIGTERM"
+
+    def test_relays_own_data_is_on_the_volume(self):
+        assert last("VOLUME") == "/data"
+        assert "RELAY_DATA_DIR=/data" in last("ENV")
+
+    def test_its_port_is_the_default_one(self):
+        assert last("EXPOSE") == "8080"
+
+
+class TestTheUnit:
+    UNIT = re.search(r"```ini\n(.*?)```", README, re.DOTALL)[1]
+
+    def value(self, key):
+        return re.search(rf"^{key}=(.*)$", self.UNIT, re.MULTILINE)[1]
+
+    def test_it_starts_everything(self):
+        program, *words = shlex.split(self.value("ExecStart"))
+        assert program.endswith("/.venv/bin/relay")
+        assert_exists(["relay", *words])
+
+    def test_only_relay_is_told_to_stop_and_is_given_the_time_it_needs(self):
+        assert self.value("KillMode") == "mixed"
+        assert int(self.value("TimeoutStopSec")) > up.DRAIN_SECONDS
+
+    def test_its_data_has_a_folder_of_its_own(self):
+        assert (
+            self.value("Environment") == f"RELAY_DATA_DIR=/var/lib/{self.value('StateDirectory')}"
+        )
+
+
+class TestStopping:
+    def test_the_documented_grace_is_enough(self):
+        assert worker.LAST_SECONDS < up.DRAIN_SECONDS < GRACE_SECONDS
+        documents = README + (ROOT / "docs" / "operations.md").read_text()
+        graces = re.findall(r"--stop-timeout (\d+)", documents)
+        assert graces
+        assert all(int(each) >= GRACE_SECONDS for each in graces)
+
+
+class TestCi:
+    RUN = ROOT / ".ci" / "run"
+
+    def test_it_is_a_program_that_bash_can_read(self):
+        assert os.access(self.RUN, os.X_OK)
+        assert subprocess.run(["bash", "-n", self.RUN], check=False).returncode == 0
+
+    def test_it_tests_and_then_plays_the_demo_and_asks_nothing(self):
+        lines = self.RUN.read_text().splitlines()
+        assert [line.split()[1] for line in lines if line.startswith("make ")] == ["test", "demo"]
+        assert "exec </dev/null" in lines
+        assert "set -euo pipefail" in lines
+
+    WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+
+    def test_the_workflow_runs_it_on_every_python_relay_promises(self):
+        job = self.WORKFLOW["jobs"]["test"]
+        assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+        assert job["steps"][-1]["run"] == ".ci/run"
+
+    def test_the_workflow_tests_on_the_oldest_postgresql_too(self):
+        job = self.WORKFLOW["jobs"]["named-postgres"]
+        assert job["services"]["postgres"]["image"] == "postgres:14"
+        assert "RELAY_TEST_DATABASE_URL" in job["env"]
+        assert "RELAY_TEST_DATABASE_URL" in (ROOT / "tests" / "conftest.py").read_text()
+        assert job["steps"][-1]["run"] == "make tests"
+
+    def test_the_workflow_may_only_read(self):
+        assert self.WORKFLOW["permissions"] == {"contents": "read"}
+        assert not any("permissions" in job for job in self.WORKFLOW["jobs"].values())
+
+    def test_its_actions_are_pinned_to_a_major_version(self):
+        uses = [
+            step["uses"]
+            for job in self.WORKFLOW["jobs"].values()
+            for step in job["steps"]
+            if "uses" in step
+        ]
+        assert uses
+        assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", each) for each in uses)
+
+
+class TestTheMappingInTheImage:
+    def test_it_is_the_shipped_one(self):
+        """Until somebody puts their own in its place it names the sandbox's syncs."""
+        mapping = read_mapping((ROOT / "config" / "syncs.yml").read_bytes(), file="syncs.yml")
+        assert {sync.sync_id for sync in mapping.syncs} == {5123, 5124}

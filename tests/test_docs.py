@@ -1,0 +1,448 @@
+"""What the documents say is so: every command in them runs, every list in them is whole."""
+
+import ast
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from relay import cli
+from relay.events import Ignored
+from relay.mapping import json_schema, read_mapping
+from relay.plan import Reason
+from relay.settings import VARIABLES, Role, Settings
+from relay.sync_runs import Outcome
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+README = (ROOT / "README.md").read_text()
+FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(document, language):
+    """The fenced blocks of a language, without the indentation of their list."""
+    return [
+        "\n".join(line.removeprefix(indent) for line in text.splitlines())
+        for indent, kind, text in FENCE.findall(document.read_text())
+        if kind == language
+    ]
+
+
+def rows(text):
+    """The cells of every table row whose first cell begins with code."""
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def named(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@pytest.fixture(name="checkout")
+def _checkout(tmp_path):
+    """A copy of the project whose .venv is the one that runs this test, and so installed."""
+    copy = tmp_path / "relay"
+    unwanted = shutil.ignore_patterns(
+        ".*cache", "__pycache__", "var", ".venv", ".git", "*.egg-info"
+    )
+    shutil.copytree(ROOT, copy, ignore=unwanted)
+    (copy / ".venv").mkdir()
+    (copy / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    (copy / ".venv" / ".installed").touch()
+    return copy
+
+
+@pytest.fixture(name="run")
+def _run(checkout):
+    """Run a script in the checkout, as a person would who has set nothing."""
+
+    def run(script, **environment):
+        process = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=checkout,
+            env=clean_environment(checkout) | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        try:
+            said, _ = process.communicate(timeout=50)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        return process.returncode, said
+
+    return run
+
+
+def clean_environment(checkout):
+    path = f"{checkout}/.venv/bin:{os.environ['PATH']}"
+    return {"PATH": path, "HOME": str(checkout.parent), "LANG": "C.UTF-8"}
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for sock in sockets:
+        sock.bind(("127.0.0.1", 0))
+    ports = [str(sock.getsockname()[1]) for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+def need(*tools):
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)}: not on this machine")
+
+
+MAKE = re.compile(r"^make (\w+)", re.MULTILINE)
+
+
+class TestTheDemo:
+    def test_the_first_command_of_the_readme_plays_the_story_it_shows(self, run):
+        assert blocks(ROOT / "README.md", "sh")[0].strip() == "make demo"
+        status, said = run("make demo")
+        # On a machine busy with tests only the time it takes may fall short.
+        fell_short = [line for line in said.splitlines() if "FELL SHORT" in line]
+        assert all("a median of" in line for line in fell_short), said
+        assert status == 0 or fell_short, said
+        excerpt = next(
+            each for each in blocks(ROOT / "README.md", "text") if "A good night" in each
+        )
+        for line in excerpt.splitlines():
+            if line.startswith(("A ", "What became", "  dbt run")):
+                assert line in said
+            elif re.match(r"  15514466\d", line):
+                dbt_run_id, model, sync_id = line.split()[:3]
+                outcome = line.split()[-1]
+                assert re.search(rf"{dbt_run_id} +{model} +{sync_id} .*{outcome}", said)
+
+
+class TestTheCommandsOfTheDocuments:
+    def test_the_readme(self, run):
+        """From the second command to the last, on the sandbox that it starts itself."""
+        need("curl", "jq")
+        demo, *session = blocks(ROOT / "README.md", "sh")
+        stop = next(each for each in session if each.startswith("kill "))
+        session.remove(stop)
+        status, said = run(with_free_ports("\n".join([*session, stop, "wait"])))
+        assert status == 0, said
+        assert said.count('HTTP 202 {"status":"accepted"') == 1, said
+        assert said.count('HTTP 202 {"status":"duplicate"') == 1, said
+        assert "155144666\t5123\t" in said
+        assert "FELL" not in said
+
+    def test_operations(self, run):
+        session = "\n".join(blocks(ROOT / "docs" / "operations.md", "sh"))
+        status, said = run(while_relay_runs(session), PORT=free_ports(1)[0], **SETTINGS)
+        assert status == 0, said
+        assert "decided_at" in said
+        assert "DELETE 0" in said
+        assert "up to date" in said
+
+    def test_mapping(self, run):
+        status, said = run("\n".join(blocks(ROOT / "docs" / "mapping.md", "sh")))
+        assert status == 0, said
+        assert '"problems": []' in said
+
+    def test_contributing_writes_the_schema_that_is_there(self, run, checkout):
+        make, schema = blocks(ROOT / "CONTRIBUTING.md", "sh")
+        (checkout / "config" / "syncs.schema.json").unlink()
+        status, said = run(f"{MAKE.sub(r'make --dry-run \1', make)}\n{schema}")
+        assert status == 0, said
+        written = (checkout / "config" / "syncs.schema.json").read_text()
+        assert written == (ROOT / "config" / "syncs.schema.json").read_text()
+
+    def test_no_document_has_commands_that_nothing_runs(self):
+        with_commands = {each.name for each in DOCUMENTS if blocks(each, "sh")}
+        assert with_commands == {"README.md", "operations.md", "mapping.md", "CONTRIBUTING.md"}
+        assert not any(blocks(each, other) for each in DOCUMENTS for other in ("bash", "console"))
+
+    @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+    def test_every_command_is_one_of_relays(self, document):
+        """Also in the blocks that are not run: those that need Docker, Heroku, another server."""
+        text = (
+            document.read_text().partition("## Not yet")[0] if document.name == "README.md" else ""
+        )
+        for name in re.findall(r"`(?:[\w./]*/)?relay ([a-z]+)", text):
+            assert name in cli.main.commands, name
+
+    @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+    def test_every_target_of_make_exists(self, document):
+        targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        assert set(re.findall(r"`?make (\w+)`", document.read_text())) <= targets
+
+
+SETTINGS = {
+    "DBT_CLOUD_WEBHOOK_SECRETS": "a-secret",
+    "DBT_CLOUD_URL": "http://127.0.0.1:9",
+    "DBT_CLOUD_TOKEN": "a-token",
+    "DBT_CLOUD_ACCOUNT_ID": "66847",
+    "CENSUS_API_KEY": "a-key",
+}
+
+
+def with_free_ports(script):
+    """The documented ports are anybody's; `make test` is this very test."""
+    for documented, port in zip(("8080", "8081", "8082"), free_ports(3), strict=True):
+        script = script.replace(documented, port)
+        if documented == "8080":
+            script = f"export PORT={port}\n{script}"
+    return MAKE.sub(r"make --dry-run \1", script)
+
+
+def while_relay_runs(script):
+    return f"""
+        relay migrate > migrated.txt
+        relay worker > relay.log &
+        {script}
+        kill $(jobs -p)
+        wait
+    """
+
+
+class TestSettings:
+    def test_the_readme_lists_all_of_them_in_order(self):
+        assert [name for name, *_ in self._rows()] == [each.name for each in VARIABLES]
+
+    @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+    def test_the_readme_has_the_default(self, variable):
+        default = next(cells[2] for cells in self._rows() if cells[0] == variable.name)
+        if variable.default in (None, ()):
+            assert not named(default)
+        else:
+            assert named(default) == [str(variable.show(variable.default))]
+
+    def test_the_example_file_names_exactly_these(self):
+        text = (ROOT / "config" / "relay.env.example").read_text()
+        assert [name for name, _ in self._example(text)] == [each.name for each in VARIABLES] or (
+            sorted(name for name, _ in self._example(text))
+            == sorted(each.name for each in VARIABLES)
+        )
+
+    def test_the_example_file_can_be_used_once_filled_in(self):
+        text = (ROOT / "config" / "relay.env.example").read_text()
+        set_ = {name: value for name, value in self._example(text) if f"\n{name}=" in text}
+        settings = Settings.from_environment(Role.SERVICE, set_)
+        for name, shown in self._example(text):
+            if name not in set_ and name != "RELAY_DATABASE_URL":
+                assert shown == str(settings.describe()[name] or "")
+
+    @staticmethod
+    def _rows():
+        section = README.partition("\n## Settings\n")[2].partition("\n## ")[0]
+        return [[named(cells[0])[0], *cells[1:]] for cells in rows(section)]
+
+    @staticmethod
+    def _example(text):
+        return re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", text, re.MULTILINE)
+
+
+class TestCommands:
+    @pytest.mark.parametrize("name", sorted(cli.main.commands))
+    def test_the_readme_has_each_with_its_arguments(self, name):
+        usage = next(
+            words for cells in rows(README) for words in named(cells[0]) if f"relay {name}" in words
+        )
+        for parameter in cli.main.commands[name].params:
+            if isinstance(parameter, click.Argument):
+                assert "FILE" in usage
+            elif parameter.required:
+                assert f"{parameter.opts[0]} " in usage
+
+    def test_each_option_is_in_some_document(self):
+        text = "".join(each.read_text() for each in DOCUMENTS)
+        for command in cli.main.commands.values():
+            for option in command.params:
+                if isinstance(option, click.Option):
+                    assert option.opts[0] in text, f"{command.name} {option.opts[0]}"
+
+
+class Caught(ast.NodeVisitor):
+    """The events a module logs, each with its levels and the fields that are written there."""
+
+    METHODS = {"info": "info", "warning": "warning", "error": "error", "exception": "error"}
+
+    def __init__(self, tree):
+        self.events = {}
+        self._aliases, self._known = {}, {}
+        self._note_what_is_spread(tree)
+        self.visit(tree)
+
+    def visit_Call(self, node):
+        for level in self._levels(node.func):
+            for event in self._texts(node.args[0]) if node.args else ():
+                levels, fields = self.events.setdefault(event, (set(), set()))
+                levels.add(level)
+                for keyword in node.keywords:
+                    fields |= {keyword.arg} if keyword.arg else self._keys(keyword.value)
+        self.generic_visit(node)
+
+    def _levels(self, function):
+        match function:
+            case ast.Attribute(value=ast.Name(id="log"), attr=method) if method in self.METHODS:
+                return {self.METHODS[method]}
+            case ast.Name(id=name):
+                return self._aliases.get(name, set())
+            case ast.IfExp(body=body, orelse=orelse):
+                return self._levels(body) | self._levels(orelse)
+        return set()
+
+    def _texts(self, node):
+        match node:
+            case ast.Constant(value=str(text)):
+                return {text}
+            case ast.IfExp(body=body, orelse=orelse):
+                return self._texts(body) | self._texts(orelse)
+        return set()
+
+    def _keys(self, node):
+        match node:
+            case ast.Dict(keys=keys):
+                return {key.value for key in keys}
+            case ast.IfExp(body=body, orelse=orelse):
+                return self._keys(body) | self._keys(orelse)
+            case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)):
+                return self._known.get(name, set())
+        return set()
+
+    def _note_what_is_spread(self, tree):
+        """What `**ids` and `**_dbt_runs(…)` stand for: a dictionary bound, or returned."""
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict() as value):
+                    self._known[name] = self._keys(value)
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    if levels := self._levels(value):
+                        self._aliases[name] = levels
+                case ast.FunctionDef(name=name, body=[*_, ast.Return(value=ast.Dict() as value)]):
+                    self._known[name] = self._keys(value)
+
+
+def logged_in_the_code():
+    events = {}
+    for module in (ROOT / "relay").rglob("*.py"):
+        for event, (levels, fields) in Caught(ast.parse(module.read_text())).events.items():
+            all_levels, all_fields = events.setdefault(event, (set(), set()))
+            all_levels |= levels
+            all_fields |= fields
+    return events
+
+
+LOGGED = logged_in_the_code()
+CATALOGUE = (ROOT / "docs" / "log-events.md").read_text()
+CATALOGUED = {
+    named(cells[0])[0]: (set(cells[1].split(", ")), named(cells[3])) for cells in rows(CATALOGUE)
+}
+# Bound to every line of a job, or put there by logging itself.
+ON_ANY_LINE = {"timestamp", "level", "event", "exception"} | {
+    "dbt_account_id",
+    "dbt_run_id",
+    "event_id",
+    "workspace",
+    "sync_id",
+    "sync_run_id",
+}
+
+
+class TestLogEvents:
+    def test_the_catalogue_has_every_event_of_the_code_and_no_other(self):
+        # A library's line is no call of ours: logs.py writes it.
+        assert set(CATALOGUED) == set(LOGGED) | {"library.logged"}
+
+    @pytest.mark.parametrize("event", sorted(LOGGED))
+    def test_its_level_and_fields_are_the_codes(self, event):
+        levels, fields = LOGGED[event]
+        told_levels, told_fields = CATALOGUED[event]
+        assert told_levels == levels
+        assert fields <= set(told_fields)
+        assert set(told_fields) <= fields | ON_ANY_LINE
+
+    @pytest.mark.parametrize(
+        "line",
+        [line for each in DOCUMENTS for text in blocks(each, "json") for line in text.split("\n")],
+    )
+    def test_an_example_is_a_line_as_it_is_written(self, line):
+        shown = json.loads(line)
+        assert list(shown)[:3] == ["timestamp", "level", "event"]
+        levels, fields = CATALOGUED[shown["event"]]
+        assert shown["level"] in levels or levels == {"any"}
+        assert set(shown) <= set(fields) | ON_ANY_LINE
+
+    def test_the_reasons_to_ignore_a_delivery_are_all_there(self):
+        assert all(f"`{reason}`" in CATALOGUE for reason in Ignored)
+
+    def test_the_outcomes_are_all_there(self):
+        # The other three have an event of their own.
+        told = {*Outcome} - {Outcome.SKIPPED, Outcome.ABANDONED, Outcome.REFUSED}
+        assert all(f"`{outcome}`" in CATALOGUE for outcome in told)
+
+
+class TestMappings:
+    @pytest.mark.parametrize(
+        "text",
+        [text for each in DOCUMENTS for text in blocks(each, "yaml") if "syncs:" in text],
+    )
+    def test_every_example_loads(self, text):
+        read_mapping(text.encode(), file="example")
+
+    def test_the_shipped_file_loads(self):
+        mapping = read_mapping((ROOT / "config" / "syncs.yml").read_bytes(), file="syncs.yml")
+        assert mapping.syncs
+
+    def test_what_the_shipped_file_shows_in_comments_loads_too(self):
+        text = (ROOT / "config" / "syncs.yml").read_text()
+        commented = re.search(r"^# workspaces:\n(#  .*\n)+", text, re.MULTILINE)[0]
+        uncommented = text.replace(commented, re.sub("^# ", "", commented, flags=re.MULTILINE))
+        assert read_mapping(uncommented.encode(), file="syncs.yml").workspaces["emea"]
+
+    def test_the_published_schema_is_the_forms_own(self):
+        published = json.loads((ROOT / "config" / "syncs.schema.json").read_text())
+        assert published == json_schema()
+
+    @pytest.mark.parametrize("key", sorted(json_schema()["$defs"]["SyncForm"]["properties"]))
+    def test_every_key_of_a_sync_is_in_both_manuals(self, key):
+        assert f"{key}" in (ROOT / "config" / "syncs.yml").read_text()
+        assert f"`{key}" in (ROOT / "docs" / "mapping.md").read_text()
+
+    def test_the_reasons_are_told_in_the_order_they_are_judged(self):
+        text = (ROOT / "docs" / "mapping.md").read_text()
+        section = text.partition("\n## What is decided\n")[2].partition("\n## ")[0]
+        assert [named(cells[0])[0] for cells in rows(section)] == list(Reason)
+
+
+class TestLinks:
+    @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+    def test_every_link_into_the_project_leads_somewhere(self, document):
+        for target in re.findall(r"\]\(([^)#:]*(?:#[^)]*)?)\)", document.read_text()):
+            path, _, heading = target.partition("#")
+            page = document.parent / path if path else document
+            assert page.exists(), target
+            if heading:
+                assert heading in {slug(title) for title in headings(page)}, target
+
+
+def headings(page):
+    return re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+
+
+def slug(title):
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
