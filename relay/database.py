@@ -12,10 +12,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from relay.embedded import EmbeddedServer
 from relay.errors import BadSettings, DatabaseUnavailable, Problem
 from relay.logs import get_logger
+from relay.migrations import HEAD
 from relay.settings import Settings
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0001"  # the newest of them; a test holds it against the files
 ONE_AT_A_TIME = 0x72656C6179  # "relay", the key of the advisory lock
 
 # A server that is gone without a word is noticed by the kernel, not by a query's patience.

@@ -1,26 +1,25 @@
 """`relay status`: what is under way, in a form for a terminal."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 
 import psycopg
 
 from relay.database import Server, connect_impatiently
 from relay.errors import DatabaseUnavailable
-from relay.store import Connection, Overview, Store
+from relay.store import Overview, overview
 
 
 def look(server: Server, *, newest: int) -> Overview:
     """Read the overview. Raises DatabaseUnavailable."""
     try:
         with connect_impatiently(server.conninfo) as connection:
-            return Store(_One(connection)).overview(newest=newest)
+            return overview(connection, newest=newest)
     except psycopg.OperationalError as exc:
         raise DatabaseUnavailable(f"it does not answer: {exc}") from exc
 
 
-def describe(overview: Overview) -> str:
+def describe(seen: Overview) -> str:
     """Three tables."""
     return "\n".join(
         (
@@ -29,7 +28,7 @@ def describe(overview: Overview) -> str:
                 ("received", "dbt run", "became", "why", "delivery"),
                 [
                     (_short(row.received_at), row.dbt_run_id, row.became, row.why, row.delivery_id)
-                    for row in overview.deliveries
+                    for row in seen.deliveries
                 ],
             ),
             "",
@@ -45,7 +44,7 @@ def describe(overview: Overview) -> str:
                         row.state,
                         row.problem,
                     )
-                    for row in overview.triggers
+                    for row in seen.triggers
                 ],
             ),
             "",
@@ -61,7 +60,7 @@ def describe(overview: Overview) -> str:
                         row.looks,
                         row.problem,
                     )
-                    for row in overview.open_sync_runs
+                    for row in seen.open_sync_runs
                 ],
             ),
         )
@@ -77,17 +76,6 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[
         yield f"  {line}".rstrip()
     if not rows:
         yield "  none"
-
-
-class _One:
-    """A single connection where a pool is asked for."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    @contextmanager
-    def connection(self) -> Iterator[Connection]:
-        yield self._connection
 
 
 def _short(time: datetime) -> str:

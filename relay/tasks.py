@@ -38,7 +38,7 @@ log = get_logger()
 
 def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> None:
     """Find out what a recorded dbt run rebuilt, decide, and record the decisions."""
-    recorded = services.store.dbt_run(dbt_account_id, dbt_run_id)
+    recorded = services.store.dbt_runs.get(dbt_account_id, dbt_run_id)
     if recorded is None or recorded.is_done:
         return
     bind_contextvars(event_id=recorded.event_id)
@@ -49,7 +49,7 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
         # A refusal too: a token that is being replaced must not cost the night's syncs.
         _examine_again_or_give_up(services, recorded, exc)
     else:
-        if services.store.record_plan(examined.run, examined.plan, now=services.clock()):
+        if services.store.dbt_runs.record_plan(examined.run, examined.plan, now=services.clock()):
             _tell_what_was_decided(examined)
 
 
@@ -62,12 +62,12 @@ def _examine_again_or_give_up(
         _give_up(services, recorded, str(exc))
         return
     at = now + _pause(failing_since, now, exc)
-    services.store.examine_again(recorded, at=at, now=now, problem=str(exc))
+    services.store.dbt_runs.examine_again(recorded, at=at, now=now, problem=str(exc))
     log.warning("dbt_run.retried", problem=str(exc), again_at=at)
 
 
 def _give_up(services: Services, recorded: RecordedRun, problem: str) -> None:
-    services.store.give_up(recorded, now=services.clock(), problem=problem)
+    services.store.dbt_runs.give_up(recorded, now=services.clock(), problem=problem)
     log.error("dbt_run.given_up", problem=problem)
 
 
@@ -102,12 +102,12 @@ def _tell_what_was_decided(examined: Examined) -> None:
 
 def wake_sync(services: Services, *, workspace: str, sync_id: int) -> None:
     """Have `run_sync` run now: a waiting job holds no lock, that one holds the sync's."""
-    services.store.wake(workspace, sync_id)
+    services.store.attempts.wake(workspace, sync_id)
 
 
 def run_sync(services: Services, *, workspace: str, sync_id: int) -> None:
     """Start a sync run for the triggers that wait, unless one is going."""
-    attempt = services.store.open_attempt(workspace, sync_id)
+    attempt = services.store.attempts.open(workspace, sync_id)
     if attempt is None:
         _begin(services, workspace, sync_id)
     elif attempt.sync_run_id is None:
@@ -116,15 +116,15 @@ def run_sync(services: Services, *, workspace: str, sync_id: int) -> None:
 
 
 def _begin(services: Services, workspace: str, sync_id: int) -> None:
-    if services.store.last_outcome(workspace, sync_id) is Outcome.SKIPPED and _is_going(
+    if services.store.attempts.last_outcome(workspace, sync_id) is Outcome.SKIPPED and _is_going(
         services, workspace, sync_id
     ):
         # A run of somebody else's: triggering now would only be skipped again.
         at = services.clock() + _seconds(services.settings.follow_interval)
-        services.store.come_back(workspace, sync_id, at=at)
+        services.store.attempts.come_back(workspace, sync_id, at=at)
         return
     now = services.clock()
-    attempt = services.store.begin_attempt(
+    attempt = services.store.attempts.begin(
         workspace, sync_id, now=now, look_from=now + _time_for_an_answer(services)
     )
     if attempt is not None:
@@ -145,7 +145,7 @@ def _finish_what_was_begun(services: Services, attempt: Attempt) -> None:
     if attempt.sent_at is None:
         _send_again(services, attempt)
     elif attempt.look_from is not None and now < attempt.look_from:
-        services.store.come_back(attempt.workspace, attempt.sync_id, at=attempt.look_from)
+        services.store.attempts.come_back(attempt.workspace, attempt.sync_id, at=attempt.look_from)
     else:
         _look_for_its_run(services, attempt)
 
@@ -156,7 +156,7 @@ def _look_for_its_run(services: Services, attempt: Attempt) -> None:
     except Rejected as exc:
         _refuse(services, attempt, exc)
     except (Unavailable, BadArtifact) as exc:
-        _later_or_refuse(services, attempt, exc, services.store.look_before_sending)
+        _later_or_refuse(services, attempt, exc, services.store.attempts.look_before_sending)
     else:
         if found is None:
             _send_again(services, attempt)
@@ -172,7 +172,7 @@ def _run_begun_by(services: Services, attempt: Attempt) -> SyncRun | None:
     else's and reads the rebuilt models just as well. Times are compared on Census's clock.
     """
     runs, vendor_now = services.censuses.of(attempt.workspace).list_sync_runs(attempt.sync_id)
-    known = services.store.known_sync_run_ids(attempt.workspace, attempt.sync_id)
+    known = services.store.attempts.known_sync_run_ids(attempt.workspace, attempt.sync_id)
     skew = vendor_now - services.clock() if vendor_now else timedelta()
     begun_at = attempt.begun_at + skew - CLOCK_SLACK
     since = [
@@ -186,7 +186,7 @@ def _run_begun_by(services: Services, attempt: Attempt) -> SyncRun | None:
 def _send_again(services: Services, attempt: Attempt) -> None:
     now = services.clock()
     look_from = now + _time_for_an_answer(services)
-    services.store.send_again(attempt, now=now, look_from=look_from)
+    services.store.attempts.send_again(attempt, now=now, look_from=look_from)
     _trigger(services, attempt)
 
 
@@ -198,9 +198,9 @@ def _trigger(services: Services, attempt: Attempt) -> None:
     except Rejected as exc:
         _refuse(services, attempt, exc)
     except Unavailable as exc:
-        _later_or_refuse(services, attempt, exc, services.store.send_later)
+        _later_or_refuse(services, attempt, exc, services.store.attempts.send_later)
     except Unanswered as exc:
-        _later_or_refuse(services, attempt, exc, services.store.look_before_sending)
+        _later_or_refuse(services, attempt, exc, services.store.attempts.look_before_sending)
     else:
         _record_triggered(services, attempt, sync_run_id)
 
@@ -208,8 +208,8 @@ def _trigger(services: Services, attempt: Attempt) -> None:
 def _record_triggered(services: Services, attempt: Attempt, sync_run_id: int) -> None:
     now = services.clock()
     look_at = now + _seconds(services.settings.follow_interval)
-    if services.store.record_triggered(attempt, sync_run_id, now=now, look_at=look_at):
-        causes = services.store.causes(attempt.attempt_id)
+    if services.store.attempts.record_triggered(attempt, sync_run_id, now=now, look_at=look_at):
+        causes = services.store.attempts.causes(attempt.attempt_id)
         log.info(
             "sync.triggered",
             sync_run_id=sync_run_id,
@@ -237,8 +237,8 @@ def _later_or_refuse(
 
 
 def _refuse(services: Services, attempt: Attempt, exc: RelayError) -> None:
-    causes = services.store.causes(attempt.attempt_id)
-    services.store.record_refused(attempt, now=services.clock(), problem=str(exc))
+    causes = services.store.attempts.causes(attempt.attempt_id)
+    services.store.attempts.record_refused(attempt, now=services.clock(), problem=str(exc))
     log.error("sync.trigger_failed", problem=str(exc), **_dbt_runs(causes))
 
 
@@ -247,7 +247,7 @@ def _refuse(services: Services, attempt: Attempt, exc: RelayError) -> None:
 
 def look_at_sync_run(services: Services, *, attempt_id: int, looks: int) -> None:
     """Ask Census how a run goes; `looks` tells a repeated job that it is late."""
-    attempt = services.store.attempt(attempt_id)
+    attempt = services.store.attempts.get(attempt_id)
     if attempt is None or attempt.ended_at is not None or attempt.looks != looks:
         return
     if attempt.sync_run_id is None or attempt.triggered_at is None:
@@ -284,23 +284,23 @@ def _look_again(services: Services, attempt: Attempt, status: str | None, last: 
         _abandon(services, attempt, f"not ended within the deadline; {last}")
         return
     at = now + _seconds(services.settings.follow_interval)
-    services.store.look_again(attempt, status, at=at)
+    services.store.attempts.look_again(attempt, status, at=at)
 
 
 def _wait_for_the_run_in_its_way(services: Services, attempt: Attempt, run: SyncRun) -> None:
     """An earlier run was still going, so this one did nothing: its triggers wait once more."""
     now = services.clock()
-    causes = services.store.causes(attempt.attempt_id)
+    causes = services.store.attempts.causes(attempt.attempt_id)
     if any(_is_past_the_deadline(services, cause.requested_at, now) for cause in causes):
         _abandon(services, attempt, "skipped, again and again, until the deadline")
-    elif services.store.record_skipped(attempt, run, now=now, at=now):
+    elif services.store.attempts.record_skipped(attempt, run, now=now, at=now):
         log.warning("sync_run.skipped", **_dbt_runs(causes))
 
 
 def _end(services: Services, attempt: Attempt, run: SyncRun, outcome: Outcome) -> None:
     now = services.clock()
-    causes = services.store.causes(attempt.attempt_id)
-    if not services.store.record_end(attempt, run, outcome, now=now):
+    causes = services.store.attempts.causes(attempt.attempt_id)
+    if not services.store.attempts.record_end(attempt, run, outcome, now=now):
         return
     tell = log.error if outcome is Outcome.FAILED else log.info
     tell(
@@ -317,8 +317,8 @@ def _end(services: Services, attempt: Attempt, run: SyncRun, outcome: Outcome) -
 
 
 def _abandon(services: Services, attempt: Attempt, problem: str) -> None:
-    causes = services.store.causes(attempt.attempt_id)
-    if services.store.record_abandoned(attempt, now=services.clock(), problem=problem):
+    causes = services.store.attempts.causes(attempt.attempt_id)
+    if services.store.attempts.record_abandoned(attempt, now=services.clock(), problem=problem):
         log.error("sync_run.abandoned", problem=problem, **_dbt_runs(causes))
 
 

@@ -1,7 +1,5 @@
 """The schema is brought to date in one step, by one process at a time, from wherever it stands."""
 
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -10,8 +8,10 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 
-from relay.database import HEAD, MIGRATIONS, NamedServer, is_current, migrate
+from relay.database import NamedServer, is_current, migrate
 from relay.errors import BadSettings, DatabaseUnavailable
+from relay.migrations import HEAD
+from relay.migrations.run import MIGRATIONS
 
 ENGINE = Path(procrastinate.schema.SchemaManager.get_migrations_path())
 
@@ -100,14 +100,3 @@ def test_a_url_may_bring_its_own_connection_settings():
     assert "connect_timeout=9" in conninfo
     assert "application_name=mine" in conninfo
     assert "keepalives_idle=10" in conninfo
-
-
-def test_who_does_not_migrate_does_not_pay_for_alembic():
-    loaded = subprocess.run(
-        [sys.executable, "-c", "import sys, relay.web, relay.worker; print(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    assert "alembic" not in loaded
-    assert "sqlalchemy" not in loaded

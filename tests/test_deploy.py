@@ -31,13 +31,14 @@ def assert_exists(command):
         assert (ROOT / words[1]).exists()
 
 
-class TestProcfile:
-    PROCESSES = dict(
-        line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if line
-    )
+PROCESSES = dict(
+    line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if line
+)
 
+
+class TestProcfile:
     def test_it_names_release_web_and_worker(self):
-        assert list(self.PROCESSES) == ["release", "web", "worker"]
+        assert list(PROCESSES) == ["release", "web", "worker"]
 
     @pytest.mark.parametrize("command", PROCESSES.values())
     def test_what_it_starts_exists(self, command):
@@ -51,7 +52,7 @@ class TestProcfile:
             "release": heroku["release"]["command"][0],
             "web": heroku["run"]["web"],
             "worker": heroku["run"]["worker"]["command"][0],
-        } == self.PROCESSES
+        } == PROCESSES
 
 
 def instructions():

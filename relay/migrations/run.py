@@ -1,6 +1,7 @@
 """Run Alembic over relay's migrations, from code: there is no alembic.ini to lose."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import sqlalchemy
@@ -8,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
-from relay.database import MIGRATIONS
+MIGRATIONS = Path(__file__).parent
 
 
 def upgrade(conninfo: str) -> Iterator[str]:

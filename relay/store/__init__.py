@@ -1,0 +1,31 @@
+"""relay's tables, and the only SQL: each method is one transaction, with the jobs it makes due.
+
+Every method raises DatabaseUnavailable where PostgreSQL does not answer. Times are given.
+"""
+
+from relay.store.attempts import Attempt, Attempts, Cause
+from relay.store.dbt_runs import DbtRuns, RecordedRun
+from relay.store.deliveries import Delivery, record_deliveries
+from relay.store.overview import Overview, last_heartbeat, overview
+from relay.store.transactions import Connections
+
+
+class Store:
+    """What the worker remembers."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.dbt_runs = DbtRuns(connections)
+        self.attempts = Attempts(connections)
+
+
+__all__ = [
+    "Attempt",
+    "Cause",
+    "Delivery",
+    "Overview",
+    "RecordedRun",
+    "Store",
+    "last_heartbeat",
+    "overview",
+    "record_deliveries",
+]

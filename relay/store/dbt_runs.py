@@ -1,0 +1,124 @@
+"""A dbt run, from its delivery to its plan."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from procrastinate.types import JSONDict
+
+from relay import queue
+from relay.dbt_runs import DbtRun
+from relay.plan import Plan, Reason
+from relay.store.attempts import run_sync
+from relay.store.transactions import Transactions, one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRun:
+    """A dbt run as recorded. `failing_since`: since when asking the vendor has been failing."""
+
+    dbt_account_id: int
+    dbt_run_id: int
+    event_id: str | None
+    recorded_at: datetime
+    failing_since: datetime | None
+    planned_at: datetime | None
+    given_up_at: datetime | None
+
+    @property
+    def is_done(self) -> bool:
+        return self.planned_at is not None or self.given_up_at is not None
+
+
+class DbtRuns(Transactions):
+    """The dbt runs that were delivered, and what was decided on them."""
+
+    def get(self, dbt_account_id: int, dbt_run_id: int) -> RecordedRun | None:
+        """A recorded dbt run; None if there is none."""
+        with self._transaction() as connection:
+            return one(
+                connection,
+                RecordedRun,
+                """
+                SELECT dbt_account_id, dbt_run_id, event_id, recorded_at, failing_since,
+                       planned_at, given_up_at
+                FROM relay.dbt_runs WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
+                """,
+                (dbt_account_id, dbt_run_id),
+            )
+
+    def record_plan(self, run: DbtRun, plan: Plan, *, now: datetime) -> bool:
+        """Record what was decided on a run, with a job for every sync to trigger.
+
+        False if another job was faster: then nothing was changed.
+        """
+        key = (run.dbt_account_id, run.dbt_run_id)
+        with self._transaction() as connection:
+            updated = connection.execute(
+                """
+                UPDATE relay.dbt_runs
+                SET planned_at = %s, dbt_job_id = %s, environment_id = %s, problem = NULL
+                WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
+                  AND planned_at IS NULL AND given_up_at IS NULL
+                """,
+                (now, run.dbt_job_id, run.environment_id, *key),
+            )
+            if updated.rowcount == 0:
+                return False
+            connection.cursor().executemany(
+                "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                [(*sync, *key, reason, models, now) for sync, reason, models in _decisions(plan)],
+            )
+            for trigger in plan.triggers:
+                sync = trigger.sync
+                connection.execute(
+                    """
+                    INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id,
+                                                full_sync, because, requested_at)
+                    VALUES (%s, %s, %s, %s, %s, %s, %s)
+                    """,
+                    (
+                        sync.workspace,
+                        sync.sync_id,
+                        *key,
+                        sync.full_sync,
+                        list(trigger.because),
+                        now,
+                    ),
+                )
+                run_sync(connection, sync.workspace, sync.sync_id)
+        return True
+
+    def examine_again(self, run: RecordedRun, *, at: datetime, now: datetime, problem: str) -> None:
+        """Note what went wrong and look at the run again at `at`."""
+        with self._transaction() as connection:
+            connection.execute(
+                """
+                UPDATE relay.dbt_runs SET problem = %s, failing_since = coalesce(failing_since, %s)
+                WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
+                """,
+                (problem, now, run.dbt_account_id, run.dbt_run_id),
+            )
+            arguments: JSONDict = {
+                "dbt_account_id": run.dbt_account_id,
+                "dbt_run_id": run.dbt_run_id,
+            }
+            queue.defer(connection, queue.RELAY_RUN, arguments, at=at)
+
+    def give_up(self, run: RecordedRun, *, now: datetime, problem: str) -> None:
+        """Stop looking at the run: a person may have it looked at again."""
+        with self._transaction() as connection:
+            connection.execute(
+                """
+                UPDATE relay.dbt_runs SET problem = %s, given_up_at = %s
+                WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND planned_at IS NULL
+                """,
+                (problem, now, run.dbt_account_id, run.dbt_run_id),
+            )
+
+
+def _decisions(plan: Plan) -> Iterator[tuple[tuple[str, int], str, list[str]]]:
+    for trigger in plan.triggers:
+        yield (trigger.sync.workspace, trigger.sync.sync_id), Reason.REBUILT, list(trigger.because)
+    for held in plan.withheld:
+        yield (held.sync.workspace, held.sync.sync_id), held.reason, list(held.models)

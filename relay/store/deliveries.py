@@ -1,0 +1,69 @@
+"""Deliveries as they came, and the dbt runs they tell of."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from procrastinate.types import JSONDict
+
+from relay import queue
+from relay.store.transactions import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A genuine delivery. Ids are None where the body tells none.
+
+    `ignored_because` is None for one that is about a finished run of our account.
+    """
+
+    delivery_id: uuid.UUID
+    body: bytes
+    event_id: str | None = None
+    dbt_account_id: int | None = None
+    dbt_run_id: int | None = None
+    ignored_because: str | None = None
+
+
+def record_deliveries(
+    connection: Connection, deliveries: Sequence[Delivery]
+) -> frozenset[uuid.UUID]:
+    """Record deliveries and the runs they tell of, with a job for each new run, in one commit.
+
+    Returns the ids of those that brought a new run: the others were ignored, or are repeats of
+    an event or of a run, also of one in the same batch.
+    """
+    with connection.transaction():
+        rows = connection.execute(
+            _RECORD_DELIVERIES,
+            (
+                [each.delivery_id for each in deliveries],
+                [each.event_id for each in deliveries],
+                [each.dbt_account_id for each in deliveries],
+                [each.dbt_run_id for each in deliveries],
+                [each.ignored_because for each in deliveries],
+                [each.body for each in deliveries],
+            ),
+        ).fetchall()
+        new_runs: list[JSONDict] = [
+            {"dbt_account_id": account, "dbt_run_id": run} for _, account, run in rows
+        ]
+        queue.defer_each(connection, queue.RELAY_RUN, new_runs)
+    return frozenset(delivery_id for delivery_id, _, _ in rows)
+
+
+_RECORD_DELIVERIES = """
+WITH recorded AS (
+    INSERT INTO relay.deliveries
+        (delivery_id, event_id, dbt_account_id, dbt_run_id, ignored_because, body)
+    SELECT * FROM unnest(
+        %s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::bytea[])
+    ON CONFLICT (event_id) WHERE ignored_because IS NULL DO NOTHING
+    RETURNING delivery_id, event_id, dbt_account_id, dbt_run_id, ignored_because
+)
+INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id, delivery_id, event_id)
+SELECT dbt_account_id, dbt_run_id, delivery_id, event_id FROM recorded
+WHERE ignored_because IS NULL
+ON CONFLICT DO NOTHING
+RETURNING delivery_id, dbt_account_id, dbt_run_id
+"""

@@ -1,0 +1,48 @@
+"""Where a transaction comes from, and what a lost database becomes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, LiteralString, Protocol, TypeVar
+
+import psycopg
+from psycopg.rows import class_row
+
+from relay.errors import DatabaseUnavailable
+
+Connection = psycopg.Connection[Any]
+Row = TypeVar("Row")
+
+
+class Connections(Protocol):
+    """Where connections come from: a pool, in the worker."""
+
+    def connection(self) -> AbstractContextManager[Connection]: ...
+
+
+class Transactions:
+    """What the tables have in common: every method of theirs is one transaction."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._connections.connection() as connection, connection.transaction():
+                yield connection
+        except psycopg.OperationalError as exc:
+            raise DatabaseUnavailable(f"PostgreSQL does not answer: {exc}") from exc
+
+
+def one(
+    connection: Connection, row: type[Row], sql: LiteralString, arguments: Sequence[object]
+) -> Row | None:
+    """The query's row as an instance of `row`, None if it has none."""
+    return connection.cursor(row_factory=class_row(row)).execute(sql, arguments).fetchone()
+
+
+def every(
+    connection: Connection, row: type[Row], sql: LiteralString, arguments: Sequence[object] = ()
+) -> list[Row]:
+    """The query's rows as instances of `row`."""
+    return connection.cursor(row_factory=class_row(row)).execute(sql, arguments).fetchall()
