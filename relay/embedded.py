@@ -30,6 +30,7 @@ LONGEST_SOCKET_PATH = 90  # bytes; the kernel's own limit is 107, macOS's 103
 START_SECONDS = 30
 CONNECT_SECONDS = 2  # libpq's own limit is no shorter
 SYSTEM_USER = "relay-postgres"  # where relay runs as root, which PostgreSQL refuses to
+PORT = 5432  # of the socket's name only; PGPORT may be set to another
 SERVER_SETTINGS = """
 # relay's own server: small, on one socket, never on the network.
 listen_addresses = ''
@@ -94,7 +95,7 @@ class EmbeddedServer:
     def conninfo(self) -> str:
         """How to reach it, running or not."""
         return psycopg.conninfo.make_conninfo(
-            host=str(self._socket_dir), user="postgres", dbname="postgres"
+            host=str(self._socket_dir), port=PORT, user="postgres", dbname="postgres"
         )
 
     @property
@@ -153,7 +154,7 @@ class EmbeddedServer:
         # A killed container's server leaves a pid that a new one may have given to another
         # process; PostgreSQL would take that for itself and never start again.
         (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
-        options = f"-k {shlex.quote(str(self._socket_dir))}"
+        options = f"-k {shlex.quote(str(self._socket_dir))} -p {PORT}"
         seconds = max(round(deadline - time.monotonic()), 1)
         try:
             _run_tool(

@@ -4,7 +4,6 @@ Procrastinate keeps them in PostgreSQL, so what makes a job necessary and the jo
 one commit. web defers by name and imports no task.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,10 +41,3 @@ def defer(
         task, queue=QUEUE, schedule_at=at, lock=lock, connection=connection
     )
     deferrer.defer(**arguments)
-
-
-def defer_each(connection: psycopg.Connection[Any], task: str, each: Sequence[JSONDict]) -> None:
-    """Put a job for each of these arguments into the connection's transaction, in one go."""
-    if each:
-        deferrer = _app.configure_task(task, queue=QUEUE, connection=connection)
-        deferrer.batch_defer(*each)

@@ -4,8 +4,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from procrastinate.types import JSONDict
-
 from relay import queue
 from relay.store.transactions import Connection
 
@@ -30,28 +28,28 @@ def record_deliveries(
 ) -> frozenset[uuid.UUID]:
     """Record deliveries and the runs they tell of, with a job for each new run, in one commit.
 
-    Returns the ids of those that brought a new run: the others were ignored, or are repeats of
-    an event or of a run, also of one in the same batch.
+    `connection` is in autocommit: the one statement is the transaction. Returns the ids of
+    those that brought a new run: the others were ignored, or are repeats of an event or of a
+    run, also of one in the same batch.
     """
-    with connection.transaction():
-        rows = connection.execute(
-            _RECORD_DELIVERIES,
-            (
-                [each.delivery_id for each in deliveries],
-                [each.event_id for each in deliveries],
-                [each.dbt_account_id for each in deliveries],
-                [each.dbt_run_id for each in deliveries],
-                [each.ignored_because for each in deliveries],
-                [each.body for each in deliveries],
-            ),
-        ).fetchall()
-        new_runs: list[JSONDict] = [
-            {"dbt_account_id": account, "dbt_run_id": run} for _, account, run in rows
-        ]
-        queue.defer_each(connection, queue.RELAY_RUN, new_runs)
-    return frozenset(delivery_id for delivery_id, _, _ in rows)
+    rows = connection.execute(
+        _RECORD_DELIVERIES,
+        (
+            [each.delivery_id for each in deliveries],
+            [each.event_id for each in deliveries],
+            [each.dbt_account_id for each in deliveries],
+            [each.dbt_run_id for each in deliveries],
+            [each.ignored_because for each in deliveries],
+            [each.body for each in deliveries],
+            queue.QUEUE,
+            queue.RELAY_RUN,
+        ),
+    )
+    return frozenset(delivery_id for (delivery_id,) in rows)
 
 
+# The jobs are deferred by the engine's own SQL function, as its clients do: calling it here
+# rather than through them saves three round trips of four, and half of web's CPU.
 _RECORD_DELIVERIES = """
 WITH recorded AS (
     INSERT INTO relay.deliveries
@@ -60,10 +58,22 @@ WITH recorded AS (
         %s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::bytea[])
     ON CONFLICT (event_id) WHERE ignored_because IS NULL DO NOTHING
     RETURNING delivery_id, event_id, dbt_account_id, dbt_run_id, ignored_because
+), new_runs AS (
+    INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id, delivery_id, event_id)
+    SELECT dbt_account_id, dbt_run_id, delivery_id, event_id FROM recorded
+    WHERE ignored_because IS NULL
+    ON CONFLICT DO NOTHING
+    RETURNING delivery_id, dbt_account_id, dbt_run_id
+), jobs AS (
+    SELECT procrastinate_defer_jobs_v1(array_agg(job)) FROM (
+        SELECT ROW(
+            %s, %s, 0, NULL, NULL,
+            jsonb_build_object('dbt_account_id', dbt_account_id, 'dbt_run_id', dbt_run_id),
+            NULL
+        )::procrastinate_job_to_defer_v1 AS job
+        FROM new_runs
+    ) AS due
+    HAVING count(*) > 0
 )
-INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id, delivery_id, event_id)
-SELECT dbt_account_id, dbt_run_id, delivery_id, event_id FROM recorded
-WHERE ignored_because IS NULL
-ON CONFLICT DO NOTHING
-RETURNING delivery_id, dbt_account_id, dbt_run_id
+SELECT delivery_id FROM new_runs, jobs
 """
