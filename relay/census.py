@@ -10,11 +10,24 @@ from typing import Any
 import msgspec
 
 from relay.errors import BadArtifact, Rejected
+from relay.mapping import SyncMapping
+from relay.settings import Settings
 from relay.sync_runs import SyncRun
 from relay.transport import Answer, Transport
 
 V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from v1 to v2
 LATEST = 25  # sync runs looked through for one whose answer was lost; the API's own page size
+
+
+def speaks_v1(settings: Settings, mapping: SyncMapping) -> bool:
+    """Whether any sync of the mapping goes to a workspace that is still asked by v1."""
+    versions = {
+        sync.workspace: mapping.workspaces[sync.workspace].api_version
+        if sync.workspace in mapping.workspaces
+        else settings.census_api_version
+        for sync in mapping.syncs
+    }
+    return "v1" in versions.values()
 
 
 class Census:

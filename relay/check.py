@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay.census import V1_ENDS
+from relay.census import V1_ENDS, speaks_v1
 from relay.errors import BadMapping, BadSettings
 from relay.exits import PROBLEM, WRONG_SETTINGS
 from relay.mapping_file import load
@@ -32,7 +32,8 @@ def check_everything() -> Report:
     of_mapping = check_mapping(settings.mapping)
     problems = (*of_mapping.problems, *_missing_keys(settings))
     status = PROBLEM if problems else 0
-    return Report(of_mapping.mapping, of_mapping.syncs, problems, _warnings(settings), status)
+    warnings = () if problems else _warnings(settings)
+    return Report(of_mapping.mapping, of_mapping.syncs, problems, warnings, status)
 
 
 def check_mapping(path: Path) -> Report:
@@ -58,6 +59,6 @@ def _missing_keys(settings: Settings) -> tuple[str, ...]:
 
 
 def _warnings(settings: Settings) -> tuple[str, ...]:
-    if settings.census_api_version == "v1":
-        return (f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; v2 is ready",)
+    if speaks_v1(settings, load(settings.mapping)):
+        return (f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; v2 is ready here",)
     return ()

@@ -1,6 +1,5 @@
 """Whether the service can do its work: the database, the mapping file, a worker that lives."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,29 +32,33 @@ class Health:
 
     def check(self) -> tuple[Check, ...]:
         """Every check, the database's within a few seconds."""
-        return (*self._look_at_the_database(), self._look_at_the_mapping())
+        return (*self._look_at_database_and_worker(), self._look_at_the_mapping())
 
-    def _look_at_the_database(self) -> Iterator[Check]:
+    def _look_at_database_and_worker(self) -> tuple[Check, Check]:
         try:
             with connect_impatiently(self._server.conninfo) as connection:
                 if not is_current(connection):
-                    yield Check("database", is_well=False, told="its schema is not up to date")
-                    return
+                    return _both_unwell("its schema is not up to date")
                 now, heartbeat = last_heartbeat(connection)
         except psycopg.Error:
-            yield Check("database", is_well=False, told="it does not answer")
-            return
-        yield Check("database", is_well=True, told="ok")
-        yield _worker_check(now, heartbeat)
+            return _both_unwell("it does not answer")
+        return Check("database", is_well=True, told="ok"), _worker_check(now, heartbeat)
 
     def _look_at_the_mapping(self) -> Check:
         try:
             load(self._mapping)
         except BadMapping as exc:
-            return Check(
-                "mapping", is_well=False, told=f"{len(exc.problems)} problems: relay check"
-            )
+            told = f"{len(exc.problems)} to mend: `relay check` tells what"
+            return Check("mapping", is_well=False, told=told)
         return Check("mapping", is_well=True, told="ok")
+
+
+def _both_unwell(told: str) -> tuple[Check, Check]:
+    nobody_knows = "not known: workers say that they live in the database"
+    return (
+        Check("database", is_well=False, told=told),
+        Check("worker", is_well=False, told=nobody_knows),
+    )
 
 
 def _worker_check(now: datetime, heartbeat: datetime | None) -> Check:

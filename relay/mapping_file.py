@@ -31,6 +31,7 @@ class MappingFile:
         self._lock = threading.Lock()
         self._stamp = self._look()
         self._mapping = load(path)
+        self._is_refused = False  # what stands in the file now
         self._tell()
 
     @property
@@ -55,9 +56,10 @@ class MappingFile:
                     problems=[str(problem) for problem in exc.problems],
                     kept=self._mapping.digest,
                 )
+                self._is_refused = True
                 return
-            if mapping.digest != self._mapping.digest:
-                self._mapping = mapping
+            if mapping.digest != self._mapping.digest or self._is_refused:
+                self._mapping, self._is_refused = mapping, False
                 self._tell()
 
     def _look(self) -> _Stamp | None:

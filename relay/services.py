@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from relay.census import Census
 from relay.dbt_cloud import DbtCloud
 from relay.errors import BadSettings, Problem, Rejected
+from relay.logs import hide
 from relay.mapping import DEFAULT_WORKSPACE, Workspace
 from relay.mapping_file import MappingFile
 from relay.settings import Secret, Settings
@@ -59,6 +60,7 @@ class Censuses:
         key = self._settings.secret_named(workspace.api_key_env)
         if key is None:
             raise Rejected(f"{workspace.api_key_env} is not set: it is {workspace.name}'s API key")
+        hide(key)
         return key
 
 

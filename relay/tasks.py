@@ -86,6 +86,7 @@ def _tell_what_was_decided(examined: Examined) -> None:
     for held in plan.withheld:
         log.info(
             "sync.withheld",
+            workspace=held.sync.workspace,
             sync_id=held.sync.sync_id,
             reason=held.reason,
             models=list(held.models),
@@ -116,18 +117,27 @@ def run_sync(services: Services, *, workspace: str, sync_id: int) -> None:
 
 
 def _begin(services: Services, workspace: str, sync_id: int) -> None:
-    if services.store.attempts.last_outcome(workspace, sync_id) is Outcome.SKIPPED and _is_going(
-        services, workspace, sync_id
-    ):
-        # A run of somebody else's: triggering now would only be skipped again.
-        at = services.clock() + _seconds(services.settings.follow_interval)
-        services.store.attempts.come_back(workspace, sync_id, at=at)
-        return
     now = services.clock()
-    attempt = services.store.attempts.begin(
-        workspace, sync_id, now=now, look_from=now + _time_for_an_answer(services)
+    attempts = services.store.attempts
+    waiting_since = attempts.waiting_since(workspace, sync_id)
+    if waiting_since is None:
+        return
+    # After a run that was skipped: triggering while another one goes would only be skipped again.
+    waits_for_another = attempts.last_outcome(workspace, sync_id) is Outcome.SKIPPED and _is_going(
+        services, workspace, sync_id
     )
-    if attempt is not None:
+    is_late = _is_past_the_deadline(services, waiting_since, now)
+    if waits_for_another and not is_late:
+        at = now + _seconds(services.settings.follow_interval)
+        attempts.come_back(workspace, sync_id, at=at)
+        return
+    look_from = now + _time_for_an_answer(services)
+    attempt = attempts.begin(workspace, sync_id, now=now, look_from=look_from)
+    if attempt is None:
+        return
+    if waits_for_another:
+        _refuse(services, attempt, "a run that relay did not start went on until the deadline")
+    else:
         _trigger(services, attempt)
 
 
@@ -154,7 +164,7 @@ def _look_for_its_run(services: Services, attempt: Attempt) -> None:
     try:
         found = _run_begun_by(services, attempt)
     except Rejected as exc:
-        _refuse(services, attempt, exc)
+        _refuse(services, attempt, str(exc))
     except (Unavailable, BadArtifact) as exc:
         _later_or_refuse(services, attempt, exc, services.store.attempts.look_before_sending)
     else:
@@ -196,7 +206,7 @@ def _trigger(services: Services, attempt: Attempt) -> None:
         census = services.censuses.of(attempt.workspace)
         sync_run_id = census.trigger_sync(attempt.sync_id, full_sync=attempt.full_sync)
     except Rejected as exc:
-        _refuse(services, attempt, exc)
+        _refuse(services, attempt, str(exc))
     except Unavailable as exc:
         _later_or_refuse(services, attempt, exc, services.store.attempts.send_later)
     except Unanswered as exc:
@@ -226,7 +236,7 @@ def _later_or_refuse(
 ) -> None:
     now = services.clock()
     if now - attempt.begun_at >= _seconds(services.settings.retry_for):
-        _refuse(services, attempt, exc)
+        _refuse(services, attempt, str(exc))
         return
     at = now + _pause(attempt.begun_at, now, exc)
     if isinstance(exc, Unanswered) and exc.http_status is None:
@@ -236,10 +246,10 @@ def _later_or_refuse(
     log.warning("sync.trigger_retried", problem=str(exc), again_at=at)
 
 
-def _refuse(services: Services, attempt: Attempt, exc: RelayError) -> None:
+def _refuse(services: Services, attempt: Attempt, problem: str) -> None:
     causes = services.store.attempts.causes(attempt.attempt_id)
-    services.store.attempts.record_refused(attempt, now=services.clock(), problem=str(exc))
-    log.error("sync.trigger_failed", problem=str(exc), **_dbt_runs(causes))
+    services.store.attempts.record_refused(attempt, now=services.clock(), problem=problem)
+    log.error("sync.trigger_failed", problem=problem, **_dbt_runs(causes))
 
 
 # A sync run: follow it to its end
@@ -252,7 +262,9 @@ def look_at_sync_run(services: Services, *, attempt_id: int, looks: int) -> None
         return
     if attempt.sync_run_id is None or attempt.triggered_at is None:
         return
-    bind_contextvars(sync_id=attempt.sync_id, sync_run_id=attempt.sync_run_id)
+    bind_contextvars(
+        workspace=attempt.workspace, sync_id=attempt.sync_id, sync_run_id=attempt.sync_run_id
+    )
     try:
         run = services.censuses.of(attempt.workspace).get_sync_run(attempt.sync_run_id)
     except Rejected as exc:

@@ -113,14 +113,23 @@ def _record(recorder: Recorder, body: bytes, event: Event) -> Response:
         is_new = recorder.record(delivery)
     except DatabaseUnavailable as exc:
         return _not_recorded(exc)
-    ids = {"delivery_id": str(delivery.delivery_id), "dbt_run_id": event.dbt_run_id}
+    if not is_new:
+        log.info(
+            "delivery.repeated",
+            event_id=event.event_id,
+            dbt_account_id=event.dbt_account_id,
+            dbt_run_id=event.dbt_run_id,
+        )
+        return _acknowledge("duplicate", {"dbt_run_id": event.dbt_run_id})
+    delivery_id = str(delivery.delivery_id)
     log.info(
-        "delivery.accepted" if is_new else "delivery.repeated",
+        "delivery.accepted",
         event_id=event.event_id,
+        delivery_id=delivery_id,
         dbt_account_id=event.dbt_account_id,
-        **ids,
+        dbt_run_id=event.dbt_run_id,
     )
-    return _acknowledge("accepted" if is_new else "duplicate", ids)
+    return _acknowledge("accepted", {"delivery_id": delivery_id, "dbt_run_id": event.dbt_run_id})
 
 
 def _record_ignored(recorder: Recorder, body: bytes, exc: NotForUs) -> Response:

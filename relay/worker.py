@@ -17,7 +17,7 @@ from procrastinate.exceptions import ConnectorException
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay import queue, tasks
-from relay.census import V1_ENDS
+from relay.census import V1_ENDS, speaks_v1
 from relay.database import Server, migrate
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
@@ -48,7 +48,7 @@ def run(settings: Settings, server: Server) -> None:
     """
     mapping = MappingFile(settings.mapping)
     dbt_cloud = dbt_cloud_of(settings)
-    if settings.census_api_version == "v1":
+    if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
     with _pool(server) as pool:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import tempfile
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,19 +70,20 @@ def _logged():
 
 
 @pytest.fixture(name="postgres", scope="session")
-def _postgres(tmp_path_factory):
-    """The conninfo of a server: the one the environment names, or relay's own, shared by all."""
+def _postgres():
+    """The conninfo of a server: the one the environment names, or relay's own."""
     named = os.environ.get("RELAY_TEST_DATABASE_URL")
     if named:
         yield named
         return
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    server = EmbeddedServer(shared / "postgres")
-    server.join()
-    yield server.conninfo
-    server.leave()
+    # Not below pytest's own folder: as root the server is another user, and pytest closes
+    # that folder to others whenever a session starts.
+    with tempfile.TemporaryDirectory(prefix="relay-tests-") as folder:
+        Path(folder).chmod(0o711)
+        server = EmbeddedServer(Path(folder) / "data")
+        server.join()
+        yield server.conninfo
+        server.leave()
 
 
 @pytest.fixture(name="template", scope="session")

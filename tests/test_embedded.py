@@ -106,7 +106,7 @@ def _data_dir(folder):
     yield data_dir
     for each in servers_in(data_dir):
         each.send_signal(signal.SIGINT)
-        each.wait(10)
+    until(lambda: not servers_in(data_dir))
 
 
 @pytest.fixture(name="initdb_done", scope="session")
@@ -152,12 +152,12 @@ def servers_in(data_dir):
     found = []
     for process in psutil.process_iter():
         try:
-            command = process.cmdline()
-            if "postgres" in command[0] and str(data_dir / "postgres") in command[1:]:
-                found.append(process)
-        except (psutil.Error, IndexError):
+            program, *arguments = process.cmdline()
+        except (psutil.Error, ValueError):
             continue
-    return [each for each in found if "pg_ctl" not in each.cmdline()[0]]
+        if Path(program).name == "postgres" and str(data_dir / "postgres") in arguments:
+            found.append(process)
+    return found
 
 
 def the_server_in(data_dir):
@@ -309,6 +309,10 @@ class TestWhoMayReachIt:
         for each in (socket.parent.stat(), socket.stat()):
             assert stat.S_IMODE(each.st_mode) == 0o700
         assert socket.parent.stat().st_uid == the_server_in(data_dir).uids().real
+
+    def test_by_every_process_whatever_port_its_environment_names(self, member, server):
+        member(PGPORT="6543").wait_until_joined()
+        assert ask(server, "SELECT 1") == [(1,)]
 
     def test_no_port_is_open(self, server, data_dir):
         server.join()

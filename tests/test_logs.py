@@ -12,7 +12,7 @@ import structlog
 from gunicorn.config import Config
 
 from relay import logs
-from relay.settings import Role, Settings
+from relay.settings import Role, Secret, Settings
 
 SECRETS = {
     "DBT_CLOUD_WEBHOOK_SECRETS": "s3cr3t-hook-one,s3cr3t-hook-two",
@@ -182,3 +182,9 @@ class TestASecret:
         out = configured(RELAY_ADMIN_TOKEN="in")
         logs.get_logger().info("delivery.ignored")
         assert out.lines[0]["event"] == "delivery.ignored"
+
+    def test_that_only_the_mapping_names_is_hidden_once_it_is_used(self):
+        out = configured()
+        logs.hide(Secret("s3cr3t-of-emea"))
+        logs.get_logger().info("a.b", field="s3cr3t-of-emea")
+        assert "s3cr3t-of-emea" not in out.text

@@ -76,3 +76,16 @@ def test_one_that_was_only_touched_is_not_told_again(path, logged):
 def test_a_service_does_not_start_without_one(tmp_path):
     with pytest.raises(BadMapping, match="is RELAY_MAPPING right"):
         MappingFile(tmp_path / "nowhere.yml")
+
+
+def test_one_that_was_mended_to_what_it_was_is_told(path, logged):
+    file = MappingFile(path)
+    path.write_text("oops: 1\n")
+    in_force(file)
+    path.write_text(text(1))
+    in_force(file)
+    assert [line["event"] for line in logged] == [
+        "mapping.loaded",
+        "mapping.refused",
+        "mapping.loaded",
+    ]

@@ -199,7 +199,7 @@ class TestDbtCloudInTrouble:
     def test_it_is_given_up_visibly_in_the_end(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
         one.deliver(night())
-        for _ in range(20):
+        for _ in range(9):
             one.work()
             one.tick(300)
         (given_up,) = events("dbt_run.given_up")
@@ -268,6 +268,19 @@ class TestOneSyncRunAtATime:
         one.tick(15)
         one.work()
         assert [line["outcome"] for line in events("sync_run.finished")] == ["completed"]
+        assert nothing_is_left_to_do(one)
+
+    def test_it_does_not_wait_for_ever_for_somebody_elses(self, one, sandbox, events):
+        sandbox.census.trigger(5123)
+        one.deliver(night())
+        one.work()
+        one.tick(15)
+        one.work()
+        one.tick(6 * 3600)
+        one.work()
+        (failed,) = events("sync.trigger_failed")
+        assert "did not start" in failed["problem"]
+        assert len(sandbox.census.sync_runs) == 2
         assert nothing_is_left_to_do(one)
 
     def test_full_sync_is_asked_for_where_the_mapping_says(self, relay, sandbox):
@@ -374,7 +387,7 @@ class TestCensusInTrouble:
     def test_it_is_given_up_visibly_in_the_end(self, one, sandbox, events):
         sandbox.census.fail_next("/trigger", Status(503), times=1000)
         one.deliver(night())
-        for _ in range(20):
+        for _ in range(9):
             one.work()
             one.tick(300)
         (failed,) = events("sync.trigger_failed")

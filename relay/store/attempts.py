@@ -73,6 +73,18 @@ class Attempts(Transactions):
             ).fetchone()
             return Outcome(row[0]) if row and row[0] else None
 
+    def waiting_since(self, workspace: str, sync_id: int) -> datetime | None:
+        """When the oldest trigger that waits for this sync was requested; None if none waits."""
+        with self._transaction() as connection:
+            row = connection.execute(
+                """
+                SELECT min(requested_at) FROM relay.triggers
+                WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL
+                """,
+                (workspace, sync_id),
+            ).fetchone()
+            return row[0] if row else None
+
     def begin(
         self, workspace: str, sync_id: int, *, now: datetime, look_from: datetime
     ) -> Attempt | None:
