@@ -13,6 +13,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -28,6 +29,7 @@ from relay.logs import get_logger
 
 LONGEST_SOCKET_PATH = 90  # bytes; the kernel's own limit is 107, macOS's 103
 START_SECONDS = 30
+STOP_SECONDS = 10
 CONNECT_SECONDS = 2  # libpq's own limit is no shorter
 SYSTEM_USER = "relay-postgres"  # where relay runs as root, which PostgreSQL refuses to
 PORT = 5432  # of the socket's name only; PGPORT may be set to another
@@ -45,6 +47,8 @@ autovacuum_max_workers = 1
 jit = off
 log_min_messages = warning
 """
+
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 
 log = get_logger()
 
@@ -166,7 +170,8 @@ class EmbeddedServer:
 
     def _stop(self) -> None:
         if self._is_alive():
-            _run_tool("pg_ctl", "-D", str(self._pgdata), "-w", "-m", "fast", "stop")
+            seconds = str(STOP_SECONDS)
+            _run_tool("pg_ctl", "-D", str(self._pgdata), "-w", "-t", seconds, "-m", "fast", "stop")
             log.info("database.stopped", data_dir=str(self._home))
 
     def _answers(self, deadline: float) -> bool:
@@ -287,13 +292,15 @@ def _run_tool(tool: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs, as its own user where we are root."""
     user = _server_user()
     # Not capture_output: the server pg_ctl starts would keep the pipe open.
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, _on_every_core():
         result = subprocess.run(
             [str(_bin_path() / tool), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
+            # The server would keep relay's environment, and the secrets in it.
+            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             check=False,
             user=user.pw_uid if user else None,
             group=user.pw_gid if user else None,
@@ -303,6 +310,20 @@ def _run_tool(tool: str, *arguments: str) -> None:
         words = " ".join(output.read().decode(errors="replace").split())
     if result.returncode != 0:
         raise DatabaseUnavailable(f"PostgreSQL's {tool} failed: {words}")
+
+
+@contextmanager
+def _on_every_core() -> Iterator[None]:
+    """A web worker keeps to one core; a server that it starts must not."""
+    if sys.platform != "linux":
+        yield
+        return
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
 
 
 def _server_user() -> pwd.struct_passwd | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import procrastinate
 import psycopg
+from procrastinate.exceptions import ConnectorException
 from procrastinate.types import JSONDict
 
 QUEUE = "relay"
@@ -40,4 +41,8 @@ def defer(
     deferrer = _app.configure_task(
         task, queue=QUEUE, schedule_at=at, lock=lock, connection=connection
     )
-    deferrer.defer(**arguments)
+    try:
+        deferrer.defer(**arguments)
+    except ConnectorException as exc:
+        # The connection is relay's own: what happened to it is told in psycopg's words.
+        raise exc.__cause__ or exc from None

@@ -30,7 +30,7 @@ from relay.store import Store
 # rescue: within 60 seconds, as users are promised.
 HEARTBEAT_SECONDS = 5
 STALLED_SECONDS = 25
-RESCUE_CRON = "*/10 * * * * *"  # every ten seconds
+RESCUE_CRON = "* * * * * */10"  # every ten seconds: croniter's sixth field, the last
 
 POLLING_SECONDS = 1.0  # scheduled jobs are seen by polling, new ones by NOTIFY
 MAPPING_SECONDS = 5.0

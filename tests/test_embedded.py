@@ -293,12 +293,14 @@ class TestWhatAKillLeaves:
         # PostgreSQL believes the file only if it could be its own: a process of the same user.
         owner = pid_file.stat().st_uid if IS_ROOT else None
         with subprocess.Popen(["sleep", "60"], user=owner) as other:
-            _, *rest = pid_file.read_text().splitlines(keepends=True)
-            pid_file.write_text("".join((f"{other.pid}\n", *rest)))
-            server.ensure_running()
-            assert ask(server, "SELECT 1") == [(1,)]
-            assert other.poll() is None
-            other.kill()
+            try:
+                _, *rest = pid_file.read_text().splitlines(keepends=True)
+                pid_file.write_text("".join((f"{other.pid}\n", *rest)))
+                server.ensure_running()
+                assert ask(server, "SELECT 1") == [(1,)]
+                assert other.poll() is None
+            finally:
+                other.kill()
 
 
 @pytest.mark.usefixtures("not_the_first_start")

@@ -1,10 +1,15 @@
-"""Run Alembic over relay's migrations, from code: there is no alembic.ini to lose."""
+"""Run Alembic over relay's migrations: `python -m relay.migrations.run < conninfo`.
 
+From code: there is no alembic.ini to lose.
+"""
+
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import sqlalchemy
+import sqlalchemy.exc
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
@@ -31,3 +36,18 @@ def upgrade(conninfo: str) -> Iterator[str]:
                 context.stamp(script, revision.revision)
             connection.commit()
             yield revision.revision
+
+
+def main() -> int:
+    """Read a conninfo, upgrade its database, tell what was applied; 1 and a sentence if not."""
+    try:
+        for applied in upgrade(sys.stdin.read()):
+            print(applied)  # noqa: T201 - to the parent process
+    except sqlalchemy.exc.SQLAlchemyError as exc:
+        print(str(exc.__cause__ or exc).partition("\n")[0], file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

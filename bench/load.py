@@ -1,0 +1,226 @@
+"""Offers signed deliveries over kept-alive connections, with little CPU of its own.
+
+Everything is written before the clock starts: what is left is one epoll loop. It runs in a
+forked process, so that its CPU is its own and the servers' is theirs.
+"""
+
+import functools
+import gc
+import hashlib
+import hmac
+import multiprocessing
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+
+LONGEST_ANSWER = 10.0  # seconds; dbt Cloud itself waits no longer
+MOST_PER_SECOND = 6000  # deliveries prepared for each second of a window
+ACCEPTED = 202
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where deliveries go, and the secret they are signed with."""
+
+    port: int
+    path: str
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A delivery's body, made anew for each number."""
+
+    body: bytes
+    event_id: bytes
+    dbt_run_id: bytes
+
+    def deliveries(self, target: Target, numbers: range) -> Iterator[bytes]:
+        """The whole HTTP requests, signed."""
+        for number in numbers:
+            body = self.body.replace(self.event_id, event_id(number).encode())
+            body = body.replace(self.dbt_run_id, b"%d" % number)
+            yield _request(target, body)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a window. Seconds; `accepted` holds the numbers answered with 202."""
+
+    accepted: list[int] = field(default_factory=list)
+    refused: int = 0
+    reconnected: int = 0
+    latencies: list[float] = field(default_factory=list)
+    elapsed: float = 0.0
+    own_cpu: float = 0.0
+
+
+@dataclass(slots=True)
+class _Client:
+    sock: socket.socket
+    number: int = 0
+    sent_at: float = 0.0
+    received: bytes = b""
+
+
+def event_id(number: int) -> str:
+    """The event id of the delivery with this number, as long as dbt's own."""
+    return f"wev_{number:027d}"
+
+
+def offer(
+    target: Target,
+    template: Template,
+    *,
+    first: int,
+    concurrency: int,
+    seconds: float,
+    around: Callable[[Callable[[], Outcome]], Outcome],
+) -> Outcome:
+    """Keep `concurrency` deliveries under way for so many seconds, numbered from `first` on.
+
+    `around` is called with what starts the clock and returns when it has stopped.
+    """
+    numbers = range(first, first + int(seconds * MOST_PER_SECOND))
+    ours, theirs = multiprocessing.Pipe()
+    context = multiprocessing.get_context("fork")
+    process = context.Process(
+        target=_work, args=(theirs, target, template, numbers, concurrency, seconds)
+    )
+    process.start()
+    theirs.close()
+    ours.recv()  # everything is prepared
+
+    def run() -> Outcome:
+        ours.send("go")
+        outcome: Outcome = ours.recv()
+        return outcome
+
+    try:
+        return around(run)
+    finally:
+        process.join()
+
+
+def _work(
+    parent: Connection,
+    target: Target,
+    template: Template,
+    numbers: range,
+    concurrency: int,
+    seconds: float,
+) -> None:
+    loop = _Loop(target, numbers, list(template.deliveries(target, numbers)))
+    loop.connect(concurrency)
+    gc.disable()
+    parent.send("ready")
+    parent.recv()
+    parent.send(loop.run(seconds))
+
+
+class _Loop:
+    def __init__(self, target: Target, numbers: range, requests: list[bytes]) -> None:
+        self._target = target
+        self._left = iter(zip(numbers, requests, strict=True))
+        self._poll = select.epoll()
+        self._clients: dict[int, _Client] = {}
+        self._under_way = 0
+        self._outcome = Outcome()
+
+    def connect(self, concurrency: int) -> None:
+        for _ in range(concurrency):
+            self._add(_Client(self._connection()))
+
+    def run(self, seconds: float) -> Outcome:
+        cpu, began = time.process_time(), time.perf_counter()
+        deadline = began + seconds
+        for client in self._clients.values():
+            self._send_next(client)
+        while self._under_way:
+            ready = self._poll.poll(LONGEST_ANSWER)
+            if not ready:
+                raise SystemExit("the server does not answer any more")
+            for file, _ in ready:
+                self._read(self._clients[file], deadline)
+        self._outcome.elapsed = time.perf_counter() - began
+        self._outcome.own_cpu = time.process_time() - cpu
+        return self._outcome
+
+    def _read(self, client: _Client, deadline: float) -> None:
+        piece = client.sock.recv(65536)
+        client.received += piece
+        head, found, body = client.received.partition(b"\r\n\r\n")
+        if not piece:
+            raise SystemExit("the server hung up in the middle of an answer")
+        if not found:
+            return
+        status, length, is_kept = _understand(head)
+        if len(body) < length:
+            return
+        now = time.perf_counter()
+        self._note(client, status, now)
+        if not is_kept:
+            client = self._reconnect(client)
+        if now < deadline:
+            self._send_next(client)
+
+    def _note(self, client: _Client, status: int, now: float) -> None:
+        self._under_way -= 1
+        self._outcome.latencies.append(now - client.sent_at)
+        if status == ACCEPTED:
+            self._outcome.accepted.append(client.number)
+        else:
+            self._outcome.refused += 1
+
+    def _send_next(self, client: _Client) -> None:
+        delivery = next(self._left, None)
+        if delivery is None:
+            return  # more than MOST_PER_SECOND were answered
+        client.number, request = delivery
+        client.received = b""
+        client.sent_at = time.perf_counter()
+        client.sock.sendall(request)
+        self._under_way += 1
+
+    def _reconnect(self, client: _Client) -> _Client:
+        self._poll.unregister(client.sock)
+        del self._clients[client.sock.fileno()]
+        client.sock.close()
+        self._outcome.reconnected += 1
+        return self._add(_Client(self._connection()))
+
+    def _add(self, client: _Client) -> _Client:
+        self._clients[client.sock.fileno()] = client
+        self._poll.register(client.sock, select.EPOLLIN)
+        return client
+
+    def _connection(self) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", self._target.port), timeout=LONGEST_ANSWER)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+
+@functools.lru_cache(maxsize=64)  # a head changes with its Date, once a second
+def _understand(head: bytes) -> tuple[int, int, bool]:
+    """An answer's status, the length of its body, and whether the connection stays."""
+    first, *lines = head.decode("latin-1").lower().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    is_kept = headers.get("connection", "keep-alive") != "close"
+    return int(first.split()[1]), int(headers["content-length"]), is_kept
+
+
+def _request(target: Target, body: bytes) -> bytes:
+    signature = hmac.new(target.secret, body, hashlib.sha256).hexdigest()
+    head = (
+        f"POST {target.path} HTTP/1.1",
+        "Host: relay.example.com",
+        "User-Agent: Go-http-client/1.1",
+        f"Content-Length: {len(body)}",
+        f"Authorization: {signature}",
+        "Content-Type: application/json",
+        "Accept-Encoding: gzip",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body

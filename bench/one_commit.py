@@ -1,0 +1,52 @@
+"""relay's web with group commit switched off, to show what committing together brings.
+
+Each delivery is a transaction of its own, in the thread of its request, over a pooled
+connection. Everything else is relay's: its application, its SQL, its gunicorn settings.
+"""
+
+import threading
+
+from flask import Flask
+from psycopg_pool import ConnectionPool
+
+from relay import logs
+from relay.database import Server, server_of
+from relay.health import Health
+from relay.recorder import Recorder
+from relay.settings import Role, Settings
+from relay.store import Delivery, record_deliveries
+from relay.web import create_app
+
+CONNECTIONS = 4  # of each worker process
+
+
+class OneCommitEach(Recorder):
+    """Writes each delivery by itself."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self._conninfo = server.conninfo
+        self._pool: ConnectionPool | None = None
+        self._opening = threading.Lock()
+
+    def record(self, delivery: Delivery) -> bool:
+        """Write a delivery to disk; return whether it brought a new run."""
+        with self._open_pool().connection() as connection:
+            return bool(record_deliveries(connection, [delivery]))
+
+    def _open_pool(self) -> ConnectionPool:
+        # With the first delivery: the application is loaded before gunicorn forks.
+        with self._opening:
+            if self._pool is None:
+                self._pool = ConnectionPool(
+                    self._conninfo, kwargs={"autocommit": True}, min_size=CONNECTIONS, open=True
+                )
+            return self._pool
+
+
+def application() -> Flask:
+    """The application as the environment describes it, for gunicorn to call."""
+    settings = Settings.from_environment(Role.WEB)
+    logs.configure(settings)
+    server = server_of(settings)
+    return create_app(settings, OneCommitEach(server), Health(server, settings.mapping))

@@ -1,0 +1,324 @@
+"""What the crash tests play on: relay's real processes, a sandbox, and the log lines."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import psycopg
+import requests
+from psycopg.conninfo import conninfo_to_dict
+
+import relay
+from relay.embedded import EmbeddedServer
+from relay.sandbox import story
+from relay.sandbox.command import environment
+from relay.send import sign
+from relay.settings import Secret
+from relay.store import Delivery, record_deliveries
+
+CHECKOUT = Path(relay.__file__).parent.parent
+PATIENCE = 30.0  # seconds for what should take a few
+ONE_SYNC = """\
+version: 1
+syncs:
+  - sync_id: 5123
+    depends_on: [customers]
+"""
+
+
+class Stage:
+    """A sandbox, a database of its own, a mapping, and the processes a test starts on them."""
+
+    def __init__(self, folder, sandbox):
+        self.sandbox, self.census, self.dbt_cloud = sandbox, sandbox.census, sandbox.dbt_cloud
+        self.data_dir = folder / "data"
+        self.server = EmbeddedServer(self.data_dir)
+        self.processes = []
+        self._folder = folder
+        self._mapping = folder / "syncs.yml"
+        self._environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **environment(sandbox.dbt_cloud.url, sandbox.census.url),
+            "RELAY_DATA_DIR": str(self.data_dir),
+            "RELAY_MAPPING": str(self._mapping),
+            "RELAY_HTTP_TIMEOUT": "2s",
+            "RELAY_FOLLOW_INTERVAL": "1s",
+            "RELAY_LOG_FORMAT": "json",
+        }
+        self.map(story.MAPPING)
+
+    # The processes
+
+    def worker(self, **settings):
+        """Start `relay worker`, and wait until it works."""
+        worker = self.start("worker", sys.executable, "-m", "relay", "worker", **settings)
+        self.wait_until(lambda: worker.logged("worker.started"), "a worker")
+        return worker
+
+    def web(self, **settings):
+        """Start gunicorn, and wait until it answers."""
+        web = self.start(
+            *("web", sys.executable, "-m", "gunicorn"),
+            *("-c", str(CHECKOUT / "config" / "gunicorn.conf.py")),
+            **settings,
+        )
+        self.wait_until(lambda: web.answers("/healthz"), "web")
+        return web
+
+    def up(self, **settings):
+        """Start `relay up`, and wait until it is ready."""
+        up = self.start("up", sys.executable, "-m", "relay", "up", **settings)
+        self.wait_until(lambda: up.answers("/readyz"), "`relay up` to be ready")
+        return up
+
+    def command(self, *words):
+        """Start a command of relay's."""
+        return self.start(words[0], sys.executable, "-m", "relay", *words)
+
+    def start(self, name, *command, **settings):
+        """Start a process with these settings beside the stage's own."""
+        process = Process(
+            self._folder / f"{len(self.processes)}-{name}",
+            command,
+            {**self._environment, "PORT": str(_free_port()), **settings},
+        )
+        self.processes.append(process)
+        return process
+
+    def close(self):
+        """Leave nothing running."""
+        for process in self.processes:
+            process.kill()
+        for orphan in _started_for(self.data_dir):
+            orphan.kill()
+        end_server(self.data_dir)
+
+    # The vendors and the database
+
+    def map(self, text):
+        """Put another mapping file in place."""
+        self._mapping.write_text(text)
+
+    def name_the_database(self):
+        """Have relay take the stage's server for somebody else's, not to be started or stopped."""
+        host = conninfo_to_dict(self.server.conninfo)["host"]
+        self._environment["RELAY_DATABASE_URL"] = f"postgresql://postgres@/postgres?host={host}"
+
+    def record(self, dbt_run_id=story.FIRST_DBT_RUN_ID):
+        """Let dbt Cloud have a good night's run, and web have recorded its webhook."""
+        self.dbt_cloud.add_run(story.nightly_run(dbt_run_id))
+        delivery = Delivery(
+            delivery_id=uuid.uuid4(),
+            body=b"{}",
+            event_id=f"wev_{uuid.uuid4().hex}",
+            dbt_account_id=story.DBT_ACCOUNT_ID,
+            dbt_run_id=dbt_run_id,
+        )
+        with psycopg.connect(self.server.conninfo, autocommit=True) as connection:
+            record_deliveries(connection, [delivery])
+
+    def event(self, dbt_run_id=story.FIRST_DBT_RUN_ID):
+        """The body of the webhook for a good night's run, which dbt Cloud then has."""
+        self.dbt_cloud.add_run(story.nightly_run(dbt_run_id))
+        return self.dbt_cloud.completed_event(dbt_run_id)
+
+    def sql(self, query, *arguments):
+        """The rows the database answers with."""
+        with psycopg.connect(self.server.conninfo, autocommit=True) as connection:
+            cursor = connection.execute(query, arguments or None)
+            return cursor.fetchall() if cursor.description else None
+
+    # The log lines
+
+    def logged(self, event, **fields):
+        """The lines of all processes with this event and these fields, process by process."""
+        return [line for each in self.processes for line in each.logged(event, **fields)]
+
+    def wait_until(self, condition, what, *, seconds=PATIENCE):
+        """Poll until the condition holds; what it returned."""
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            if time.monotonic() > deadline:
+                told = "\n".join(process.told for process in self.processes)
+                raise AssertionError(f"waited {seconds} s for {what}; what was logged:\n{told}")
+            time.sleep(0.02)
+        return found
+
+    def wait_for(self, event, *, seconds=PATIENCE, **fields):
+        """The first line with this event and these fields."""
+        return self.wait_until(
+            lambda: self.logged(event, **fields), f"{event} {fields}", seconds=seconds
+        )[0]
+
+
+class Process:
+    """A process in a session of its own; what it says goes to files."""
+
+    def __init__(self, path, command, settings):
+        self.url = f"http://127.0.0.1:{settings['PORT']}"
+        self._out, self._err = path.with_suffix(".out"), path.with_suffix(".err")
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._popen = subprocess.Popen(
+                command,
+                cwd=CHECKOUT,
+                env=settings,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        self.pid = self._popen.pid
+
+    @property
+    def lines(self):
+        """What it logged so far; the last line may still be under way."""
+        complete = self._out.read_bytes().rpartition(b"\n")[0]
+        return [json.loads(line) for line in complete.splitlines()]
+
+    @property
+    def stdout(self):
+        return self._out.read_text()
+
+    @property
+    def stderr(self):
+        return self._err.read_text()
+
+    @property
+    def told(self):
+        return f"--- {self._out.stem}\n{self.stdout}{self.stderr}"
+
+    def logged(self, event, **fields):
+        """Its lines with this event and these fields."""
+        wanted = {"event": event, **fields}.items()
+        return [line for line in self.lines if wanted <= _hashable(line).items()]
+
+    def kill(self):
+        """`kill -9` of it and of every process it has started."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            kill_tree(psutil.Process(self.pid))
+        self._popen.wait(10)
+
+    def kill_alone(self):
+        """`kill -9` of it, and of nothing else."""
+        self._popen.kill()
+        self._popen.wait(10)
+
+    def terminate(self):
+        self._popen.terminate()
+
+    def wait(self, seconds=PATIENCE):
+        """Its exit status."""
+        return self._popen.wait(seconds)
+
+    def family(self):
+        """It and every process below it, with their command lines."""
+        process = psutil.Process(self.pid)
+        return {each: " ".join(each.cmdline()) for each in [process, *process.children(True)]}
+
+    # Where it is, or runs, web
+
+    def answers(self, path):
+        try:
+            return requests.get(self.url + path, timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    def post(self, body, *, signature=None):
+        """Deliver a body, with its own signature unless another is given; the answer."""
+        signature = signature or sign(body, Secret(story.WEBHOOK_SECRET))
+        headers = {"Authorization": signature}
+        return requests.post(f"{self.url}/webhooks/dbt", data=body, headers=headers, timeout=20)
+
+
+def postmaster(data_dir):
+    """The embedded server's first process; None where none runs."""
+    try:
+        pid = int((data_dir / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+        process = psutil.Process(pid)
+        is_it = str(data_dir / "postgres") in process.cmdline()
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process if is_it and lives(process) else None
+
+
+def kill_server(data_dir):
+    """`kill -9` of the server's first process; its children notice and end by themselves."""
+    server = postmaster(data_dir)
+    server.kill()
+    _wait_for_the_end_of(server)
+
+
+def suspend_server(data_dir):
+    """Have the server hang: it and its children still exist and do nothing more."""
+    for each in _with_children(postmaster(data_dir)):
+        each.suspend()
+
+
+def resume_server(data_dir):
+    for each in _with_children(postmaster(data_dir)):
+        each.resume()
+
+
+def end_server(data_dir):
+    """Have the server end at once, whatever state it is in."""
+    server = postmaster(data_dir)
+    if server is None:
+        return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        resume_server(data_dir)
+        server.send_signal(signal.SIGQUIT)
+    if not _wait_for_the_end_of(server):
+        kill_tree(server)
+
+
+def kill_tree(process):
+    """`kill -9` of a process and all below it; the first one first, so that it starts no more."""
+    for each in _with_children(process):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+
+
+def _started_for(data_dir):
+    """relay's processes on this data folder, whoever started them, if anybody is left of those."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            is_relays = process.exe() == os.path.realpath(sys.executable)
+            if is_relays and process.environ().get("RELAY_DATA_DIR") == str(data_dir):
+                yield process
+
+
+def lives(process):
+    """Whether a process does; where nobody has asked how it ended, a dead one is still listed."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait_for_the_end_of(process, seconds=5):
+    deadline = time.monotonic() + seconds
+    while lives(process) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not lives(process)
+
+
+def _with_children(process):
+    return [process, *process.children(recursive=True)]
+
+
+def _hashable(line):
+    return {key: value for key, value in line.items() if not isinstance(value, list | dict)}
+
+
+def _free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]

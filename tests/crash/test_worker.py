@@ -1,0 +1,172 @@
+"""Workers that are killed, told to stop, or lose their database, while a vendor is slow."""
+
+import time
+
+import pytest
+
+from crash.stage import ONE_SYNC, kill_server
+from relay.sandbox import story
+from relay.sandbox.wire import Delay
+
+RUN, NEXT_RUN = story.FIRST_DBT_RUN_ID, story.FIRST_DBT_RUN_ID + 1
+TAKEN_OVER_WITHIN = 60.0  # seconds: the contract's
+STOPPED_WITHIN = 25.0  # seconds: likewise
+FOR_EVER = Delay(600)
+
+
+def until_asked(stage, stand_in, path):
+    stage.wait_until(lambda: stand_in.requests_to(path), f"a request to {path}")
+
+
+@pytest.fixture(name="outlasting", scope="class")
+def _outlasting(new_stage):
+    """A worker in a call to Census that will outlast any patience."""
+    with new_stage() as stage:
+        stage.map(ONE_SYNC)
+        stage.census.fail_next("/trigger", FOR_EVER)
+        stage.worker(RELAY_HTTP_TIMEOUT="10m")
+        stage.record()
+        until_asked(stage, stage.census, "/trigger")
+        yield stage
+
+
+@pytest.fixture(name="killed_while_triggering", scope="class")
+def _killed_while_triggering(new_stage):
+    """A worker killed after its POST started a sync run, before it heard of it; then another."""
+    with new_stage() as stage:
+        stage.map(ONE_SYNC)
+        stage.census.fail_next("/trigger", FOR_EVER)
+        worker = stage.worker()
+        stage.record()
+        stage.wait_until(lambda: stage.census.sync_runs, "a sync run")
+        worker.kill()
+        assert stage.sql("SELECT sync_run_id FROM relay.sync_runs") == [(None,)]
+        stage.worker()
+        yield stage
+
+
+@pytest.fixture(name="killed_beside_another", scope="class")
+def _killed_beside_another(new_stage):
+    """A worker killed while it asks dbt Cloud; another is there, and has nothing to do."""
+    with new_stage() as stage:
+        stage.dbt_cloud.fail_next(f"/runs/{RUN}", FOR_EVER)
+        killed = stage.worker(RELAY_HTTP_TIMEOUT="10m")
+        stage.record()
+        until_asked(stage, stage.dbt_cloud, f"/runs/{RUN}")
+        stage.worker()
+        killed.kill()
+        stage.killed_at = time.time()
+        yield stage
+
+
+@pytest.fixture(name="database_killed", scope="class")
+def _database_killed(new_stage):
+    """The database killed while a worker is triggering four syncs; then another dbt run comes."""
+    with new_stage() as stage:
+        stage.census.fail_next("/trigger", Delay(0.3), times=4)
+        stage.worker()
+        stage.record()
+        stage.wait_until(lambda: stage.census.sync_runs, "a sync run")
+        kill_server(stage.data_dir)
+        stage.server.ensure_running()
+        stage.record(NEXT_RUN)
+        yield stage
+
+
+@pytest.fixture(name="all_at_once", scope="class")
+def _all_at_once(outlasting, killed_while_triggering, killed_beside_another, database_killed):
+    """The waits are long and idle: all of them begin before the first test does."""
+
+
+@pytest.mark.timeout(100)
+@pytest.mark.usefixtures("all_at_once")
+class TestAtWork:
+    def test_a_call_that_outlasts_the_drain_does_not_hold_a_stopping_worker(self, outlasting):
+        (worker,) = outlasting.processes
+        began = time.monotonic()
+        worker.terminate()
+        assert worker.wait(40) == 0
+        assert 15 < time.monotonic() - began <= STOPPED_WITHIN
+        assert worker.logged("worker.stopped", drained=False)
+        # What it could not end is not lost: to the others its job is that of a dead worker.
+        outlasting.server.join()
+        jobs = outlasting.sql("SELECT task_name, status::text FROM procrastinate_jobs")
+        outlasting.server.leave()
+        assert ("run_sync", "doing") in jobs or ("run_sync", "todo") in jobs
+
+    def test_a_worker_killed_between_a_trigger_and_its_record_triggers_nothing_twice(
+        self, killed_while_triggering
+    ):
+        stage = killed_while_triggering
+        finished = stage.wait_for("sync_run.finished", seconds=TAKEN_OVER_WITHIN)
+        (run,) = stage.census.sync_runs
+        assert len(stage.census.requests_to("/trigger")) == 1
+        (recovered,) = stage.logged("sync.trigger_recovered")
+        (triggered,) = stage.logged("sync.triggered")
+        assert recovered["sync_run_id"] == triggered["sync_run_id"] == run.sync_run_id
+        assert triggered["dbt_run_id"] == RUN
+        assert triggered["because"] == ["model.jaffle_crm.customers"]
+        assert (finished["sync_run_id"], finished["outcome"]) == (run.sync_run_id, "completed")
+
+    def test_the_jobs_of_a_killed_worker_are_done_by_another_within_a_minute(
+        self, killed_beside_another
+    ):
+        stage = killed_beside_another
+        rescued = stage.wait_for("job.rescued", seconds=TAKEN_OVER_WITHIN)
+        assert (rescued["task"], rescued["dbt_run_id"]) == ("relay_run", RUN)
+        stage.wait_for("dbt_run.planned")
+        # The row's own time: how long this test has been looking elsewhere does not count.
+        ((planned_at,),) = stage.sql("SELECT extract(epoch FROM planned_at) FROM relay.dbt_runs")
+        assert float(planned_at) - stage.killed_at < TAKEN_OVER_WITHIN
+        stage.wait_until(
+            lambda: len(stage.logged("sync_run.finished", outcome="completed")) == 4, "the ends"
+        )
+        assert len(stage.census.sync_runs) == 4
+
+    def test_a_database_killed_under_a_worker_costs_nothing_and_doubles_nothing(
+        self, database_killed
+    ):
+        stage = database_killed
+        stage.wait_until(
+            lambda: (
+                stage.sql(
+                    "SELECT count(*) FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)"
+                    " WHERE outcome = 'completed'"
+                )
+                == [(8,)]
+            ),
+            "a completed sync run for each of two dbt runs' triggers",
+            seconds=TAKEN_OVER_WITHIN,
+        )
+        recorded = stage.sql("SELECT sync_run_id FROM relay.sync_runs ORDER BY 1")
+        assert recorded == [(run.sync_run_id,) for run in stage.census.sync_runs]
+        assert {stage.census.status(run) for run in stage.census.sync_runs} == {"completed"}
+        told = [line["sync_run_id"] for line in stage.logged("sync.triggered")]
+        assert len(told) == len(set(told))
+        (worker,) = stage.processes
+        assert not worker.logged("worker.stopped")
+
+
+class TestToldToStop:
+    def test_a_worker_ends_the_call_it_is_in_and_records_it(self, stage):
+        stage.map(ONE_SYNC)
+        stage.census.fail_next("/trigger", Delay(1.5))
+        worker = stage.worker(RELAY_HTTP_TIMEOUT="20s")
+        stage.server.join()  # so that the database is still there to be asked
+        stage.record()
+        until_asked(stage, stage.census, "/trigger")
+        worker.terminate()
+        assert worker.wait(STOPPED_WITHIN) == 0
+        (run,) = stage.census.sync_runs
+        assert worker.logged("sync.triggered", sync_run_id=run.sync_run_id)
+        assert [line["event"] for line in worker.lines][-1] == "worker.stopped"
+        assert stage.sql("SELECT sync_run_id FROM relay.sync_runs") == [(run.sync_run_id,)]
+        stage.server.leave()
+
+    def test_a_worker_with_nothing_to_do_ends_at_once_and_takes_the_database_along(self, stage):
+        worker = stage.worker()
+        began = time.monotonic()
+        worker.terminate()
+        assert worker.wait() == 0
+        assert time.monotonic() - began < 5
+        assert [line["event"] for line in worker.lines][-1] == "database.stopped"
