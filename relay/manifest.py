@@ -4,7 +4,8 @@ https://docs.getdbt.com/reference/artifacts/manifest-json. Decoding goes by fiel
 schema version; macros, docs and the parent and child maps are passed over.
 """
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -22,15 +23,24 @@ class Config(msgspec.Struct, gc=False):
     """A node's configuration."""
 
     severity: str | None = None
+    materialized: str | None = None
+    group: str | None = None
 
 
 class Node(msgspec.Struct, gc=False):
-    """A node of the project. `path` is `models/marts/customers.sql`, from the project's root."""
+    """A node of the project: a model, seed, snapshot, test, source, exposure, metric, …
+
+    `path` is `models/marts/customers.sql`, from the project's root; `fqn` its package, folders
+    and name; `version` None for a model without versions.
+    """
 
     unique_id: str
     name: str = ""
     package_name: str = ""
     path: str = msgspec.field(name="original_file_path", default="")
+    fqn: list[str] = msgspec.field(default_factory=list)
+    version: str | int | float | None = None
+    group: str | None = None
     tags: list[str] | str | None = None
     config: Config = msgspec.field(default_factory=Config)
     attached_node: str | None = None
@@ -45,15 +55,43 @@ class Node(msgspec.Struct, gc=False):
 
 
 class _Manifest(msgspec.Struct, gc=False):
+    """The sections that lineage runs through.
+
+    An exposure may depend on a metric, and that on a semantic model.
+    """
+
     nodes: dict[str, Node]
+    sources: dict[str, Node] = msgspec.field(default_factory=dict)
+    exposures: dict[str, Node] = msgspec.field(default_factory=dict)
+    metrics: dict[str, Node] = msgspec.field(default_factory=dict)
+    semantic_models: dict[str, Node] = msgspec.field(default_factory=dict)
+    saved_queries: dict[str, Node] = msgspec.field(default_factory=dict)
+    functions: dict[str, Node] = msgspec.field(default_factory=dict)
     unit_tests: dict[str, Node] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lineage:
-    """The project's nodes, by unique_id: models, seeds, snapshots, and the tests on them."""
+    """The project's nodes, by unique_id, and what reads what."""
 
     nodes: Mapping[str, Node]
+
+    def parents(self, unique_id: str) -> tuple[str, ...]:
+        """What a node reads; nothing if it is unknown."""
+        node = self.nodes.get(unique_id)
+        return tuple(node.depends_on.nodes) if node is not None else ()
+
+    def children(self, unique_id: str) -> tuple[str, ...]:
+        """What reads a node."""
+        return tuple(self._children.get(unique_id, ()))
+
+    @functools.cached_property
+    def _children(self) -> Mapping[str, list[str]]:
+        children: dict[str, list[str]] = {}
+        for unique_id in self.nodes:
+            for parent in self.parents(unique_id):
+                children.setdefault(parent, []).append(unique_id)
+        return children
 
     def models_tested_by(self, test: str) -> frozenset[str]:
         """The nodes a failure of this test counts against.
@@ -83,9 +121,5 @@ def read_manifest(body: bytes) -> Lineage:
         manifest = _decoder.decode(body)
     except msgspec.DecodeError as exc:
         raise BadArtifact(f"manifest.json cannot be read: {exc}") from exc
-    return Lineage(nodes=dict(_all_nodes(manifest)))
-
-
-def _all_nodes(manifest: _Manifest) -> Iterator[tuple[str, Node]]:
-    yield from manifest.nodes.items()
-    yield from manifest.unit_tests.items()
+    sections = (getattr(manifest, section) for section in manifest.__struct_fields__)
+    return Lineage(nodes={key: node for section in sections for key, node in section.items()})

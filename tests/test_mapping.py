@@ -142,7 +142,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_lines():
           - sync_id: seven
             depends_on: [a]
           - sync_id: 8
-            depends_on: ["color:red", "+b"]
+            depends_on: ["color:red", "@b"]
             frequency: hourly
           - sync_id: 8
             depends_on: [a]

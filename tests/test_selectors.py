@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from relay.manifest import read_manifest
+from relay.manifest import DependsOn, Lineage, Node, read_manifest
 from relay.sandbox import recordings
 from relay.selectors import read_selector, selected
 
@@ -19,26 +21,41 @@ def select(word, lineage=LINEAGE):
     return sorted(selected([read_selector(word)], REBUILDABLE, lineage))
 
 
-BUILT = [
-    "customers",
-    "dim_accounts",
-    "dim_accounts.v2",
-    "stg_*",
-    "*orders*",
-    "cust*",
-    "tag:crm",
-    "tag:nightly",
-    "tag:c*",
-    "path:models/marts",
-    "path:models/marts/customers.sql",
-    "path:models/staging/*",
-    "package:jaffle_crm",
-]
+# Where relay differs from dbt on purpose, and what it does not support.
+DIFFERENT = {
+    "staging",  # a bare word is a name, never a folder
+    "marts",
+    "jaffle_crm",
+    "exposure:weekly_kpis",  # stands for what it depends on
+}
+REFUSED = {"@stg_accounts", "customers orders", "file:customers.sql", "version:latest"} | {
+    "config.meta.owner:crm",
+    "source:shop+",
+}
 
 
-@pytest.mark.parametrize("word", [word for word in BUILT if word in DBT_LS])
+@pytest.mark.parametrize("word", sorted(set(DBT_LS) - DIFFERENT - REFUSED))
 def test_a_word_selects_what_dbt_ls_selects(word):
     assert select(word) == sorted(DBT_LS[word])
+
+
+@pytest.mark.parametrize("word", sorted(REFUSED))
+def test_a_word_that_relay_does_not_know_is_refused(word):
+    with pytest.raises(ValueError, match=re.escape(repr(word))):
+        read_selector(word)
+
+
+def test_an_exposure_stands_for_what_it_depends_on():
+    assert select("exposure:weekly_kpis") == sorted(DBT_LS["1+exposure:weekly_kpis"])
+    assert select("exposure:jaffle_crm.weekly_kpis") == select("exposure:weekly_kpis")
+
+
+def test_an_exposure_of_a_metric_stands_for_the_model_behind_it():
+    assert select("exposure:board_deck") == ["model.jaffle_crm.fct_revenue"]
+
+
+def test_folders_are_selected_by_path_or_fqn():
+    assert select("fqn:staging") == select("path:models/staging") == sorted(DBT_LS["staging"])
 
 
 @pytest.mark.parametrize(
@@ -79,28 +96,39 @@ def test_a_path_may_end_in_a_slash():
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("", "no model's name"),
-        ("two words", "no model's name"),
-        ("tag:", "value is missing"),
+        ("", "is no selector"),
+        (" ", "is no selector"),
+        ("two words", "write each word as an item of its own"),
+        ("tag:", "a name or value is missing"),
+        ("+", "a name or value is missing"),
+        ("tag:crm,", "a name or value is missing"),
+        ("tag:+", "a name or value is missing"),
         ("color:blue", "unknown selector `color:`"),
-        ("exposure:weekly_kpis", "not supported yet"),
-        ("+exposure:weekly_kpis", "not supported yet"),
-        ("group:finance", "not supported yet"),
-        ("config.materialized:table", "not supported yet"),
-        ("fqn:a.b", "not supported yet"),
-        ("resource_type:seed", "not supported yet"),
-        ("+fct_revenue", "not supported yet"),
-        ("customers+", "not supported yet"),
-        ("2+tag:crm", "not supported yet"),
-        ("tag:crm+1", "not supported yet"),
-        ("@customers", "not supported yet"),
-        ("tag:crm,path:models/marts", "not supported yet"),
-        ("customers,orders", "not supported yet"),
-        ("marts.customers", "not supported yet"),
-        ("source.jaffle_crm.raw.orders", "not supported yet"),
-        ("test.jaffle_crm.not_null_customers_id.123", "not supported yet"),
+        ("+color:blue", "unknown selector `color:`"),
+        ("test_type:unit", "unknown selector `test_type:`"),
+        ("config.severity:warn", "unknown selector `config.severity:`"),
+        ("a/b", "no model's name"),
+        ("@customers", "the operator `@` is not supported"),
     ],
 )
-def test_a_word_that_is_not_built_is_refused_by_name(word, said):
+def test_what_is_no_selector_is_told_as_such(word, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         read_selector(word)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_selector_or_is_refused(text):
+    try:
+        selector = read_selector(text)
+    except ValueError:
+        return
+    assert selector.select(REBUILDABLE, LINEAGE) <= frozenset(REBUILDABLE)
+
+
+def test_a_cycle_in_the_lineage_ends():
+    a, b = "model.p.a", "model.p.b"
+    nodes = {
+        a: Node(a, name="a", depends_on=DependsOn([b])),
+        b: Node(b, name="b", depends_on=DependsOn([a])),
+    }
+    assert selected([read_selector("+a")], nodes, Lineage(nodes)) == {a, b}
