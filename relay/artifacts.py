@@ -71,8 +71,9 @@ class RunResults(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A step and the run_results.json it left."""
+    """A step of a run and the run_results.json it left."""
 
+    dbt_run_id: int
     step: Step
     run_results: RunResults
 
@@ -81,11 +82,13 @@ class Invocation:
 class RebuiltModels:
     """What a run did to each node it touched, by unique_id.
 
-    `tests` holds the last `pass`, `warn`, `fail` or `error` of each test it ran;
+    `executed_in` tells which run did it last: the run itself, or an earlier one that it
+    retries. `tests` holds the last `pass`, `warn`, `fail` or `error` of each test it ran;
     `unknown` the statuses nobody here knows, with a node that had each.
     """
 
     nodes: Mapping[str, Standing] = field(default_factory=dict)
+    executed_in: Mapping[str, int] = field(default_factory=dict)
     tests: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,21 +109,27 @@ def read_run_results(body: bytes) -> RunResults:
 
 
 def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:
-    """Go through a run's invocations in the order of its steps; the last to execute a node decides.
+    """Go through the invocations in the order of their runs and steps; a node's last one decides.
+
+    A run that retries another comes with that one's invocations: it executes only what was left.
 
     A file that a later step serves again (same invocation_id) counts once, where it first
     appeared: dbt leaves the previous command's file in place when a command writes none.
     """
     nodes: dict[str, Standing] = {}
+    executed_in: dict[str, int] = {}
     tests: dict[str, str] = {}
     unknown: dict[str, str] = {}
-    for invocation in _each_once(sorted(invocations, key=lambda each: each.step.index)):
+    in_order = sorted(invocations, key=lambda each: (each.dbt_run_id, each.step.index))
+    for invocation in _each_once(in_order):
         for result in invocation.run_results.results:
             if result.status not in _KNOWN:
                 unknown.setdefault(result.status, result.unique_id)
-        nodes.update(_executed_nodes(invocation))
+        executed = dict(_executed_nodes(invocation))
+        nodes.update(executed)
+        executed_in.update(dict.fromkeys(executed, invocation.dbt_run_id))
         tests.update(_executed_tests(invocation))
-    return RebuiltModels(nodes=nodes, tests=tests, unknown=unknown)
+    return RebuiltModels(nodes, executed_in, tests, unknown)
 
 
 def _each_once(invocations: Iterable[Invocation]) -> Iterator[Invocation]:

@@ -1,6 +1,6 @@
 """Decide which syncs a dbt run triggers, which it withholds, and why. Pure: no I/O here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,6 +25,22 @@ class Reason(StrEnum):
     PARTIAL_REBUILD = "partial_rebuild"
     TEST_FAILED = "test_failed"
     REBUILT = "rebuilt"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What other attempts at the same work have triggered a sync with already.
+
+    `before` by attempts that this run retries, `since` by attempts that retried this run and
+    were decided first: webhooks come in any order.
+    """
+
+    before: frozenset[str] = frozenset()
+    since: frozenset[str] = frozenset()
+
+
+# By workspace and sync_id; a sync that is not in it was not triggered.
+AnsweredSyncs = Mapping[tuple[str, int], Answered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +84,26 @@ def needs_lineage(run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping) -> 
 
 
 def decide(
-    run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping, lineage: Lineage | None
+    run: DbtRun,
+    rebuilt: RebuiltModels,
+    mapping: SyncMapping,
+    lineage: Lineage | None,
+    answered: AnsweredSyncs,
 ) -> Plan:
     """Judge every sync of the mapping on what the run did to its own models.
 
-    `lineage` may be None where `needs_lineage` says so.
+    `lineage` may be None where `needs_lineage` says so. `rebuilt` holds what the run and the
+    earlier attempts it retries did; what one of those has triggered a sync with does not
+    concern that sync again.
     """
     if run.never_counts_because:
         return Plan()
     failed_tests = dict(_tests_that_count(rebuilt, lineage))
     triggers, withheld = [], []
     for sync in mapping.syncs:
-        match _judge(sync, run, rebuilt, lineage, failed_tests):
+        concerned = selected(sync.depends_on, rebuilt.nodes, lineage)
+        concerned -= _answered(sync, run, rebuilt, answered)
+        match _judge(sync, run, rebuilt, lineage, failed_tests, concerned):
             case Trigger() as trigger:
                 triggers.append(trigger)
             case Withheld() as held:
@@ -93,14 +117,23 @@ def _judge(
     rebuilt: RebuiltModels,
     lineage: Lineage | None,
     failed_tests: dict[str, frozenset[str]],
+    concerned: frozenset[str],
 ) -> Trigger | Withheld | None:
-    concerned = selected(sync.depends_on, rebuilt.nodes, lineage)
     if not concerned:
         return None
     for reason, models in _objections(sync, run, rebuilt, lineage, failed_tests, concerned):
         if models:
             return Withheld(sync, reason, tuple(sorted(models)))
     return Trigger(sync, because=tuple(sorted(concerned)))
+
+
+def _answered(
+    sync: Sync, run: DbtRun, rebuilt: RebuiltModels, answered: AnsweredSyncs
+) -> frozenset[str]:
+    """The nodes that another attempt has triggered the sync with, and this run did not touch."""
+    of_sync = answered.get((sync.workspace, sync.sync_id), Answered())
+    untouched = {each for each in of_sync.before if rebuilt.executed_in.get(each) != run.dbt_run_id}
+    return of_sync.since | untouched
 
 
 def _objections(

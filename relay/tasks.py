@@ -44,12 +44,19 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
     bind_contextvars(event_id=recorded.event_id)
     services.mapping.refresh()
     try:
-        examined = examine(services.dbt_cloud, dbt_run_id, services.mapping.current)
+        examined = examine(
+            services.dbt_cloud,
+            dbt_run_id,
+            services.mapping.current,
+            services.store.dbt_runs.answered,
+        )
     except (VendorError, BadArtifact) as exc:
         # A refusal too: a token that is being replaced must not cost the night's syncs.
         _examine_again_or_give_up(services, recorded, exc)
     else:
-        if services.store.dbt_runs.record_plan(examined.run, examined.plan, now=services.clock()):
+        run, plan, first = examined.run, examined.plan, examined.first_run_id
+        now = services.clock()
+        if services.store.dbt_runs.record_plan(run, plan, first_run_id=first, now=now):
             _tell_what_was_decided(examined)
 
 
@@ -81,6 +88,7 @@ def _tell_what_was_decided(examined: Examined) -> None:
         rebuilt=counted(rebuilt, Standing.REBUILT),
         failed=counted(rebuilt, Standing.FAILED, Standing.SKIPPED, Standing.PARTIAL),
         steps=len(run.steps),
+        **({"retries": [each.dbt_run_id for each in examined.earlier]} if examined.earlier else {}),
         **({"never_counts": run.never_counts_because} if run.never_counts_because else {}),
     )
     for held in plan.withheld:

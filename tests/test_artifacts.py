@@ -10,6 +10,7 @@ from relay.sandbox import recordings
 
 CUSTOMERS = "model.jaffle_crm.customers"
 ORDERS = "model.jaffle_crm.orders"
+RUN = 155144666
 
 
 def step(command="dbt build", *, index=4, status=SUCCESS):
@@ -21,7 +22,7 @@ def recorded(name, *, index=4, command=None):
     status = ERROR if recording.failed else SUCCESS
     body = recording.run_results
     return Invocation(
-        step(command or f"dbt {name}", index=index, status=status), read_run_results(body)
+        RUN, step(command or f"dbt {name}", index=index, status=status), read_run_results(body)
     )
 
 
@@ -30,7 +31,7 @@ def row(status, *, message=None, which="build", args=None, others=(), command="d
     results = [{"unique_id": CUSTOMERS, "status": status, "message": message}]
     results += [{"unique_id": uid, "status": word} for uid, word in others]
     body = {"args": {"which": which, **(args or {})}, "results": results}
-    return Invocation(step(command, index=index), read_run_results(msgspec.json.encode(body)))
+    return Invocation(RUN, step(command, index=index), read_run_results(msgspec.json.encode(body)))
 
 
 def standing(*invocations, node=CUSTOMERS):
@@ -133,7 +134,7 @@ class TestStatuses:
 
     def test_skipped_is_a_failure_where_the_step_failed(self):
         invocation = row("skipped")
-        failed = Invocation(step(status=ERROR), invocation.run_results)
+        failed = Invocation(RUN, step(status=ERROR), invocation.run_results)
         assert standing(failed) is Standing.SKIPPED
 
     @pytest.mark.parametrize("which", ["build", "run", "seed", "snapshot", "retry", "clone"])
@@ -194,7 +195,7 @@ class TestSeveralSteps:
 
     def test_a_file_served_for_two_steps_counts_where_it_was_written(self):
         recording = recorded("build")
-        stale = Invocation(step("dbt build --empty", index=5), recording.run_results)
+        stale = Invocation(RUN, step("dbt build --empty", index=5), recording.run_results)
         assert standing(recording, stale) is Standing.REBUILT
 
     def test_a_test_that_passes_later_has_passed(self):

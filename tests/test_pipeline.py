@@ -1,5 +1,7 @@
 """From a delivery to the end of a sync run: only the vendors are stand-ins, and time is given."""
 
+import dataclasses
+
 import pytest
 
 from relay.sandbox import story
@@ -153,6 +155,66 @@ class TestABadNight:
         one.work()
         (planned,) = events("dbt_run.planned")
         assert (planned["triggers"], planned["withheld"]) == ([], [])
+
+
+class TestARetriedRun:
+    """A night in which `orders` failed, and the run that took it up from there."""
+
+    @pytest.fixture(name="failed")
+    def _failed(self):
+        return night(recording="build_model_error")
+
+    @pytest.fixture(name="retry")
+    def _retry(self):
+        again = invoke("dbt retry", load("retry"))
+        return SandboxRun.of(again, dbt_run_id=NIGHT + 1, retrying_run_id=NIGHT)
+
+    def test_counts_what_both_rebuilt_and_triggers_nothing_twice(
+        self, relay, failed, retry, events
+    ):
+        relay.deliver(failed)
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
+        relay.deliver(retry)
+        relay.work()
+        triggered = {line["sync_id"]: line["dbt_run_ids"] for line in events("sync.triggered")}
+        assert triggered == {
+            5126: [NIGHT],
+            5123: [NIGHT + 1],
+            5124: [NIGHT + 1],
+            5125: [NIGHT + 1],
+        }
+        assert events("dbt_run.examined")[-1]["retries"] == [NIGHT]
+
+    def test_does_so_too_where_its_webhook_comes_first(self, relay, sandbox, failed, retry, events):
+        sandbox.dbt_cloud.add_run(failed)
+        relay.deliver(retry)
+        relay.work()
+        assert len(events("sync.triggered")) == 4
+        relay.deliver(failed)
+        relay.work()
+        assert len(events("sync.triggered")) == 4
+
+    def test_lets_a_sync_go_whose_models_stand_in_both(self, relay, failed, retry, events):
+        relay.map(
+            "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [stg_customers, customers]}\n"
+        )
+        relay.deliver(failed)
+        relay.work()
+        assert [line["reason"] for line in events("sync.withheld")] == ["model_failed"]
+        relay.deliver(retry)
+        relay.work()
+        (triggered,) = events("sync.triggered")
+        assert triggered["because"] == [
+            "model.jaffle_crm.customers",
+            "model.jaffle_crm.stg_customers",
+        ]
+
+    def test_that_retries_itself_in_a_circle_ends(self, one, sandbox, failed, retry, events):
+        sandbox.dbt_cloud.add_run(dataclasses.replace(failed, retrying_run_id=NIGHT + 1))
+        one.deliver(retry)
+        one.work()
+        assert len(events("sync.triggered")) == 1
 
 
 class TestDbtCloudInTrouble:

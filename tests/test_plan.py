@@ -8,7 +8,7 @@ from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_runs import CANCELLED, ERROR, SUCCESS, DbtRun
 from relay.manifest import Config, DependsOn, Lineage, Node
 from relay.mapping import Sync, SyncMapping
-from relay.plan import Plan, Reason, decide, needs_lineage
+from relay.plan import Answered, Plan, Reason, decide, needs_lineage
 from relay.selectors import read_selector
 
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
@@ -60,7 +60,7 @@ def lineage(severity="ERROR"):
 def reason(a_sync, nodes, *, of=None, tests=None, known=None):
     """Why this sync is triggered or withheld; None where the run does not concern it."""
     rebuilt = RebuiltModels(nodes=nodes, tests=tests or {})
-    plan = decide(of or run(), rebuilt, mapping(a_sync), known)
+    plan = decide(of or run(), rebuilt, mapping(a_sync), known, {})
     if plan.triggers:
         return Reason.REBUILT
     return plan.withheld[0].reason if plan.withheld else None
@@ -96,17 +96,20 @@ class TestAModelsStanding:
             RebuiltModels({A: REBUILT, B: FAILED, C: SKIPPED}),
             mapping(sync("a", "b", "c")),
             None,
+            {},
         )
         assert plan.withheld[0].models == (B, C)
 
     def test_a_trigger_names_all_that_were_rebuilt(self):
         rebuilt = RebuiltModels({B: REBUILT, A: REBUILT, C: REBUILT})
-        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None)
+        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, {})
         assert plan.triggers[0].because == (A, B)
 
     def test_each_sync_is_judged_on_its_own_models(self):
         rebuilt = RebuiltModels({A: REBUILT, B: FAILED})
-        plan = decide(run(status=ERROR), rebuilt, mapping(sync("a"), sync("b", sync_id=2)), None)
+        plan = decide(
+            run(status=ERROR), rebuilt, mapping(sync("a"), sync("b", sync_id=2)), None, {}
+        )
         assert [each.sync.sync_id for each in plan.triggers] == [1]
         assert [each.sync.sync_id for each in plan.withheld] == [2]
 
@@ -150,7 +153,7 @@ class TestTheRunAndTheSync:
     )
     def test_a_run_into_a_schema_of_its_own_never_counts_listed_or_not(self, kind):
         listed = sync("a", jobs=frozenset({7}))
-        assert decide(run(**kind), RebuiltModels({A: REBUILT}), mapping(listed), None) == Plan()
+        assert decide(run(**kind), RebuiltModels({A: REBUILT}), mapping(listed), None, {}) == Plan()
 
 
 class TestTests:
@@ -209,7 +212,7 @@ class TestTheManifest:
         ],
     )
     def test_is_asked_for_only_where_it_decides(self, a_sync, tests, needed):
-        rebuilt = RebuiltModels({A: REBUILT}, tests)
+        rebuilt = RebuiltModels({A: REBUILT}, tests=tests)
         assert needs_lineage(run(), rebuilt, mapping(a_sync)) is needed
 
     def test_is_not_asked_for_when_nothing_was_touched(self):
@@ -218,3 +221,31 @@ class TestTheManifest:
     def test_lets_tags_decide(self):
         assert reason(sync("tag:crm"), {A: REBUILT}, known=lineage()) == "rebuilt"
         assert reason(sync("tag:crm"), {C: REBUILT}, known=lineage()) is None
+
+
+class TestARunThatRetriesAnother:
+    """Run 9 retries run 8; `executed_in` tells which of them did what."""
+
+    @pytest.mark.parametrize(
+        ("executed_in", "answered", "because"),
+        [
+            ({A: 8, B: 9}, Answered(), (A, B)),
+            ({A: 8, B: 9}, Answered(before=frozenset({A})), (B,)),
+            ({A: 8, B: 8}, Answered(before=frozenset({A, B})), None),
+            ({A: 9, B: 9}, Answered(before=frozenset({A, B})), (A, B)),
+            ({A: 9, B: 9}, Answered(since=frozenset({A, B})), None),
+            ({A: 9, B: 9}, Answered(since=frozenset({A})), (B,)),
+        ],
+    )
+    def test_triggers_only_with_what_no_other_attempt_has(self, executed_in, answered, because):
+        rebuilt = RebuiltModels({A: REBUILT, B: REBUILT}, executed_in)
+        known = {("default", 1): answered}
+        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, known)
+        assert [trigger.because for trigger in plan.triggers] == ([because] if because else [])
+        assert plan.withheld == ()
+
+    def test_is_withheld_by_what_still_fails(self):
+        rebuilt = RebuiltModels({A: REBUILT, B: FAILED}, {A: 8, B: 9})
+        known = {("default", 1): Answered(before=frozenset({A}))}
+        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, known)
+        assert [held.models for held in plan.withheld] == [(B,)]

@@ -8,7 +8,7 @@ from procrastinate.types import JSONDict
 
 from relay import queue
 from relay.dbt_runs import DbtRun
-from relay.plan import Plan, Reason
+from relay.plan import Answered, AnsweredSyncs, Plan, Reason
 from relay.store.attempts import run_sync
 from relay.store.transactions import Transactions, one
 
@@ -47,9 +47,31 @@ class DbtRuns(Transactions):
                 (dbt_account_id, dbt_run_id),
             )
 
-    def record_plan(self, run: DbtRun, plan: Plan, *, now: datetime) -> bool:
+    def answered(self, run: DbtRun, first_run_id: int) -> AnsweredSyncs:
+        """What the other attempts that go back to the same first run have triggered."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                """
+                SELECT workspace, sync_id, dbt_run_id, because
+                FROM relay.triggers JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
+                WHERE dbt_account_id = %s AND first_run_id = %s AND dbt_run_id <> %s
+                """,
+                (run.dbt_account_id, first_run_id, run.dbt_run_id),
+            ).fetchall()
+        before: dict[tuple[str, int], set[str]] = {}
+        since: dict[tuple[str, int], set[str]] = {}
+        for workspace, sync_id, dbt_run_id, because in rows:
+            which = before if dbt_run_id < run.dbt_run_id else since
+            which.setdefault((workspace, sync_id), set()).update(because)
+        return {
+            sync: Answered(frozenset(before.get(sync, ())), frozenset(since.get(sync, ())))
+            for sync in before | since
+        }
+
+    def record_plan(self, run: DbtRun, plan: Plan, *, first_run_id: int, now: datetime) -> bool:
         """Record what was decided on a run, with a job for every sync to trigger.
 
+        `first_run_id` is the run it goes back to, by retries; itself where it retries none.
         False if another job was faster: then nothing was changed.
         """
         key = (run.dbt_account_id, run.dbt_run_id)
@@ -57,11 +79,12 @@ class DbtRuns(Transactions):
             updated = connection.execute(
                 """
                 UPDATE relay.dbt_runs
-                SET planned_at = %s, dbt_job_id = %s, environment_id = %s, problem = NULL
+                SET planned_at = %s, dbt_job_id = %s, environment_id = %s, first_run_id = %s,
+                    problem = NULL
                 WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                   AND planned_at IS NULL AND given_up_at IS NULL
                 """,
-                (now, run.dbt_job_id, run.environment_id, *key),
+                (now, run.dbt_job_id, run.environment_id, first_run_id, *key),
             )
             if updated.rowcount == 0:
                 return False

@@ -36,6 +36,7 @@ def upgrade() -> None:
             recorded_at    timestamptz NOT NULL DEFAULT now(),
             dbt_job_id     bigint,
             environment_id bigint,
+            first_run_id   bigint,           -- the run it goes back to, by retries
             failing_since  timestamptz,      -- first of the vendor's faults now being retried
             planned_at     timestamptz,
             given_up_at    timestamptz,
@@ -43,6 +44,8 @@ def upgrade() -> None:
             PRIMARY KEY (dbt_account_id, dbt_run_id),
             CHECK (planned_at IS NULL OR given_up_at IS NULL)
         );
+
+        CREATE INDEX attempts_at_one_run ON relay.dbt_runs (dbt_account_id, first_run_id);
 
         CREATE TABLE relay.decisions (
             workspace      text NOT NULL,
