@@ -5,11 +5,12 @@ recording while the worker is down.
 """
 
 import uuid
+from dataclasses import dataclass
 
 import msgspec
 import prometheus_client
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed
 
 from relay import logs
 from relay.database import server_of
@@ -33,26 +34,14 @@ DELIVERIES = prometheus_client.Counter(
 def create_app(settings: Settings, recorder: Recorder, health: Health) -> Flask:
     """The WSGI application. `settings` must hold the secrets and the account."""
     app = Flask("relay", static_folder=None)
-    secrets = tuple(secret.reveal().encode() for secret in settings.webhook_secrets)
-    dbt_account_id = settings.dbt_account_id or 0
+    proof = _Proof(
+        secrets=tuple(secret.reveal().encode() for secret in settings.webhook_secrets),
+        dbt_account_id=settings.dbt_account_id or 0,
+    )
 
     @app.post("/webhooks/dbt")
     def receive() -> Response:
-        body = _read_body()
-        if body is None:
-            return _refuse(413, "body_too_large")
-        try:
-            event = Event.from_delivery(
-                body,
-                request.headers.get("Authorization"),
-                secrets=secrets,
-                dbt_account_id=dbt_account_id,
-            )
-        except NotGenuine as exc:
-            return _refuse(401, exc.reason)
-        except NotForUs as exc:
-            return _record_ignored(recorder, body, exc)
-        return _record(recorder, body, event)
+        return _receive(proof, recorder)
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -91,6 +80,34 @@ def application() -> Flask:
     logs.configure(settings)
     server = server_of(settings)
     return create_app(settings, Recorder(server), Health(server, settings.mapping))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Proof:
+    """What a delivery is held against."""
+
+    secrets: tuple[bytes, ...]
+    dbt_account_id: int
+
+
+def _receive(proof: _Proof, recorder: Recorder) -> Response:
+    try:
+        body = _read_body()
+    except (OSError, ClientDisconnected):
+        # It stopped sending; gunicorn_hooks sets how long that may take.
+        return _refuse(408, "body_incomplete")
+    if body is None:
+        return _refuse(413, "body_too_large")
+    signature = request.headers.get("Authorization")
+    try:
+        event = Event.from_delivery(
+            body, signature, secrets=proof.secrets, dbt_account_id=proof.dbt_account_id
+        )
+    except NotGenuine as exc:
+        return _refuse(401, exc.reason)
+    except NotForUs as exc:
+        return _record_ignored(recorder, body, exc)
+    return _record(recorder, body, event)
 
 
 def _read_body() -> bytes | None:

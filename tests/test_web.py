@@ -202,6 +202,20 @@ class TestABodyThatIsTooLarge:
         assert web.post(URL, data=b"x" * LARGEST_BODY).status_code == 401
 
 
+def test_a_client_that_stops_sending_is_told_so_and_nobody_is_alarmed(web, logged):
+    class Stalled(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    environ = EnvironBuilder(path=URL, method="POST").get_environ()
+    environ |= {"CONTENT_LENGTH": "100", "wsgi.input": Stalled()}
+    assert run_wsgi_app(web.application, environ)[1].startswith("408")
+    assert [line["reason"] for line in logged] == ["body_incomplete"]
+
+
 class TestOtherRoutes:
     @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
     def test_the_webhook_takes_nothing_but_post(self, web, method):
