@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from relay.dbt_json import Buffer, decode
 from relay.dbt_runs import REBUILDING_COMMANDS, Step
-from relay.errors import BadArtifact
 
 REBUILDABLE = ("model.", "seed.", "snapshot.")
 TESTS = ("test.", "unit_test.")
@@ -100,12 +100,9 @@ class RebuiltModels:
 _decoder = msgspec.json.Decoder(RunResults)
 
 
-def read_run_results(body: bytes) -> RunResults:
+def read_run_results(body: Buffer) -> RunResults:
     """Decode a run_results.json. Raises BadArtifact."""
-    try:
-        return _decoder.decode(body)
-    except msgspec.DecodeError as exc:
-        raise BadArtifact(f"run_results.json cannot be read: {exc}") from exc
+    return decode(_decoder, body, RunResults)
 
 
 def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:

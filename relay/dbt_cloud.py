@@ -3,16 +3,24 @@
 https://docs.getdbt.com/dbt-cloud/api-v2; v3 has no run endpoints.
 """
 
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
+from typing import TypeVar
 
 import msgspec
 
 from relay.artifacts import RunResults, read_run_results
+from relay.dbt_json import Buffer
 from relay.dbt_runs import DbtRun, Step
 from relay.errors import BadArtifact, Rejected
 from relay.manifest import Lineage, read_manifest
-from relay.transport import Answer, Transport
+from relay.transport import Answer, Download, Transport
+
+Read = TypeVar("Read")
 
 
 class DbtCloud:
@@ -21,6 +29,7 @@ class DbtCloud:
     def __init__(self, transport: Transport, *, dbt_account_id: int) -> None:
         self._transport = transport
         self._dbt_account_id = dbt_account_id
+        self._decoding = threading.Lock()
 
     def get_run(self, dbt_run_id: int) -> DbtRun:
         """A run with its steps. Raises Unavailable, Rejected, BadArtifact."""
@@ -29,8 +38,9 @@ class DbtCloud:
         )
         what = f"dbt run {dbt_run_id}"
         try:
-            run = _run_decoder.decode(_good(answer, what)).data
-        except msgspec.DecodeError as exc:
+            _must_be_good(answer, what)
+            run = _run_decoder.decode(answer.body).data
+        except (msgspec.DecodeError, RecursionError) as exc:
             raise BadArtifact(f"dbt Cloud's answer for {what} cannot be read: {exc}") from exc
         return _as_dbt_run(run, self._dbt_account_id)
 
@@ -39,24 +49,31 @@ class DbtCloud:
 
         Raises Unavailable, Rejected, BadArtifact.
         """
-        body = self._artifact(dbt_run_id, "run_results.json", step=step)
-        return None if body is None else read_run_results(body)
+        return self._artifact(dbt_run_id, "run_results.json", step, read_run_results)
 
     def get_manifest(self, dbt_run_id: int, *, step: int) -> Lineage:
         """The project as the step saw it. Raises Unavailable, Rejected, BadArtifact."""
-        body = self._artifact(dbt_run_id, "manifest.json", step=step)
-        if body is None:
+        lineage = self._artifact(dbt_run_id, "manifest.json", step, read_manifest)
+        if lineage is None:
             raise BadArtifact(f"step {step} of dbt run {dbt_run_id} has no manifest.json")
-        return read_manifest(body)
+        return lineage
 
-    def _artifact(self, dbt_run_id: int, path: str, *, step: int) -> bytes | None:
+    def _artifact(
+        self, dbt_run_id: int, path: str, step: int, read: Callable[[Buffer], Read]
+    ) -> Read | None:
+        what = f"{path} of step {step} of dbt run {dbt_run_id}"
         # Without `step` dbt Cloud answers with the last step's, often that of `docs generate`.
-        answer = self._transport.ask(
-            f"{self._run_path(dbt_run_id)}/artifacts/{path}", {"step": str(step)}
-        )
-        if answer.http_status == HTTPStatus.NOT_FOUND:
-            return None
-        return _good(answer, f"{path} of step {step} of dbt run {dbt_run_id}")
+        artifact = f"{self._run_path(dbt_run_id)}/artifacts/{path}"
+        with self._transport.download(artifact, {"step": str(step)}) as download:
+            if download.http_status == HTTPStatus.NOT_FOUND:
+                return None
+            _must_be_good(download, what)
+            try:
+                # One at a time: decoding is what takes the memory.
+                with self._decoding, _garbage_uncollected():
+                    return read(download.content)
+            except BadArtifact as exc:
+                raise BadArtifact(f"{what}: {exc}") from exc
 
     def _run_path(self, dbt_run_id: int) -> str:
         return f"/api/v2/accounts/{self._dbt_account_id}/runs/{dbt_run_id}"
@@ -69,14 +86,24 @@ _HINTS: dict[int, str] = {
 }
 
 
-def _good(answer: Answer, what: str) -> bytes:
+def _must_be_good(answer: Answer | Download, what: str) -> None:
     if answer.ok:
-        return answer.body
+        return
     hint = _HINTS.get(answer.http_status, "")
     raise Rejected(
         f"dbt Cloud answered HTTP {answer.http_status} for {what}{hint}",
         http_status=answer.http_status,
     )
+
+
+@contextmanager
+def _garbage_uncollected() -> Iterator[None]:
+    """A decode makes many objects and no garbage: looking for it would take half the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class _Trigger(msgspec.Struct):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from relay.errors import BadArtifact
+from relay.dbt_json import Buffer, decode
 
 
 class DependsOn(msgspec.Struct, gc=False):
@@ -115,11 +115,8 @@ class Lineage:
 _decoder = msgspec.json.Decoder(_Manifest)
 
 
-def read_manifest(body: bytes) -> Lineage:
+def read_manifest(body: Buffer) -> Lineage:
     """Decode a manifest.json. Raises BadArtifact."""
-    try:
-        manifest = _decoder.decode(body)
-    except msgspec.DecodeError as exc:
-        raise BadArtifact(f"manifest.json cannot be read: {exc}") from exc
+    manifest = decode(_decoder, body, _Manifest)
     sections = (getattr(manifest, section) for section in manifest.__struct_fields__)
     return Lineage(nodes={key: node for section in sections for key, node in section.items()})

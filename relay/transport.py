@@ -5,9 +5,16 @@ an answer lost on the way must not lead to a second start.
 """
 
 import email.utils
-from collections.abc import Mapping
+import io
+import mmap
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import BinaryIO
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -17,7 +24,10 @@ from relay.errors import Rejected, Unanswered, Unavailable
 from relay.settings import Secret
 
 CONNECT_SECONDS = 3.05
-LARGEST_ANSWER = 256 * 2**20  # bytes; a manifest of 13,000 models
+LARGEST_ANSWER = 16 * 2**20  # bytes, of an answer that is held in memory
+LARGEST_DOWNLOAD = 2**30  # bytes on disk; a manifest of 50,000 models
+LARGEST_COMPRESSED = 2**28  # bytes on the wire; artifacts shrink to a tenth
+LONGEST_BODY = 600.0  # seconds; the read time-out alone would let a body drip for ever
 CHUNK = 2**18
 TOO_MANY_REQUESTS = 429
 LONGEST_MESSAGE = 300  # characters of a vendor's words that are worth a log line
@@ -43,6 +53,28 @@ class Answer:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer whose body is on disk; `content` may be read while the download is open."""
+
+    http_status: int
+    content: memoryview
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.http_status < 300  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a body is taken, in bytes, and for how long, in seconds."""
+
+    answer: int = LARGEST_ANSWER
+    download: int = LARGEST_DOWNLOAD
+    compressed: int = LARGEST_COMPRESSED
+    seconds: float = LONGEST_BODY
+
+
 class Transport:
     """A vendor's base URL and our token for it."""
 
@@ -54,14 +86,15 @@ class Transport:
         token: Secret,
         read_seconds: float,
         connections: int,
-        largest_answer: int = LARGEST_ANSWER,
+        limits: Limits | None = None,
     ) -> None:
         self._vendor = vendor
         self._base_url = base_url
         self._timeout = (CONNECT_SECONDS, read_seconds)
-        self._largest_answer = largest_answer
+        self._limits = limits or Limits()
         self._session = requests.Session()
         self._session.auth = _Bearer(token)
+        self._session.headers["Accept-Encoding"] = "gzip"
         self._session.mount(base_url, HTTPAdapter(pool_maxsize=connections))
 
     def __repr__(self) -> str:
@@ -69,10 +102,29 @@ class Transport:
 
     def ask(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """GET. Raises Unavailable where there is no answer, or one of 429 or from 500 up."""
+        body = io.BytesIO()
+        http_status, vendor_now = self._ask(path, params, body, self._limits.answer)
+        return Answer(http_status, body.getvalue(), vendor_now)
+
+    @contextmanager
+    def download(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Download]:
+        """GET a large body into a temporary file; it is gone when the block ends.
+
+        Raises Unavailable as `ask` does, Rejected for a body beyond the limits.
+        """
+        with tempfile.TemporaryFile(prefix="relay-") as file:
+            http_status, _ = self._ask(path, params, file, self._limits.download)
+            file.flush()
+            with _mapped(file) as content:
+                yield Download(http_status, content)
+
+    def _ask(
+        self, path: str, params: Mapping[str, str] | None, into: BinaryIO, most: int
+    ) -> tuple[int, datetime | None]:
         what = f"GET {path} at {self._vendor}"
         try:
-            answer = self._send("GET", path, params)
-        except (requests.RequestException, HTTPError) as exc:
+            answer = self._send("GET", path, params, into, most)
+        except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
             raise Unavailable(f"{what}: {_in_words(exc)}") from None
         if isinstance(answer, _Trouble):
             raise Unavailable(
@@ -89,9 +141,10 @@ class Transport:
         nobody can tell (the answer was lost, or is from 500 up).
         """
         what = f"POST {path} at {self._vendor}"
+        body = io.BytesIO()
         try:
-            answer = self._send("POST", path, params)
-        except (requests.RequestException, HTTPError) as exc:
+            answer = self._send("POST", path, params, body, self._limits.answer)
+        except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
             if _never_connected(exc):
                 raise Unavailable(f"{what}: {_in_words(exc)}") from None
             raise Unanswered(f"{what}: {_in_words(exc)}") from None
@@ -102,11 +155,17 @@ class Transport:
                     message, http_status=answer.http_status, retry_after=answer.retry_after
                 )
             raise Unanswered(message, http_status=answer.http_status)
-        return answer
+        http_status, vendor_now = answer
+        return Answer(http_status, body.getvalue(), vendor_now)
 
     def _send(
-        self, method: str, path: str, params: Mapping[str, str] | None
-    ) -> "Answer | _Trouble":
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        into: BinaryIO,
+        most: int,
+    ) -> "tuple[int, datetime | None] | _Trouble":
         with self._session.request(
             method,
             self._base_url + path,
@@ -119,16 +178,26 @@ class Transport:
             status = response.status_code
             if status == TOO_MANY_REQUESTS or status >= 500:  # noqa: PLR2004
                 return _Trouble(status, _seconds_to_wait(response.headers.get("Retry-After")))
-            body = self._read(response)
-            return Answer(status, body, _http_date(response.headers.get("Date")))
+            for piece in self._pieces(response):
+                into.write(piece)
+                if into.tell() > most:
+                    raise Rejected(f"{self._vendor} answered {path} with more than {most} bytes")
+            return status, _http_date(response.headers.get("Date"))
 
-    def _read(self, response: requests.Response) -> bytes:
-        body = bytearray()
-        for chunk in response.iter_content(CHUNK):
-            body += chunk
-            if len(body) > self._largest_answer:
-                raise Rejected(f"{self._vendor} answered more than {self._largest_answer} bytes")
-        return bytes(body)
+    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
+        """The body as it comes, inflated. Raises Unavailable for one that takes too long."""
+        until = time.monotonic() + self._limits.seconds
+        inflate = _inflater(response.headers.get("Content-Encoding"))
+        taken = 0
+        while compressed := response.raw.read1(CHUNK, decode_content=False):
+            taken += len(compressed)
+            if taken > self._limits.compressed and inflate is not None:
+                raise Rejected(f"{self._vendor} sent more than {taken} compressed bytes")
+            if time.monotonic() > until:
+                raise Unavailable(f"{self._vendor}'s answer took over {self._limits.seconds:g} s")
+            yield from _inflated(inflate, compressed)
+        if inflate is not None and not inflate.eof:
+            raise HTTPError("the compressed body ends too early")
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -146,6 +215,32 @@ class _Bearer(requests.auth.AuthBase):
 class _Trouble:
     http_status: int
     retry_after: float | None
+
+
+@contextmanager
+def _mapped(file: BinaryIO) -> Iterator[memoryview]:
+    """The file's content without a copy of it in memory."""
+    if file.tell() == 0:
+        yield memoryview(b"")
+        return
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages, memoryview(pages) as view:
+        yield view
+
+
+def _inflater(encoding: str | None) -> "zlib._Decompress | None":
+    if encoding is None or encoding == "identity":
+        return None
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # gzip is all that was asked for
+
+
+def _inflated(inflate: "zlib._Decompress | None", compressed: bytes) -> Iterator[bytes]:
+    """Inflate piece by piece: a small body may hold a very large one."""
+    if inflate is None:
+        yield compressed
+        return
+    while compressed:
+        yield inflate.decompress(compressed, CHUNK)
+        compressed = inflate.unconsumed_tail
 
 
 def _never_connected(exc: Exception) -> bool:

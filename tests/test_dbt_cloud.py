@@ -93,7 +93,7 @@ def test_a_missing_manifest_is_a_bad_artifact(dbt_cloud, night):
         dbt_cloud.get_manifest(night.dbt_run_id, step=1)
 
 
-@pytest.mark.parametrize("content", [b"<html>", b'{"results": [', b"", b'{"data": 5}'])
+@pytest.mark.parametrize("content", [b"<html>", b'{"results": [', b"", b'{"data": 5}', b"[" * 9999])
 def test_an_answer_that_cannot_be_read_is_a_bad_artifact(dbt_cloud, sandbox, night, content):
     sandbox.dbt_cloud.fail_next("/runs/", Body(content), times=3)
     with pytest.raises(BadArtifact):

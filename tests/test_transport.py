@@ -1,7 +1,11 @@
 """Whatever the wire does becomes one of three errors, over real HTTP to the sandbox."""
 
+import contextlib
+import gzip
+import os
 import socket
 import threading
+import time
 
 import pytest
 
@@ -9,10 +13,11 @@ from relay.errors import Rejected, Unanswered, Unavailable
 from relay.sandbox import story
 from relay.sandbox.wire import Body, Delay, HangUp, HangUpAfter, Status, StatusAfter, TruncatedBody
 from relay.settings import Secret
-from relay.transport import Transport
+from relay.transport import Limits, Transport
 
 TRIGGER = "/api/v1/syncs/5123/trigger"
 RUN = "/api/v1/syncs/5123"
+GZIPPED = "Content-Encoding: gzip\r\n"
 
 
 def transport(base_url, **fields):
@@ -92,6 +97,77 @@ def test_where_nobody_listens_nothing_was_done(send):
         send(transport(url), TRIGGER)
 
 
+class TestADownload:
+    """Over a server of its own, that answers with the bytes it was given."""
+
+    @pytest.fixture(name="served")
+    def _served(self):
+        """Serve these pieces as one response, so fast: `served(*pieces) -> transport`."""
+        with contextlib.ExitStack() as open_servers:
+
+            def serve(*pieces, headers="", pause=0.0, **limits):
+                url = open_servers.enter_context(_serving(pieces, headers, pause))
+                return transport(url, limits=Limits(**limits), read_seconds=2)
+
+            yield serve
+
+    def test_is_on_disk_while_it_is_open(self, served):
+        with served(b"a" * 100_000, b"b" * 100_000).download("/x") as download:
+            assert download.ok
+            assert bytes(download.content[99_999:100_001]) == b"ab"
+
+    def test_of_nothing_is_empty(self, served):
+        with served().download("/x") as download:
+            assert bytes(download.content) == b""
+
+    def test_is_inflated(self, served):
+        content = b"so it is written " * 10_000
+        gzipped = served(gzip.compress(content), headers=GZIPPED)
+        with gzipped.download("/x") as download:
+            assert bytes(download.content) == content
+
+    @pytest.mark.parametrize(
+        ("body", "headers", "limits", "error"),
+        [
+            (b"x" * 5000, "", {"download": 4999}, Rejected),
+            (gzip.compress(b"x" * 10**7), GZIPPED, {"download": 10**6}, Rejected),
+            (gzip.compress(os.urandom(5000)), GZIPPED, {"compressed": 999}, Rejected),
+            (gzip.compress(b"x" * 9999)[:-9], GZIPPED, {}, Unavailable),
+            (b"no gzip at all", GZIPPED, {}, Unavailable),
+            (b"short", "Content-Length: 99\r\n", {}, Unavailable),
+        ],
+        ids=["large", "a bomb", "large on the wire", "cut off", "no gzip", "shorter than told"],
+    )
+    def test_that_is_not_as_it_should_be_is_an_error(self, served, body, headers, limits, error):
+        with pytest.raises(error), served(body, headers=headers, **limits).download("/x"):
+            pass
+
+    def test_that_drips_for_ever_is_ended(self, served):
+        began = time.monotonic()
+        dripping = served(*[b"x"] * 100, pause=0.05, seconds=0.4)
+        with pytest.raises(Unavailable, match="took over"), dripping.download("/x"):
+            pass
+        assert time.monotonic() - began < 3
+
+
+@contextlib.contextmanager
+def _serving(pieces, headers, pause):
+    def serve():
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(10_000)
+            connection.sendall(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}\r\n".encode())
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
 def test_a_redirect_is_not_followed(census, sandbox):
     sandbox.census.fail_next(RUN, Body(b"", status=302, content_type="text/html"))
     assert census.ask(RUN).http_status == 302
@@ -100,7 +176,7 @@ def test_a_redirect_is_not_followed(census, sandbox):
 def test_an_answer_that_never_ends_is_cut_off(sandbox):
     sandbox.census.fail_next(RUN, Body(b"x" * 5000))
     with pytest.raises(Rejected, match="more than 1000 bytes"):
-        transport(sandbox.census.url, largest_answer=1000).ask(RUN)
+        transport(sandbox.census.url, limits=Limits(answer=1000)).ask(RUN)
 
 
 def test_the_token_goes_as_bearer_whatever_netrc_says(monkeypatch, tmp_path, sandbox):

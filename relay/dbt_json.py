@@ -1,0 +1,45 @@
+"""dbt's JSON, which is not always JSON. No I/O here."""
+
+import json
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from relay.errors import BadArtifact
+
+Form = TypeVar("Form")
+Buffer = bytes | memoryview
+
+# Python's json writes these, and dbt lets it: `meta: {x: .nan}` becomes a bare NaN.
+_NOT_JSON = re.compile(rb"(?<=[:\[,])(\s*)(?:NaN|-?Infinity)(?=\s*[,\]}])")
+
+
+def decode(decoder: "msgspec.json.Decoder[Form]", body: Buffer, form: type[Form]) -> Form:
+    """Decode an artifact into its form. Raises BadArtifact, which says where it is wrong.
+
+    What msgspec refuses is tried again without the bare NaN and Infinity, and then by the
+    standard library, which also takes lone surrogates: slower, and seldom.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as exc:
+        raise BadArtifact(str(exc)) from exc
+    except RecursionError as exc:
+        raise BadArtifact("it is nested too deeply") from exc
+    except msgspec.DecodeError as exc:
+        first = exc
+    try:
+        return decoder.decode(_NOT_JSON.sub(rb"\1null", body))
+    except (msgspec.DecodeError, RecursionError):
+        return _slowly(body, form, first)
+
+
+def _slowly(body: Buffer, form: type[Form], first: Exception) -> Form:
+    try:
+        plain: Any = json.loads(bytes(body))
+        return msgspec.convert(plain, form)
+    except msgspec.ValidationError as exc:
+        raise BadArtifact(str(exc)) from exc
+    except (ValueError, RecursionError):
+        raise BadArtifact(str(first)) from first
