@@ -46,7 +46,7 @@ def _recorder(database):
 
 
 def test_under_load_every_delivery_is_written_once_and_answered_for_itself(recorder, sql):
-    deliveries = [delivery(number) for number in range(150)] * 2
+    deliveries = [delivery(number) for number in (*range(150), *range(150))]
     became = record_at_once(recorder, deliveries)
     assert sorted(became) == [False] * 150 + [True] * 150
     assert sql("SELECT count(*) FROM relay.deliveries") == [(150,)]
