@@ -125,16 +125,17 @@ class Variable:
         return value
 
 
-class Role(Enum):
-    """Who reads the settings: each needs some that the others do not."""
+_WEB = frozenset({"DBT_CLOUD_WEBHOOK_SECRETS", "DBT_CLOUD_ACCOUNT_ID"})
+_WORKER = frozenset({"DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID", "CENSUS_API_KEY"})
 
-    WEB = ("DBT_CLOUD_WEBHOOK_SECRETS", "DBT_CLOUD_ACCOUNT_ID")
-    WORKER = ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID", "CENSUS_API_KEY")
-    SERVICE = (
-        *("DBT_CLOUD_WEBHOOK_SECRETS", "DBT_CLOUD_ACCOUNT_ID"),
-        *("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "CENSUS_API_KEY"),
-    )
-    COMMAND = ()
+
+class Role(Enum):
+    """Who reads the settings, and the variables that it needs and others do not."""
+
+    WEB = _WEB
+    WORKER = _WORKER
+    SERVICE = _WEB | _WORKER
+    COMMAND = frozenset[str]()
 
 
 class _Reader:
@@ -177,7 +178,7 @@ class _Reader:
 
     def require(self, role: Role) -> None:
         wrong = {problem.where.removesuffix("_FILE") for problem in self.problems}
-        for name in role.value:
+        for name in (each.name for each in VARIABLES if each.name in role.value):
             if name not in wrong and self.text(name) is None:
                 self.problems.append(Problem(name, "is not set"))
 
