@@ -297,12 +297,12 @@ def _stands_for(unique_id: str, lineage: Lineage, term: Term) -> Iterator[str]:
     """The node itself; for an exposure also what it depends on, through metrics and the like."""
     yield unique_id
     if term.method == "exposure" and not (term.parents or term.children):
-        todo, seen = [unique_id], set()
-        while todo:
-            for parent in lineage.parents(todo.pop()):
+        left, seen = [unique_id], set()
+        while left:
+            for parent in lineage.parents(left.pop()):
                 if parent in seen:
                     continue
                 seen.add(parent)
                 yield parent
                 if not parent.startswith(REBUILDABLE):
-                    todo.append(parent)
+                    left.append(parent)
