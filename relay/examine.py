@@ -26,12 +26,9 @@ class Examined:
 
     run: DbtRun
     earlier: tuple[DbtRun, ...]
+    first_run_id: int
     rebuilt: RebuiltModels
     plan: Plan
-
-    @property
-    def first_run_id(self) -> int:
-        return min(each.dbt_run_id for each in (self.run, *self.earlier))
 
 
 def examine(
@@ -45,7 +42,7 @@ def examine(
     if not run.has_ended:
         raise Unavailable(f"dbt run {dbt_run_id} has not ended yet")
     if run.never_counts_because:
-        return Examined(run, (), RebuiltModels(), Plan())
+        return Examined(run, (), run.dbt_run_id, RebuiltModels(), Plan())
     earlier = tuple(_earlier_attempts(dbt_cloud, run))
     invocations = tuple(
         invocation for each in (*earlier, run) for invocation in _invocations(dbt_cloud, each)
@@ -56,7 +53,7 @@ def examine(
         lineage = _lineage(dbt_cloud, invocations)
     first_run_id = min(each.dbt_run_id for each in (run, *earlier))
     plan = decide(run, rebuilt, mapping, lineage, ask_answered(run, first_run_id))
-    return Examined(run, earlier, rebuilt, plan)
+    return Examined(run, earlier, first_run_id, rebuilt, plan)
 
 
 def _earlier_attempts(dbt_cloud: DbtCloud, run: DbtRun) -> Iterator[DbtRun]:

@@ -98,12 +98,12 @@ def decide(
     """
     if run.never_counts_because:
         return Plan()
-    failed_tests = dict(_tests_that_count(rebuilt, lineage))
+    failed_its_test = frozenset(_models_that_failed_a_test(rebuilt, lineage))
     triggers, withheld = [], []
     for sync in mapping.syncs:
         concerned = selected(sync.depends_on, rebuilt.nodes, lineage)
         concerned -= _answered(sync, run, rebuilt, answered)
-        match _judge(sync, run, rebuilt, lineage, failed_tests, concerned):
+        match _judge(sync, run, rebuilt, lineage, failed_its_test, concerned):
             case Trigger() as trigger:
                 triggers.append(trigger)
             case Withheld() as held:
@@ -116,12 +116,12 @@ def _judge(
     run: DbtRun,
     rebuilt: RebuiltModels,
     lineage: Lineage | None,
-    failed_tests: dict[str, frozenset[str]],
+    failed_its_test: frozenset[str],
     concerned: frozenset[str],
 ) -> Trigger | Withheld | None:
     if not concerned:
         return None
-    for reason, models in _objections(sync, run, rebuilt, lineage, failed_tests, concerned):
+    for reason, models in _objections(sync, run, rebuilt, lineage, failed_its_test, concerned):
         if models:
             return Withheld(sync, reason, tuple(sorted(models)))
     return Trigger(sync, because=tuple(sorted(concerned)))
@@ -141,7 +141,7 @@ def _objections(
     run: DbtRun,
     rebuilt: RebuiltModels,
     lineage: Lineage | None,
-    failed_tests: dict[str, frozenset[str]],
+    failed_its_test: frozenset[str],
     concerned: frozenset[str],
 ) -> Iterator[tuple[Reason, frozenset[str]]]:
     """Every reason not to trigger, in the order judged, with the models that speak for it."""
@@ -154,9 +154,8 @@ def _objections(
     yield Reason.SAMPLE_RUN, concerned & rebuilt.standing(Standing.SAMPLED)
     yield Reason.MODEL_FAILED, concerned & rebuilt.standing(Standing.FAILED, Standing.SKIPPED)
     yield Reason.PARTIAL_REBUILD, concerned & rebuilt.standing(Standing.PARTIAL)
-    if sync.tests == "block" and failed_tests:
-        against = frozenset().union(*failed_tests.values())
-        yield Reason.TEST_FAILED, selected(sync.depends_on, against, lineage)
+    if sync.tests == "block":
+        yield Reason.TEST_FAILED, selected(sync.depends_on, failed_its_test, lineage)
 
 
 def _not_listed(sync: Sync, run: DbtRun) -> Reason | None:
@@ -171,15 +170,13 @@ def _failed_tests(rebuilt: RebuiltModels) -> tuple[str, ...]:
     return tuple(test for test, status in rebuilt.tests.items() if status in _TEST_FAILED)
 
 
-def _tests_that_count(
-    rebuilt: RebuiltModels, lineage: Lineage | None
-) -> Iterator[tuple[str, frozenset[str]]]:
-    """The failed tests of error severity, each with the models it counts against.
+def _models_that_failed_a_test(rebuilt: RebuiltModels, lineage: Lineage | None) -> Iterator[str]:
+    """The models that a failed test of error severity counts against.
 
     A test whose models nobody knows counts against all that the run touched: never on a guess.
     """
     for test in _failed_tests(rebuilt):
         if lineage is None or test not in lineage.nodes:
-            yield test, frozenset(rebuilt.nodes)
+            yield from rebuilt.nodes
         elif lineage.is_of_error_severity(test):
-            yield test, lineage.models_tested_by(test)
+            yield from lineage.models_tested_by(test)

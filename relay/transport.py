@@ -124,6 +124,8 @@ class Transport:
         what = f"GET {path} at {self._vendor}"
         try:
             answer = self._send("GET", path, params, into, most)
+        except _TooLarge as exc:
+            raise Rejected(f"{what}: {exc}") from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
             raise Unavailable(f"{what}: {_in_words(exc)}") from None
         if isinstance(answer, _Trouble):
@@ -138,7 +140,7 @@ class Transport:
         """POST without a body.
 
         Raises Unavailable where it surely did nothing (no connection, 429), Unanswered where
-        nobody can tell (the answer was lost, or is from 500 up).
+        nobody can tell (the answer was lost, is beyond the limits, or is from 500 up).
         """
         what = f"POST {path} at {self._vendor}"
         body = io.BytesIO()
@@ -181,23 +183,35 @@ class Transport:
             for piece in self._pieces(response):
                 into.write(piece)
                 if into.tell() > most:
-                    raise Rejected(f"{self._vendor} answered {path} with more than {most} bytes")
+                    raise _TooLarge(f"the answer has more than {most} bytes")
             return status, _http_date(response.headers.get("Date"))
 
     def _pieces(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it comes, inflated. Raises Unavailable for one that takes too long."""
+        """The body as it comes, inflated. Raises _TooSlow, _TooLarge."""
         until = time.monotonic() + self._limits.seconds
         inflate = _inflater(response.headers.get("Content-Encoding"))
         taken = 0
         while compressed := response.raw.read1(CHUNK, decode_content=False):
             taken += len(compressed)
             if taken > self._limits.compressed and inflate is not None:
-                raise Rejected(f"{self._vendor} sent more than {taken} compressed bytes")
+                raise _TooLarge(f"more than {self._limits.compressed} compressed bytes")
             if time.monotonic() > until:
-                raise Unavailable(f"{self._vendor}'s answer took over {self._limits.seconds:g} s")
+                raise _TooSlow(f"the answer took over {self._limits.seconds:g} s")
             yield from _inflated(inflate, compressed)
         if inflate is not None and not inflate.eof:
             raise HTTPError("the compressed body ends too early")
+
+
+class _BeyondLimits(OSError):
+    """A body that is not read to its end: what it means depends on what was asked."""
+
+
+class _TooLarge(_BeyondLimits):
+    pass
+
+
+class _TooSlow(_BeyondLimits):
+    pass
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -253,6 +267,8 @@ def _never_connected(exc: Exception) -> bool:
 def _in_words(exc: Exception) -> str:
     """What happened, without requests' own text: that repeats the URL."""
     match exc:
+        case _BeyondLimits():
+            return str(exc)
         case requests.ConnectTimeout():
             return "no connection in time"
         case requests.Timeout():

@@ -71,6 +71,13 @@ def test_a_command_without_an_answer_may_have_been_done(census, sandbox, fault):
         census.command(TRIGGER)
 
 
+@pytest.mark.parametrize("limits", [Limits(answer=5), Limits(seconds=0)], ids=["large", "slow"])
+def test_a_command_whose_answer_is_too_much_to_read_may_have_been_done(sandbox, limits):
+    with pytest.raises(Unanswered):
+        transport(sandbox.census.url, limits=limits).command(TRIGGER)
+    assert len(sandbox.census.sync_runs) == 1
+
+
 def test_a_command_is_never_sent_twice_by_itself(census, sandbox):
     sandbox.census.fail_next(TRIGGER, HangUpAfter())
     with pytest.raises(Unanswered):
