@@ -14,9 +14,8 @@ from typing import Any
 import msgspec
 
 from relay.dbt_json import Buffer, decode
-from relay.dbt_runs import REBUILDING_COMMANDS, Step
+from relay.dbt_runs import REBUILDABLE, REBUILDING_COMMANDS, Step
 
-REBUILDABLE = ("model.", "seed.", "snapshot.")
 TESTS = ("test.", "unit_test.")
 TESTING_COMMANDS = frozenset({"build", "test", "retry"})
 
@@ -77,6 +76,26 @@ class Invocation:
     step: Step
     run_results: RunResults
 
+    @property
+    def counts(self) -> bool:
+        """Whether its command rebuilds nodes or runs tests."""
+        return self.which in REBUILDING_COMMANDS | TESTING_COMMANDS
+
+    @property
+    def executed(self) -> frozenset[str]:
+        """The nodes it has a row for, if its command rebuilds any, whatever became of them."""
+        if self.which not in REBUILDING_COMMANDS:
+            return frozenset()
+        results = self.run_results.results
+        return frozenset(
+            each.unique_id for each in results if each.unique_id.startswith(REBUILDABLE)
+        )
+
+    @property
+    def which(self) -> str | None:
+        """The dbt command. Fusion does not always write it, so the step's is asked too."""
+        return self.run_results.args.which or self.step.dbt_command
+
 
 @dataclass(frozen=True, slots=True)
 class RebuiltModels:
@@ -105,20 +124,28 @@ def read_run_results(body: Buffer) -> RunResults:
     return decode(_decoder, body, RunResults)
 
 
-def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:
-    """Go through the invocations in the order of their runs and steps; a node's last one decides.
-
-    A run that retries another comes with that one's invocations: it executes only what was left.
+def each_once(invocations: Iterable[Invocation]) -> tuple[Invocation, ...]:
+    """The invocations in the order of their runs and steps.
 
     A file that a later step serves again (same invocation_id) counts once, where it first
     appeared: dbt leaves the previous command's file in place when a command writes none.
+    """
+    seen: dict[object, Invocation] = {}
+    for invocation in sorted(invocations, key=lambda each: (each.dbt_run_id, each.step.index)):
+        seen.setdefault(invocation.run_results.metadata.invocation_id or object(), invocation)
+    return tuple(seen.values())
+
+
+def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:
+    """What these invocations did to each node; the last one to execute it decides.
+
+    A run that retries another comes with that one's invocations: it executes only what was left.
     """
     nodes: dict[str, Standing] = {}
     executed_in: dict[str, int] = {}
     tests: dict[str, str] = {}
     unknown: dict[str, str] = {}
-    in_order = sorted(invocations, key=lambda each: (each.dbt_run_id, each.step.index))
-    for invocation in _each_once(in_order):
+    for invocation in each_once(invocations):
         for result in invocation.run_results.results:
             if result.status not in _KNOWN:
                 unknown.setdefault(result.status, result.unique_id)
@@ -129,18 +156,8 @@ def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:
     return RebuiltModels(nodes, executed_in, tests, unknown)
 
 
-def _each_once(invocations: Iterable[Invocation]) -> Iterator[Invocation]:
-    seen: set[str] = set()
-    for invocation in invocations:
-        invocation_id = invocation.run_results.metadata.invocation_id
-        if invocation_id is None or invocation_id not in seen:
-            yield invocation
-        if invocation_id is not None:
-            seen.add(invocation_id)
-
-
 def _executed_nodes(invocation: Invocation) -> Iterator[tuple[str, Standing]]:
-    if _which(invocation) not in REBUILDING_COMMANDS:
+    if invocation.which not in REBUILDING_COMMANDS:
         return
     sampled = _was_sampled(invocation)
     something_failed = not invocation.step.succeeded or any(
@@ -178,15 +195,11 @@ def _standing(result: Result) -> Standing | None:
 
 
 def _executed_tests(invocation: Invocation) -> Iterator[tuple[str, str]]:
-    if _which(invocation) not in TESTING_COMMANDS:
+    if invocation.which not in TESTING_COMMANDS:
         return  # `compile` and `docs generate` call every test a `success`
     for result in invocation.run_results.results:
         if result.unique_id.startswith(TESTS) and result.status in _TEST_ENDED:
             yield result.unique_id, result.status
-
-
-def _which(invocation: Invocation) -> str | None:
-    return invocation.run_results.args.which or invocation.step.dbt_command
 
 
 def _was_sampled(invocation: Invocation) -> bool:

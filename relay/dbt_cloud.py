@@ -109,6 +109,7 @@ def _garbage_uncollected() -> Iterator[None]:
 class _Trigger(msgspec.Struct):
     cause_category: str | None = None
     schema_override: str | None = None
+    target_name_override: str | None = None
     github_pull_request_id: int | str | None = None
     gitlab_merge_request_id: int | str | None = None
     azure_pull_request_id: int | str | None = None
@@ -125,8 +126,17 @@ class _Trigger(msgspec.Struct):
         return next((str(each) for each in ids if each), None)
 
 
+class _JobSettings(msgspec.Struct):
+    target_name: str | None = None
+
+
 class _Job(msgspec.Struct):
     job_type: str | None = None
+    settings: _JobSettings | None = None
+
+    @property
+    def target_name(self) -> str | None:
+        return self.settings.target_name if self.settings else None
 
 
 class _Command(msgspec.Struct):
@@ -148,7 +158,6 @@ class _Run(msgspec.Struct):
     environment_id: int | None = None
     finished_at: str | None = None
     git_sha: str | None = None
-    dbt_version: str | None = None
     retrying_run_id: int | None = None
     trigger: _Trigger | None = None
     job: _Job | None = None
@@ -163,7 +172,7 @@ _run_decoder = msgspec.json.Decoder(_RunAnswer)
 
 
 def _as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:
-    trigger = run.trigger or _Trigger()
+    trigger, job = run.trigger or _Trigger(), run.job or _Job()
     return DbtRun(
         dbt_account_id=dbt_account_id,
         dbt_run_id=run.id,
@@ -172,12 +181,12 @@ def _as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:
         environment_id=run.environment_id,
         status=run.status,
         finished_at=_as_datetime(run.finished_at),
-        job_type=run.job.job_type if run.job else None,
+        job_type=job.job_type,
         cause_category=trigger.cause_category,
         pull_request_id=trigger.pull_request_id,
         schema_override=trigger.schema_override,
         git_sha=run.git_sha,
-        dbt_version=run.dbt_version,
+        target=trigger.target_name_override or job.target_name,
         retrying_run_id=run.retrying_run_id,
         steps=tuple(_as_step(step) for step in run.run_steps or ()),
     )

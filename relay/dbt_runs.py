@@ -11,6 +11,9 @@ from datetime import datetime
 SUCCESS, ERROR, CANCELLED = 10, 20, 30
 ENDED = frozenset({SUCCESS, ERROR, CANCELLED})
 
+# The kinds of node that stand in the warehouse, by how their unique_ids begin.
+REBUILDABLE = ("model.", "seed.", "snapshot.")
+
 # dbt's commands that change what stands in the warehouse.
 REBUILDING_COMMANDS = frozenset({"build", "run", "seed", "snapshot", "retry", "clone"})
 # Its other commands, so that the word can be found between a command's flags.
@@ -75,7 +78,7 @@ class DbtRun:
     pull_request_id: str | None = None
     schema_override: str | None = None
     git_sha: str | None = None
-    dbt_version: str | None = None
+    target: str | None = None
     retrying_run_id: int | None = None
     steps: tuple[Step, ...] = ()
 

@@ -6,6 +6,7 @@ The catalogue of events is docs/log-events.md; a test holds the code against it.
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
+from itertools import islice
 from typing import Any, TextIO
 
 import msgspec
@@ -16,6 +17,8 @@ from relay.settings import Secret, Settings
 
 # A shorter one would black out half of every line, and is no secret.
 SHORTEST_SECRET = 4
+# Entries of a list or mapping in a line: collectors drop a very long one, or cut it in two.
+LONGEST_LIST = 100
 
 EventDict = MutableMapping[str, Any]
 
@@ -134,10 +137,28 @@ class _Renderer:
         return _out_of_sight.black_out(self._encode(logger, method, event))
 
 
+def _shorten(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Keep the first entries of what is too long; `cut` tells how many there were."""
+    cut = {
+        key: len(value)
+        for key, value in event.items()
+        if isinstance(value, list | tuple | dict) and len(value) > LONGEST_LIST
+    }
+    for key in cut:
+        entries = event[key]
+        pairs = isinstance(entries, dict)
+        first = islice(entries.items() if pairs else entries, LONGEST_LIST)
+        event[key] = dict(first) if pairs else list(first)
+    if cut:
+        event["cut"] = cut
+    return event
+
+
 _describe: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _shorten,
 ]
 
 

@@ -53,6 +53,18 @@ class Node(msgspec.Struct, gc=False):
             return (self.tags,)
         return tuple(self.tags or ())
 
+    @property
+    def is_view(self) -> bool:
+        """Whether it holds no rows, and shows those of what it reads.
+
+        https://docs.getdbt.com/docs/build/materializations. A materialized view holds its own.
+        """
+        return self.config.materialized in ("view", "ephemeral")
+
+
+# What a node is made of: one that was written down with another shape says less, or more.
+SHAPE = tuple((form.__name__, form.__struct_fields__) for form in (Node, Config, DependsOn))
+
 
 class _Manifest(msgspec.Struct, gc=False):
     """The sections that lineage runs through.

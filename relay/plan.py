@@ -1,14 +1,15 @@
 """Decide which syncs a dbt run triggers, which it withholds, and why. Pure: no I/O here."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_runs import DbtRun
 from relay.manifest import Lineage
 from relay.mapping import Sync, SyncMapping
-from relay.selectors import selected
+from relay.selection import Selection
+from relay.views import Views
 
 _TEST_FAILED = frozenset({"fail", "error"})
 
@@ -43,21 +44,30 @@ class Answered:
 AnsweredSyncs = Mapping[tuple[str, int], Answered]
 
 
+# A view that the run did not execute, and what it did execute behind it.
+Through = Mapping[str, tuple[str, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A sync to trigger, because these models (unique_ids, sorted) were rebuilt."""
+    """A sync to trigger, because these models (unique_ids, sorted) were rebuilt.
+
+    `through` has those of them that are views of what was rebuilt.
+    """
 
     sync: Sync
     because: tuple[str, ...]
+    through: Through = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """A sync the run concerns and does not trigger; `models` decided it."""
+    """A sync the run concerns and does not trigger; `models` decided it, `through` as above."""
 
     sync: Sync
     reason: Reason
     models: tuple[str, ...]
+    through: Through = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +81,18 @@ class Plan:
 def needs_lineage(run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping) -> bool:
     """Whether `decide` needs the manifest: it is large, and most runs are decided without it.
 
+    A name that the run executed decides alone; one that it did not execute may be a view's.
     A sync that this job's runs do not trigger never asks for it.
     """
     if run.never_counts_because or not rebuilt.nodes:
         return False
+    executed = Selection(rebuilt.nodes.keys())
+    was_sampled = bool(rebuilt.standing(Standing.SAMPLED))
     failed_a_test = bool(_failed_tests(rebuilt))
     return any(
-        sync.needs_manifest or (failed_a_test and sync.tests == "block")
+        was_sampled
+        or (failed_a_test and sync.tests == "block")
+        or not all(map(executed.selected_by, sync.depends_on))
         for sync in mapping.syncs
         if sync.enabled and _not_listed(sync, run) is None
     )
@@ -98,64 +113,81 @@ def decide(
     """
     if run.never_counts_because:
         return Plan()
-    failed_its_test = frozenset(_models_that_failed_a_test(rebuilt, lineage))
-    triggers, withheld = [], []
-    for sync in mapping.syncs:
-        concerned = selected(sync.depends_on, rebuilt.nodes, lineage)
-        concerned -= _answered(sync, run, rebuilt, answered)
-        match _judge(sync, run, rebuilt, lineage, failed_its_test, concerned):
-            case Trigger() as trigger:
-                triggers.append(trigger)
-            case Withheld() as held:
-                withheld.append(held)
-    return Plan(tuple(triggers), tuple(withheld))
+    judge = _Judge(run, rebuilt, lineage, answered)
+    verdicts = [judge.verdict(sync) for sync in mapping.syncs]
+    return Plan(
+        triggers=tuple(each for each in verdicts if isinstance(each, Trigger)),
+        withheld=tuple(each for each in verdicts if isinstance(each, Withheld)),
+    )
 
 
-def _judge(
-    sync: Sync,
-    run: DbtRun,
-    rebuilt: RebuiltModels,
-    lineage: Lineage | None,
-    failed_its_test: frozenset[str],
-    concerned: frozenset[str],
-) -> Trigger | Withheld | None:
-    if not concerned:
-        return None
-    for reason, models in _objections(sync, run, rebuilt, lineage, failed_its_test, concerned):
-        if models:
-            return Withheld(sync, reason, tuple(sorted(models)))
-    return Trigger(sync, because=tuple(sorted(concerned)))
+class _Judge:
+    """What a run did, gathered once; then sync after sync is judged on it."""
 
+    def __init__(
+        self,
+        run: DbtRun,
+        rebuilt: RebuiltModels,
+        lineage: Lineage | None,
+        answered: AnsweredSyncs,
+    ) -> None:
+        self._run = run
+        self._rebuilt = rebuilt
+        self._answered = answered
+        self._views = Views.touched_by(rebuilt, lineage)
+        touched = {**rebuilt.nodes, **self._views.standings}
+        self._touched = frozenset(touched)
+        self._failed_its_test = frozenset(_failed_its_test(rebuilt, lineage, self._touched))
+        executed = self._failed_its_test | rebuilt.nodes.keys()
+        self._selection = Selection(executed, lineage, views=self._touched - executed)
+        self._in_standing = {
+            each: frozenset(node for node, standing in touched.items() if standing is each)
+            for each in Standing
+        }
+        self._failed = self._in_standing[Standing.FAILED] | self._in_standing[Standing.SKIPPED]
 
-def _answered(
-    sync: Sync, run: DbtRun, rebuilt: RebuiltModels, answered: AnsweredSyncs
-) -> frozenset[str]:
-    """The nodes that another attempt has triggered the sync with, and this run did not touch."""
-    of_sync = answered.get((sync.workspace, sync.sync_id), Answered())
-    untouched = {each for each in of_sync.before if rebuilt.executed_in.get(each) != run.dbt_run_id}
-    return of_sync.since | untouched
+    def verdict(self, sync: Sync) -> Trigger | Withheld | None:
+        """What becomes of the sync; None where the run does not concern it."""
+        selected = self._selection.selected(sync.depends_on)
+        concerned = self._not_answered_yet(sync, selected & self._touched)
+        if not concerned:
+            return None
+        for reason, models in self._objections(sync, selected, concerned):
+            if models:
+                return Withheld(sync, reason, tuple(sorted(models)), self._through(models))
+        return Trigger(sync, tuple(sorted(concerned)), self._through(concerned))
 
+    def _objections(
+        self, sync: Sync, selected: frozenset[str], concerned: frozenset[str]
+    ) -> Iterator[tuple[Reason, frozenset[str]]]:
+        """Every reason not to trigger, in the order judged, with the models that speak for it."""
+        nothing: frozenset[str] = frozenset()
+        yield Reason.SYNC_DISABLED, nothing if sync.enabled else concerned
+        not_listed = _not_listed(sync, self._run)
+        if not_listed is not None:
+            yield not_listed, concerned
+        yield Reason.RUN_CANCELLED, concerned if self._run.was_cancelled else nothing
+        yield Reason.SAMPLE_RUN, concerned & self._in_standing[Standing.SAMPLED]
+        yield Reason.MODEL_FAILED, concerned & self._failed
+        yield Reason.PARTIAL_REBUILD, concerned & self._in_standing[Standing.PARTIAL]
+        if sync.tests == "block":
+            yield Reason.TEST_FAILED, selected & self._failed_its_test
 
-def _objections(
-    sync: Sync,
-    run: DbtRun,
-    rebuilt: RebuiltModels,
-    lineage: Lineage | None,
-    failed_its_test: frozenset[str],
-    concerned: frozenset[str],
-) -> Iterator[tuple[Reason, frozenset[str]]]:
-    """Every reason not to trigger, in the order judged, with the models that speak for it."""
-    nothing: frozenset[str] = frozenset()
-    yield Reason.SYNC_DISABLED, nothing if sync.enabled else concerned
-    not_listed = _not_listed(sync, run)
-    if not_listed is not None:
-        yield not_listed, concerned
-    yield Reason.RUN_CANCELLED, concerned if run.was_cancelled else nothing
-    yield Reason.SAMPLE_RUN, concerned & rebuilt.standing(Standing.SAMPLED)
-    yield Reason.MODEL_FAILED, concerned & rebuilt.standing(Standing.FAILED, Standing.SKIPPED)
-    yield Reason.PARTIAL_REBUILD, concerned & rebuilt.standing(Standing.PARTIAL)
-    if sync.tests == "block":
-        yield Reason.TEST_FAILED, selected(sync.depends_on, failed_its_test, lineage)
+    def _not_answered_yet(self, sync: Sync, touched: frozenset[str]) -> frozenset[str]:
+        """Without what another attempt has triggered the sync with, and this run did not touch."""
+        answered = self._answered.get((sync.workspace, sync.sync_id))
+        if answered is None:
+            return touched
+        before = {each for each in answered.before if not self._touched_by_this_run(each)}
+        return touched - answered.since - before
+
+    def _touched_by_this_run(self, node: str) -> bool:
+        behind = self._views.read_by(node) if node in self._views.standings else (node,)
+        return any(self._rebuilt.executed_in.get(each) == self._run.dbt_run_id for each in behind)
+
+    def _through(self, models: frozenset[str]) -> Through:
+        views = models & self._views.standings.keys()
+        return {view: tuple(sorted(self._views.read_by(view))) for view in sorted(views)}
 
 
 def _not_listed(sync: Sync, run: DbtRun) -> Reason | None:
@@ -170,13 +202,15 @@ def _failed_tests(rebuilt: RebuiltModels) -> tuple[str, ...]:
     return tuple(test for test, status in rebuilt.tests.items() if status in _TEST_FAILED)
 
 
-def _models_that_failed_a_test(rebuilt: RebuiltModels, lineage: Lineage | None) -> Iterator[str]:
+def _failed_its_test(
+    rebuilt: RebuiltModels, lineage: Lineage | None, touched: frozenset[str]
+) -> Iterator[str]:
     """The models that a failed test of error severity counts against.
 
     A test whose models nobody knows counts against all that the run touched: never on a guess.
     """
     for test in _failed_tests(rebuilt):
         if lineage is None or test not in lineage.nodes:
-            yield from rebuilt.nodes
+            yield from touched
         elif lineage.is_of_error_severity(test):
             yield from lineage.models_tested_by(test)

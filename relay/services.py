@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from relay.census import Census
 from relay.dbt_cloud import DbtCloud
 from relay.errors import BadSettings, Problem, Rejected
-from relay.logs import hide
+from relay.examine import Examiner
+from relay.lineage_cache import LineageCache
+from relay.logs import get_logger, hide
 from relay.mapping import DEFAULT_WORKSPACE, Workspace
 from relay.mapping_file import MappingFile
 from relay.settings import Secret, Settings
@@ -15,6 +18,8 @@ from relay.store import Store
 from relay.transport import Transport
 
 CONNECTIONS = 16  # to each vendor at once, as many as the worker runs jobs
+
+log = get_logger()
 
 
 class Censuses:
@@ -71,13 +76,13 @@ class Services:
     settings: Settings
     store: Store
     mapping: MappingFile
-    dbt_cloud: DbtCloud
+    examiner: Examiner
     censuses: Censuses
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-def dbt_cloud_of(settings: Settings) -> DbtCloud:
-    """The account's dbt Cloud. Raises BadSettings where the settings do not name it."""
+def examiner_of(settings: Settings) -> Examiner:
+    """Who asks the account's dbt Cloud. Raises BadSettings where the settings do not name it."""
     url, token, account = settings.dbt_cloud_url, settings.dbt_cloud_token, settings.dbt_account_id
     if url is None or token is None or account is None:
         names = ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID")
@@ -88,5 +93,23 @@ def dbt_cloud_of(settings: Settings) -> DbtCloud:
         token=token,
         read_seconds=settings.http_timeout,
         connections=CONNECTIONS,
+        downloads=_folder_for_downloads(settings.data_dir),
     )
-    return DbtCloud(transport, dbt_account_id=account)
+    dbt_cloud = DbtCloud(transport, dbt_account_id=account)
+    return Examiner(dbt_cloud, LineageCache(settings.data_dir / "lineages"))
+
+
+def _folder_for_downloads(data_dir: Path) -> Path | None:
+    """A folder on a disk; a temporary folder is memory in many a container.
+
+    None, for the temporary folder, where RELAY_DATA_DIR cannot be written: a worker with a named
+    PostgreSQL can do without.
+    """
+    folder = data_dir / "downloads"
+    try:
+        for each in (data_dir, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        log.warning("data_dir.not_writable", folder=str(data_dir), problem=exc.strerror)
+        return None
+    return folder

@@ -7,6 +7,7 @@ waits: waiting is a job scheduled for later.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 
 from structlog.contextvars import bind_contextvars
@@ -20,8 +21,9 @@ from relay.errors import (
     Unavailable,
     VendorError,
 )
-from relay.examine import Examined, counted, examine
+from relay.examine import Examined, counted
 from relay.logs import get_logger
+from relay.plan import Plan, decide
 from relay.services import Services
 from relay.store import Attempt, Cause, RecordedRun
 from relay.sync_runs import Outcome, SyncRun
@@ -44,20 +46,20 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
     bind_contextvars(event_id=recorded.event_id)
     services.mapping.refresh()
     try:
-        examined = examine(
-            services.dbt_cloud,
-            dbt_run_id,
-            services.mapping.current,
-            services.store.dbt_runs.answered,
-        )
+        mapping = services.mapping.current
+        examined = services.examiner.examine(dbt_run_id, mapping, now=services.clock())
     except (VendorError, BadArtifact) as exc:
         # A refusal too: a token that is being replaced must not cost the night's syncs.
         _examine_again_or_give_up(services, recorded, exc)
     else:
-        run, plan, first = examined.run, examined.plan, examined.first_run_id
-        now = services.clock()
-        if services.store.dbt_runs.record_plan(run, plan, first_run_id=first, now=now):
-            _tell_what_was_decided(examined)
+        plan = services.store.dbt_runs.record_plan(
+            examined.run,
+            partial(decide, examined.run, examined.rebuilt, mapping, examined.lineage),
+            first_run_id=examined.first_run_id,
+            now=services.clock(),
+        )
+        if plan is not None:
+            _tell_what_was_decided(examined, plan)
 
 
 def _examine_again_or_give_up(
@@ -78,8 +80,8 @@ def _give_up(services: Services, recorded: RecordedRun, problem: str) -> None:
     log.error("dbt_run.given_up", problem=problem)
 
 
-def _tell_what_was_decided(examined: Examined) -> None:
-    run, rebuilt, plan = examined.run, examined.rebuilt, examined.plan
+def _tell_what_was_decided(examined: Examined, plan: Plan) -> None:
+    run, rebuilt = examined.run, examined.rebuilt
     for status, unique_id in rebuilt.unknown.items():
         log.warning("dbt_run.status_unknown", status=status, node=unique_id)
     log.info(
@@ -98,6 +100,7 @@ def _tell_what_was_decided(examined: Examined) -> None:
             sync_id=held.sync.sync_id,
             reason=held.reason,
             models=list(held.models),
+            **({"through": held.through} if held.through else {}),
         )
     log.info(
         "dbt_run.planned",
@@ -228,10 +231,12 @@ def _record_triggered(services: Services, attempt: Attempt, sync_run_id: int) ->
     look_at = now + _seconds(services.settings.follow_interval)
     if services.store.attempts.record_triggered(attempt, sync_run_id, now=now, look_at=look_at):
         causes = services.store.attempts.causes(attempt.attempt_id)
+        through = _through(causes)
         log.info(
             "sync.triggered",
             sync_run_id=sync_run_id,
             because=sorted({model for cause in causes for model in cause.because}),
+            **({"through": through} if through else {}),
             **_dbt_runs(causes),
         )
 
@@ -343,6 +348,15 @@ def _abandon(services: Services, attempt: Attempt, problem: str) -> None:
 
 
 # Words and times they share
+
+
+def _through(causes: tuple[Cause, ...]) -> dict[str, list[str]]:
+    """The views that an attempt answers, and what was rebuilt behind each."""
+    behind: dict[str, set[str]] = {}
+    for cause in causes:
+        for view, nodes in cause.through.items():
+            behind.setdefault(view, set()).update(nodes)
+    return {view: sorted(behind[view]) for view in sorted(behind)}
 
 
 def _dbt_runs(causes: tuple[Cause, ...]) -> dict[str, object]:

@@ -9,11 +9,13 @@ import io
 import mmap
 import tempfile
 import time
+import urllib.parse
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import BinaryIO
 
 import requests
@@ -86,11 +88,14 @@ class Transport:
         token: Secret,
         read_seconds: float,
         connections: int,
+        downloads: Path | None = None,
         limits: Limits | None = None,
     ) -> None:
+        """`downloads` is the folder for large bodies; None for the machine's temporary one."""
         self._vendor = vendor
         self._base_url = base_url
         self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._downloads = downloads
         self._limits = limits or Limits()
         self._session = requests.Session()
         self._session.auth = _Bearer(token)
@@ -112,7 +117,7 @@ class Transport:
 
         Raises Unavailable as `ask` does, Rejected for a body beyond the limits.
         """
-        with tempfile.TemporaryFile(prefix="relay-") as file:
+        with tempfile.TemporaryFile(dir=self._downloads) as file:
             http_status, _ = self._ask(path, params, file, self._limits.download)
             file.flush()
             with _mapped(file) as content:
@@ -121,7 +126,7 @@ class Transport:
     def _ask(
         self, path: str, params: Mapping[str, str] | None, into: BinaryIO, most: int
     ) -> tuple[int, datetime | None]:
-        what = f"GET {path} at {self._vendor}"
+        what = f"GET {path}{_query(params)} at {self._vendor}"
         try:
             answer = self._send("GET", path, params, into, most)
         except _TooLarge as exc:
@@ -142,7 +147,7 @@ class Transport:
         Raises Unavailable where it surely did nothing (no connection, 429), Unanswered where
         nobody can tell (the answer was lost, is beyond the limits, or is from 500 up).
         """
-        what = f"POST {path} at {self._vendor}"
+        what = f"POST {path}{_query(params)} at {self._vendor}"
         body = io.BytesIO()
         try:
             answer = self._send("POST", path, params, body, self._limits.answer)
@@ -255,6 +260,10 @@ def _inflated(inflate: "zlib._Decompress | None", compressed: bytes) -> Iterator
     while compressed:
         yield inflate.decompress(compressed, CHUNK)
         compressed = inflate.unconsumed_tail
+
+
+def _query(params: Mapping[str, str] | None) -> str:
+    return f"?{urllib.parse.urlencode(params)}" if params else ""
 
 
 def _never_connected(exc: Exception) -> bool:

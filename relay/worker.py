@@ -22,7 +22,7 @@ from relay.database import Server, migrate
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.mapping_file import MappingFile
-from relay.services import CONNECTIONS, Censuses, Services, dbt_cloud_of
+from relay.services import CONNECTIONS, Censuses, Services, examiner_of
 from relay.settings import Settings
 from relay.store import Store
 
@@ -47,7 +47,7 @@ def run(settings: Settings, server: Server) -> None:
     Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
     """
     mapping = MappingFile(settings.mapping)
-    dbt_cloud = dbt_cloud_of(settings)
+    examiner = examiner_of(settings)
     if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
@@ -56,7 +56,7 @@ def run(settings: Settings, server: Server) -> None:
             settings=settings,
             store=Store(pool),
             mapping=mapping,
-            dbt_cloud=dbt_cloud,
+            examiner=examiner,
             censuses=Censuses(settings, mapping),
         )
         log.info("worker.started", pid=os.getpid())

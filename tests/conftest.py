@@ -19,7 +19,7 @@ from relay.embedded import EmbeddedServer
 from relay.mapping_file import MappingFile
 from relay.sandbox import open_sandbox, story
 from relay.sandbox.command import environment
-from relay.services import Censuses, Services, dbt_cloud_of
+from relay.services import Censuses, Services, examiner_of
 from relay.settings import Role, Settings
 from relay.store import Delivery, Store, record_deliveries
 from relay.worker import engine_of
@@ -224,7 +224,7 @@ def _relay(settings, store, database, sandbox, sql, clock):
         settings=settings,
         store=store,
         mapping=mapping,
-        dbt_cloud=dbt_cloud_of(settings),
+        examiner=examiner_of(settings),
         censuses=Censuses(settings, mapping),
         clock=clock,
     )

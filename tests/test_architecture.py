@@ -16,15 +16,16 @@ FLOORS = [
     {"errors"},
     {"notation", "events", "dbt_runs", "dbt_json", "sync_runs"},
     {"manifest", "artifacts"},
-    {"selectors"},
-    {"mapping"},
+    {"selectors", "views"},
+    {"selection", "mapping"},
     {"plan"},
     {"settings"},
     {"logs", "migrations"},
     {"transport", "embedded", "queue", "mapping_file", "exits"},
-    {"database", "store"},
+    {"database", "store", "lineage_cache"},
     {"dbt_cloud", "census", "send", "status"},
-    {"examine", "services", "health", "recorder", "check"},
+    {"examine", "health", "recorder", "check"},
+    {"services"},
     {"tasks"},
     {"worker"},
     {"web", "gunicorn_hooks", "up"},
@@ -32,7 +33,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = set().union(*FLOORS[:5])  # everything up to `plan`
+PURE = set().union(*FLOORS[: FLOORS.index({"plan"}) + 1])
 IMPURE_LIBRARIES = {"flask", "requests", "psycopg", "procrastinate", "structlog", "os", "time"} | {
     *("random", "socket", "subprocess", "threading", "logging", "psutil", "gunicorn", "click")
 }

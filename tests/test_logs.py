@@ -75,6 +75,22 @@ class TestALine:
             logs.get_logger().exception("task.failed")
         assert "ValueError: broken" in out.lines[0]["exception"]
 
+    def test_is_not_made_long_by_a_large_project(self):
+        out = configured()
+        models = [f"model.shop.m{number}" for number in range(10_000)]
+        through = dict.fromkeys(models[:101], models[:1])
+        logs.get_logger().info("a.b", rebuilt=models, failed=models[:100], through=through)
+        (line,) = out.lines
+        assert line["rebuilt"] == models[:100]
+        assert line["failed"] == models[:100]
+        assert list(line["through"]) == models[:100]
+        assert line["cut"] == {"rebuilt": 10_000, "through": 101}
+
+    def test_says_nothing_of_cutting_where_all_is_there(self):
+        out = configured()
+        logs.get_logger().info("a.b", rebuilt=["model.shop.a"])
+        assert "cut" not in out.lines[0]
+
     def test_below_the_level_is_not_written(self):
         out = configured(RELAY_LOG_LEVEL="warning")
         logs.get_logger().info("a.b")

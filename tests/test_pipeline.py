@@ -157,6 +157,136 @@ class TestABadNight:
         assert (planned["triggers"], planned["withheld"]) == ([], [])
 
 
+class TestAView:
+    """`crm_customers` is a view on the table `customers`, which this run executes alone."""
+
+    @pytest.fixture(name="of_a_view")
+    def _of_a_view(self, relay):
+        relay.map("version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [crm_customers]}\n")
+        return relay
+
+    def test_is_synced_when_the_table_behind_it_was_rebuilt(self, of_a_view, events):
+        of_a_view.deliver(night(recording="run_tables_under_view"))
+        of_a_view.work()
+        (triggered,) = events("sync.triggered")
+        assert triggered["because"] == ["model.jaffle_crm.crm_customers"]
+        assert triggered["through"] == {
+            "model.jaffle_crm.crm_customers": ["model.jaffle_crm.customers"]
+        }
+        assert of_a_view.sql("SELECT models, through FROM relay.decisions") == [
+            (triggered["because"], triggered["through"])
+        ]
+
+    def test_is_withheld_when_the_table_behind_it_failed(self, of_a_view, events):
+        failed = load("run_tables_under_view").with_results({"model.jaffle_crm.customers": "error"})
+        step = invoke("dbt run --select customers", failed)
+        of_a_view.deliver(SandboxRun.of(step, dbt_run_id=NIGHT))
+        of_a_view.work()
+        (withheld,) = events("sync.withheld")
+        assert withheld["reason"] == "model_failed"
+        assert withheld["models"] == ["model.jaffle_crm.crm_customers"]
+        assert withheld["through"] == {
+            "model.jaffle_crm.crm_customers": ("model.jaffle_crm.customers",)
+        }
+
+    def test_that_was_executed_has_nothing_to_look_through(self, of_a_view, sandbox, events):
+        of_a_view.deliver(night())
+        of_a_view.work()
+        (triggered,) = events("sync.triggered")
+        assert "through" not in triggered
+        assert sandbox.dbt_cloud.requests_to("manifest.json") == []
+
+
+class TestTheLineage:
+    """`tag:crm` needs the manifest."""
+
+    @pytest.fixture(name="by_tag")
+    def _by_tag(self, relay):
+        relay.map("version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: ['tag:crm']}\n")
+        return relay
+
+    def test_is_fetched_once_for_all_runs_of_one_project_state(self, by_tag, sandbox, events):
+        for number in range(3):
+            by_tag.deliver(night(number))
+            by_tag.work()
+        (planned, *others) = events("dbt_run.planned")
+        assert [each["triggers"] for each in (planned, *others)] == [[5123]] * 3
+        assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 1
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"git_sha": "2" * 40},
+            {"dbt_job_id": 278165},
+            {"environment_id": 187999},
+            {"project_id": 241252},
+        ],
+    )
+    def test_is_fetched_anew_for_another_state(self, by_tag, sandbox, other):
+        by_tag.deliver(night())
+        by_tag.work()
+        by_tag.deliver(dataclasses.replace(night(1), **other))
+        by_tag.work()
+        assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 2
+
+    def test_is_fetched_anew_where_the_kept_one_does_not_know_what_was_executed(
+        self, by_tag, sandbox, events
+    ):
+        """The same commit, but a package or an environment variable has changed."""
+        by_tag.deliver(self.renamed(NIGHT, "customers", "clients"))
+        by_tag.work()
+        by_tag.deliver(night(1))
+        by_tag.work()
+        assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 2
+        assert "model.jaffle_crm.clients" in events("dbt_run.examined")[0]["rebuilt"]
+        assert len(events("dbt_run.planned")) == 2
+
+    @staticmethod
+    def renamed(dbt_run_id, old, new):
+        build = load("build")
+        old, new = f"model.jaffle_crm.{old}".encode(), f"model.jaffle_crm.{new}".encode()
+        recording = dataclasses.replace(
+            build,
+            run_results=build.run_results.replace(old, new),
+            manifest=build.manifest.replace(old, new),
+        )
+        return SandboxRun.of(invoke("dbt build", recording), dbt_run_id=dbt_run_id)
+
+    def test_of_another_invocation_is_a_problem_that_names_file_step_and_run(
+        self, by_tag, sandbox, events
+    ):
+        build = load("build")
+        renamed = self.renamed(NIGHT, "customers", "clients").steps[-1].recording
+        mixed = dataclasses.replace(build, run_results=renamed.run_results)
+        by_tag.deliver(SandboxRun.of(invoke("dbt build", mixed), dbt_run_id=NIGHT))
+        by_tag.work()
+        (retried,) = events("dbt_run.retried")
+        assert retried["problem"] == (
+            f"manifest.json of step 4 of dbt run {NIGHT} is of another invocation: "
+            "it does not know model.jaffle_crm.clients, which the step executed"
+        )
+        assert sandbox.census.sync_runs == []
+
+    def test_of_two_steps_that_saw_different_projects_is_of_both(self, relay, sandbox, events):
+        relay.map(
+            "version: 1\nsyncs:\n"
+            "  - {sync_id: 5123, depends_on: ['tag:crm,clients']}\n"
+            "  - {sync_id: 5124, depends_on: ['tag:crm,customers']}\n"
+        )
+        first, second = self.renamed(NIGHT, "customers", "clients").steps[-1], night().steps[3]
+        relay.deliver(SandboxRun.of(first, second, dbt_run_id=NIGHT))
+        relay.work()
+        assert sorted(line["sync_id"] for line in events("sync.triggered")) == [5123, 5124]
+        assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 2
+
+    def test_is_that_of_the_last_step_that_counts(self, by_tag, sandbox):
+        """Behind `dbt build` come `dbt docs generate`, which counts not, and here nothing else."""
+        by_tag.deliver(night())
+        by_tag.work()
+        (request,) = sandbox.dbt_cloud.requests_to("manifest.json")
+        assert request.query == "step=4"
+
+
 class TestARetriedRun:
     """A night in which `orders` failed, and the run that took it up from there."""
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from relay.manifest import DependsOn, Lineage, Node, read_manifest
 from relay.sandbox import recordings
-from relay.selectors import read_selector, selected
+from relay.selection import Selection
+from relay.selectors import read_selector
 
 LINEAGE = read_manifest(recordings.load("build").manifest)
 REBUILDABLE = [uid for uid in LINEAGE.nodes if uid.startswith(("model.", "seed.", "snapshot."))]
@@ -18,7 +19,7 @@ DBT_LS = json.loads((Path(__file__).parent / "dbt_project" / "selections.json").
 
 
 def select(word, lineage=LINEAGE):
-    return sorted(selected([read_selector(word)], REBUILDABLE, lineage))
+    return sorted(Selection(REBUILDABLE, lineage).selected([read_selector(word)]))
 
 
 # Where relay differs from dbt on purpose, and what it does not support.
@@ -122,7 +123,7 @@ def test_any_text_is_a_selector_or_is_refused(text):
         selector = read_selector(text)
     except ValueError:
         return
-    assert selector.select(REBUILDABLE, LINEAGE) <= frozenset(REBUILDABLE)
+    assert Selection(REBUILDABLE, LINEAGE).selected_by(selector) <= frozenset(REBUILDABLE)
 
 
 def test_a_cycle_in_the_lineage_ends():
@@ -131,4 +132,4 @@ def test_a_cycle_in_the_lineage_ends():
         a: Node(a, name="a", depends_on=DependsOn([b])),
         b: Node(b, name="b", depends_on=DependsOn([a])),
     }
-    assert selected([read_selector("+a")], nodes, Lineage(nodes)) == {a, b}
+    assert Selection(nodes, Lineage(nodes)).selected([read_selector("+a")]) == {a, b}

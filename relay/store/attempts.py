@@ -34,10 +34,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """A trigger as it was requested: which dbt run, and which of its rebuilt models."""
+    """A trigger as it was requested: which dbt run, and which of its rebuilt models.
+
+    `through` has the views among them, and what was rebuilt behind each.
+    """
 
     dbt_run_id: int
     because: list[str]
+    through: dict[str, list[str]]
     requested_at: datetime
 
 
@@ -254,7 +258,7 @@ _ATTEMPT_COLUMNS = (
     " triggered_at, looks, status, ended_at"
 )
 _CAUSES = """
-SELECT dbt_run_id, because, requested_at FROM relay.triggers
+SELECT dbt_run_id, because, through, requested_at FROM relay.triggers
 WHERE attempt_id = %s ORDER BY requested_at, dbt_run_id
 """
 _ATTEMPT = f"SELECT {_ATTEMPT_COLUMNS} FROM relay.sync_runs"

@@ -1,16 +1,18 @@
 """A dbt run, from its delivery to its plan."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from procrastinate.types import JSONDict
+from psycopg.types.json import Jsonb
 
 from relay import queue
 from relay.dbt_runs import DbtRun
-from relay.plan import Answered, AnsweredSyncs, Plan, Reason
+from relay.mapping import Sync
+from relay.plan import Answered, AnsweredSyncs, Plan, Reason, Through
 from relay.store.attempts import run_sync
-from relay.store.transactions import Transactions, one
+from relay.store.transactions import Connection, Transactions, one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,35 +49,23 @@ class DbtRuns(Transactions):
                 (dbt_account_id, dbt_run_id),
             )
 
-    def answered(self, run: DbtRun, first_run_id: int) -> AnsweredSyncs:
-        """What the other attempts that go back to the same first run have triggered."""
-        with self._transaction() as connection:
-            rows = connection.execute(
-                """
-                SELECT workspace, sync_id, dbt_run_id, because
-                FROM relay.triggers JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
-                WHERE dbt_account_id = %s AND first_run_id = %s AND dbt_run_id <> %s
-                """,
-                (run.dbt_account_id, first_run_id, run.dbt_run_id),
-            ).fetchall()
-        before: dict[tuple[str, int], set[str]] = {}
-        since: dict[tuple[str, int], set[str]] = {}
-        for workspace, sync_id, dbt_run_id, because in rows:
-            which = before if dbt_run_id < run.dbt_run_id else since
-            which.setdefault((workspace, sync_id), set()).update(because)
-        return {
-            sync: Answered(frozenset(before.get(sync, ())), frozenset(since.get(sync, ())))
-            for sync in before | since
-        }
-
-    def record_plan(self, run: DbtRun, plan: Plan, *, first_run_id: int, now: datetime) -> bool:
-        """Record what was decided on a run, with a job for every sync to trigger.
+    def record_plan(
+        self,
+        run: DbtRun,
+        decide: Callable[[AnsweredSyncs], Plan],
+        *,
+        first_run_id: int,
+        now: datetime,
+    ) -> Plan | None:
+        """Decide on a run and record the plan, with a job for every sync to trigger.
 
         `first_run_id` is the run it goes back to, by retries; itself where it retries none.
-        False if another job was faster: then nothing was changed.
+        `decide` is told what the other attempts that go back to it have triggered; none of them
+        is decided meanwhile. None if another job was faster: then nothing was changed.
         """
         key = (run.dbt_account_id, run.dbt_run_id)
         with self._transaction() as connection:
+            _let_no_other_attempt_be_decided(connection, run.dbt_account_id, first_run_id)
             updated = connection.execute(
                 """
                 UPDATE relay.dbt_runs
@@ -87,30 +77,10 @@ class DbtRuns(Transactions):
                 (now, run.dbt_job_id, run.environment_id, first_run_id, *key),
             )
             if updated.rowcount == 0:
-                return False
-            connection.cursor().executemany(
-                "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                [(*sync, *key, reason, models, now) for sync, reason, models in _decisions(plan)],
-            )
-            for trigger in plan.triggers:
-                sync = trigger.sync
-                connection.execute(
-                    """
-                    INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id,
-                                                full_sync, because, requested_at)
-                    VALUES (%s, %s, %s, %s, %s, %s, %s)
-                    """,
-                    (
-                        sync.workspace,
-                        sync.sync_id,
-                        *key,
-                        sync.full_sync,
-                        list(trigger.because),
-                        now,
-                    ),
-                )
-                run_sync(connection, sync.workspace, sync.sync_id)
-        return True
+                return None
+            plan = decide(_answered(connection, run, first_run_id))
+            _insert(connection, run, plan, now)
+        return plan
 
     def examine_again(self, run: RecordedRun, *, at: datetime, now: datetime, problem: str) -> None:
         """Note what went wrong and look at the run again at `at`."""
@@ -140,8 +110,64 @@ class DbtRuns(Transactions):
             )
 
 
-def _decisions(plan: Plan) -> Iterator[tuple[tuple[str, int], str, list[str]]]:
+def _let_no_other_attempt_be_decided(
+    connection: Connection, dbt_account_id: int, first_run_id: int
+) -> None:
+    """Until the transaction ends. A run and its retry may be examined in the same moment."""
+    connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+        (f"relay/attempts_at/{dbt_account_id}/{first_run_id}",),
+    )
+
+
+def _answered(connection: Connection, run: DbtRun, first_run_id: int) -> AnsweredSyncs:
+    """What the other attempts that go back to the same first run have triggered."""
+    rows = connection.execute(
+        """
+        SELECT workspace, sync_id, dbt_run_id, because
+        FROM relay.triggers JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
+        WHERE dbt_account_id = %s AND first_run_id = %s AND dbt_run_id <> %s
+        """,
+        (run.dbt_account_id, first_run_id, run.dbt_run_id),
+    ).fetchall()
+    before: dict[tuple[str, int], set[str]] = {}
+    since: dict[tuple[str, int], set[str]] = {}
+    for workspace, sync_id, dbt_run_id, because in rows:
+        which = before if dbt_run_id < run.dbt_run_id else since
+        which.setdefault((workspace, sync_id), set()).update(because)
+    return {
+        sync: Answered(frozenset(before.get(sync, ())), frozenset(since.get(sync, ())))
+        for sync in before | since
+    }
+
+
+def _insert(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> None:
+    key = (run.dbt_account_id, run.dbt_run_id)
+    connection.cursor().executemany(
+        "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            (sync.workspace, sync.sync_id, *key, reason, list(models), Jsonb(through), now)
+            for sync, reason, models, through in _decisions(plan)
+        ],
+    )
     for trigger in plan.triggers:
-        yield (trigger.sync.workspace, trigger.sync.sync_id), Reason.REBUILT, list(trigger.because)
+        sync = trigger.sync
+        connection.execute(
+            """
+            INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id,
+                                        full_sync, because, through, requested_at)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+            """,
+            (
+                *(sync.workspace, sync.sync_id, *key, sync.full_sync),
+                *(list(trigger.because), Jsonb(trigger.through), now),
+            ),
+        )
+        run_sync(connection, sync.workspace, sync.sync_id)
+
+
+def _decisions(plan: Plan) -> Iterator[tuple[Sync, Reason, tuple[str, ...], Through]]:
+    for trigger in plan.triggers:
+        yield trigger.sync, Reason.REBUILT, trigger.because, trigger.through
     for held in plan.withheld:
-        yield (held.sync.workspace, held.sync.sync_id), held.reason, list(held.models)
+        yield held.sync, held.reason, held.models, held.through

@@ -54,6 +54,7 @@ def upgrade() -> None:
             dbt_run_id     bigint NOT NULL,
             reason         text NOT NULL,
             models         text[] NOT NULL,
+            through        jsonb NOT NULL,   -- views among them: what was executed behind each
             decided_at     timestamptz NOT NULL,
             PRIMARY KEY (workspace, sync_id, dbt_account_id, dbt_run_id),
             FOREIGN KEY (dbt_account_id, dbt_run_id) REFERENCES relay.dbt_runs
@@ -93,6 +94,7 @@ def upgrade() -> None:
             dbt_run_id     bigint NOT NULL,
             full_sync      boolean NOT NULL,
             because        text[] NOT NULL,
+            through        jsonb NOT NULL,   -- as in decisions
             requested_at   timestamptz NOT NULL,
             attempt_id     bigint REFERENCES relay.sync_runs,  -- null: waiting
             UNIQUE (workspace, sync_id, dbt_account_id, dbt_run_id),

@@ -1,0 +1,127 @@
+"""Lineages on disk: a manifest is a hundred times larger, and most runs see the same project."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from relay.artifacts import Invocation
+from relay.dbt_runs import DbtRun
+from relay.logs import get_logger
+from relay.manifest import SHAPE, Lineage, Node
+
+LONGEST_KEPT = timedelta(days=1)  # packages and environment variables change without a commit
+MOST_BYTES = 256 * 2**20
+SUFFIX = ".lineage"
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """What a manifest comes from: invocations that agree in all of it saw the same project."""
+
+    dbt_account_id: int
+    project_id: int | None
+    environment_id: int | None
+    dbt_job_id: int | None
+    git_sha: str
+    dbt_version: str
+    target: str | None
+    command: str | None  # its --vars and --target, too
+
+    @classmethod
+    def of(cls, run: DbtRun, invocation: Invocation) -> "ProjectState | None":
+        """None where dbt does not tell enough: then no other invocation is known to agree."""
+        dbt_version = invocation.run_results.metadata.dbt_version
+        if run.git_sha is None or dbt_version is None:
+            return None
+        return cls(
+            run.dbt_account_id,
+            run.project_id,
+            run.environment_id,
+            run.dbt_job_id,
+            run.git_sha,
+            dbt_version,
+            run.target,
+            invocation.step.command,
+        )
+
+
+class _Kept(msgspec.Struct):
+    """A file's content: when it was fetched, and the nodes."""
+
+    fetched_at: datetime
+    nodes: list[Node]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Kept)
+
+
+class LineageCache:
+    """A folder of lineages, made if absent; several workers may share it.
+
+    Whatever is wrong with it, relay does without: a lineage that is not here is fetched.
+    """
+
+    def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
+        self._folder = folder
+        self._most_bytes = most_bytes
+
+    def get(self, state: ProjectState, *, now: datetime) -> Lineage | None:
+        """The lineage of this state; None if there is none, or only one older than a day."""
+        file = self._file(state)
+        try:
+            kept = _decoder.decode(zlib.decompress(file.read_bytes()))
+            os.utime(file)  # the least lately used goes first
+        except (OSError, zlib.error, msgspec.DecodeError):
+            return None
+        if now - kept.fetched_at > LONGEST_KEPT:
+            return None
+        return Lineage({node.unique_id: node for node in kept.nodes})
+
+    def put(self, state: ProjectState, lineage: Lineage, *, now: datetime) -> None:
+        """Keep a lineage, and drop the least lately used where there is too much."""
+        kept = _encoder.encode(_Kept(now, list(lineage.nodes.values())))
+        try:
+            for folder in (self._folder.parent, self._folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(self._file(state), zlib.compress(kept, level=1))
+            self._make_room()
+        except OSError as exc:
+            log.warning("lineage.not_kept", folder=str(self._folder), problem=exc.strerror)
+
+    def _file(self, state: ProjectState) -> Path:
+        name = hashlib.sha256(msgspec.json.encode((SHAPE, state))).hexdigest()
+        return self._folder / f"{name}{SUFFIX}"
+
+    def _make_room(self) -> None:
+        room = self._most_bytes
+        for size, file in self._newest_first():
+            room -= size
+            if room < 0:
+                file.unlink(missing_ok=True)
+
+    def _newest_first(self) -> Iterator[tuple[int, Path]]:
+        files = []
+        for file in self._folder.glob(f"*{SUFFIX}"):
+            with contextlib.suppress(FileNotFoundError):  # another worker made room
+                seen = file.stat()
+                files.append((seen.st_mtime, seen.st_size, file))
+        for _, size, file in sorted(files, reverse=True):
+            yield size, file
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Whole or not at all: another worker may read it now, and this one may be killed."""
+    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as new:
+        new.write(content)
+    Path(new.name).replace(file)
