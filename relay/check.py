@@ -1,13 +1,21 @@
 """`relay check`: everything that is wrong with the settings and the mapping file, at once."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relay.census import V1_ENDS, speaks_v1
-from relay.errors import BadMapping, BadSettings
+from relay.dbt_runs import REBUILDABLE
+from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.exits import PROBLEM, WRONG_SETTINGS
+from relay.manifest import Lineage, read_manifest
+from relay.mapping import Sync, SyncMapping
 from relay.mapping_file import load
+from relay.selection import Selection
+from relay.selectors import Selector
 from relay.settings import Role, Settings
+
+MOST_NAMED = 5  # nodes in one warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,58 @@ def check_mapping(path: Path) -> Report:
         problems = tuple(str(problem) for problem in exc.problems)
         return Report(str(path), 0, problems, (), PROBLEM)
     return Report(str(path), len(mapping.syncs), (), (), 0)
+
+
+def with_manifest(report: Report, path: Path) -> Report:
+    """The same report, and what the words of the mapping select in this manifest.json.
+
+    A word that selects nothing is a problem, a name that several packages have a warning.
+    """
+    try:
+        mapping = load(Path(report.mapping))
+        lineage = read_manifest(path.read_bytes())
+    except BadMapping:
+        return report  # it tells already
+    except BadArtifact as exc:
+        return _with_problems(report, (f"{path}: {exc}",))
+    except OSError as exc:
+        return _with_problems(report, (f"{path}: cannot be read: {exc.strerror}",))
+    return replace(
+        _with_problems(report, tuple(_words_without_nodes(mapping, lineage))),
+        warnings=(*report.warnings, *_ambiguous_names(mapping, lineage)),
+    )
+
+
+def _with_problems(report: Report, problems: tuple[str, ...]) -> Report:
+    status = report.exit_status or (PROBLEM if problems else 0)
+    return replace(report, problems=(*report.problems, *problems), exit_status=status)
+
+
+def _words_without_nodes(mapping: SyncMapping, lineage: Lineage) -> Iterator[str]:
+    for sync, selector, nodes in _selections(mapping, lineage):
+        if not nodes:
+            yield f"{sync.place}.depends_on: {selector.word!r} selects nothing in this project"
+
+
+def _ambiguous_names(mapping: SyncMapping, lineage: Lineage) -> Iterator[str]:
+    for sync, selector, nodes in _selections(mapping, lineage):
+        packages = {(node.partition(".")[0], lineage.nodes[node].package_name) for node in nodes}
+        if len(packages) > 1 and not selector.needs_manifest:
+            named = ", ".join(sorted(nodes)[:MOST_NAMED])
+            yield (
+                f"{sync.place}.depends_on: {selector.word!r} is the name of several: {named}; "
+                "write the unique_id if you mean one"
+            )
+
+
+def _selections(
+    mapping: SyncMapping, lineage: Lineage
+) -> Iterator[tuple[Sync, Selector, frozenset[str]]]:
+    project = [node for node in lineage.nodes if node.startswith(REBUILDABLE)]
+    selection = Selection(project, lineage)
+    for sync in mapping.syncs:
+        for selector in sync.depends_on:
+            yield sync, selector, selection.selected_by(selector)
 
 
 def _missing_keys(settings: Settings) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import click
 
 from relay import logs
-from relay.check import check_everything, check_mapping
+from relay.check import check_everything, check_mapping, with_manifest
 from relay.database import joined, migrate, server_of
 from relay.exits import PROBLEM, settings_or_exit, told
 from relay.mapping_file import load
@@ -55,10 +55,19 @@ def migrate_() -> None:
 
 @main.command()
 @click.argument("mapping", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--manifest", type=click.Path(path_type=Path), help="Of the dbt project: try all words."
+)
 @as_json
-def check(mapping: Path | None, *, wants_json: bool) -> None:
-    """Check the settings and the mapping file; or only MAPPING, if one is given."""
+def check(mapping: Path | None, manifest: Path | None, *, wants_json: bool) -> None:
+    """Check the settings and the mapping file; or only MAPPING, if one is given.
+
+    With a manifest.json, as `dbt parse` writes it to target/, also what the words of depends_on
+    select there: nothing is a problem, a name in several packages a warning.
+    """
     report = check_everything() if mapping is None else check_mapping(mapping)
+    if manifest is not None:
+        report = with_manifest(report, manifest)
     if wants_json:
         _print_json(asdict(report))
     else:
@@ -97,6 +106,22 @@ def status(newest: int, *, wants_json: bool) -> None:
         _print_json(asdict(overview))
     else:
         click.echo(describe(overview))
+
+
+@main.command()
+@click.option("--run", "dbt_run_id", required=True, type=click.IntRange(min=1), help="Its id.")
+@as_json
+def replay(dbt_run_id: int, *, wants_json: bool) -> None:
+    """Have a dbt run examined that was given up, or that no delivery told of."""
+    from relay.replay import WORDS, replay_run  # noqa: PLC0415
+
+    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
+        migrate(server)
+        came_to = replay_run(server, settings, dbt_run_id)
+    if wants_json:
+        _print_json({"dbt_run_id": dbt_run_id, "replay": came_to})
+    else:
+        click.echo(f"dbt run {dbt_run_id}: {WORDS[came_to]}")
 
 
 @main.command()

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -74,7 +74,8 @@ class FileForm(msgspec.Struct, kw_only=True):
 class Sync:
     """A Census sync, the models it depends on, and when it may run.
 
-    `jobs` and `environments` are None where every one counts.
+    `jobs` and `environments` are None where every one counts. `place` is where it stands, for
+    messages: `config/syncs.yml:12: syncs[1]`.
     """
 
     sync_id: int
@@ -86,11 +87,7 @@ class Sync:
     full_sync: bool = False
     enabled: bool = True
     workspace: str = DEFAULT_WORKSPACE
-
-    @property
-    def needs_manifest(self) -> bool:
-        """Whether one of its words asks for more than names and unique_ids tell."""
-        return any(selector.needs_manifest for selector in self.depends_on)
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +198,7 @@ class _Reader:
                     full_sync=keys.get("full_sync", False),
                     enabled=keys.get("enabled", True),
                     workspace=workspace,
+                    place=self._place(path),
                 ),
             )
 
@@ -232,7 +230,7 @@ class _Reader:
         if not isinstance(value, dict):
             self._problem(path or "the file", f"expected keys and values, got {_kind(value)}")
             return {}
-        fields = {field.name: field for field in msgspec.structs.fields(form)}
+        fields = {each.name: each for each in msgspec.structs.fields(form)}
         good = {}
         for key, item in value.items():
             where = f"{path}.{key}" if path else str(key)
@@ -241,8 +239,8 @@ class _Reader:
                 self._problem(where, f"unknown key; known here are {known}")
             elif self._has_type(where, item, _shallow(fields[key].type)):
                 good[key] = item
-        for name, field in fields.items():
-            if field.required and name not in value and name != "version":
+        for name, known_key in fields.items():
+            if known_key.required and name not in value and name != "version":
                 self._problem(path or "the file", f"`{name}` is missing")
         return good
 
@@ -264,8 +262,10 @@ class _Reader:
             return None
 
     def _problem(self, path: str, what: str) -> None:
-        line = self._line(path)
-        self.problems.append(Problem(f"{self._file}:{line}: {path}", what, line))
+        self.problems.append(Problem(self._place(path), what, self._line(path)))
+
+    def _place(self, path: str) -> str:
+        return f"{self._file}:{self._line(path)}: {path}"
 
     def _line(self, path: str) -> int:
         """The line of a path, or of the nearest one around it."""

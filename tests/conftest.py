@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 from relay.database import NamedServer, migrate
 from relay.embedded import EmbeddedServer
 from relay.mapping_file import MappingFile
+from relay.replay import replay_run
 from relay.sandbox import open_sandbox, story
 from relay.sandbox.command import environment
 from relay.services import Censuses, Services, examiner_of
@@ -165,6 +166,10 @@ class Relay:
         )
         with psycopg.connect(self.database.conninfo, autocommit=True) as connection:
             record_deliveries(connection, [delivery])
+
+    def replay(self, dbt_run_id):
+        """What `relay replay` does."""
+        return replay_run(self.database, self.services.settings, dbt_run_id)
 
     def work(self):
         """Have the engine do every job that is due by the test's clock."""

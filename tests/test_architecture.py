@@ -23,7 +23,7 @@ FLOORS = [
     {"logs", "migrations"},
     {"transport", "embedded", "queue", "mapping_file", "exits"},
     {"database", "store", "lineage_cache"},
-    {"dbt_cloud", "census", "send", "status"},
+    {"dbt_cloud", "census", "send", "status", "replay"},
     {"examine", "health", "recorder", "check"},
     {"services"},
     {"tasks"},
@@ -39,7 +39,17 @@ IMPURE_LIBRARIES = {"flask", "requests", "psycopg", "procrastinate", "structlog"
 }
 DOORS = {
     "requests": {"transport", "send", "sandbox"},
-    "psycopg": {"database", "embedded", "store", "queue", "recorder", "health", "status", "worker"}
+    "psycopg": {
+        "database",
+        "embedded",
+        "store",
+        "queue",
+        "recorder",
+        "health",
+        "status",
+        "replay",
+        "worker",
+    }
     | {"migrations"},
     "procrastinate": {"queue", "worker", "database", "store"},
     "flask": {"web", "sandbox"},

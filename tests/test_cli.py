@@ -13,6 +13,7 @@ from relay.health import Health
 from relay.recorder import Recorder
 from relay.sandbox import story
 from relay.sandbox.command import environment
+from relay.sandbox.recordings import load
 from relay.web import create_app
 
 WHOLE = environment("https://ab123.us1.dbt.com", "https://app.getcensus.com")
@@ -106,6 +107,60 @@ class TestConfig:
         assert "Traceback" not in result.output
 
 
+class TestCheckWithAManifest:
+    @pytest.fixture(name="manifest")
+    def _manifest(self, tmp_path):
+        path = tmp_path / "manifest.json"
+        path.write_bytes(load("build").manifest)
+        return path
+
+    def check(self, command, mapping, manifest, *words):
+        listed = ", ".join(f"'{word}'" for word in words)
+        mapping.write_text(
+            "version: 1\nsyncs:\n  - sync_id: 1\n    depends_on: [customers]\n"
+            f"  - sync_id: 2\n    depends_on: [{listed}]\n"
+        )
+        return command("check", str(mapping), "--manifest", str(manifest))
+
+    def test_is_content_where_every_word_selects_something(self, command, mapping, manifest):
+        result = self.check(command, mapping, manifest, "tag:crm", "+fct_revenue", "dim_accounts")
+        assert (result.exit_code, result.stderr) == (0, "")
+
+    def test_ends_with_1_for_words_that_select_nothing(self, command, mapping, manifest):
+        result = self.check(command, mapping, manifest, "custmers", "tag:crm,tag:nobody")
+        assert result.exit_code == 1
+        assert result.stderr.splitlines() == [
+            f"{mapping}:5: syncs[1].depends_on: '{word}' selects nothing in this project"
+            for word in ("custmers", "tag:crm,tag:nobody")
+        ]
+
+    def test_warns_of_a_name_that_two_packages_have(self, command, mapping, manifest):
+        with_another = json.loads(manifest.read_text())
+        copy = dict(with_another["nodes"]["model.jaffle_crm.customers"])
+        copy |= {"unique_id": "model.shop.customers", "package_name": "shop"}
+        with_another["nodes"]["model.shop.customers"] = copy
+        manifest.write_text(json.dumps(with_another))
+        result = self.check(command, mapping, manifest, "model.shop.customers", "dim_accounts")
+        assert result.exit_code == 0
+        assert result.stderr == (
+            f"warning: {mapping}:3: syncs[0].depends_on: 'customers' is the name of several: "
+            "model.jaffle_crm.customers, model.shop.customers; "
+            "write the unique_id if you mean one\n"
+        )
+
+    @pytest.mark.parametrize("content", [b"<html>", b"{}", None])
+    def test_ends_with_1_for_a_manifest_that_is_none(self, command, mapping, manifest, content):
+        manifest.unlink() if content is None else manifest.write_bytes(content)
+        result = self.check(command, mapping, manifest, "customers")
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"{manifest}: ")
+
+    def test_tells_a_bad_mapping_once(self, command, mapping, manifest):
+        mapping.write_text("version: 1\nsyncs: 5\n")
+        result = command("check", str(mapping), "--manifest", str(manifest))
+        assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+
+
 class TestStatus:
     @pytest.fixture(name="here")
     def _here(self, relay, settings):
@@ -140,6 +195,33 @@ class TestStatus:
         assert result.exit_code == 1
         assert "The database" in result.stderr
         assert "s3cr3t" not in result.output
+
+
+class TestReplay:
+    @pytest.fixture(name="here")
+    def _here(self, relay, settings):
+        return {**WHOLE, "RELAY_DATABASE_URL": settings.database_url.reveal()}
+
+    def test_says_what_comes_of_it(self, command, relay, here):
+        told = command("replay", "--run", "155144666", **here)
+        assert (told.exit_code, told.stdout) == (0, "dbt run 155144666: a worker will examine it\n")
+        again = command("replay", "--run", "155144666", "--json", **here)
+        assert json.loads(again.stdout) == {"dbt_run_id": 155144666, "replay": "under_way"}
+
+    def test_says_so_where_the_run_was_decided_on(self, command, relay, here):
+        relay.deliver(story.nightly_run())
+        relay.work()
+        told = command("replay", "--run", str(story.FIRST_DBT_RUN_ID), **here)
+        assert "was decided on already, nothing is done" in told.stdout
+
+    def test_ends_with_2_where_the_account_is_not_set(self, command, here):
+        result = command("replay", "--run", "9", **here | {"DBT_CLOUD_ACCOUNT_ID": ""})
+        assert result.exit_code == 2
+        assert "DBT_CLOUD_ACCOUNT_ID" in result.stderr
+
+    @pytest.mark.parametrize("words", [[], ["--run", "0"], ["--run", "last"]])
+    def test_ends_with_2_for_wrong_words(self, command, words):
+        assert command("replay", *words).exit_code == 2
 
 
 class TestMigrate:

@@ -400,6 +400,36 @@ class TestDbtCloudInTrouble:
         assert nothing_is_left_to_do(one)
         assert one.sql("SELECT given_up_at IS NOT NULL FROM relay.dbt_runs") == [(True,)]
 
+    def test_a_run_that_was_given_up_can_be_replayed(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/artifacts/", Status(404), times=1000)
+        one.deliver(night())
+        for _ in range(9):
+            one.work()
+            one.tick(300)
+        assert len(events("dbt_run.given_up")) == 1
+        sandbox.dbt_cloud.heal()
+        assert one.replay(NIGHT) == "due"
+        one.work()
+        assert len(events("sync.triggered")) == 1
+        assert one.replay(NIGHT) == "decided"
+
+    def test_a_replayed_run_has_its_whole_time_again(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
+        one.deliver(night())
+        for _ in range(9):
+            one.work()
+            one.tick(300)
+        one.replay(NIGHT)
+        one.work()
+        assert len(events("dbt_run.given_up")) == 1
+        assert one.replay(NIGHT) == "under_way"
+
+    def test_a_run_that_no_delivery_told_of_can_be_replayed(self, one, sandbox, events):
+        sandbox.dbt_cloud.add_run(night())
+        assert one.replay(NIGHT) == "due"
+        one.work()
+        assert len(events("sync.triggered")) == 1
+
     def test_a_token_that_is_being_replaced_costs_no_sync(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/runs/", Status(401))
         one.deliver(night())

@@ -4,7 +4,7 @@ Every method raises DatabaseUnavailable where PostgreSQL does not answer. Times 
 """
 
 from relay.store.attempts import Attempt, Attempts, Cause
-from relay.store.dbt_runs import DbtRuns, RecordedRun
+from relay.store.dbt_runs import DbtRuns, RecordedRun, Replayed, replay
 from relay.store.deliveries import Delivery, record_deliveries
 from relay.store.overview import Overview, last_heartbeat, overview
 from relay.store.transactions import Connections
@@ -24,8 +24,10 @@ __all__ = [
     "Delivery",
     "Overview",
     "RecordedRun",
+    "Replayed",
     "Store",
     "last_heartbeat",
     "overview",
     "record_deliveries",
+    "replay",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from procrastinate.types import JSONDict
 from psycopg.types.json import Jsonb
@@ -30,6 +31,43 @@ class RecordedRun:
     @property
     def is_done(self) -> bool:
         return self.planned_at is not None or self.given_up_at is not None
+
+
+class Replayed(StrEnum):
+    """What asking for a run to be examined comes to."""
+
+    DUE = "due"  # it will be: nobody had told of it, or it had been given up
+    UNDER_WAY = "under_way"
+    DECIDED = "decided"
+
+
+def replay(connection: Connection, dbt_account_id: int, dbt_run_id: int) -> Replayed:
+    """Have a run examined that was given up, or that no delivery told of; else change nothing.
+
+    `connection` is in autocommit: this is one transaction.
+    """
+    key = (dbt_account_id, dbt_run_id)
+    with connection.transaction():
+        due = connection.execute(
+            """
+            INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id) VALUES (%s, %s)
+            ON CONFLICT (dbt_account_id, dbt_run_id)
+            DO UPDATE SET given_up_at = NULL, failing_since = NULL, problem = NULL
+            WHERE relay.dbt_runs.given_up_at IS NOT NULL
+            """,
+            key,
+        )
+        if due.rowcount:
+            _examine(connection, *key)
+            return Replayed.DUE
+        row = connection.execute(
+            """
+            SELECT planned_at IS NOT NULL FROM relay.dbt_runs
+            WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
+            """,
+            key,
+        ).fetchone()
+    return Replayed.DECIDED if row == (True,) else Replayed.UNDER_WAY
 
 
 class DbtRuns(Transactions):
@@ -92,14 +130,10 @@ class DbtRuns(Transactions):
                 """,
                 (problem, now, run.dbt_account_id, run.dbt_run_id),
             )
-            arguments: JSONDict = {
-                "dbt_account_id": run.dbt_account_id,
-                "dbt_run_id": run.dbt_run_id,
-            }
-            queue.defer(connection, queue.RELAY_RUN, arguments, at=at)
+            _examine(connection, run.dbt_account_id, run.dbt_run_id, at=at)
 
     def give_up(self, run: RecordedRun, *, now: datetime, problem: str) -> None:
-        """Stop looking at the run: a person may have it looked at again."""
+        """Stop looking at the run: a person may have it examined again."""
         with self._transaction() as connection:
             connection.execute(
                 """
@@ -108,6 +142,13 @@ class DbtRuns(Transactions):
                 """,
                 (problem, now, run.dbt_account_id, run.dbt_run_id),
             )
+
+
+def _examine(
+    connection: Connection, dbt_account_id: int, dbt_run_id: int, *, at: datetime | None = None
+) -> None:
+    arguments: JSONDict = {"dbt_account_id": dbt_account_id, "dbt_run_id": dbt_run_id}
+    queue.defer(connection, queue.RELAY_RUN, arguments, at=at)
 
 
 def _let_no_other_attempt_be_decided(
