@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relay.census import V1_ENDS, speaks_v1
-from relay.dbt_runs import REBUILDABLE
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.exits import PROBLEM, WRONG_SETTINGS
 from relay.manifest import Lineage, read_manifest
@@ -99,8 +98,7 @@ def _ambiguous_names(mapping: SyncMapping, lineage: Lineage) -> Iterator[str]:
 def _selections(
     mapping: SyncMapping, lineage: Lineage
 ) -> Iterator[tuple[Sync, Selector, frozenset[str]]]:
-    project = [node for node in lineage.nodes if node.startswith(REBUILDABLE)]
-    selection = Selection(project, lineage)
+    selection = Selection(lineage.rebuildable.keys(), lineage)
     for sync in mapping.syncs:
         for selector in sync.depends_on:
             yield sync, selector, selection.selected_by(selector)

@@ -5,18 +5,23 @@ schema version; macros, docs and the parent and child maps are passed over.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from relay.dbt_json import Buffer, decode
+from relay.dbt_runs import REBUILDABLE
+
+# They hold no rows, and show those of what they read. A materialized view holds its own.
+# https://docs.getdbt.com/docs/build/materializations
+VIEWS = frozenset({"view", "ephemeral"})
 
 
 class DependsOn(msgspec.Struct, gc=False):
     """What a node reads."""
 
-    nodes: list[str] = msgspec.field(default_factory=list)
+    nodes: tuple[str, ...] = ()
 
 
 class Config(msgspec.Struct, gc=False):
@@ -38,10 +43,10 @@ class Node(msgspec.Struct, gc=False):
     name: str = ""
     package_name: str = ""
     path: str = msgspec.field(name="original_file_path", default="")
-    fqn: list[str] = msgspec.field(default_factory=list)
+    fqn: tuple[str, ...] = ()
     version: str | int | float | None = None
     group: str | None = None
-    tags: list[str] | str | None = None
+    tags: tuple[str, ...] | str | None = None
     config: Config = msgspec.field(default_factory=Config)
     attached_node: str | None = None
     depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
@@ -51,15 +56,7 @@ class Node(msgspec.Struct, gc=False):
         """The tags as a tuple, however the project wrote them."""
         if isinstance(self.tags, str):
             return (self.tags,)
-        return tuple(self.tags or ())
-
-    @property
-    def is_view(self) -> bool:
-        """Whether it holds no rows, and shows those of what it reads.
-
-        https://docs.getdbt.com/docs/build/materializations. A materialized view holds its own.
-        """
-        return self.config.materialized in ("view", "ephemeral")
+        return self.tags or ()
 
 
 # What a node is made of: one that was written down with another shape says less, or more.
@@ -91,19 +88,26 @@ class Lineage:
     def parents(self, unique_id: str) -> tuple[str, ...]:
         """What a node reads; nothing if it is unknown."""
         node = self.nodes.get(unique_id)
-        return tuple(node.depends_on.nodes) if node is not None else ()
+        return node.depends_on.nodes if node is not None else ()
 
-    def children(self, unique_id: str) -> tuple[str, ...]:
+    def children(self, unique_id: str) -> Sequence[str]:
         """What reads a node."""
-        return tuple(self._children.get(unique_id, ()))
+        return self._children.get(unique_id, ())
+
+    @functools.cached_property
+    def rebuildable(self) -> Mapping[str, Node]:
+        """The models, seeds and snapshots."""
+        return {key: node for key, node in self.nodes.items() if key.startswith(REBUILDABLE)}
 
     @functools.cached_property
     def _children(self) -> Mapping[str, list[str]]:
-        children: dict[str, list[str]] = {}
-        for unique_id in self.nodes:
-            for parent in self.parents(unique_id):
-                children.setdefault(parent, []).append(unique_id)
-        return children
+        return _readers(self.nodes.values())
+
+    @functools.cached_property
+    def views_on(self) -> Mapping[str, Sequence[str]]:
+        """The views and ephemeral models that read a node, and so show its rows, by that node."""
+        views = (each for each in self.rebuildable.values() if each.config.materialized in VIEWS)
+        return _readers(views)
 
     def models_tested_by(self, test: str) -> frozenset[str]:
         """The nodes a failure of this test counts against.
@@ -122,6 +126,15 @@ class Lineage:
         """Whether the project calls this test's failure an error; an unknown test's is one."""
         node = self.nodes.get(test)
         return node is None or (node.config.severity or "error").lower() != "warn"
+
+
+def _readers(nodes: Iterable[Node]) -> Mapping[str, list[str]]:
+    """Which of these nodes read each node."""
+    readers: dict[str, list[str]] = {}
+    for node in nodes:
+        for parent in node.depends_on.nodes:
+            readers.setdefault(parent, []).append(node.unique_id)
+    return readers
 
 
 _decoder = msgspec.json.Decoder(_Manifest)

@@ -1,6 +1,6 @@
 """Decide which syncs a dbt run triggers, which it withholds, and why. Pure: no I/O here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -44,38 +44,38 @@ class Answered:
 AnsweredSyncs = Mapping[tuple[str, int], Answered]
 
 
-# A view that the run did not execute, and what it did execute behind it.
-Through = Mapping[str, tuple[str, ...]]
-
-
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A sync to trigger, because these models (unique_ids, sorted) were rebuilt.
-
-    `through` has those of them that are views of what was rebuilt.
-    """
+    """A sync to trigger, because these models (unique_ids, sorted) were rebuilt."""
 
     sync: Sync
-    because: tuple[str, ...]
-    through: Through = field(default_factory=dict)
+    models: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """A sync the run concerns and does not trigger; `models` decided it, `through` as above."""
+    """A sync the run concerns and does not trigger; `models` decided it."""
 
     sync: Sync
     reason: Reason
     models: tuple[str, ...]
-    through: Through = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run means for the syncs it concerns; a sync it does not concern is in neither."""
+    """What a run means for the syncs it concerns; a sync it does not concern is in neither.
+
+    `views` are those that the run touched without executing them.
+    """
 
     triggers: tuple[Trigger, ...] = ()
     withheld: tuple[Withheld, ...] = ()
+    views: Views = field(default_factory=Views, repr=False, compare=False)
+
+    def through(self, models: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The views among these models, and what the run executed behind each."""
+        views = self.views
+        return {each: views.read_by(each) for each in models if each in views.standings}
 
 
 def needs_lineage(run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping) -> bool:
@@ -114,10 +114,11 @@ def decide(
     if run.never_counts_because:
         return Plan()
     judge = _Judge(run, rebuilt, lineage, answered)
-    verdicts = [judge.verdict(sync) for sync in mapping.syncs]
+    verdicts = [verdict for sync in mapping.syncs if (verdict := judge.verdict(sync))]
     return Plan(
         triggers=tuple(each for each in verdicts if isinstance(each, Trigger)),
         withheld=tuple(each for each in verdicts if isinstance(each, Withheld)),
+        views=judge.views,
     )
 
 
@@ -134,31 +135,30 @@ class _Judge:
         self._run = run
         self._rebuilt = rebuilt
         self._answered = answered
-        self._views = Views.touched_by(rebuilt, lineage)
-        touched = {**rebuilt.nodes, **self._views.standings}
-        self._touched = frozenset(touched)
-        self._failed_its_test = frozenset(_failed_its_test(rebuilt, lineage, self._touched))
-        executed = self._failed_its_test | rebuilt.nodes.keys()
-        self._selection = Selection(executed, lineage, views=self._touched - executed)
-        self._in_standing = {
-            each: frozenset(node for node, standing in touched.items() if standing is each)
-            for each in Standing
-        }
-        self._failed = self._in_standing[Standing.FAILED] | self._in_standing[Standing.SKIPPED]
+        self.views = Views(rebuilt, lineage)
+        standings = {**rebuilt.nodes, **self.views.standings}
+        self._standing: dict[Standing, set[str]] = {each: set() for each in Standing}
+        for node, standing in standings.items():
+            self._standing[standing].add(node)
+        self._failed = self._standing[Standing.FAILED] | self._standing[Standing.SKIPPED]
+        executed = rebuilt.nodes.keys()
+        self._touched = Selection(executed, lineage, views=standings.keys() - executed)
+        failed_its_test = frozenset(_failed_its_test(rebuilt, lineage, standings.keys()))
+        self._failed_its_test = Selection(failed_its_test, lineage)
+        self._in_order: dict[frozenset[str], tuple[str, ...]] = {}
 
     def verdict(self, sync: Sync) -> Trigger | Withheld | None:
         """What becomes of the sync; None where the run does not concern it."""
-        selected = self._selection.selected(sync.depends_on)
-        concerned = self._not_answered_yet(sync, selected & self._touched)
+        concerned = self._not_answered_yet(sync, self._touched.selected(sync.depends_on))
         if not concerned:
             return None
-        for reason, models in self._objections(sync, selected, concerned):
+        for reason, models in self._objections(sync, concerned):
             if models:
-                return Withheld(sync, reason, tuple(sorted(models)), self._through(models))
-        return Trigger(sync, tuple(sorted(concerned)), self._through(concerned))
+                return Withheld(sync, reason, self._sorted(models))
+        return Trigger(sync, self._sorted(concerned))
 
     def _objections(
-        self, sync: Sync, selected: frozenset[str], concerned: frozenset[str]
+        self, sync: Sync, concerned: frozenset[str]
     ) -> Iterator[tuple[Reason, frozenset[str]]]:
         """Every reason not to trigger, in the order judged, with the models that speak for it."""
         nothing: frozenset[str] = frozenset()
@@ -167,11 +167,17 @@ class _Judge:
         if not_listed is not None:
             yield not_listed, concerned
         yield Reason.RUN_CANCELLED, concerned if self._run.was_cancelled else nothing
-        yield Reason.SAMPLE_RUN, concerned & self._in_standing[Standing.SAMPLED]
+        yield Reason.SAMPLE_RUN, concerned & self._standing[Standing.SAMPLED]
         yield Reason.MODEL_FAILED, concerned & self._failed
-        yield Reason.PARTIAL_REBUILD, concerned & self._in_standing[Standing.PARTIAL]
+        yield Reason.PARTIAL_REBUILD, concerned & self._standing[Standing.PARTIAL]
         if sync.tests == "block":
-            yield Reason.TEST_FAILED, selected & self._failed_its_test
+            yield Reason.TEST_FAILED, self._failed_its_test.selected(sync.depends_on)
+
+    def _sorted(self, models: frozenset[str]) -> tuple[str, ...]:
+        """Many syncs of a large mapping have a tag or a folder in common, and so their models."""
+        if models not in self._in_order:
+            self._in_order[models] = tuple(sorted(models))
+        return self._in_order[models]
 
     def _not_answered_yet(self, sync: Sync, touched: frozenset[str]) -> frozenset[str]:
         """Without what another attempt has triggered the sync with, and this run did not touch."""
@@ -182,12 +188,8 @@ class _Judge:
         return touched - answered.since - before
 
     def _touched_by_this_run(self, node: str) -> bool:
-        behind = self._views.read_by(node) if node in self._views.standings else (node,)
+        behind = self.views.read_by(node) if node in self.views.standings else (node,)
         return any(self._rebuilt.executed_in.get(each) == self._run.dbt_run_id for each in behind)
-
-    def _through(self, models: frozenset[str]) -> Through:
-        views = models & self._views.standings.keys()
-        return {view: tuple(sorted(self._views.read_by(view))) for view in sorted(views)}
 
 
 def _not_listed(sync: Sync, run: DbtRun) -> Reason | None:
@@ -203,7 +205,7 @@ def _failed_tests(rebuilt: RebuiltModels) -> tuple[str, ...]:
 
 
 def _failed_its_test(
-    rebuilt: RebuiltModels, lineage: Lineage | None, touched: frozenset[str]
+    rebuilt: RebuiltModels, lineage: Lineage | None, touched: Iterable[str]
 ) -> Iterator[str]:
     """The models that a failed test of error severity counts against.
 

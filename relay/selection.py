@@ -17,6 +17,9 @@ from relay.dbt_runs import REBUILDABLE
 from relay.manifest import Lineage, Node
 from relay.selectors import Selector, Term, has_wildcards
 
+_Keys = Callable[[Node], Iterable[str]]
+_IndexOf = Callable[[Mapping[str, Node]], Mapping[str, list[str]]]
+
 _RESOURCES = r"(?:model|seed|snapshot)"
 
 
@@ -37,24 +40,25 @@ class Selection:
         self._nodes = frozenset(executed) | frozenset(views)
         self._named = ChainMap(_by_name(executed), _by_name(views))
         self._lineage = lineage or Lineage({})
-        self._found: dict[Term, frozenset[str]] = {}
+        self._found: dict[str, frozenset[str]] = {}  # by word
 
     def selected(self, selectors: Iterable[Selector]) -> frozenset[str]:
         """The nodes that at least one of the words selects.
 
         Without a lineage only names and unique_ids select.
         """
-        return frozenset().union(*map(self.selected_by, selectors))
+        if not self._nodes:
+            return frozenset()
+        first, *others = map(self.selected_by, selectors)
+        return first.union(*others) if others else first
 
     def selected_by(self, selector: Selector) -> frozenset[str]:
         """The nodes that this word selects: those that all of its terms do."""
-        found = [self._find(term) for term in selector.terms]
-        return found[0].intersection(*found[1:])
-
-    def _find(self, term: Term) -> frozenset[str]:
-        if term not in self._found:
-            self._found[term] = self._nodes.intersection(self._look_for(term))
-        return self._found[term]
+        found = self._found.get(selector.word)
+        if found is None:
+            found = self._nodes.intersection(*map(self._look_for, selector.terms))
+            self._found[selector.word] = found
+        return found
 
     def _look_for(self, term: Term) -> Iterable[str]:
         if term.is_a_name:
@@ -82,7 +86,7 @@ class _Index:
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         self._nodes = nodes
-        self._by_method: dict[str, dict[str, list[str]]] = {}
+        self._by_method: dict[str, Mapping[str, list[str]]] = {}
 
     def find(self, term: Term) -> Iterable[str]:
         """The nodes a term starts from."""
@@ -90,15 +94,8 @@ class _Index:
         if has_wildcards(value):
             return [each for each, node in self._nodes.items() if method.matches(node, value)]
         if term.method not in self._by_method:
-            self._by_method[term.method] = self._keyed(method)
+            self._by_method[term.method] = method.index(self._nodes)
         return self._by_method[term.method].get(value, ())
-
-    def _keyed(self, method: "_Method") -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for unique_id, node in self._nodes.items():
-            for key in method.keys(node):
-                found.setdefault(key, []).append(unique_id)
-        return found
 
 
 # The graph
@@ -108,11 +105,16 @@ def _reached(
     start: Iterable[str], levels: int, neighbours: Callable[[str], Iterable[str]]
 ) -> set[str]:
     """The nodes within so many levels of the start; a cycle ends where it closes."""
-    seen, edge = set(start), set(start)
+    seen = set(start)
+    edge = list(seen)
     while edge and levels:
-        edge = {each for node in edge for each in neighbours(node)} - seen
-        seen |= edge
-        levels -= 1
+        beyond = []
+        for node in edge:
+            for each in neighbours(node):
+                if each not in seen:
+                    seen.add(each)
+                    beyond.append(each)
+        edge, levels = beyond, levels - 1
     return seen
 
 
@@ -133,40 +135,50 @@ def _depended_on_by(exposures: Iterable[str], lineage: Lineage) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """`keys` are the values that select a node; `matches` tells whether one with wildcards does."""
+    """`index` has nodes by the values that select them; `matches` is for values with wildcards."""
 
-    keys: Callable[[Node], Iterable[str]]
+    index: _IndexOf
     matches: Callable[[Node, str], bool]
 
 
+def _keyed(
+    keys: Callable[[Node], Iterable[str]],
+) -> Callable[[Mapping[str, Node]], Mapping[str, list[str]]]:
+    """An index by all of a node's keys."""
+
+    def index(nodes: Mapping[str, Node]) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for unique_id, node in nodes.items():
+            for key in keys(node):
+                found.setdefault(key, []).append(unique_id)
+        return found
+
+    return index
+
+
 def _by_name(unique_ids: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for unique_id in unique_ids:
-        for name in _names(unique_id):
-            found.setdefault(name, []).append(unique_id)
-    return found
-
-
-def _names(unique_id: str) -> Iterator[str]:
-    """What may be written for a node: its unique_id or its name, with its version or without.
+    """Nodes by what may be written for them: unique_id or name, with the version or without.
 
     run_results.json has no names. A unique_id ends in its node's, so every end that may be the
     name is taken for it; which one it is, the word that asks decides.
     """
-    if not unique_id.startswith(REBUILDABLE):
-        return
-    name = unique_id.split(".", 2)[-1]
-    yield unique_id
-    yield name
-    without, version, number = name.rpartition(".v")
-    if version and number and "." not in number:
-        yield unique_id.removesuffix(f".v{number}")
-        yield without
-        yield f"{without}_v{number}"  # dbt takes `customers_v2` for `customers.v2`
+    found: dict[str, list[str]] = {}
+    for unique_id in unique_ids:
+        if unique_id.startswith(REBUILDABLE):
+            name = unique_id.split(".", 2)[-1]
+            found[unique_id] = [unique_id]
+            found.setdefault(name, []).append(unique_id)
+            for word in _without_version(unique_id, name) if ".v" in name else ():
+                found.setdefault(word, []).append(unique_id)
+    return found
 
 
-def _names_of(node: Node) -> Iterator[str]:
-    return _names(node.unique_id)
+def _without_version(unique_id: str, name: str) -> tuple[str, ...]:
+    before, _, version = name.rpartition(".v")
+    if not version or "." in version:
+        return ()
+    # dbt takes `customers_v2` for `customers.v2`.
+    return unique_id.removesuffix(f".v{version}"), before, f"{before}_v{version}"
 
 
 def _is_named(node: Node, pattern: str) -> bool:
@@ -214,8 +226,20 @@ def _is_exposure(node: Node, pattern: str) -> bool:
     )
 
 
-def _file_and_folders(node: Node) -> Iterator[str]:
-    path = node.path
+def _by_path(nodes: Mapping[str, Node]) -> Mapping[str, list[str]]:
+    """Nodes by their file, and by every folder it is in."""
+    found: dict[str, list[str]] = {}
+    folders: dict[str, list[str]] = {}
+    for unique_id, node in nodes.items():
+        found.setdefault(node.path, []).append(unique_id)
+        folders.setdefault(node.path.rpartition("/")[0], []).append(unique_id)
+    for folder, unique_ids in folders.items():
+        for each in _with_those_above(folder):
+            found.setdefault(each, []).extend(unique_ids)
+    return found
+
+
+def _with_those_above(path: str) -> Iterator[str]:
     while path:
         yield path
         path = path.rpartition("/")[0]
@@ -225,7 +249,7 @@ def _file_and_folders(node: Node) -> Iterator[str]:
 def _is_below(node: Node, pattern: str) -> bool:
     # dbt globs from the project's root as pathlib does: a `*` stays within its folder.
     glob = _path_glob(pattern)
-    return any(glob.fullmatch(each) for each in _file_and_folders(node))
+    return any(glob.fullmatch(each) for each in _with_those_above(node.path))
 
 
 @functools.cache
@@ -271,24 +295,24 @@ def _glob(pattern: str, *, within: str) -> str:
     return translated.replace(".*", f"[^{within}]*")
 
 
-def _any_of(keys: Callable[[Node], Iterable[str]]) -> _Method:
+def _any_of(keys: _Keys) -> _Method:
     """A method whose wildcards match any of the keys."""
 
     def matches(node: Node, pattern: str) -> bool:
         return any(fnmatch.fnmatchcase(key, pattern) for key in keys(node))
 
-    return _Method(keys, matches)
+    return _Method(_keyed(keys), matches)
 
 
 _METHODS = {
     "config.materialized": _any_of(_materialization),
-    "exposure": _Method(_exposure, _is_exposure),
-    "fqn": _Method(_qualified_names, _has_qualified_name),
+    "exposure": _Method(_keyed(_exposure), _is_exposure),
+    "fqn": _Method(_keyed(_qualified_names), _has_qualified_name),
     "group": _any_of(_group),
-    "name": _Method(_names_of, _is_named),
+    "name": _Method(_by_name, _is_named),
     "package": _any_of(_package),
-    "path": _Method(_file_and_folders, _is_below),
+    "path": _Method(_by_path, _is_below),
     "resource_type": _any_of(_kind),
     "tag": _any_of(_tags),
-    "unique_id": _Method(_names_of, _is_named),
+    "unique_id": _Method(_by_name, _is_named),
 }

@@ -94,13 +94,14 @@ def _tell_what_was_decided(examined: Examined, plan: Plan) -> None:
         **({"never_counts": run.never_counts_because} if run.never_counts_because else {}),
     )
     for held in plan.withheld:
+        through = plan.through(held.models)
         log.info(
             "sync.withheld",
             workspace=held.sync.workspace,
             sync_id=held.sync.sync_id,
             reason=held.reason,
             models=list(held.models),
-            **({"through": held.through} if held.through else {}),
+            **({"through": through} if through else {}),
         )
     log.info(
         "dbt_run.planned",

@@ -5,8 +5,7 @@ new when the table, seed, snapshot or incremental model behind them is, which ma
 views away.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.manifest import Lineage
@@ -20,7 +19,6 @@ WORST_FIRST = (
 )
 
 
-@dataclass(frozen=True)
 class Views:
     """The views that a run touched through what they read, and how they stand.
 
@@ -28,49 +26,51 @@ class Views:
     but with --empty or --sample behind it, it too shows too few rows.
     """
 
-    standings: Mapping[str, Standing]
-    _executed: RebuiltModels
-    _lineage: Lineage
+    def __init__(
+        self, executed: RebuiltModels | None = None, lineage: Lineage | None = None
+    ) -> None:
+        """Without a lineage there are none."""
+        executed = executed or RebuiltModels()
+        self._executed = executed.nodes
+        self._lineage = lineage or Lineage({})
+        self._read_by: dict[str, tuple[str, ...]] = {}
+        self.standings: Mapping[str, Standing] = _standings(executed, self._lineage)
 
-    @classmethod
-    def touched_by(cls, executed: RebuiltModels, lineage: Lineage | None) -> "Views":
-        """The views of this lineage; none without one."""
-        lineage = lineage or Lineage({})
-        return cls(_standings(executed, lineage), executed, lineage)
-
-    def read_by(self, view: str) -> frozenset[str]:
+    def read_by(self, view: str) -> tuple[str, ...]:
         """The executed nodes, directly behind it or behind other views, that it stands on."""
-        standing = self.standings[view]
-        found, seen, left = set(), {view}, [view]
+        left, begun = [view], set[str]()
         while left:
-            for parent in set(self._lineage.parents(left.pop())) - seen:
-                seen.add(parent)
-                if self.standings.get(parent) is standing:
-                    left.append(parent)
-                elif self._executed.nodes.get(parent) is standing:
-                    found.add(parent)
-        return frozenset(found)
+            at = left.pop()
+            if at in self._read_by:
+                continue
+            views, executed = self._behind(at)
+            if at not in begun:  # the views behind it first; in a circle that ends
+                begun.add(at)
+                left += [at, *(each for each in views if each not in begun)]
+            else:
+                further = (self._read_by.get(each, ()) for each in views)
+                self._read_by[at] = tuple(sorted(set(executed).union(*further)))
+        return self._read_by[view]
+
+    def _behind(self, view: str) -> tuple[list[str], list[str]]:
+        """The views and the executed nodes directly behind a view that stand as it does."""
+        standing = self.standings[view]
+        parents = self._lineage.parents(view)
+        views = [each for each in parents if self.standings.get(each) is standing]
+        return views, [
+            each for each in parents if each not in views and self._executed.get(each) is standing
+        ]
 
 
 def _standings(executed: RebuiltModels, lineage: Lineage) -> dict[str, Standing]:
     """Go from what was executed down through the views, the worst first: it stays."""
-    views_on = _views_on(lineage)
     found: dict[str, Standing] = {}
     for standing in WORST_FIRST:
         left = list(executed.standing(standing))
         while left:
-            for view in views_on.get(left.pop(), ()):
+            for view in lineage.views_on.get(left.pop(), ()):
                 stands_on_its_own = view in executed.nodes and standing is not Standing.SAMPLED
                 if view not in found and not stands_on_its_own:
                     found[view] = standing
                     left.append(view)
     return found
-
-
-def _views_on(lineage: Lineage) -> Mapping[str, Iterable[str]]:
-    views_on: dict[str, list[str]] = {}
-    for unique_id, node in lineage.nodes.items():
-        if node.is_view:
-            for parent in node.depends_on.nodes:
-                views_on.setdefault(parent, []).append(unique_id)
-    return views_on

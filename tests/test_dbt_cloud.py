@@ -7,18 +7,19 @@ from relay.errors import BadArtifact, Rejected, Unavailable
 from relay.sandbox import story
 from relay.sandbox.dbt_runs import CANCELLED, SandboxRun, invoke
 from relay.sandbox.recordings import load
-from relay.sandbox.wire import Body, Status
+from relay.sandbox.wire import Body, HangUp, Status
 from relay.settings import Secret
-from relay.transport import Transport
+from relay.transport import Limits, Transport
 
 
-def dbt_cloud_of(sandbox, *, token=story.DBT_TOKEN):
+def dbt_cloud_of(sandbox, *, token=story.DBT_TOKEN, limits=None):
     transport = Transport(
         vendor="dbt Cloud",
         base_url=sandbox.dbt_cloud.url,
         token=Secret(token),
         read_seconds=5,
         connections=1,
+        limits=limits,
     )
     return DbtCloud(transport, dbt_account_id=story.DBT_ACCOUNT_ID)
 
@@ -102,6 +103,39 @@ def test_an_answer_that_cannot_be_read_is_a_bad_artifact(dbt_cloud, sandbox, nig
         dbt_cloud.get_run_results(night.dbt_run_id, step=4)
     with pytest.raises(BadArtifact):
         dbt_cloud.get_manifest(night.dbt_run_id, step=4)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"results": [{"unique_id": "model.a.b"}]}', "missing required field `status`"),
+        (b'{"results": [{"status": "success"}]}', "missing required field `unique_id`"),
+        (b'{"results": [{"unique_id": "model.a.b", "status": 5}]}', "$.results[0].status"),
+        (b'{"results": {}, "args": {}}', "$.results"),
+        (b'{"results": [', "truncated"),
+        (b"<html>", "malformed"),
+        (b"", "truncated"),
+    ],
+)
+def test_a_bad_artifact_is_named_by_file_step_and_run(dbt_cloud, sandbox, night, content, said):
+    sandbox.dbt_cloud.fail_next("/artifacts/", Body(content))
+    with pytest.raises(BadArtifact) as told:
+        dbt_cloud.get_run_results(night.dbt_run_id, step=4)
+    assert f"run_results.json of step 4 of dbt run {night.dbt_run_id}: " in str(told.value)
+    assert said in str(told.value)
+
+
+@pytest.mark.parametrize("fault", [Status(503), Status(429), HangUp()])
+def test_so_is_one_that_did_not_come(dbt_cloud, sandbox, night, fault):
+    sandbox.dbt_cloud.fail_next("/artifacts/", fault)
+    with pytest.raises(Unavailable, match=rf"{night.dbt_run_id}/artifacts/manifest.json\?step=4"):
+        dbt_cloud.get_manifest(night.dbt_run_id, step=4)
+
+
+def test_so_is_one_that_is_too_large(sandbox, night):
+    small = dbt_cloud_of(sandbox, limits=Limits(download=1000))
+    with pytest.raises(Rejected, match=r"manifest.json\?step=4.*more than 1000 bytes"):
+        small.get_manifest(night.dbt_run_id, step=4)
 
 
 def test_a_run_nobody_knows_is_rejected_with_what_it_may_mean(dbt_cloud):

@@ -49,11 +49,11 @@ def mapping(*syncs):
 def lineage(severity="ERROR"):
     config = Config(severity=severity)
     tests = [
-        Node(TEST_A, config=config, attached_node=A, depends_on=DependsOn([A, C])),
-        Node(SINGULAR, config=config, depends_on=DependsOn([A, B])),
-        Node(UNIT_A, depends_on=DependsOn([A])),
+        Node(TEST_A, config=config, attached_node=A, depends_on=DependsOn((A, C))),
+        Node(SINGULAR, config=config, depends_on=DependsOn((A, B))),
+        Node(UNIT_A, depends_on=DependsOn((A,))),
     ]
-    models = [Node(A, name="a", tags=["crm"]), Node(B, name="b", tags=["crm"]), Node(C, name="c")]
+    models = [Node(A, name="a", tags=("crm",)), Node(B, name="b", tags=("crm",)), Node(C, name="c")]
     return Lineage({node.unique_id: node for node in tests + models})
 
 
@@ -103,7 +103,7 @@ class TestAModelsStanding:
     def test_a_trigger_names_all_that_were_rebuilt(self):
         rebuilt = RebuiltModels({B: REBUILT, A: REBUILT, C: REBUILT})
         plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, {})
-        assert plan.triggers[0].because == (A, B)
+        assert plan.triggers[0].models == (A, B)
 
     def test_each_sync_is_judged_on_its_own_models(self):
         rebuilt = RebuiltModels({A: REBUILT, B: FAILED})
@@ -241,7 +241,7 @@ class TestARunThatRetriesAnother:
         rebuilt = RebuiltModels({A: REBUILT, B: REBUILT}, executed_in)
         known = {("default", 1): answered}
         plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, known)
-        assert [trigger.because for trigger in plan.triggers] == ([because] if because else [])
+        assert [trigger.models for trigger in plan.triggers] == ([because] if because else [])
         assert plan.withheld == ()
 
     def test_is_withheld_by_what_still_fails(self):

@@ -129,7 +129,7 @@ def test_any_text_is_a_selector_or_is_refused(text):
 def test_a_cycle_in_the_lineage_ends():
     a, b = "model.p.a", "model.p.b"
     nodes = {
-        a: Node(a, name="a", depends_on=DependsOn([b])),
-        b: Node(b, name="b", depends_on=DependsOn([a])),
+        a: Node(a, name="a", depends_on=DependsOn((b,))),
+        b: Node(b, name="b", depends_on=DependsOn((a,))),
     }
     assert Selection(nodes, Lineage(nodes)).selected([read_selector("+a")]) == {a, b}

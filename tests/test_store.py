@@ -13,7 +13,7 @@ from relay.store import Store
 
 FIRST, RETRY = story.nightly_run(8), story.nightly_run(9)
 A = "model.shop.a"
-TRIGGER = Plan(triggers=(Trigger(Sync(sync_id=1, depends_on=()), because=(A,)),))
+TRIGGER = Plan(triggers=(Trigger(Sync(sync_id=1, depends_on=()), models=(A,)),))
 
 
 def run_of(dbt_run_id):

@@ -28,7 +28,7 @@ def lineage(**parents):
             unique_id(name),
             name=name,
             config=Config(materialized=kinds.get(name[0], "table")),
-            depends_on=DependsOn([unique_id(each) for each in reads]),
+            depends_on=DependsOn(tuple(unique_id(each) for each in reads)),
         )
         for name, reads in parents.items()
     ]
@@ -45,7 +45,7 @@ def executed(**standings):
 
 
 def standing(known, did, view="v"):
-    return Views.touched_by(did, known).standings.get(unique_id(view))
+    return Views(did, known).standings.get(unique_id(view))
 
 
 class TestAView:
@@ -90,15 +90,15 @@ class TestAView:
 
     def test_tells_what_it_stands_on(self):
         known = lineage(v=["v1", "t", "other"], v1=["e"], e=["u", "w"])
-        views = Views.touched_by(executed(t=REBUILT, u=REBUILT), known)
-        assert views.read_by(unique_id("v")) == {unique_id("t"), unique_id("u")}
+        views = Views(executed(t=REBUILT, u=REBUILT), known)
+        assert views.read_by(unique_id("v")) == (unique_id("t"), unique_id("u"))
 
     def test_tells_what_makes_it_stand_no_better(self):
-        views = Views.touched_by(executed(t=REBUILT, u=FAILED), lineage(v=["t", "v1"], v1=["u"]))
-        assert views.read_by(unique_id("v")) == {unique_id("u")}
+        views = Views(executed(t=REBUILT, u=FAILED), lineage(v=["t", "v1"], v1=["u"]))
+        assert views.read_by(unique_id("v")) == (unique_id("u"),)
 
     def test_is_not_known_without_a_lineage(self):
-        assert Views.touched_by(executed(t=REBUILT), None).standings == {}
+        assert Views(executed(t=REBUILT), None).standings == {}
 
     def test_in_a_very_long_row_of_views_is_found(self):
         names = [f"v{number}" for number in range(5000)]
@@ -125,21 +125,23 @@ def plan_of(a_sync, did, *, known=KNOWN, answered=None):
 
 class TestASyncOfAView:
     def test_is_triggered_by_the_table_behind_it_and_told_through_which(self):
-        (trigger,) = plan_of(sync("v_orders"), executed(u=REBUILT)).triggers
-        assert trigger.because == (unique_id("v_orders"),)
-        assert trigger.through == {unique_id("v_orders"): (unique_id("u"),)}
+        plan = plan_of(sync("v_orders"), executed(u=REBUILT))
+        (trigger,) = plan.triggers
+        assert trigger.models == (unique_id("v_orders"),)
+        assert plan.through(trigger.models) == {unique_id("v_orders"): (unique_id("u"),)}
 
     def test_is_withheld_by_a_table_behind_it_that_failed(self):
-        (held,) = plan_of(sync("v_orders"), executed(t=REBUILT, u=FAILED)).withheld
+        plan = plan_of(sync("v_orders"), executed(t=REBUILT, u=FAILED))
+        (held,) = plan.withheld
         assert (held.reason, held.models) == ("model_failed", (unique_id("v_orders"),))
-        assert held.through == {unique_id("v_orders"): (unique_id("u"),)}
+        assert plan.through(held.models) == {unique_id("v_orders"): (unique_id("u"),)}
 
     @pytest.mark.parametrize(
         "word", ["v_orders", "model.shop.v_orders", "v_*", "config.materialized:view", "+crm"]
     )
     def test_may_select_it_by_any_word(self, word):
         (trigger,) = plan_of(sync(word), executed(u=REBUILT)).triggers
-        assert unique_id("v_orders") in trigger.because
+        assert unique_id("v_orders") in trigger.models
 
     def test_is_not_concerned_by_another_table(self):
         plan = plan_of(sync("v_orders"), executed(crm=REBUILT))
@@ -170,12 +172,12 @@ class TestASyncOfAView:
             "model.shop.dim.v2",
             name="dim",
             config=Config(materialized="view"),
-            depends_on=DependsOn([unique_id("t")]),
+            depends_on=DependsOn((unique_id("t"),)),
         )
         did = RebuiltModels({"model.shop.dim.v1": REBUILT, unique_id("t"): FAILED})
         with_lineage = plan_of(sync("dim"), did, known=known)
         assert with_lineage == plan_of(sync("dim"), did, known=None)
-        assert [trigger.because for trigger in with_lineage.triggers] == [("model.shop.dim.v1",)]
+        assert [trigger.models for trigger in with_lineage.triggers] == [("model.shop.dim.v1",)]
 
 
 class TestTheManifest:
@@ -198,6 +200,4 @@ class TestTheManifest:
     def test_recorded_by_dbt_has_views_on_views_and_on_ephemeral_models(self):
         recorded = read_manifest(recordings.load("run_tables_under_view").manifest)
         did = RebuiltModels({"model.jaffle_crm.customers": REBUILT})
-        assert Views.touched_by(did, recorded).standings == {
-            "model.jaffle_crm.crm_customers": REBUILT
-        }
+        assert Views(did, recorded).standings == {"model.jaffle_crm.crm_customers": REBUILT}

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from relay import queue
 from relay.dbt_runs import DbtRun
 from relay.mapping import Sync
-from relay.plan import Answered, AnsweredSyncs, Plan, Reason, Through
+from relay.plan import Answered, AnsweredSyncs, Plan, Reason
 from relay.store.attempts import run_sync
 from relay.store.transactions import Connection, Transactions, one
 
@@ -187,8 +187,11 @@ def _insert(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> N
     connection.cursor().executemany(
         "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
         [
-            (sync.workspace, sync.sync_id, *key, reason, list(models), Jsonb(through), now)
-            for sync, reason, models, through in _decisions(plan)
+            (
+                *(sync.workspace, sync.sync_id, *key, reason),
+                *(list(models), Jsonb(plan.through(models)), now),
+            )
+            for sync, reason, models in _decisions(plan)
         ],
     )
     for trigger in plan.triggers:
@@ -201,14 +204,14 @@ def _insert(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> N
             """,
             (
                 *(sync.workspace, sync.sync_id, *key, sync.full_sync),
-                *(list(trigger.because), Jsonb(trigger.through), now),
+                *(list(trigger.models), Jsonb(plan.through(trigger.models)), now),
             ),
         )
         run_sync(connection, sync.workspace, sync.sync_id)
 
 
-def _decisions(plan: Plan) -> Iterator[tuple[Sync, Reason, tuple[str, ...], Through]]:
+def _decisions(plan: Plan) -> Iterator[tuple[Sync, Reason, tuple[str, ...]]]:
     for trigger in plan.triggers:
-        yield trigger.sync, Reason.REBUILT, trigger.because, trigger.through
+        yield trigger.sync, Reason.REBUILT, trigger.models
     for held in plan.withheld:
-        yield held.sync, held.reason, held.models, held.through
+        yield held.sync, held.reason, held.models
