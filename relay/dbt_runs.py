@@ -21,6 +21,12 @@ _OTHER_COMMANDS = frozenset(
     {"compile", "debug", "deps", "docs", "list", "ls", "parse", "run-operation", "show"}
     | {"source", "test", "freshness"}
 )
+# Its options that may stand before a command and take a word of their own.
+_OPTIONS_WITH_A_WORD = frozenset(
+    {"--log-format", "--log-format-file", "--log-level", "--log-level-file", "--log-path"}
+    | {"--profile", "--profiles-dir", "--project-dir", "--target", "-t", "--target-path"}
+    | {"--state", "--threads", "--vars", "--printer-width", "--record-timing-info", "-r"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,15 @@ class Step:
     def dbt_command(self) -> str | None:
         """`build` of `dbt --no-use-colors build --select customers`; None where there is none."""
         known = REBUILDING_COMMANDS | _OTHER_COMMANDS
-        return next((word for word in self.words if word in known), None)
+        before = ("", *self.words)
+        return next(
+            (
+                word
+                for option, word in zip(before, self.words, strict=False)
+                if word in known and option not in _OPTIONS_WITH_A_WORD
+            ),
+            None,
+        )
 
     @property
     def succeeded(self) -> bool:

@@ -1,6 +1,8 @@
 """Ask dbt Cloud what a run did: the run, every step's run_results.json, the manifest if needed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,15 +26,12 @@ MOST_ATTEMPTS = 20  # a run that retries one that retries one …
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A run, the earlier attempts it retries, and what they rebuilt.
-
-    `lineage` is None where no decision needs it.
-    """
+    """A run, the earlier attempts it retries, and what their invocations rebuilt."""
 
     run: DbtRun
     earlier: tuple[DbtRun, ...] = ()
+    invocations: tuple[Invocation, ...] = ()
     rebuilt: RebuiltModels = field(default_factory=RebuiltModels)
-    lineage: Lineage | None = None
 
     @property
     def first_run_id(self) -> int:
@@ -46,8 +45,9 @@ class Examiner:
     def __init__(self, dbt_cloud: DbtCloud, lineages: LineageCache) -> None:
         self._dbt_cloud = dbt_cloud
         self._lineages = lineages
+        self._one_lineage = threading.Lock()
 
-    def examine(self, dbt_run_id: int, mapping: SyncMapping, *, now: datetime) -> Examined:
+    def examine(self, dbt_run_id: int) -> Examined:
         """Find out what a run did.
 
         Raises Unavailable (also for what is not there yet), Rejected, BadArtifact.
@@ -58,13 +58,25 @@ class Examiner:
         if run.never_counts_because:
             return Examined(run)
         earlier = tuple(self._earlier_attempts(run))
-        runs = {each.dbt_run_id: each for each in (run, *earlier)}
-        invocations = each_once(self._invocations(runs.values()))
-        rebuilt = what_was_rebuilt(invocations)
-        lineage = None
-        if needs_lineage(run, rebuilt, mapping):
-            lineage = self._lineage(runs, invocations, now)
-        return Examined(run, earlier, rebuilt, lineage)
+        invocations = each_once(
+            invocation for each in (*earlier, run) for invocation in self._invocations(each)
+        )
+        return Examined(run, earlier, invocations, what_was_rebuilt(invocations))
+
+    @contextmanager
+    def lineage(
+        self, examined: Examined, mapping: SyncMapping, *, now: datetime
+    ) -> Iterator[Lineage | None]:
+        """The project as the run saw it; None where no decision needs it.
+
+        A worker holds one at a time, for it may be large; and many runs that end together then
+        fetch it once. Raises as `examine` does.
+        """
+        if not needs_lineage(examined.run, examined.rebuilt, mapping):
+            yield None
+            return
+        with self._one_lineage:
+            yield self._lineage(examined, now)
 
     def _earlier_attempts(self, run: DbtRun) -> Iterator[DbtRun]:
         """The runs it retries: dbt executes again only what was left, so theirs count too."""
@@ -76,30 +88,26 @@ class Examiner:
             run = self._dbt_cloud.get_run(run.retrying_run_id)
             yield run
 
-    def _invocations(self, runs: Iterable[DbtRun]) -> Iterator[Invocation]:
-        for run in runs:
-            for step in run.steps:
-                run_results = self._dbt_cloud.get_run_results(run.dbt_run_id, step=step.index)
-                if run_results is not None:
-                    yield Invocation(run.dbt_run_id, step, run_results)
-                elif step.must_have_run_results:
-                    raise Unavailable(
-                        f"step {step.index} of dbt run {run.dbt_run_id} ({step.command}) "
-                        "succeeded, but has no run_results.json yet"
-                    )
+    def _invocations(self, run: DbtRun) -> Iterator[Invocation]:
+        for step in run.steps:
+            run_results = self._dbt_cloud.get_run_results(run.dbt_run_id, step=step.index)
+            if run_results is not None:
+                yield Invocation(run.dbt_run_id, step, run_results)
+            elif step.must_have_run_results:
+                raise Unavailable(
+                    f"step {step.index} of dbt run {run.dbt_run_id} ({step.command}) "
+                    "succeeded, but has no run_results.json yet"
+                )
 
-    # The project's lineage
-
-    def _lineage(
-        self, runs: Mapping[int, DbtRun], invocations: Sequence[Invocation], now: datetime
-    ) -> Lineage:
+    def _lineage(self, examined: Examined, now: datetime) -> Lineage:
         """The project as the last invocation that counts saw it.
 
         Where that one does not know all that an earlier one executed (another commit, other
         --vars), what only the earlier one knows is added.
         """
+        runs = {each.dbt_run_id: each for each in (examined.run, *examined.earlier)}
         nodes: Mapping[str, Node] = {}
-        for invocation in reversed([each for each in invocations if each.counts]):
+        for invocation in reversed([each for each in examined.invocations if each.counts]):
             if not nodes or invocation.executed - nodes.keys():
                 seen = self._seen_by(runs[invocation.dbt_run_id], invocation, now)
                 nodes = {**seen.nodes, **nodes} if nodes else seen.nodes

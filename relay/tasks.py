@@ -45,19 +45,20 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
         return
     bind_contextvars(event_id=recorded.event_id)
     services.mapping.refresh()
+    mapping, examiner = services.mapping.current, services.examiner
     try:
-        mapping = services.mapping.current
-        examined = services.examiner.examine(dbt_run_id, mapping, now=services.clock())
+        examined = examiner.examine(dbt_run_id)
+        with examiner.lineage(examined, mapping, now=services.clock()) as lineage:
+            plan = services.store.dbt_runs.record_plan(
+                examined.run,
+                partial(decide, examined.run, examined.rebuilt, mapping, lineage),
+                first_run_id=examined.first_run_id,
+                now=services.clock(),
+            )
     except (VendorError, BadArtifact) as exc:
         # A refusal too: a token that is being replaced must not cost the night's syncs.
         _examine_again_or_give_up(services, recorded, exc)
     else:
-        plan = services.store.dbt_runs.record_plan(
-            examined.run,
-            partial(decide, examined.run, examined.rebuilt, mapping, examined.lineage),
-            first_run_id=examined.first_run_id,
-            now=services.clock(),
-        )
         if plan is not None:
             _tell_what_was_decided(examined, plan)
 
