@@ -6,6 +6,7 @@ import platform
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Self
 import psutil
 
 PATIENCE = 20.0  # seconds for anything that should take one
+SAMPLING = 0.002  # seconds
 MEGABYTE = 10**6
 
 
@@ -46,6 +48,47 @@ def cpu_of(pid: int) -> float:
     return sum(map(_cpu, _family(pid)))
 
 
+class AnonymousPeak:
+    """The most memory a process holds, without pages of files, while the block runs. Bytes.
+
+    The kernel keeps no such maximum: it is looked at every two milliseconds, from a thread, so
+    this process should have nothing else to do. A process that ends is what it was.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.bytes = 0
+        self._status = Path(f"/proc/{pid}/status")
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        with self._status.open("rb") as status:
+            while not self._stopping.wait(SAMPLING):
+                try:
+                    text = os.pread(status.fileno(), 4096, 0)
+                except ProcessLookupError:
+                    return
+                self.bytes = max(self.bytes, _kilobytes(text, b"RssAnon:") * 1024)
+
+
+def resident_peak(pid: int) -> int:
+    """The most memory a process ever held, with pages of files. Bytes."""
+    return _kilobytes(Path(f"/proc/{pid}/status").read_bytes(), b"VmHWM:") * 1024
+
+
+def _kilobytes(status: bytes, name: bytes) -> int:
+    _, _, rest = status.partition(name)
+    return int(rest.split(maxsplit=1)[0]) if rest else 0  # a process that has ended has none
+
+
 def postmaster(data_dir: Path) -> int:
     """The pid of the PostgreSQL that relay keeps in a data folder."""
     return int((data_dir / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
@@ -66,6 +109,12 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
         Path(name).chmod(0o711)  # as root, PostgreSQL is another user, who passes through here
         yield Path(name)
+
+
+def is_on_disk(path: Path) -> bool:
+    """Whether a file there is not in memory."""
+    mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
+    return next(mounts[at] for at in (path, *path.parents) if at in mounts) != "tmpfs"
 
 
 def stop(process: psutil.Popen) -> None:

@@ -1,0 +1,272 @@
+"""What dbt's artifacts cost relay, from 5,000 to 20,000 models: CPU, memory, and a whole night.
+
+Each piece of work runs in a fresh process (`probes.py`), turn about with what one would write
+without a thought (`json.load`, `requests.get(…).json()`); the smallest CPU time of the rounds
+counts, and the largest memory. Name sections to measure these only.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import structlog
+from artifact_server import serving
+from measure import MEGABYTE, AnonymousPeak, folder, is_on_disk, machine, markdown
+from memory_group import memory_group
+from night import Night, Worked, night
+from projects import Project
+
+BENCH = Path(__file__).parent
+MODELS = (5_000, 20_000)
+CONTAINER = 512 * 2**20  # bytes
+
+MOST_OF_JSON = 0.12  # of json.load's CPU, for a manifest
+MOST_OF_JSON_RESULTS = 0.20
+MOST_OF_REQUESTS = 0.25  # of the CPU of requests.get().json()
+MOST_OF_BODY, MOST_BESIDE = 0.30, 40 * MEGABYTE  # bytes of anonymous memory
+MOST_OF_WORKER = 512  # MB of anonymous memory
+
+
+def main() -> int:
+    """Measure and print; 1 if a target is missed."""
+    options = _options()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
+    with folder() as home:
+        if not is_on_disk(home.resolve()):
+            raise SystemExit(f"{home} is in memory; let TMPDIR name a folder on a disk")
+        bench = Bench(home, options.rounds, sorted(options.models))
+        sections = options.sections or list(SECTIONS)
+        rows = [row for section in sections for row in _section(section, bench)]
+    table = markdown(HEADING, [row.cells for row in rows])
+    print(table)
+    if options.write:
+        where = machine("msgspec", "requests", "urllib3")
+        how = f"{where}. Rounds: {options.rounds}."
+        options.write.write_text(f"# Artifacts\n\n{how}\n\n{table}\n", encoding="utf-8")
+    return 1 if any(row.is_met is False for row in rows) else 0
+
+
+HEADING = ("artifacts", "ours", "baseline", "ratio", "target", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table. A target is for the ratio, or without one for `ours` itself."""
+
+    what: str
+    ours: float
+    unit: str
+    baseline: float | None = None
+    most_ratio: float | None = None
+    most: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.baseline is None else self.ours / self.baseline
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the target is met; None where there is none."""
+        if self.most_ratio is not None and self.ratio is not None:
+            return self.ratio <= self.most_ratio
+        return None if self.most is None else self.ours <= self.most
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        target = f"ratio <= {self.most_ratio:.2f}" if self.most_ratio is not None else ""
+        return (
+            self.what,
+            self._told(self.ours),
+            self._told(self.baseline),
+            "" if self.ratio is None else f"{self.ratio:.3f}",
+            target or ("" if self.most is None else f"<= {self._told(self.most)}"),
+            {True: "met", False: "missed", None: ""}[self.is_met],
+        )
+
+    def _told(self, value: float | None) -> str:
+        if value is None:
+            return ""
+        return f"{value:.{3 if self.unit == 's' else 0}f} {self.unit}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where files go, how often each thing is measured, and how large the projects are."""
+
+    home: Path
+    rounds: int
+    models: list[int]
+
+    def manifest(self, models: int) -> Path:
+        return self._written(
+            f"manifest-{models}.json", lambda to: _project(models).write_manifest(to)
+        )
+
+    def run_results(self, models: int) -> Path:
+        name = f"run_results-{models}.json"
+        return self._written(name, lambda to: _project(models).write_run_results(to))
+
+    def compare(self, ours: str, baseline: str, where: str) -> tuple["Probed", "Probed"]:
+        """Both, turn about."""
+        pairs = [(_probe(ours, where), _probe(baseline, where)) for _ in range(self.rounds)]
+        mine, theirs = zip(*pairs, strict=True)
+        return Probed.of_rounds(mine), Probed.of_rounds(theirs)
+
+    def _written(self, name: str, write: Callable[[Path], None]) -> Path:
+        path = self.home / name
+        if not path.exists():
+            write(path)
+        return path
+
+
+@cache
+def _project(models: int) -> Project:
+    return Project(models)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """CPU seconds of the work, and the most anonymous memory of its process in bytes."""
+
+    cpu: float
+    memory: int
+
+    @classmethod
+    def of_rounds(cls, rounds: tuple["Probed", ...]) -> "Probed":
+        return cls(min(each.cpu for each in rounds), max(each.memory for each in rounds))
+
+
+def _probe(name: str, where: str) -> Probed:
+    command = [sys.executable, str(BENCH / "probes.py"), name, where]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    with AnonymousPeak(process.pid) as peak:
+        printed, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"the probe {name} failed")
+    return Probed(float(printed), peak.bytes)
+
+
+def manifests(bench: Bench) -> Iterator[Row]:
+    """A manifest on disk, decoded."""
+    for models in bench.models:
+        path = bench.manifest(models)
+        yield from _decoded(bench, path, f"manifest of {models:,} models", "relay_manifest")
+
+
+def run_results(bench: Bench) -> Iterator[Row]:
+    """The run_results.json of the largest project, decoded."""
+    path = bench.run_results(bench.models[-1])
+    yield from _decoded(bench, path, "run_results", "relay_run_results", MOST_OF_JSON_RESULTS)
+
+
+def _decoded(
+    bench: Bench, path: Path, what: str, probe: str, most: float = MOST_OF_JSON
+) -> Iterator[Row]:
+    size = path.stat().st_size
+    ours, theirs = bench.compare(probe, "json_load", str(path))
+    named = f"{what}, {size / MEGABYTE:.0f} MB"
+    yield Row(f"{named}: CPU", ours.cpu, "s", theirs.cpu, most)
+    yield _memory(f"{named}: anonymous memory", ours, theirs, size)
+
+
+def downloads(bench: Bench) -> Iterator[Row]:
+    """A manifest over loopback HTTP, inflated and decoded; both sides get the same encoding."""
+    with serving(bench.home) as url:
+        for models in bench.models:
+            path = bench.manifest(models)
+            _compress(path)
+            for encoding in ("gzip", "identity"):
+                what = f"download and decode, {models:,} models, {encoding}"
+                at = f"{url}/{encoding}/{path.name}"
+                ours, theirs = bench.compare("relay_download", "requests_json", at)
+                yield Row(f"{what}: CPU", ours.cpu, "s", theirs.cpu, MOST_OF_REQUESTS)
+                size = path.stat().st_size
+                yield _memory(f"{what}: anonymous memory", ours, theirs, size)
+
+
+def _memory(what: str, ours: Probed, theirs: Probed, body: int) -> Row:
+    most = (MOST_OF_BODY * body + MOST_BESIDE) / MEGABYTE
+    return Row(what, ours.memory / MEGABYTE, "MB", theirs.memory / MEGABYTE, most=most)
+
+
+def _compress(path: Path) -> None:
+    subprocess.run(["gzip", "-6", "--keep", "--force", str(path)], check=True)
+
+
+def nights(bench: Bench) -> Iterator[Row]:
+    """`relay worker` with the largest project, from its start to the last `sync.triggered`."""
+    first, second = _two_nights(bench)
+    yield Row("worker: anonymous memory", first.anonymous / MEGABYTE, "MB", most=MOST_OF_WORKER)
+    yield Row("worker: the same, second run included", second.anonymous / MEGABYTE, "MB")
+    yield Row("worker: VmHWM, with pages of files", first.resident / MEGABYTE, "MB")
+    yield Row("worker: CPU of the first run", first.cpu, "s")
+    yield Row("worker: CPU of a second run of the same state", second.cpu, "s", first.cpu)
+    yield Row("worker: manifests downloaded for both", first.manifests + second.manifests, "")
+    yield from _limited_night(bench)
+
+
+def _two_nights(bench: Bench) -> tuple[Worked, Worked]:
+    with _night(bench) as running, AnonymousPeak(running.worker) as peak:
+        return running.tell(peak), running.tell(peak)
+
+
+def _limited_night(bench: Bench) -> Iterator[Row]:
+    with memory_group(CONTAINER) as group:
+        if group is None:
+            print("No cgroup may be made here: the rows of the limited worker are left out.")
+            return
+        with _night(bench, group.prefix) as running, AnonymousPeak(running.worker) as peak:
+            worked = running.tell(peak)
+        yield Row("worker in 512 MiB: killed", group.killed, "", most=0)
+        yield Row("worker in 512 MiB: CPU", worked.cpu, "s")
+        yield Row("worker in 512 MiB: most, with pages of files", group.peak / MEGABYTE, "MB")
+        yield Row("worker in 512 MiB: times at the limit", group.times_at_the_limit, "")
+
+
+def _night(bench: Bench, prefix: tuple[str, ...] = ()) -> AbstractContextManager[Night]:
+    models = bench.models[-1]
+    newest = _project(models).models[-1]
+    return night(
+        manifest=bench.manifest(models),
+        run_results=bench.run_results(models),
+        words=[
+            f"tag:{newest.tags[0]}",
+            f"+{newest.name}",
+            f"path:models/{newest.folder}",
+            "+orders",
+        ],
+        prefix=prefix,
+    )
+
+
+# A section yields the rows it has measured. What deciding costs belongs here too.
+SECTIONS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
+    "manifests": manifests,
+    "run_results": run_results,
+    "downloads": downloads,
+    "nights": nights,
+}
+
+
+def _section(name: str, bench: Bench) -> Iterator[Row]:
+    for row in SECTIONS[name](bench):
+        print(*row.cells, sep="  ", file=sys.stderr, flush=True)
+        yield row
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="What dbt's artifacts cost relay.")
+    parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], help="all by default")
+    parser.add_argument("--models", type=int, nargs="+", default=MODELS, help="sizes of projects")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison")
+    parser.add_argument("--write", type=Path, help="keep the table in this file")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

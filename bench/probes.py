@@ -1,0 +1,102 @@
+"""One piece of work in a process of its own: `python bench/probes.py NAME WHERE`.
+
+It prints its CPU seconds, user and system, from the first byte read to the result; what it
+imports comes before that.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+Work = Callable[[], Any]
+
+
+def main() -> None:
+    """Do it, and leave without taking the result apart."""
+    work = PROBES[sys.argv[1]](sys.argv[2])
+    began = time.process_time()
+    result = work()
+    print(time.process_time() - began, flush=True)
+    assert result
+    os._exit(0)
+
+
+def relay_manifest(path: str) -> Work:
+    """Decode, as relay does, a manifest.json on disk."""
+    dbt_cloud = _dbt_cloud(path)
+    return lambda: dbt_cloud.get_manifest(1, step=1)
+
+
+def relay_run_results(path: str) -> Work:
+    """Decode, as relay does, a run_results.json on disk."""
+    dbt_cloud = _dbt_cloud(path)
+    return lambda: dbt_cloud.get_run_results(1, step=1)
+
+
+def json_load(path: str) -> Work:
+    """Decode a file, as the standard library does."""
+    return lambda: json.load(Path(path).open(encoding="utf-8"))
+
+
+def relay_download(url: str) -> Work:
+    """Download and decode a manifest.json, as relay does."""
+    from relay.dbt_cloud import DbtCloud  # noqa: PLC0415 - the other probes go without
+    from relay.settings import Secret  # noqa: PLC0415
+    from relay.transport import Transport  # noqa: PLC0415
+
+    transport = Transport(
+        vendor="dbt Cloud",
+        base_url=url,
+        token=Secret("dbtc_bench"),
+        read_seconds=60,
+        connections=1,
+    )
+    dbt_cloud = DbtCloud(transport, dbt_account_id=1)
+    return lambda: dbt_cloud.get_manifest(1, step=1)
+
+
+def requests_json(url: str) -> Work:
+    """What one would write without a thought."""
+    import requests  # noqa: PLC0415
+
+    artifact = f"{url}/api/v2/accounts/1/runs/1/artifacts/manifest.json?step=1"
+    return lambda: requests.get(artifact, timeout=60).json()
+
+
+PROBES: Mapping[str, Callable[[str], Work]] = {
+    each.__name__: each
+    for each in (relay_manifest, relay_run_results, json_load, relay_download, requests_json)
+}
+
+
+def _dbt_cloud(path: str) -> Any:
+    from relay.dbt_cloud import DbtCloud  # noqa: PLC0415
+
+    return DbtCloud(_OnDisk(path), dbt_account_id=1)  # type: ignore[arg-type]
+
+
+class _OnDisk:
+    """In place of a Transport: the download has been done."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    @contextmanager
+    def download(self, path: str, params: object = None) -> Iterator[Any]:
+        import mmap  # noqa: PLC0415
+
+        from relay.transport import Download  # noqa: PLC0415
+
+        with Path(self._path).open("rb") as file:
+            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with pages, memoryview(pages) as view:
+            yield Download(200, view)
+
+
+if __name__ == "__main__":
+    main()
