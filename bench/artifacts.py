@@ -2,7 +2,7 @@
 
 Each piece of work runs in a fresh process (`probes.py`), turn about with what one would write
 without a thought (`json.load`, `requests.get(…).json()`); the smallest CPU time of the rounds
-counts, and the largest memory. Name sections to measure these only.
+counts, and the largest memory. The night is one: a worker with the largest project.
 """
 
 import argparse
@@ -40,15 +40,17 @@ def main() -> int:
         if not is_on_disk(home.resolve()):
             raise SystemExit(f"{home} is in memory; let TMPDIR name a folder on a disk")
         bench = Bench(home, options.rounds, sorted(options.models))
-        sections = options.sections or list(SECTIONS)
-        rows = [row for section in sections for row in _section(section, bench)]
-    table = markdown(HEADING, [row.cells for row in rows])
-    print(table)
+        rows = [row for section in options.sections for row in _section(section, bench)]
+    report = _report(rows, options.rounds)
+    print(report)
     if options.write:
-        where = machine("msgspec", "requests", "urllib3")
-        how = f"{where}. Rounds: {options.rounds}."
-        options.write.write_text(f"# Artifacts\n\n{how}\n\n{table}\n", encoding="utf-8")
+        options.write.write_text(f"# Artifacts\n\n{report}\n", encoding="utf-8")
     return 1 if any(row.is_met is False for row in rows) else 0
+
+
+def _report(rows: list["Row"], rounds: int) -> str:
+    where = machine("msgspec", "requests", "urllib3")
+    return f"{where}. {rounds} rounds.\n\n{markdown(HEADING, [row.cells for row in rows])}"
 
 
 HEADING = ("artifacts", "ours", "baseline", "ratio", "target", "")
@@ -59,7 +61,7 @@ class Row:
     """A line of the table. A target is for the ratio, or without one for `ours` itself."""
 
     what: str
-    ours: float
+    ours: float | None
     unit: str
     baseline: float | None = None
     most_ratio: float | None = None
@@ -67,14 +69,14 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        return None if self.baseline is None else self.ours / self.baseline
+        return self.ours / self.baseline if self.ours is not None and self.baseline else None
 
     @property
     def is_met(self) -> bool | None:
         """Whether the target is met; None where there is none."""
         if self.most_ratio is not None and self.ratio is not None:
             return self.ratio <= self.most_ratio
-        return None if self.most is None else self.ours <= self.most
+        return None if self.most is None or self.ours is None else self.ours <= self.most
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -218,7 +220,7 @@ def _two_nights(bench: Bench) -> tuple[Worked, Worked]:
 def _limited_night(bench: Bench) -> Iterator[Row]:
     with memory_group(CONTAINER) as group:
         if group is None:
-            print("No cgroup may be made here: the rows of the limited worker are left out.")
+            yield Row("worker in 512 MiB: left out, no memory cgroup can be made here", None, "")
             return
         with _night(bench, group.prefix) as running, AnonymousPeak(running.worker) as peak:
             worked = running.tell(peak)
@@ -261,7 +263,7 @@ def _section(name: str, bench: Bench) -> Iterator[Row]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What dbt's artifacts cost relay.")
-    parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], help="all by default")
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--models", type=int, nargs="+", default=MODELS, help="sizes of projects")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison")
     parser.add_argument("--write", type=Path, help="keep the table in this file")
