@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 from artifact_server import serving
+from deciding import SYNCS
 from measure import MEGABYTE, AnonymousPeak, folder, is_on_disk, machine, markdown
 from memory_group import memory_group
 from night import Night, Worked, night
@@ -30,6 +31,8 @@ MOST_OF_JSON_RESULTS = 0.20
 MOST_OF_REQUESTS = 0.25  # of the CPU of requests.get().json()
 MOST_OF_BODY, MOST_BESIDE = 0.30, 40 * MEGABYTE  # bytes of anonymous memory
 MOST_OF_WORKER = 512  # MB of anonymous memory
+MOST_OF_LOOP = 0.01  # of the CPU of going through everything for every word
+LONGEST_DECISION = 0.1  # CPU seconds
 
 
 def main() -> int:
@@ -246,11 +249,23 @@ def _night(bench: Bench, prefix: tuple[str, ...] = ()) -> AbstractContextManager
     )
 
 
-# A section yields the rows it has measured. What deciding costs belongs here too.
+def deciding(bench: Bench) -> Iterator[Row]:
+    """5,000 syncs on the largest project, half of which was rebuilt, without reading it."""
+    manifest = str(bench.manifest(bench.models[-1]))
+    what = f"deciding {SYNCS:,} syncs, {bench.models[-1]:,} models"
+    first, loop = bench.compare("relay_decides", "loop_decides", manifest)
+    yield Row(f"{what}: CPU", first.cpu, "s", loop.cpu, MOST_OF_LOOP)
+    again, _ = bench.compare("relay_decides_again", "relay_decides", manifest)
+    yield Row(f"{what}: CPU, a lineage just read", first.cpu, "s", most=LONGEST_DECISION)
+    yield Row(f"{what}: CPU, the next time", again.cpu, "s", most=LONGEST_DECISION)
+
+
+# A section yields the rows it has measured.
 SECTIONS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "manifests": manifests,
     "run_results": run_results,
     "downloads": downloads,
+    "deciding": deciding,
     "nights": nights,
 }
 

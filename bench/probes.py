@@ -68,9 +68,43 @@ def requests_json(url: str) -> Work:
     return lambda: requests.get(artifact, timeout=60).json()
 
 
+def relay_decides(manifest: str) -> Work:
+    """Decide on a lineage that was just read: what it is looked up by has to be made first."""
+    return _question(manifest).decide
+
+
+def relay_decides_again(manifest: str) -> Work:
+    """Decide on a lineage that was decided on before."""
+    question = _question(manifest)
+    question.decide()
+    return question.decide
+
+
+def loop_decides(manifest: str) -> Work:
+    """Go through what was rebuilt for every word. It must find what relay does."""
+    question = _question(manifest)
+    plan = question.decide()
+
+    def work() -> object:
+        found = question.loop()
+        assert found == {each.sync.sync_id: each.models for each in plan.triggers}
+        return found
+
+    return work
+
+
+def _question(manifest: str) -> Any:
+    from deciding import Question  # noqa: PLC0415 - the other probes go without
+
+    return Question.about(Path(manifest))
+
+
 PROBES: Mapping[str, Callable[[str], Work]] = {
     each.__name__: each
-    for each in (relay_manifest, relay_run_results, json_load, relay_download, requests_json)
+    for each in (
+        *(relay_manifest, relay_run_results, json_load, relay_download, requests_json),
+        *(relay_decides, relay_decides_again, loop_decides),
+    )
 }
 
 

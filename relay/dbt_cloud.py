@@ -3,10 +3,8 @@
 https://docs.getdbt.com/dbt-cloud/api-v2; v3 has no run endpoints.
 """
 
-import gc
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from typing import TypeVar
@@ -70,7 +68,7 @@ class DbtCloud:
             _must_be_good(download, what)
             try:
                 # One at a time: decoding is what takes the memory.
-                with self._decoding, _garbage_uncollected():
+                with self._decoding:
                     return read(download.content)
             except BadArtifact as exc:
                 raise BadArtifact(f"{what}: {exc}") from exc
@@ -94,16 +92,6 @@ def _must_be_good(answer: Answer | Download, what: str) -> None:
         f"dbt Cloud answered HTTP {answer.http_status} for {what}{hint}",
         http_status=answer.http_status,
     )
-
-
-@contextmanager
-def _garbage_uncollected() -> Iterator[None]:
-    """A decode makes many objects and no garbage: looking for it would take half the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 class _Trigger(msgspec.Struct):

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from relay.artifacts import Invocation
+from relay.dbt_json import garbage_uncollected
 from relay.dbt_runs import DbtRun
 from relay.logs import get_logger
 from relay.manifest import SHAPE, Lineage, Node
@@ -80,7 +81,8 @@ class LineageCache:
         """The lineage of this state; None if there is none, or only one older than a day."""
         file = self._file(state)
         try:
-            kept = _decoder.decode(zlib.decompress(file.read_bytes()))
+            with garbage_uncollected():
+                kept = _decoder.decode(zlib.decompress(file.read_bytes()))
             os.utime(file)  # the least lately used goes first
         except (OSError, zlib.error, msgspec.DecodeError):
             return None

@@ -1,0 +1,99 @@
+"""A question for `decide`, as large as it gets, and the loop that one would write first."""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.artifacts import RebuiltModels, Standing
+from relay.dbt_runs import SUCCESS, DbtRun
+from relay.manifest import Lineage, Node, read_manifest
+from relay.mapping import Sync, SyncMapping
+from relay.plan import Plan, decide
+from relay.selectors import read_selector
+from relay.views import Views
+
+SYNCS = 5_000
+REBUILT = 10_000  # of 20,000 models; half of as many as there are
+KINDS = {"unique_id": 40, "name": 20, "tag": 10, "path": 10, "+": 20}  # of 100 words
+RUN = DbtRun(
+    dbt_account_id=1, dbt_run_id=1, dbt_job_id=1, project_id=1, environment_id=1, status=SUCCESS
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is decided on: always the same for the same project."""
+
+    lineage: Lineage
+    mapping: SyncMapping
+    rebuilt: RebuiltModels
+
+    @classmethod
+    def about(cls, manifest: Path) -> "Question":
+        """Thousands of syncs of this project, after a run that rebuilt half of its models."""
+        lineage = read_manifest(manifest.read_bytes())
+        rng = random.Random(0)
+        models = [node for key, node in lineage.nodes.items() if key.startswith("model.")]
+        words = (_word(rng, rng.choice(models)) for _ in range(SYNCS))
+        syncs = tuple(
+            Sync(sync_id=number, depends_on=(read_selector(word),))
+            for number, word in enumerate(words, start=1)
+        )
+        executed = [each for each in models if each.config.materialized != "ephemeral"]
+        chosen = rng.sample(executed, min(REBUILT, len(models) // 2))
+        nodes = {node.unique_id: Standing.REBUILT for node in chosen}
+        return cls(
+            lineage, SyncMapping(syncs=syncs, workspaces={}, digest=""), RebuiltModels(nodes)
+        )
+
+    def decide(self) -> Plan:
+        """As relay does."""
+        return decide(RUN, self.rebuilt, self.mapping, self.lineage, {})
+
+    def loop(self) -> dict[int, tuple[str, ...]]:
+        """The rebuilt models of every sync that has any, by going through them for each word."""
+        views = Views(self.rebuilt, self.lineage).standings
+        touched = [self.lineage.nodes[each] for each in (*self.rebuilt.nodes, *views)]
+        found = (
+            (sync.sync_id, tuple(sorted(self._matching(sync.depends_on[0].word, touched))))
+            for sync in self.mapping.syncs
+        )
+        return {sync_id: models for sync_id, models in found if models}
+
+    def _matching(self, word: str, touched: Iterable[Node]) -> Iterator[str]:
+        method, _, value = word.rpartition(":")
+        upstream = self._upstream_of(word[1:]) if word.startswith("+") else set()
+        for node in touched:
+            if (
+                (method == "tag" and value in node.all_tags)
+                or (method == "path" and node.path.startswith(f"{value}/"))
+                or word in (node.unique_id, node.name)
+                or node.unique_id in upstream
+            ):
+                yield node.unique_id
+
+    def _upstream_of(self, name: str) -> set[str]:
+        left = [key for key, node in self.lineage.nodes.items() if node.name == name]
+        seen = set(left)
+        while left:
+            for parent in self.lineage.parents(left.pop()):
+                if parent not in seen:
+                    seen.add(parent)
+                    left.append(parent)
+        return seen
+
+
+def _word(rng: random.Random, model: Node) -> str:
+    (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
+    match kind:
+        case "unique_id":
+            return model.unique_id
+        case "tag" if model.all_tags:
+            return f"tag:{rng.choice(model.all_tags)}"
+        case "path":
+            return f"path:{model.path.rpartition('/')[0]}"
+        case "+":
+            return f"+{model.name}"
+        case _:
+            return model.name
