@@ -1,0 +1,3 @@
+{% macro greet() %}
+  {%- do run_query("select 'hello'") -%}
+{% endmacro %}

@@ -1,0 +1,1 @@
+select distinct customer as name, email, '{{ invocation_id }}' as built_by from {{ ref('stg_orders') }}

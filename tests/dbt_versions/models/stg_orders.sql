@@ -1,0 +1,4 @@
+{{ config(materialized='view', event_time='ordered_at') }}
+
+select order_id, customer, email, status, ordered_at::timestamp as ordered_at
+from {{ ref('raw_orders') }}
