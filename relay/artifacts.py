@@ -33,7 +33,7 @@ class Standing(StrEnum):
     PARTIAL = "partial"
     FAILED = "failed"
     SKIPPED = "skipped"  # because something it needs failed
-    SAMPLED = "sampled"  # --empty or --sample: what stands there now is not the data
+    SAMPLED = "sampled"  # --empty or --sample: what stands there may not be all of the data
 
 
 class Metadata(msgspec.Struct, gc=False):
@@ -52,12 +52,20 @@ class Args(msgspec.Struct, gc=False):
     other: dict[str, Any] | None = msgspec.field(name="__other__", default=None)
 
 
+class AdapterResponse(msgspec.Struct, gc=False):
+    """Of a row: what the warehouse answered, in the adapter's words."""
+
+    code: Any = None
+
+
 class Result(msgspec.Struct, gc=False):
-    """One node's row."""
+    """One node's row. `relation_name` is UNSET before dbt 1.7, None for a node without relation."""
 
     unique_id: str
     status: str
     message: str | None = None
+    relation_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    adapter_response: AdapterResponse | str | None = None
 
 
 class RunResults(msgspec.Struct, gc=False):
@@ -168,7 +176,7 @@ def _executed_nodes(invocation: Invocation) -> Iterator[tuple[str, Standing]]:
             continue
         standing = _standing(result)
         if standing is Standing.SKIPPED and not something_failed:
-            continue  # Fusion writes `skipped` for what it found nothing to do for
+            continue  # before Core v2, Fusion wrote `skipped` for what was in the cache
         if standing in (Standing.REBUILT, Standing.PARTIAL) and sampled:
             standing = Standing.SAMPLED
         if standing is not None:
@@ -176,22 +184,52 @@ def _executed_nodes(invocation: Invocation) -> Iterator[tuple[str, Standing]]:
 
 
 def _standing(result: Result) -> Standing | None:
-    message = (result.message or "").lower()
+    """What a row says of its node; None where the run did nothing to it.
+
+    The words are those of NodeStatus in dbt-core 1.x, core/dbt/artifacts/schemas/results.py
+    (`partial success` since 1.9, `no-op` 1.10, `reused` 1.12), and of Fusion and Core v2 in
+    crates/dbt-common/src/stats.rs: there a model's `warn` is "built, with warnings".
+    """
     match result.status:
-        # A model's `warn` is Fusion's "built, with warnings".
         case "success" | "warn":
-            # `dbt clone` answers "No-op" where it found the relation in place.
-            return None if "no-op" in message else Standing.REBUILT
-        case "reused" if message.startswith("cloned from"):
-            return Standing.REBUILT  # the relation was replaced by a clone
+            return None if _was_left_alone(result) else Standing.REBUILT
+        case "reused" if _message(result).startswith("cloned from"):
+            return Standing.REBUILT  # stats.rs, ReusedCloned: a clone replaced the relation
         case "partial success":
             return Standing.PARTIAL
         case "skipped":
-            return Standing.SKIPPED
+            return None if _had_nothing_to_build(result) else Standing.SKIPPED
         case status if status in _FAILED:
             return Standing.FAILED
         case _:
             return None
+
+
+def _was_left_alone(result: Result) -> bool:
+    """A success that did nothing.
+
+    `dbt clone` says No-op where the relation is in place (core/dbt/task/clone.py). An adapter
+    answers `skip` for a materialized view or dynamic table that it need not change
+    (dbt-adapters, materialized_view_execute_no_op; dagster-io/dagster#34216).
+    """
+    answer = result.adapter_response
+    skipped = isinstance(answer, AdapterResponse) and answer.code == "skip"
+    return skipped or "no-op" in _message(result)
+
+
+def _had_nothing_to_build(result: Result) -> bool:
+    """A skipped row of a node that could not have failed the run, nor be mended by a retry.
+
+    Fusion's bare `Skipped` (stats.rs, NoOp), and the ephemeral model that only --fail-fast
+    lists (core/dbt/task/runnable.py): it has no relation, and no later run has a row for it.
+    """
+    message = _message(result)
+    is_ephemeral = result.unique_id.startswith("model.") and result.relation_name is None
+    return message == "skipped" or (is_ephemeral and message == "skipping due to fail_fast")
+
+
+def _message(result: Result) -> str:
+    return (result.message or "").lower()
 
 
 def _executed_tests(invocation: Invocation) -> Iterator[tuple[str, str]]:

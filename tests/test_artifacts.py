@@ -26,9 +26,19 @@ def recorded(name, *, index=4, command=None):
     )
 
 
-def row(status, *, message=None, which="build", args=None, others=(), command="dbt build", index=4):
+def row(
+    status,
+    *,
+    message=None,
+    which="build",
+    args=None,
+    others=(),
+    command="dbt build",
+    index=4,
+    **fields,
+):
     """An invocation in which `customers` has this row; `others` are rows beside it."""
-    results = [{"unique_id": CUSTOMERS, "status": status, "message": message}]
+    results = [{"unique_id": CUSTOMERS, "status": status, "message": message, **fields}]
     results += [{"unique_id": uid, "status": word} for uid, word in others]
     body = {"args": {"which": which, **(args or {})}, "results": results}
     return Invocation(RUN, step(command, index=index), read_run_results(msgspec.json.encode(body)))
@@ -124,6 +134,41 @@ class TestStatuses:
     )
     def test_each_word_of_dbts_has_one_meaning(self, status, message, expected):
         assert standing(row(status, message=message)) == expected
+
+    @pytest.mark.parametrize(
+        ("status", "adapter_response", "expected"),
+        [
+            # dbt-adapters, materialized_view_execute_no_op: the relation was left as it was.
+            ("success", {"_message": "skip", "code": "skip", "rows_affected": "-1"}, None),
+            ("warn", {"code": "skip", "rows_affected": -1}, None),  # dagster-io/dagster#34216
+            ("success", {"code": "CREATE TABLE", "rows_affected": 0}, Standing.REBUILT),
+            ("success", {"code": 200}, Standing.REBUILT),
+            ("success", {}, Standing.REBUILT),
+            ("success", None, Standing.REBUILT),
+            ("success", "SELECT 5", Standing.REBUILT),
+            ("error", {"code": "skip"}, Standing.FAILED),
+        ],
+    )
+    def test_an_adapter_that_skipped_rebuilt_nothing(self, status, adapter_response, expected):
+        assert standing(row(status, adapter_response=adapter_response)) == expected
+
+    @pytest.mark.parametrize(
+        ("message", "fields", "expected"),
+        [
+            (None, {}, Standing.SKIPPED),
+            (None, {"relation_name": None}, Standing.SKIPPED),
+            ("Skipped due to upstream failure", {"relation_name": None}, Standing.SKIPPED),
+            ("Skipping due to fail_fast", {"relation_name": "a.b"}, Standing.SKIPPED),
+            ("Skipping due to fail_fast", {}, Standing.SKIPPED),  # dbt 1.6 and older
+            ("Skipping due to fail_fast", {"relation_name": None}, None),  # ephemeral
+            ("Skipped", {}, None),  # Fusion: there was nothing to do
+        ],
+    )
+    def test_skipped_in_a_failed_step_is_a_failure_unless_there_was_nothing_to_build(
+        self, message, fields, expected
+    ):
+        failing = row("skipped", message=message, others=[(ORDERS, "error")], **fields)
+        assert standing(failing) == expected
 
     def test_a_word_nobody_knows_is_told(self):
         assert what_was_rebuilt([row("transmogrified")]).unknown == {"transmogrified": CUSTOMERS}
