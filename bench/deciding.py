@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relay.artifacts import RebuiltModels, Standing
+from relay.dbt_json import garbage_uncollected
 from relay.dbt_runs import SUCCESS, DbtRun
-from relay.manifest import Lineage, Node, read_manifest
+from relay.manifest import Lineage, read_manifest
 from relay.mapping import Sync, SyncMapping
+from relay.nodes import Node
 from relay.plan import Plan, decide
 from relay.selectors import read_selector
 from relay.views import Views
@@ -49,7 +51,8 @@ class Question:
 
     def decide(self) -> Plan:
         """As relay does."""
-        return decide(RUN, self.rebuilt, self.mapping, self.lineage, {})
+        with garbage_uncollected():
+            return decide(RUN, self.rebuilt, self.mapping, self.lineage, {})
 
     def loop(self) -> dict[int, tuple[str, ...]]:
         """The rebuilt models of every sync that has any, by going through them for each word."""

@@ -68,13 +68,13 @@ def requests_json(url: str) -> Work:
     return lambda: requests.get(artifact, timeout=60).json()
 
 
-def relay_decides(manifest: str) -> Work:
-    """Decide on a lineage that was just read: what it is looked up by has to be made first."""
+def relay_decides_first(manifest: str) -> Work:
+    """Decide on a lineage that was just read: its index has to be made."""
     return _question(manifest).decide
 
 
-def relay_decides_again(manifest: str) -> Work:
-    """Decide on a lineage that was decided on before."""
+def relay_decides(manifest: str) -> Work:
+    """Decide on a lineage that is in memory, as that of the last run is."""
     question = _question(manifest)
     question.decide()
     return question.decide
@@ -103,7 +103,7 @@ PROBES: Mapping[str, Callable[[str], Work]] = {
     each.__name__: each
     for each in (
         *(relay_manifest, relay_run_results, json_load, relay_download, requests_json),
-        *(relay_decides, relay_decides_again, loop_decides),
+        *(relay_decides, relay_decides_first, loop_decides),
     )
 }
 

@@ -6,6 +6,7 @@ went within v6), so nothing is validated but the fields read here, and a status 
 knows counts as not rebuilt.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -105,7 +106,7 @@ class Invocation:
         return self.run_results.args.which or self.step.dbt_command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RebuiltModels:
     """What a run did to each node it touched, by unique_id.
 
@@ -121,7 +122,14 @@ class RebuiltModels:
 
     def standing(self, *standings: Standing) -> frozenset[str]:
         """The nodes that ended in one of these standings."""
-        return frozenset(node for node, standing in self.nodes.items() if standing in standings)
+        return frozenset().union(*(self._by_standing.get(each, ()) for each in standings))
+
+    @functools.cached_property
+    def _by_standing(self) -> Mapping[Standing, list[str]]:
+        found: dict[Standing, list[str]] = {}
+        for node, standing in self.nodes.items():
+            found.setdefault(standing, []).append(node)
+        return found
 
 
 _decoder = msgspec.json.Decoder(RunResults)

@@ -14,11 +14,13 @@ from relay.artifacts import (
     what_was_rebuilt,
 )
 from relay.dbt_cloud import DbtCloud
+from relay.dbt_json import garbage_uncollected
 from relay.dbt_runs import DbtRun
 from relay.errors import BadArtifact, Unavailable
 from relay.lineage_cache import LineageCache, ProjectState
-from relay.manifest import Lineage, Node
+from relay.manifest import Lineage
 from relay.mapping import SyncMapping
+from relay.nodes import Node
 from relay.plan import needs_lineage
 
 MOST_ATTEMPTS = 20  # a run that retries one that retries one …
@@ -76,7 +78,9 @@ class Examiner:
             yield None
             return
         with self._one_lineage:
-            yield self._lineage(examined, now)
+            lineage = self._lineage(examined, now)
+            with garbage_uncollected():  # it would be looked for among all of these nodes
+                yield lineage
 
     def _earlier_attempts(self, run: DbtRun) -> Iterator[DbtRun]:
         """The runs it retries: dbt executes again only what was left, so theirs count too."""

@@ -16,7 +16,8 @@ from relay.artifacts import Invocation
 from relay.dbt_json import garbage_uncollected
 from relay.dbt_runs import DbtRun
 from relay.logs import get_logger
-from relay.manifest import SHAPE, Lineage, Node
+from relay.manifest import Lineage
+from relay.nodes import SHAPE, Node
 
 LONGEST_KEPT = timedelta(days=1)  # packages and environment variables change without a commit
 MOST_BYTES = 256 * 2**20
@@ -70,28 +71,27 @@ _decoder = msgspec.msgpack.Decoder(_Kept)
 class LineageCache:
     """A folder of lineages, made if absent; several workers may share it.
 
-    Whatever is wrong with it, relay does without: a lineage that is not here is fetched.
+    Whatever is wrong with it, relay does without: a lineage that is not here is fetched. The
+    last one stays in memory, with the indexes that were made of it: not safe for two threads.
     """
 
     def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
         self._folder = folder
         self._most_bytes = most_bytes
+        self._last: tuple[ProjectState, datetime, Lineage] | None = None
 
     def get(self, state: ProjectState, *, now: datetime) -> Lineage | None:
         """The lineage of this state; None if there is none, or only one older than a day."""
-        file = self._file(state)
-        try:
-            with garbage_uncollected():
-                kept = _decoder.decode(zlib.decompress(file.read_bytes()))
-            os.utime(file)  # the least lately used goes first
-        except (OSError, zlib.error, msgspec.DecodeError):
+        if self._last is None or self._last[0] != state:
+            self._last = None  # before there is another: each may be large
+            self._last = self._read(state)
+        if self._last is None or now - self._last[1] > LONGEST_KEPT:
             return None
-        if now - kept.fetched_at > LONGEST_KEPT:
-            return None
-        return Lineage({node.unique_id: node for node in kept.nodes})
+        return self._last[2]
 
     def put(self, state: ProjectState, lineage: Lineage, *, now: datetime) -> None:
         """Keep a lineage, and drop the least lately used where there is too much."""
+        self._last = (state, now, lineage)
         kept = _encoder.encode(_Kept(now, list(lineage.nodes.values())))
         try:
             for folder in (self._folder.parent, self._folder):
@@ -100,6 +100,16 @@ class LineageCache:
             self._make_room()
         except OSError as exc:
             log.warning("lineage.not_kept", folder=str(self._folder), problem=exc.strerror)
+
+    def _read(self, state: ProjectState) -> tuple[ProjectState, datetime, Lineage] | None:
+        file = self._file(state)
+        try:
+            with garbage_uncollected():
+                kept = _decoder.decode(zlib.decompress(file.read_bytes()))
+            os.utime(file)  # the least lately used goes first
+        except (OSError, zlib.error, msgspec.DecodeError):
+            return None
+        return state, kept.fetched_at, Lineage({node.unique_id: node for node in kept.nodes})
 
     def _file(self, state: ProjectState) -> Path:
         name = hashlib.sha256(msgspec.json.encode((SHAPE, state))).hexdigest()

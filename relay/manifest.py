@@ -12,55 +12,8 @@ import msgspec
 
 from relay.dbt_json import Buffer, decode
 from relay.dbt_runs import REBUILDABLE
-
-# They hold no rows, and show those of what they read. A materialized view holds its own.
-# https://docs.getdbt.com/docs/build/materializations
-VIEWS = frozenset({"view", "ephemeral"})
-
-
-class DependsOn(msgspec.Struct, gc=False):
-    """What a node reads."""
-
-    nodes: tuple[str, ...] = ()
-
-
-class Config(msgspec.Struct, gc=False):
-    """A node's configuration."""
-
-    severity: str | None = None
-    materialized: str | None = None
-    group: str | None = None
-
-
-class Node(msgspec.Struct, gc=False):
-    """A node of the project: a model, seed, snapshot, test, source, exposure, metric, …
-
-    `path` is `models/marts/customers.sql`, from the project's root; `fqn` its package, folders
-    and name; `version` None for a model without versions.
-    """
-
-    unique_id: str
-    name: str = ""
-    package_name: str = ""
-    path: str = msgspec.field(name="original_file_path", default="")
-    fqn: tuple[str, ...] = ()
-    version: str | int | float | None = None
-    group: str | None = None
-    tags: tuple[str, ...] | str | None = None
-    config: Config = msgspec.field(default_factory=Config)
-    attached_node: str | None = None
-    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
-
-    @property
-    def all_tags(self) -> tuple[str, ...]:
-        """The tags as a tuple, however the project wrote them."""
-        if isinstance(self.tags, str):
-            return (self.tags,)
-        return self.tags or ()
-
-
-# What a node is made of: one that was written down with another shape says less, or more.
-SHAPE = tuple((form.__name__, form.__struct_fields__) for form in (Node, Config, DependsOn))
+from relay.node_index import NodeIndex
+from relay.nodes import Node
 
 
 class _Manifest(msgspec.Struct, gc=False):
@@ -100,14 +53,23 @@ class Lineage:
         return {key: node for key, node in self.nodes.items() if key.startswith(REBUILDABLE)}
 
     @functools.cached_property
+    def index(self) -> NodeIndex:
+        """Of models, seeds and snapshots: what a word may select."""
+        return NodeIndex(self.rebuildable)
+
+    @functools.cached_property
+    def whole_index(self) -> NodeIndex:
+        """Of all nodes: what a word with `+` may start from."""
+        return NodeIndex(self.nodes)
+
+    @functools.cached_property
     def _children(self) -> Mapping[str, list[str]]:
         return _readers(self.nodes.values())
 
     @functools.cached_property
     def views_on(self) -> Mapping[str, Sequence[str]]:
         """The views and ephemeral models that read a node, and so show its rows, by that node."""
-        views = (each for each in self.rebuildable.values() if each.config.materialized in VIEWS)
-        return _readers(views)
+        return _readers(each for each in self.rebuildable.values() if each.is_view)
 
     def models_tested_by(self, test: str) -> frozenset[str]:
         """The nodes a failure of this test counts against.

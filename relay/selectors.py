@@ -44,11 +44,14 @@ class Term:
         return bool(self.parents or self.children)
 
     @property
+    def is_named(self) -> bool:
+        """Whether it starts from a name or unique_id."""
+        return self.method in ("name", "unique_id")
+
+    @property
     def is_a_name(self) -> bool:
         """Whether it is one node's name or unique_id and nothing more."""
-        return self.method in ("name", "unique_id") and not (
-            self.reaches or has_wildcards(self.value)
-        )
+        return self.is_named and not (self.reaches or has_wildcards(self.value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import pytest
 from relay.artifacts import Invocation, read_run_results
 from relay.dbt_runs import SUCCESS, DbtRun, Step
 from relay.lineage_cache import LineageCache, ProjectState
-from relay.manifest import Lineage, Node, read_manifest
+from relay.manifest import Lineage, read_manifest
+from relay.nodes import Node
 from relay.sandbox import recordings
 
 LINEAGE = read_manifest(recordings.load("build").manifest)
@@ -38,9 +39,22 @@ def _cache(folder):
     return LineageCache(folder)
 
 
-def test_what_was_put_comes_back_whole(cache, clock):
+def test_what_was_put_comes_back_whole_also_to_another_worker(cache, folder, clock):
     cache.put(STATE, LINEAGE, now=clock())
-    assert cache.get(STATE, now=clock()) == LINEAGE
+    for each in (cache, LineageCache(folder)):
+        assert each.get(STATE, now=clock()) == LINEAGE
+
+
+def test_the_last_one_is_in_memory_and_no_other(cache, folder, clock):
+    """With its indexes. Two would be too much for a small container."""
+    other = dataclasses.replace(STATE, git_sha="other")
+    cache.put(STATE, LINEAGE, now=clock())
+    assert cache.get(STATE, now=clock()) is LINEAGE
+    cache.put(other, Lineage({}), now=clock())
+    again = cache.get(STATE, now=clock())
+    assert again == LINEAGE
+    assert again is not LINEAGE
+    assert cache.get(STATE, now=clock()) is again
 
 
 def test_what_was_not_put_is_not_there(cache, clock):
@@ -59,10 +73,11 @@ def test_a_run_that_does_not_tell_its_commit_has_no_state(field):
     assert ProjectState.of(dataclasses.replace(RUN, **{field: None}), BUILD) is None
 
 
-def test_a_day_later_it_is_too_old(cache, clock):
+def test_a_day_later_it_is_too_old(cache, folder, clock):
     cache.put(STATE, LINEAGE, now=clock())
-    assert cache.get(STATE, now=clock() + timedelta(hours=23)) is not None
-    assert cache.get(STATE, now=clock() + timedelta(hours=25)) is None
+    for each in (cache, LineageCache(folder)):
+        assert each.get(STATE, now=clock() + timedelta(hours=23)) is not None
+        assert each.get(STATE, now=clock() + timedelta(hours=25)) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"x\x9c\x03", b"no lineage", None])
@@ -70,9 +85,10 @@ def test_a_broken_file_is_as_none_and_is_replaced(cache, folder, clock, content)
     cache.put(STATE, LINEAGE, now=clock())
     (file,) = folder.iterdir()
     file.write_bytes(file.read_bytes()[:-20] if content is None else content)
-    assert cache.get(STATE, now=clock()) is None
-    cache.put(STATE, LINEAGE, now=clock())
-    assert cache.get(STATE, now=clock()) == LINEAGE
+    another = LineageCache(folder)
+    assert another.get(STATE, now=clock()) is None
+    another.put(STATE, LINEAGE, now=clock())
+    assert LineageCache(folder).get(STATE, now=clock()) == LINEAGE
 
 
 def test_the_least_lately_used_goes_first(folder, clock):
@@ -111,7 +127,7 @@ def test_where_nothing_can_be_written_relay_does_without(tmp_path, clock, logged
     (tmp_path / "data").write_text("a file, no folder")
     cache = LineageCache(tmp_path / "data" / "lineages")
     cache.put(STATE, LINEAGE, now=clock())
-    assert cache.get(STATE, now=clock()) is None
+    assert LineageCache(tmp_path / "data" / "lineages").get(STATE, now=clock()) is None
     assert [line["event"] for line in logged] == ["lineage.not_kept"]
 
 

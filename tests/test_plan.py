@@ -6,8 +6,9 @@ import pytest
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_runs import CANCELLED, ERROR, SUCCESS, DbtRun
-from relay.manifest import Config, DependsOn, Lineage, Node
+from relay.manifest import Lineage
 from relay.mapping import Sync, SyncMapping
+from relay.nodes import Config, DependsOn, Node
 from relay.plan import Answered, Plan, Reason, decide, needs_lineage
 from relay.selectors import read_selector
 

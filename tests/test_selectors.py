@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.manifest import DependsOn, Lineage, Node, read_manifest
+from relay.manifest import Lineage, read_manifest
+from relay.nodes import DependsOn, Node
 from relay.sandbox import recordings
 from relay.selection import Selection
 from relay.selectors import read_selector

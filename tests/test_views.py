@@ -4,8 +4,9 @@ import pytest
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_runs import SUCCESS, DbtRun
-from relay.manifest import Config, DependsOn, Lineage, Node, read_manifest
+from relay.manifest import Lineage, read_manifest
 from relay.mapping import Sync, SyncMapping
+from relay.nodes import Config, DependsOn, Node
 from relay.plan import Answered, decide, needs_lineage
 from relay.sandbox import recordings
 from relay.selectors import read_selector

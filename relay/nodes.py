@@ -1,0 +1,60 @@
+"""A project's nodes, as a manifest.json describes them: only the fields relay needs. No I/O here.
+
+https://docs.getdbt.com/reference/artifacts/manifest-json
+"""
+
+import msgspec
+
+# They hold no rows, and show those of what they read. A materialized view holds its own.
+# https://docs.getdbt.com/docs/build/materializations
+VIEWS = frozenset({"view", "ephemeral"})
+
+
+class DependsOn(msgspec.Struct, gc=False):
+    """What a node reads."""
+
+    nodes: tuple[str, ...] = ()
+
+
+class Config(msgspec.Struct, gc=False):
+    """A node's configuration."""
+
+    severity: str | None = None
+    materialized: str | None = None
+    group: str | None = None
+
+
+class Node(msgspec.Struct, gc=False):
+    """A node of the project: a model, seed, snapshot, test, source, exposure, metric, …
+
+    `path` is `models/marts/customers.sql`, from the project's root; `fqn` its package, folders
+    and name; `version` None for a model without versions.
+    """
+
+    unique_id: str
+    name: str = ""
+    package_name: str = ""
+    path: str = msgspec.field(name="original_file_path", default="")
+    fqn: tuple[str, ...] = ()
+    version: str | int | float | None = None
+    group: str | None = None
+    tags: tuple[str, ...] | str | None = None
+    config: Config = msgspec.field(default_factory=Config)
+    attached_node: str | None = None
+    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags as a tuple, however the project wrote them."""
+        if isinstance(self.tags, str):
+            return (self.tags,)
+        return self.tags or ()
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it shows the rows of what it reads."""
+        return self.config.materialized in VIEWS
+
+
+# What a node is made of: one that was written down with another shape says less, or more.
+SHAPE = tuple((form.__name__, form.__struct_fields__) for form in (Node, Config, DependsOn))
