@@ -80,7 +80,7 @@ class Question:
         left = [key for key, node in self.lineage.nodes.items() if node.name == name]
         seen = set(left)
         while left:
-            for parent in self.lineage.parents(left.pop()):
+            for parent in self.lineage.parents.get(left.pop(), ()):
                 if parent not in seen:
                     seen.add(parent)
                     left.append(parent)

@@ -15,6 +15,8 @@ from relay.dbt_runs import REBUILDABLE
 from relay.node_index import NodeIndex
 from relay.nodes import Node
 
+Edges = Mapping[str, Sequence[str]]  # a node without any is not in it
+
 
 class _Manifest(msgspec.Struct, gc=False):
     """The sections that lineage runs through.
@@ -38,14 +40,20 @@ class Lineage:
 
     nodes: Mapping[str, Node]
 
-    def parents(self, unique_id: str) -> tuple[str, ...]:
-        """What a node reads; nothing if it is unknown."""
-        node = self.nodes.get(unique_id)
-        return node.depends_on.nodes if node is not None else ()
+    @functools.cached_property
+    def parents(self) -> Edges:
+        """What each node reads."""
+        return {unique_id: node.depends_on.nodes for unique_id, node in self.nodes.items()}
 
-    def children(self, unique_id: str) -> Sequence[str]:
-        """What reads a node."""
-        return self._children.get(unique_id, ())
+    @functools.cached_property
+    def children(self) -> Edges:
+        """What reads each node."""
+        return _readers(self.nodes.values())
+
+    @functools.cached_property
+    def views_on(self) -> Edges:
+        """The views and ephemeral models that read each node, and so show its rows."""
+        return _readers(each for each in self.rebuildable.values() if each.is_view)
 
     @functools.cached_property
     def rebuildable(self) -> Mapping[str, Node]:
@@ -61,15 +69,6 @@ class Lineage:
     def whole_index(self) -> NodeIndex:
         """Of all nodes: what a word with `+` may start from."""
         return NodeIndex(self.nodes)
-
-    @functools.cached_property
-    def _children(self) -> Mapping[str, list[str]]:
-        return _readers(self.nodes.values())
-
-    @functools.cached_property
-    def views_on(self) -> Mapping[str, Sequence[str]]:
-        """The views and ephemeral models that read a node, and so show its rows, by that node."""
-        return _readers(each for each in self.rebuildable.values() if each.is_view)
 
     def models_tested_by(self, test: str) -> frozenset[str]:
         """The nodes a failure of this test counts against.
@@ -90,7 +89,7 @@ class Lineage:
         return node is None or (node.config.severity or "error").lower() != "warn"
 
 
-def _readers(nodes: Iterable[Node]) -> Mapping[str, list[str]]:
+def _readers(nodes: Iterable[Node]) -> Edges:
     """Which of these nodes read each node."""
     readers: dict[str, list[str]] = {}
     for node in nodes:

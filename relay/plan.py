@@ -137,10 +137,7 @@ class _Judge:
         self._answered = answered
         self.views = Views(rebuilt, lineage)
         standings = {**rebuilt.nodes, **self.views.standings}
-        self._standing: dict[Standing, set[str]] = {each: set() for each in Standing}
-        for node, standing in standings.items():
-            self._standing[standing].add(node)
-        self._failed = self._standing[Standing.FAILED] | self._standing[Standing.SKIPPED]
+        self._against = tuple(_against(standings))
         executed = rebuilt.nodes.keys()
         self._touched = Selection(executed, lineage, views=standings.keys() - executed)
         failed_its_test = frozenset(_failed_its_test(rebuilt, lineage, standings.keys()))
@@ -161,15 +158,15 @@ class _Judge:
         self, sync: Sync, concerned: frozenset[str]
     ) -> Iterator[tuple[Reason, frozenset[str]]]:
         """Every reason not to trigger, in the order judged, with the models that speak for it."""
-        nothing: frozenset[str] = frozenset()
-        yield Reason.SYNC_DISABLED, nothing if sync.enabled else concerned
+        if not sync.enabled:
+            yield Reason.SYNC_DISABLED, concerned
         not_listed = _not_listed(sync, self._run)
         if not_listed is not None:
             yield not_listed, concerned
-        yield Reason.RUN_CANCELLED, concerned if self._run.was_cancelled else nothing
-        yield Reason.SAMPLE_RUN, concerned & self._standing[Standing.SAMPLED]
-        yield Reason.MODEL_FAILED, concerned & self._failed
-        yield Reason.PARTIAL_REBUILD, concerned & self._standing[Standing.PARTIAL]
+        if self._run.was_cancelled:
+            yield Reason.RUN_CANCELLED, concerned
+        for reason, nodes in self._against:
+            yield reason, concerned & nodes
         if sync.tests == "block":
             yield Reason.TEST_FAILED, self._failed_its_test.selected(sync.depends_on)
 
@@ -190,6 +187,18 @@ class _Judge:
     def _touched_by_this_run(self, node: str) -> bool:
         behind = self.views.read_by(node) if node in self.views.standings else (node,)
         return any(self._rebuilt.executed_in.get(each) == self._run.dbt_run_id for each in behind)
+
+
+def _against(standings: Mapping[str, Standing]) -> Iterator[tuple[Reason, frozenset[str]]]:
+    """The nodes that speak against a trigger, if there are any, in the order judged."""
+    for reason, worse in (
+        (Reason.SAMPLE_RUN, (Standing.SAMPLED,)),
+        (Reason.MODEL_FAILED, (Standing.FAILED, Standing.SKIPPED)),
+        (Reason.PARTIAL_REBUILD, (Standing.PARTIAL,)),
+    ):
+        nodes = frozenset(node for node, standing in standings.items() if standing in worse)
+        if nodes:
+            yield reason, nodes
 
 
 def _not_listed(sync: Sync, run: DbtRun) -> Reason | None:

@@ -3,10 +3,10 @@
 Held against dbt itself: tests/dbt_project/selections.json has the answers of `dbt ls --select`.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 from relay.dbt_runs import REBUILDABLE
-from relay.manifest import Lineage
+from relay.manifest import Edges, Lineage
 from relay.selectors import Selector, Term
 
 
@@ -66,16 +66,14 @@ class Selection:
 # The graph
 
 
-def _reached(
-    start: Iterable[str], levels: int, neighbours: Callable[[str], Iterable[str]]
-) -> set[str]:
+def _reached(start: Iterable[str], levels: int, edges: Edges) -> set[str]:
     """The nodes within so many levels of the start; a cycle ends where it closes."""
     seen = set(start)
     edge = list(seen)
     while edge and levels:
         beyond = []
         for node in edge:
-            for each in neighbours(node):
+            for each in edges.get(node, ()):
                 if each not in seen:
                     seen.add(each)
                     beyond.append(each)
@@ -87,7 +85,7 @@ def _depended_on_by(exposures: Iterable[str], lineage: Lineage) -> set[str]:
     """What these exposures stand for: the nodes they read, through metrics and the like."""
     left, seen = list(exposures), set[str]()
     while left:
-        for parent in lineage.parents(left.pop()):
+        for parent in lineage.parents.get(left.pop(), ()):
             if parent not in seen:
                 seen.add(parent)
                 if not parent.startswith(REBUILDABLE):

@@ -55,7 +55,7 @@ class Views:
     def _behind(self, view: str) -> tuple[list[str], list[str]]:
         """The views and the executed nodes directly behind a view that stand as it does."""
         standing = self.standings[view]
-        parents = self._lineage.parents(view)
+        parents = self._lineage.parents.get(view, ())
         views = [each for each in parents if self.standings.get(each) is standing]
         return views, [
             each for each in parents if each not in views and self._executed.get(each) is standing

@@ -115,8 +115,13 @@ class TestStatuses:
             ("success", "NO-OP", None),
             ("success", "No-op", None),
             ("no-op", None, None),
-            ("reused", "Reused: no changes", None),
+            # Fusion and Core v2, crates/dbt-common/src/stats.rs
+            ("reused", "No new changes on any upstreams", None),
+            ("reused", "New changes detected within freshness tolerance of 1 hour", None),
+            ("reused", "Reused (SAO replay)", None),
             ("reused", None, None),
+            ("warn", "Warn", Standing.REBUILT),
+            ("success", "Succeeded", Standing.REBUILT),
             ("reused", "Cloned from cached relation", Standing.REBUILT),
             (
                 "reused",
@@ -226,6 +231,43 @@ class TestStatuses:
 
     def test_a_failure_of_an_empty_build_is_still_a_failure(self):
         assert standing(row("error", args={"empty": True})) is Standing.FAILED
+
+
+class TestFusion:
+    """What Fusion and Core v2 write, by their public artifacts and dbt-tasks-core/src/utils.rs."""
+
+    @pytest.mark.parametrize(
+        ("args", "command", "expected"),
+        [
+            # 2.0.0-preview.33 to .190
+            (
+                b'{"command":"build","which":"build","__other__":{"command":"build"}}',
+                "x",
+                "rebuilt",
+            ),
+            # 2.0.0-beta.12 and .32: each key twice
+            (b'{"command":"run","which":"run","command":"run","which":"run"}', "x", "rebuilt"),
+            # main: `empty` and `sample` are not among them, so the command tells
+            (b'{"command":"run","which":"run","full_refresh":false}', "dbt run", "rebuilt"),
+            (b'{"command":"run","which":"run","full_refresh":false}', "dbt run --empty", "sampled"),
+            (b'{"command":"run","which":"run"}', "dbt run --sample=3d", "sampled"),
+            (b'{"which":"docs"}', "dbt docs generate", None),  # Core v1 says `generate`
+            (b"{}", "dbt build", "rebuilt"),
+            (b"{}", "dbt docs generate", None),
+        ],
+    )
+    def test_says_less_of_an_invocation_and_the_step_says_the_rest(self, args, command, expected):
+        body = b'{"args":%s,"results":[{"unique_id":"%s","status":"success"}]}'
+        read = read_run_results(body % (args, CUSTOMERS.encode()))
+        assert standing(Invocation(RUN, step(command), read)) == expected
+
+    def test_calls_all_that_was_selected_an_error_when_it_cannot_compile(self):
+        failed = row("error", message="Compilation Error", others=[(ORDERS, "error")])
+        assert what_was_rebuilt([failed]).standing(Standing.FAILED) == {CUSTOMERS, ORDERS}
+
+    def test_names_an_operation_without_its_kind(self):
+        named = row("success", which="run-operation", others=[("check_rows", "success")])
+        assert what_was_rebuilt([named]).nodes == {}
 
 
 class TestSeveralSteps:

@@ -1,6 +1,8 @@
 """Views that a run did not execute stand as what they read, and the syncs of them with it."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_runs import SUCCESS, DbtRun
@@ -10,7 +12,7 @@ from relay.nodes import Config, DependsOn, Node
 from relay.plan import Answered, decide, needs_lineage
 from relay.sandbox import recordings
 from relay.selectors import read_selector
-from relay.views import Views
+from relay.views import WORST_FIRST, Views
 
 REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = (
     Standing.REBUILT,
@@ -105,6 +107,36 @@ class TestAView:
         names = [f"v{number}" for number in range(5000)]
         row = {name: [before] for before, name in zip(["t", *names], names, strict=False)}
         assert standing(lineage(**row), executed(t=REBUILT), names[-1]) is REBUILT
+
+
+# A view is told by its number alone; it reads some of the six nodes, also itself.
+GRAPHS = st.lists(st.sets(st.integers(0, 5)), min_size=6, max_size=6)
+STANDINGS = st.dictionaries(st.integers(0, 5), st.sampled_from(Standing), max_size=6)
+
+
+@given(GRAPHS, STANDINGS)
+def test_any_graph_of_views_stands_as_the_worst_that_can_be_reached(reads, did):
+    names = [f"v{number}" for number in range(6)]
+    known = lineage(**{names[at]: [names[each] for each in reads[at]] for at in range(6)})
+    views = Views(executed(**{names[at]: each for at, each in did.items()}), known)
+    for at, name in enumerate(names):
+        if at not in did and Standing.SAMPLED not in did.values():
+            reached = {did[each] for each in nearest_executed(at, reads, did)}
+            worst = next((each for each in WORST_FIRST if each in reached), None)
+            assert views.standings.get(unique_id(name)) == worst
+    for view in views.standings:
+        assert set(views.read_by(view)) <= {unique_id(names[at]) for at in did}
+
+
+def nearest_executed(start, reads, did):
+    left, seen = [start], {start}
+    while left:
+        for parent in reads[left.pop()] - seen:
+            seen.add(parent)
+            if parent in did:
+                yield parent
+            else:
+                left.append(parent)
 
 
 RUN = DbtRun(

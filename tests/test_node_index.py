@@ -1,0 +1,34 @@
+"""What is looked up is what one would find by trying every node."""
+
+import pytest
+
+from relay.manifest import read_manifest
+from relay.node_index import NodeIndex
+from relay.sandbox import recordings
+
+LINEAGE = read_manifest(recordings.load("build").manifest)
+VALUES = {
+    "tag": {tag for node in LINEAGE.nodes.values() for tag in node.all_tags},
+    "package": {node.package_name for node in LINEAGE.nodes.values()},
+    "group": {"finance"},
+    "config.materialized": {"table", "view", "incremental", "ephemeral", "seed"},
+    "resource_type": {"model", "seed", "snapshot", "exposure", "test"},
+    "exposure": {"weekly_kpis", "jaffle_crm.weekly_kpis", "account_sync"},
+    "path": {node.path for node in LINEAGE.nodes.values()} | {"models", "models/marts", "seeds"},
+    "name": {node.name for node in LINEAGE.rebuildable.values()},
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "value"), [(method, value) for method in VALUES for value in sorted(VALUES[method])]
+)
+def test_a_value_finds_what_its_pattern_matches(method, value):
+    """`[c]ustomers` means `customers`, and is tried on every node."""
+    index = NodeIndex(LINEAGE.rebuildable if method == "name" else LINEAGE.nodes)
+    pattern = f"[{value[0]}]{value[1:]}"
+    assert set(index.find(method, value)) == set(index.find(method, pattern)) != set()
+
+
+def test_what_nobody_has_finds_nothing():
+    index = NodeIndex(LINEAGE.nodes)
+    assert [*index.find("tag", "nobody"), *index.find("tag", "nobody*")] == []
