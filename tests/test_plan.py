@@ -15,13 +15,7 @@ from relay.selectors import read_selector
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
 TEST_A, SINGULAR, UNIT_A = "test.shop.not_null_a.1", "test.shop.a_and_b", "unit_test.shop.a.adds_up"
 
-REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = (
-    Standing.REBUILT,
-    Standing.PARTIAL,
-    Standing.FAILED,
-    Standing.SKIPPED,
-    Standing.SAMPLED,
-)
+REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = Standing
 
 
 def run(**fields):

@@ -14,13 +14,7 @@ from relay.sandbox import recordings
 from relay.selectors import read_selector
 from relay.views import WORST_FIRST, Views
 
-REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = (
-    Standing.REBUILT,
-    Standing.PARTIAL,
-    Standing.FAILED,
-    Standing.SKIPPED,
-    Standing.SAMPLED,
-)
+REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = Standing
 
 
 def lineage(**parents):
