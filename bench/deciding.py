@@ -3,11 +3,13 @@
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_json import garbage_uncollected
 from relay.dbt_runs import SUCCESS, DbtRun
+from relay.history import History
 from relay.manifest import Lineage, read_manifest
 from relay.mapping import Sync, SyncMapping
 from relay.nodes import Node
@@ -15,6 +17,7 @@ from relay.plan import Plan, decide
 from relay.selectors import read_selector
 from relay.views import Views
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SYNCS = 5_000
 REBUILT = 10_000  # of 20,000 models; half of as many as there are
 KINDS = {"unique_id": 40, "name": 20, "tag": 10, "path": 10, "+": 20}  # of 100 words
@@ -52,7 +55,7 @@ class Question:
     def decide(self) -> Plan:
         """As relay does."""
         with garbage_uncollected():
-            return decide(RUN, self.rebuilt, self.mapping, self.lineage, {})
+            return decide(RUN, self.rebuilt, self.mapping, self.lineage, History(), now=NOW)
 
     def loop(self) -> dict[int, tuple[str, ...]]:
         """The rebuilt models of every sync that has any, by going through them for each word."""

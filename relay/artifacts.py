@@ -111,12 +111,14 @@ class RebuiltModels:
     """What a run did to each node it touched, by unique_id.
 
     `executed_in` tells which run did it last: the run itself, or an earlier one that it
-    retries. `tests` holds the last `pass`, `warn`, `fail` or `error` of each test it ran;
-    `unknown` the statuses nobody here knows, with a node that had each.
+    retries. `reused` are nodes that were in order, and so left as they were. `tests` holds the
+    last `pass`, `warn`, `fail` or `error` of each test it ran; `unknown` the statuses nobody
+    here knows, with a node that had each.
     """
 
     nodes: Mapping[str, Standing] = field(default_factory=dict)
     executed_in: Mapping[str, int] = field(default_factory=dict)
+    reused: frozenset[str] = frozenset()
     tests: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
 
@@ -159,6 +161,7 @@ def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:
     """
     nodes: dict[str, Standing] = {}
     executed_in: dict[str, int] = {}
+    reused: set[str] = set()
     tests: dict[str, str] = {}
     unknown: dict[str, str] = {}
     for invocation in each_once(invocations):
@@ -168,8 +171,9 @@ def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:
         executed = dict(_executed_nodes(invocation))
         nodes.update(executed)
         executed_in.update(dict.fromkeys(executed, invocation.dbt_run_id))
+        reused.update(_reused_nodes(invocation))
         tests.update(_executed_tests(invocation))
-    return RebuiltModels(nodes, executed_in, tests, unknown)
+    return RebuiltModels(nodes, executed_in, frozenset(reused - nodes.keys()), tests, unknown)
 
 
 def _executed_nodes(invocation: Invocation) -> Iterator[tuple[str, Standing]]:
@@ -189,6 +193,13 @@ def _executed_nodes(invocation: Invocation) -> Iterator[tuple[str, Standing]]:
             standing = Standing.SAMPLED
         if standing is not None:
             yield result.unique_id, standing
+
+
+def _reused_nodes(invocation: Invocation) -> Iterator[str]:
+    if invocation.which in REBUILDING_COMMANDS:
+        for result in invocation.run_results.results:
+            if result.status == "reused" and result.unique_id.startswith(REBUILDABLE):
+                yield result.unique_id
 
 
 def _standing(result: Result) -> Standing | None:

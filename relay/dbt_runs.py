@@ -78,7 +78,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DbtRun:
-    """A run and what it was started for. Ids are dbt Cloud's; None where it gave none."""
+    """A run and what it was started for. Ids are dbt Cloud's; None where it gave none.
+
+    `earlier` are the runs that it retries, by one step or several.
+    """
 
     dbt_account_id: int
     dbt_run_id: int
@@ -95,6 +98,16 @@ class DbtRun:
     target: str | None = None
     retrying_run_id: int | None = None
     steps: tuple[Step, ...] = ()
+    earlier: tuple["DbtRun", ...] = ()
+
+    def attempt(self, dbt_run_id: int | None) -> "DbtRun":
+        """The earlier run of this id; this one, if there is none."""
+        return next((each for each in self.earlier if each.dbt_run_id == dbt_run_id), self)
+
+    @property
+    def first_run_id(self) -> int:
+        """The run that all these attempts go back to: itself, where it retries none."""
+        return min(each.dbt_run_id for each in (self, *self.earlier))
 
     @property
     def has_ended(self) -> bool:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from relay.artifacts import (
@@ -28,17 +28,11 @@ MOST_ATTEMPTS = 20  # a run that retries one that retries one …
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A run, the earlier attempts it retries, and what their invocations rebuilt."""
+    """A run with the earlier attempts it retries, and what their invocations rebuilt."""
 
     run: DbtRun
-    earlier: tuple[DbtRun, ...] = ()
     invocations: tuple[Invocation, ...] = ()
     rebuilt: RebuiltModels = field(default_factory=RebuiltModels)
-
-    @property
-    def first_run_id(self) -> int:
-        """The run all of these attempts go back to: itself, where it retries none."""
-        return min(each.dbt_run_id for each in (self.run, *self.earlier))
 
 
 class Examiner:
@@ -59,11 +53,11 @@ class Examiner:
             raise Unavailable(f"dbt run {dbt_run_id} has not ended yet")
         if run.never_counts_because:
             return Examined(run)
-        earlier = tuple(self._earlier_attempts(run))
+        run = replace(run, earlier=tuple(self._earlier_attempts(run)))
         invocations = each_once(
-            invocation for each in (*earlier, run) for invocation in self._invocations(each)
+            invocation for each in (*run.earlier, run) for invocation in self._invocations(each)
         )
-        return Examined(run, earlier, invocations, what_was_rebuilt(invocations))
+        return Examined(run, invocations, what_was_rebuilt(invocations))
 
     @contextmanager
     def lineage(
@@ -109,11 +103,10 @@ class Examiner:
         Where that one does not know all that an earlier one executed (another commit, other
         --vars), what only the earlier one knows is added.
         """
-        runs = {each.dbt_run_id: each for each in (examined.run, *examined.earlier)}
         nodes: Mapping[str, Node] = {}
         for invocation in reversed([each for each in examined.invocations if each.counts]):
             if not nodes or invocation.executed - nodes.keys():
-                seen = self._seen_by(runs[invocation.dbt_run_id], invocation, now)
+                seen = self._seen_by(examined.run.attempt(invocation.dbt_run_id), invocation, now)
                 nodes = {**seen.nodes, **nodes} if nodes else seen.nodes
         return Lineage(nodes)
 

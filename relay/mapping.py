@@ -20,6 +20,7 @@ from relay.notation import read_duration, read_vendor_url
 from relay.selectors import Selector, read_selector
 
 DEFAULT_WORKSPACE = "default"
+WITHIN = 24 * 3600  # seconds
 CENSUS_URL = "https://app.getcensus.com"
 
 Value = TypeVar("Value")
@@ -74,14 +75,18 @@ class FileForm(msgspec.Struct, kw_only=True):
 class Sync:
     """A Census sync, the models it depends on, and when it may run.
 
-    `jobs` and `environments` are None where every one counts. `place` is where it stands, for
+    `jobs` and `environments` are None where every one counts; `within` and `at_most_every` are in
+    seconds, None for no cool-down. `place` is where it stands, for
     messages: `config/syncs.yml:12: syncs[1]`.
     """
 
     sync_id: int
     depends_on: tuple[Selector, ...]
     name: str | None = None
+    require: Literal["any", "all"] = "any"
+    within: int = WITHIN
     tests: Literal["block", "ignore"] = "block"
+    at_most_every: int | None = None
     jobs: frozenset[int] | None = None
     environments: frozenset[int] | None = None
     full_sync: bool = False
@@ -107,6 +112,11 @@ class SyncMapping:
     syncs: tuple[Sync, ...]
     workspaces: Mapping[str, Workspace]
     digest: str
+
+    @property
+    def looks_back(self) -> tuple[Sync, ...]:
+        """The syncs whose decisions depend on what was decided before."""
+        return tuple(each for each in self.syncs if each.require == "all" or each.at_most_every)
 
     def sync(self, workspace: str, sync_id: int) -> Sync | None:
         """The sync of that id; None where the file has none any more."""
@@ -152,6 +162,7 @@ class _Reader:
             self._problem("version", "missing: write `version: 1`")
         workspaces = self._workspaces(top)
         defaults = self._keys(top.get("defaults", {}), DefaultsForm, path="defaults")
+        defaults = self._with_seconds("defaults", defaults)
         syncs = tuple(self._syncs(top, defaults, workspaces))
         self._refuse_what_is_not_built("defaults", defaults)
         self._same_sync_twice(syncs)
@@ -180,7 +191,7 @@ class _Reader:
     ) -> Iterator[tuple[str, Sync]]:
         for number, form in enumerate(top.get("syncs", ())):
             path = f"syncs[{number}]"
-            own = self._keys(form, SyncForm, path=path)
+            own = self._with_seconds(path, self._keys(form, SyncForm, path=path))
             self._refuse_what_is_not_built(path, own)
             keys = {**defaults, **own}
             workspace = keys.get("workspace", DEFAULT_WORKSPACE)
@@ -192,7 +203,10 @@ class _Reader:
                     sync_id=keys.get("sync_id", 0),
                     name=keys.get("name"),
                     depends_on=tuple(self._selectors(path, keys.get("depends_on", ()))),
+                    require=keys.get("require", "any"),
+                    within=keys.get("within", WITHIN),
                     tests=keys.get("tests", "block"),
+                    at_most_every=keys.get("at_most_every"),
                     jobs=_ids(keys.get("jobs")),
                     environments=_ids(keys.get("environments")),
                     full_sync=keys.get("full_sync", False),
@@ -208,13 +222,16 @@ class _Reader:
             if selector is not None:
                 yield selector
 
+    def _with_seconds(self, path: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+        """The same keys, each duration as seconds; a problem for one that is none."""
+        durations = {
+            key: self._reads(f"{path}.{key}", read_duration, str(keys[key]))
+            for key in ("within", "at_most_every")
+            if key in keys
+        }
+        return {**keys, **durations}
+
     def _refuse_what_is_not_built(self, path: str, keys: Mapping[str, Any]) -> None:
-        for key in ("within", "at_most_every"):
-            if key in keys:
-                self._reads(f"{path}.{key}", read_duration, str(keys[key]))
-                self._problem(f"{path}.{key}", "not supported yet")
-        if keys.get("require") == "all":
-            self._problem(f"{path}.require", "`all` is not supported yet; `any` is")
         if keys.get("consistency") == "block":
             self._problem(f"{path}.consistency", "`block` is not supported yet; `ignore` is")
 

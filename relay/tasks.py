@@ -7,7 +7,6 @@ waits: waiting is a job scheduled for later.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from http import HTTPStatus
 
 from structlog.contextvars import bind_contextvars
@@ -48,12 +47,14 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
     mapping, examiner = services.mapping.current, services.examiner
     try:
         examined = examiner.examine(dbt_run_id)
+        run, rebuilt = examined.run, examined.rebuilt
         with examiner.lineage(examined, mapping, now=services.clock()) as lineage:
+            now = services.clock()
             plan = services.store.dbt_runs.record_plan(
-                examined.run,
-                partial(decide, examined.run, examined.rebuilt, mapping, lineage),
-                first_run_id=examined.first_run_id,
-                now=services.clock(),
+                run,
+                mapping,
+                lambda history: decide(run, rebuilt, mapping, lineage, history, now=now),
+                now=now,
             )
     except (VendorError, BadArtifact) as exc:
         # A refusal too: a token that is being replaced must not cost the night's syncs.
@@ -91,7 +92,7 @@ def _tell_what_was_decided(examined: Examined, plan: Plan) -> None:
         rebuilt=counted(rebuilt, Standing.REBUILT),
         failed=counted(rebuilt, Standing.FAILED, Standing.SKIPPED, Standing.PARTIAL),
         steps=len(run.steps),
-        **({"retries": [each.dbt_run_id for each in examined.earlier]} if examined.earlier else {}),
+        **({"retries": [each.dbt_run_id for each in run.earlier]} if run.earlier else {}),
         **({"never_counts": run.never_counts_because} if run.never_counts_because else {}),
     )
     for held in plan.withheld:
@@ -103,6 +104,7 @@ def _tell_what_was_decided(examined: Examined, plan: Plan) -> None:
             reason=held.reason,
             models=list(held.models),
             **({"through": through} if through else {}),
+            **({"until": held.until} if held.until else {}),
         )
     log.info(
         "dbt_run.planned",
@@ -132,7 +134,7 @@ def run_sync(services: Services, *, workspace: str, sync_id: int) -> None:
 def _begin(services: Services, workspace: str, sync_id: int) -> None:
     now = services.clock()
     attempts = services.store.attempts
-    waiting_since = attempts.waiting_since(workspace, sync_id)
+    waiting_since = attempts.waiting_since(workspace, sync_id, now=now)
     if waiting_since is None:
         return
     # After a run that was skipped: triggering while another one goes would only be skipped again.

@@ -19,6 +19,8 @@ FLOORS = [
     {"manifest"},
     {"views"},
     {"selection", "mapping"},
+    {"history"},
+    {"judge"},
     {"plan"},
     {"settings"},
     {"logs", "migrations"},

@@ -1,5 +1,7 @@
 """The Administrative API's answers become values, over real HTTP to the sandbox."""
 
+import dataclasses
+
 import pytest
 
 from relay.dbt_cloud import DbtCloud
@@ -60,6 +62,13 @@ def test_a_run_tells_whether_it_built_into_a_schema_of_its_own(dbt_cloud, sandbo
     built = SandboxRun.of(invoke("dbt build", load("build")), dbt_run_id=9, **fields)
     sandbox.dbt_cloud.add_run(built)
     assert dbt_cloud.get_run(9).never_counts_because == why
+
+
+def test_a_run_tells_the_commit_and_the_target_it_was_of(dbt_cloud, sandbox, night):
+    run = dbt_cloud.get_run(night.dbt_run_id)
+    assert (run.git_sha, run.target) == (night.git_sha, "default")
+    sandbox.dbt_cloud.add_run(dataclasses.replace(night, target_name_override="nightly"))
+    assert dbt_cloud.get_run(night.dbt_run_id).target == "nightly"
 
 
 def test_a_cancelled_run_says_so(dbt_cloud, sandbox):

@@ -18,8 +18,8 @@ import pytest
 
 from relay import cli
 from relay.events import Ignored
+from relay.judge import Reason
 from relay.mapping import json_schema, read_mapping
-from relay.plan import Reason
 from relay.settings import VARIABLES, Role, Settings
 from relay.sync_runs import Outcome
 

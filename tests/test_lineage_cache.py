@@ -68,9 +68,19 @@ def test_it_is_not_taken_for_another_states(cache, clock, field):
     assert cache.get(another, now=clock()) is None
 
 
-@pytest.mark.parametrize("field", ["git_sha"])
-def test_a_run_that_does_not_tell_its_commit_has_no_state(field):
-    assert ProjectState.of(dataclasses.replace(RUN, **{field: None}), BUILD) is None
+@pytest.mark.parametrize("field", ["git_sha", "target", "dbt_job_id", "project_id"])
+def test_a_state_is_of_the_runs_own(field):
+    assert ProjectState.of(dataclasses.replace(RUN, **{field: "another"}), BUILD) != STATE
+
+
+@pytest.mark.parametrize("command", ["dbt build --vars '{all: true}'", "dbt test", None])
+def test_a_state_is_of_the_steps_own_command(command):
+    other = dataclasses.replace(BUILD, step=dataclasses.replace(STEP, command=command))
+    assert ProjectState.of(RUN, other) != STATE
+
+
+def test_a_run_that_does_not_tell_its_commit_has_no_state():
+    assert ProjectState.of(dataclasses.replace(RUN, git_sha=None), BUILD) is None
 
 
 def test_a_day_later_it_is_too_old(cache, folder, clock):

@@ -106,10 +106,9 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
         (one("tests: maybe"), "syncs[0].tests: invalid enum value 'maybe'"),
         (one("workspace: apac"), "syncs[0].workspace: no workspace 'apac' in `workspaces`"),
         (one("sync_id: 2"), "syncs[0].sync_id: this key is written twice"),
-        (one("require: all"), "syncs[0].require: `all` is not supported yet"),
-        (one("within: 24h"), "syncs[0].within: not supported yet"),
         (one("within: 24 hours"), "syncs[0].within: expected a duration"),
-        (one("at_most_every: 30m"), "syncs[0].at_most_every: not supported yet"),
+        (one("at_most_every: 0"), "syncs[0].at_most_every: expected a duration"),
+        (one() + "defaults: {within: soon}\n", "defaults.within: expected a duration"),
         (one("consistency: block"), "syncs[0].consistency: `block` is not supported yet"),
         ("version: 1\nsyncs:\n  - {sync_id: 0, depends_on: [a]}\n", "expected a number >= 1"),
         ("version: 1\nsyncs:\n  - {sync_id: -5, depends_on: [a]}\n", "expected a number >= 1"),
@@ -173,3 +172,11 @@ def test_the_json_schema_knows_every_key_and_no_other():
     assert sync["additionalProperties"] is False
     assert {"sync_id", "depends_on", "jobs", "tests"} <= set(sync["properties"])
     assert sorted(sync["required"]) == ["depends_on", "sync_id"]
+
+
+def test_durations_are_seconds_and_have_their_defaults():
+    text = one("at_most_every: 30m") + "defaults: {require: all, within: 6h}\n"
+    (sync,) = read_mapping(text.encode(), file="syncs.yml").syncs
+    assert (sync.require, sync.within, sync.at_most_every) == ("all", 6 * 3600, 1800)
+    (plain,) = read_mapping(one().encode(), file="syncs.yml").syncs
+    assert (plain.require, plain.within, plain.at_most_every) == ("any", 24 * 3600, None)

@@ -287,6 +287,129 @@ class TestTheLineage:
         assert request.query == "step=4"
 
 
+class TestASyncThatWaitsForAllOfItsModels:
+    """Two jobs: one builds `customers`, the other everything but that."""
+
+    @pytest.fixture(name="waiting")
+    def _waiting(self, relay):
+        relay.map(
+            "version: 1\nsyncs:\n"
+            "  - {sync_id: 5123, depends_on: [customers, fct_revenue], require: all}\n"
+        )
+        return relay
+
+    @staticmethod
+    def rebuilt(number, *models, **fields):
+        ids = [f"model.jaffle_crm.{model}" for model in models]
+        step = invoke("dbt build", load("build").only(*ids))
+        return SandboxRun.of(step, dbt_run_id=NIGHT + number, **fields)
+
+    def test_goes_when_the_last_of_them_was_rebuilt_by_whichever_job(self, waiting, events):
+        waiting.deliver(self.rebuilt(0, "customers"))
+        waiting.work()
+        (withheld,) = events("sync.withheld")
+        assert withheld["reason"] == "waiting_for_models"
+        assert withheld["models"] == ["model.jaffle_crm.fct_revenue"]
+        waiting.tick(60)
+        waiting.deliver(self.rebuilt(1, "fct_revenue", dbt_job_id=278165))
+        waiting.work()
+        (triggered,) = events("sync.triggered")
+        assert triggered["because"] == ["model.jaffle_crm.fct_revenue"]
+
+    def test_then_waits_for_all_of_them_anew(self, waiting, events):
+        for number, model in enumerate(("customers", "fct_revenue", "customers")):
+            waiting.deliver(self.rebuilt(number, model))
+            waiting.work()
+            waiting.tick(60)
+        assert len(events("sync.triggered")) == 1
+        assert [line["models"] for line in events("sync.withheld")] == [
+            ["model.jaffle_crm.fct_revenue"],
+            ["model.jaffle_crm.fct_revenue"],
+        ]
+
+    def test_is_not_helped_by_a_rebuild_that_is_too_old(self, waiting, events):
+        waiting.deliver(self.rebuilt(0, "customers"))
+        waiting.work()
+        waiting.tick(25 * 3600)
+        waiting.deliver(self.rebuilt(1, "fct_revenue"))
+        waiting.work()
+        assert events("sync.triggered") == []
+
+    def test_goes_too_where_the_earlier_run_is_told_of_later(self, waiting, sandbox, events):
+        sandbox.dbt_cloud.add_run(self.rebuilt(0, "customers"))
+        waiting.tick(60)
+        later = self.rebuilt(1, "fct_revenue")
+        waiting.deliver(later)
+        waiting.work()
+        earlier = sandbox.dbt_cloud.run(NIGHT)
+        waiting.deliver(earlier)
+        waiting.work()
+        assert [line["dbt_run_ids"] for line in events("sync.triggered")] == [[NIGHT]]
+
+    def test_counts_again_what_a_refused_trigger_was_for(self, waiting, sandbox, events):
+        sandbox.census.fail_next("/trigger", Status(404))
+        waiting.deliver(self.rebuilt(0, "customers", "fct_revenue"))
+        waiting.work()
+        assert len(events("sync.trigger_failed")) == 1
+        waiting.tick(60)
+        waiting.deliver(self.rebuilt(1, "customers"))
+        waiting.work()
+        assert len(events("sync.triggered")) == 1
+
+
+class TestASyncThatRunsOnlySoOften:
+    @pytest.fixture(name="cooling")
+    def _cooling(self, relay):
+        relay.map(
+            "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers], at_most_every: 30m}\n"
+        )
+        return relay
+
+    def test_is_held_and_goes_once_for_all_when_the_time_has_come(self, cooling, sandbox, events):
+        cooling.deliver(night())
+        cooling.work()
+        sandbox.census.finish(sandbox.census.sync_runs[0].sync_run_id)
+        for number in (1, 2):
+            cooling.tick(600)
+            cooling.deliver(night(number))
+            cooling.work()
+        held = events("sync.withheld")
+        assert [line["reason"] for line in held] == ["cooling_down"] * 2
+        assert held[0]["until"] == held[1]["until"]
+        assert len(sandbox.census.sync_runs) == 1
+        cooling.tick(599)
+        cooling.work()
+        assert len(sandbox.census.sync_runs) == 1
+        cooling.tick(2)
+        cooling.work()
+        assert [line["dbt_run_ids"] for line in events("sync.triggered")] == [
+            [NIGHT],
+            [NIGHT + 1, NIGHT + 2],
+        ]
+
+    def test_waits_on_for_a_run_that_takes_longer_than_that(self, cooling, sandbox, events):
+        cooling.deliver(night())
+        cooling.work()
+        cooling.tick(600)
+        cooling.deliver(night(1))
+        cooling.work()
+        cooling.tick(3600)
+        cooling.work()
+        assert len(sandbox.census.sync_runs) == 1
+        sandbox.census.finish(sandbox.census.sync_runs[0].sync_run_id)
+        cooling.tick(15)
+        cooling.work()
+        assert len(sandbox.census.sync_runs) == 2
+
+    def test_shows_its_held_trigger(self, cooling):
+        cooling.deliver(night())
+        cooling.work()
+        cooling.deliver(night(1))
+        cooling.work()
+        states = cooling.sql("SELECT due_at > requested_at FROM relay.triggers ORDER BY 1")
+        assert states == [(False,), (True,)]
+
+
 class TestARetriedRun:
     """A night in which `orders` failed, and the run that took it up from there."""
 

@@ -6,12 +6,15 @@ import pytest
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_runs import CANCELLED, ERROR, SUCCESS, DbtRun
+from relay.history import History, SyncHistory
+from relay.judge import Reason
 from relay.manifest import Lineage
 from relay.mapping import Sync, SyncMapping
 from relay.nodes import Config, DependsOn, Node
-from relay.plan import Answered, Plan, Reason, decide, needs_lineage
+from relay.plan import Plan, decide, needs_lineage
 from relay.selectors import read_selector
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
 TEST_A, SINGULAR, UNIT_A = "test.shop.not_null_a.1", "test.shop.a_and_b", "unit_test.shop.a.adds_up"
 
@@ -26,7 +29,7 @@ def run(**fields):
         "project_id": 1,
         "environment_id": 3,
         "status": SUCCESS,
-        "finished_at": datetime(2026, 11, 1, tzinfo=UTC),
+        "finished_at": NOW,
         "job_type": "scheduled",
     }
     return DbtRun(**(given | fields))
@@ -55,7 +58,7 @@ def lineage(severity="ERROR"):
 def reason(a_sync, nodes, *, of=None, tests=None, known=None):
     """Why this sync is triggered or withheld; None where the run does not concern it."""
     rebuilt = RebuiltModels(nodes=nodes, tests=tests or {})
-    plan = decide(of or run(), rebuilt, mapping(a_sync), known, {})
+    plan = decide(of or run(), rebuilt, mapping(a_sync), known, History(), now=NOW)
     if plan.triggers:
         return Reason.REBUILT
     return plan.withheld[0].reason if plan.withheld else None
@@ -91,19 +94,25 @@ class TestAModelsStanding:
             RebuiltModels({A: REBUILT, B: FAILED, C: SKIPPED}),
             mapping(sync("a", "b", "c")),
             None,
-            {},
+            History(),
+            now=NOW,
         )
         assert plan.withheld[0].models == (B, C)
 
     def test_a_trigger_names_all_that_were_rebuilt(self):
         rebuilt = RebuiltModels({B: REBUILT, A: REBUILT, C: REBUILT})
-        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, {})
+        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, History(), now=NOW)
         assert plan.triggers[0].models == (A, B)
 
     def test_each_sync_is_judged_on_its_own_models(self):
         rebuilt = RebuiltModels({A: REBUILT, B: FAILED})
         plan = decide(
-            run(status=ERROR), rebuilt, mapping(sync("a"), sync("b", sync_id=2)), None, {}
+            run(status=ERROR),
+            rebuilt,
+            mapping(sync("a"), sync("b", sync_id=2)),
+            None,
+            History(),
+            now=NOW,
         )
         assert [each.sync.sync_id for each in plan.triggers] == [1]
         assert [each.sync.sync_id for each in plan.withheld] == [2]
@@ -148,7 +157,12 @@ class TestTheRunAndTheSync:
     )
     def test_a_run_into_a_schema_of_its_own_never_counts_listed_or_not(self, kind):
         listed = sync("a", jobs=frozenset({7}))
-        assert decide(run(**kind), RebuiltModels({A: REBUILT}), mapping(listed), None, {}) == Plan()
+        assert (
+            decide(
+                run(**kind), RebuiltModels({A: REBUILT}), mapping(listed), None, History(), now=NOW
+            )
+            == Plan()
+        )
 
 
 class TestTests:
@@ -224,23 +238,23 @@ class TestARunThatRetriesAnother:
     @pytest.mark.parametrize(
         ("executed_in", "answered", "because"),
         [
-            ({A: 8, B: 9}, Answered(), (A, B)),
-            ({A: 8, B: 9}, Answered(before=frozenset({A})), (B,)),
-            ({A: 8, B: 8}, Answered(before=frozenset({A, B})), None),
-            ({A: 9, B: 9}, Answered(before=frozenset({A, B})), (A, B)),
-            ({A: 9, B: 9}, Answered(since=frozenset({A, B})), None),
-            ({A: 9, B: 9}, Answered(since=frozenset({A})), (B,)),
+            ({A: 8, B: 9}, SyncHistory(), (A, B)),
+            ({A: 8, B: 9}, SyncHistory(answered_before=frozenset({A})), (B,)),
+            ({A: 8, B: 8}, SyncHistory(answered_before=frozenset({A, B})), None),
+            ({A: 9, B: 9}, SyncHistory(answered_before=frozenset({A, B})), (A, B)),
+            ({A: 9, B: 9}, SyncHistory(answered_since=frozenset({A, B})), None),
+            ({A: 9, B: 9}, SyncHistory(answered_since=frozenset({A})), (B,)),
         ],
     )
     def test_triggers_only_with_what_no_other_attempt_has(self, executed_in, answered, because):
         rebuilt = RebuiltModels({A: REBUILT, B: REBUILT}, executed_in)
         known = {("default", 1): answered}
-        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, known)
+        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, History(known), now=NOW)
         assert [trigger.models for trigger in plan.triggers] == ([because] if because else [])
         assert plan.withheld == ()
 
     def test_is_withheld_by_what_still_fails(self):
         rebuilt = RebuiltModels({A: REBUILT, B: FAILED}, {A: 8, B: 9})
-        known = {("default", 1): Answered(before=frozenset({A}))}
-        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, known)
+        known = {("default", 1): SyncHistory(answered_before=frozenset({A}))}
+        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, History(known), now=NOW)
         assert [held.models for held in plan.withheld] == [(B,)]

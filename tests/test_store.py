@@ -1,22 +1,26 @@
 """What relay promises about its rows, with several workers at once on a real PostgreSQL."""
 
 import threading
+from datetime import timedelta
 
 import psycopg_pool
 import pytest
 
 from relay.dbt_runs import SUCCESS, DbtRun
-from relay.mapping import Sync
-from relay.plan import Answered, Plan, Trigger
+from relay.history import Build, SyncHistory
+from relay.judge import Trigger
+from relay.mapping import Sync, SyncMapping
+from relay.plan import Plan
 from relay.sandbox import story
 from relay.store import Store
 
 FIRST, RETRY = story.nightly_run(8), story.nightly_run(9)
 A = "model.shop.a"
+NO_SYNCS = SyncMapping(syncs=(), workspaces={}, digest="")
 TRIGGER = Plan(triggers=(Trigger(Sync(sync_id=1, depends_on=()), models=(A,)),))
 
 
-def run_of(dbt_run_id):
+def run_of(dbt_run_id, *, retries=()):
     return DbtRun(
         dbt_account_id=story.DBT_ACCOUNT_ID,
         dbt_run_id=dbt_run_id,
@@ -24,6 +28,17 @@ def run_of(dbt_run_id):
         project_id=1,
         environment_id=3,
         status=SUCCESS,
+        earlier=tuple(run_of(each) for each in retries),
+    )
+
+
+def built_by(dbt_run_id, finished_at):
+    return Build(
+        dbt_run_id=dbt_run_id,
+        dbt_job_id=7,
+        environment_id=3,
+        finished_at=finished_at,
+        is_good=True,
     )
 
 
@@ -33,48 +48,71 @@ def _two_workers(database):
         yield Store(pool), Store(pool)
 
 
-def test_a_run_and_its_retry_are_never_decided_in_the_same_moment(relay, two_workers, clock):
-    """Else neither would see what the other triggers, and the sync would run twice."""
+@pytest.fixture(name="in_one_moment")
+def _in_one_moment(relay, two_workers, clock):
+    """Have one worker decide this while another one comes to decide; what is that one told?"""
     relay.deliver(FIRST)
     relay.deliver(RETRY)
     one, other = two_workers
     deciding, go_on = threading.Event(), threading.Event()
     told = []
 
-    def slowly(_answered):
-        deciding.set()
-        assert go_on.wait(10)
-        return TRIGGER
+    def race(mapping, plan, second_run):
+        def slowly(_history):
+            deciding.set()
+            assert go_on.wait(10)
+            return plan
 
-    def decide(answered):
-        told.append(answered)
-        return Plan()
+        def record(store, run, decide):
+            store.dbt_runs.record_plan(run, mapping, decide, now=clock())
 
-    first = threading.Thread(
-        target=one.dbt_runs.record_plan,
-        args=(run_of(8), slowly),
-        kwargs={"first_run_id": 8, "now": clock()},
-    )
-    second = threading.Thread(
-        target=other.dbt_runs.record_plan,
-        args=(run_of(9), decide),
-        kwargs={"first_run_id": 8, "now": clock()},
-    )
-    first.start()
-    assert deciding.wait(10)
-    second.start()
-    second.join(0.3)
-    assert told == [], "it waits until the other is recorded"
-    go_on.set()
-    first.join(10)
-    second.join(10)
-    assert told == [{("default", 1): Answered(before=frozenset({A}))}]
+        first = threading.Thread(target=record, args=(one, run_of(8), slowly))
+        second = threading.Thread(
+            target=record, args=(other, second_run, lambda history: told.append(history) or Plan())
+        )
+        first.start()
+        assert deciding.wait(10)
+        second.start()
+        second.join(0.3)
+        assert told == [], "it waits until the other is recorded"
+        go_on.set()
+        first.join(10)
+        second.join(10)
+        return told[0]
+
+    return race
+
+
+def test_a_run_and_its_retry_are_never_decided_in_the_same_moment(in_one_moment):
+    """Else neither would see what the other triggers, and the sync would run twice."""
+    history = in_one_moment(NO_SYNCS, TRIGGER, run_of(9, retries=[8]))
+    assert history.syncs == {("default", 1): SyncHistory(answered_before=frozenset({A}))}
+
+
+def test_two_runs_that_one_sync_waits_for_are_never_decided_in_the_same_moment(
+    in_one_moment, clock
+):
+    """Else neither would see what the other rebuilt, and the sync would wait for ever."""
+    waiting = Sync(sync_id=1, depends_on=(), require="all")
+    mapping = SyncMapping(syncs=(waiting,), workspaces={}, digest="")
+    built = built_by(8, clock())
+    assert in_one_moment(mapping, Plan(builds={A: built}), run_of(9)).builds == {A: (built,)}
+
+
+def test_of_two_runs_the_later_one_is_remembered_whichever_is_told_first(relay, store, clock):
+    relay.deliver(FIRST)
+    relay.deliver(RETRY)
+    for dbt_run_id, seconds in ((9, 60), (8, 0)):
+        decided = Plan(builds={A: built_by(dbt_run_id, clock() + timedelta(seconds=seconds))})
+        run = run_of(dbt_run_id)
+        store.dbt_runs.record_plan(run, NO_SYNCS, lambda _, to=decided: to, now=clock())
+    assert relay.sql("SELECT dbt_run_id FROM relay.builds") == [(9,)]
 
 
 def test_a_run_is_decided_once(relay, store, clock):
     relay.deliver(FIRST)
     decided = [
-        store.dbt_runs.record_plan(run_of(8), lambda _: TRIGGER, first_run_id=8, now=clock())
+        store.dbt_runs.record_plan(run_of(8), NO_SYNCS, lambda _: TRIGGER, now=clock())
         for _ in range(2)
     ]
     assert decided == [TRIGGER, None]

@@ -1,15 +1,18 @@
 """Views that a run did not execute stand as what they read, and the syncs of them with it."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_runs import SUCCESS, DbtRun
+from relay.history import History, SyncHistory
 from relay.manifest import Lineage, read_manifest
 from relay.mapping import Sync, SyncMapping
 from relay.nodes import Config, DependsOn, Node
-from relay.plan import Answered, decide, needs_lineage
+from relay.plan import decide, needs_lineage
 from relay.sandbox import recordings
 from relay.selectors import read_selector
 from relay.views import WORST_FIRST, Views
@@ -133,6 +136,7 @@ def nearest_executed(start, reads, did):
                 left.append(parent)
 
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 RUN = DbtRun(
     dbt_account_id=1, dbt_run_id=9, dbt_job_id=7, project_id=1, environment_id=3, status=SUCCESS
 )
@@ -147,7 +151,8 @@ def sync(*words, **fields):
 def plan_of(a_sync, did, *, known=KNOWN, answered=None):
     mapping = SyncMapping(syncs=(a_sync,), workspaces={}, digest="0")
     assert known is not None or not needs_lineage(RUN, did, mapping)
-    return decide(RUN, did, mapping, known, {("default", 1): answered} if answered else {})
+    history = History({("default", 1): answered} if answered else {})
+    return decide(RUN, did, mapping, known, history, now=NOW)
 
 
 class TestASyncOfAView:
@@ -189,7 +194,7 @@ class TestASyncOfAView:
             {unique_id(name): REBUILT for name in executed_in},
             {unique_id(name): run for name, run in executed_in.items()},
         )
-        before = Answered(before=frozenset({unique_id("v_orders")}))
+        before = SyncHistory(answered_before=frozenset({unique_id("v_orders")}))
         assert len(plan_of(sync("v_orders"), did, answered=before).triggers) == triggers
 
     def test_of_a_name_that_was_executed_does_not_look_at_views_of_that_name(self):

@@ -118,7 +118,7 @@ def _trigger_json(run: SandboxRun) -> dict[str, Any]:
         "schema_override": run.schema_override,
         "dbt_version_override": None,
         "threads_override": None,
-        "target_name_override": None,
+        "target_name_override": run.target_name_override,
         "generate_docs_override": None,
         "timeout_seconds_override": None,
         "steps_override": None,

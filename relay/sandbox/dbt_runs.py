@@ -130,6 +130,7 @@ class SandboxRun:
     azure_pull_request_id: int | None = None
     non_native_pull_request_id: int | None = None
     schema_override: str | None = None
+    target_name_override: str | None = None
     retrying_run_id: int | None = None
     dbt_version: str = "1.12.6"
     created_at: datetime | None = None

@@ -77,15 +77,15 @@ class Attempts(Transactions):
             ).fetchone()
             return Outcome(row[0]) if row and row[0] else None
 
-    def waiting_since(self, workspace: str, sync_id: int) -> datetime | None:
-        """When the oldest trigger that waits for this sync was requested; None if none waits."""
+    def waiting_since(self, workspace: str, sync_id: int, *, now: datetime) -> datetime | None:
+        """Since when the oldest trigger that is due waits for this sync; None if none does."""
         with self._transaction() as connection:
             row = connection.execute(
                 """
-                SELECT min(requested_at) FROM relay.triggers
-                WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL
+                SELECT min(due_at) FROM relay.triggers
+                WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
                 """,
-                (workspace, sync_id),
+                (workspace, sync_id, now),
             ).fetchone()
             return row[0] if row else None
 
@@ -98,9 +98,10 @@ class Attempts(Transactions):
             waiting = connection.execute(
                 """
                 SELECT trigger_id, full_sync FROM relay.triggers
-                WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL FOR UPDATE
+                WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
+                FOR UPDATE
                 """,
-                key,
+                (*key, now),
             ).fetchall()
             if not waiting:
                 return None
@@ -138,7 +139,7 @@ class Attempts(Transactions):
                 "UPDATE relay.sync_runs SET look_from = %s, problem = %s WHERE attempt_id = %s",
                 (at, problem, attempt.attempt_id),
             )
-            _wake_sync(connection, attempt.workspace, attempt.sync_id, at)
+            wake_sync(connection, attempt.workspace, attempt.sync_id, at)
 
     def send_later(self, attempt: Attempt, *, at: datetime, problem: str) -> None:
         """The POST surely started nothing: come back at `at` and send it."""
@@ -150,12 +151,12 @@ class Attempts(Transactions):
                 """,
                 (problem, attempt.attempt_id),
             )
-            _wake_sync(connection, attempt.workspace, attempt.sync_id, at)
+            wake_sync(connection, attempt.workspace, attempt.sync_id, at)
 
     def come_back(self, workspace: str, sync_id: int, *, at: datetime) -> None:
         """Look at what waits for the sync again at `at`."""
         with self._transaction() as connection:
-            _wake_sync(connection, workspace, sync_id, at)
+            wake_sync(connection, workspace, sync_id, at)
 
     def wake(self, workspace: str, sync_id: int) -> None:
         """Look at what waits for the sync now."""
@@ -249,7 +250,7 @@ class Attempts(Transactions):
                     "UPDATE relay.triggers SET attempt_id = NULL WHERE attempt_id = %s",
                     (attempt.attempt_id,),
                 )
-                _wake_sync(connection, attempt.workspace, attempt.sync_id, at)
+                wake_sync(connection, attempt.workspace, attempt.sync_id, at)
             return ended
 
 
@@ -302,7 +303,8 @@ def run_sync(connection: Connection, workspace: str, sync_id: int) -> None:
     queue.defer(connection, queue.RUN_SYNC, arguments, lock=f"sync/{workspace}/{sync_id}")
 
 
-def _wake_sync(connection: Connection, workspace: str, sync_id: int, at: datetime) -> None:
+def wake_sync(connection: Connection, workspace: str, sync_id: int, at: datetime) -> None:
+    """Put the job that looks at what waits for a sync, at `at`, into the transaction."""
     queue.defer(connection, queue.WAKE_SYNC, {"workspace": workspace, "sync_id": sync_id}, at=at)
 
 

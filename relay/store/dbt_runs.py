@@ -1,18 +1,19 @@
 """A dbt run, from its delivery to its plan."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from procrastinate.types import JSONDict
-from psycopg.types.json import Jsonb
 
 from relay import queue
 from relay.dbt_runs import DbtRun
-from relay.mapping import Sync
-from relay.plan import Answered, AnsweredSyncs, Plan, Reason
-from relay.store.attempts import run_sync
+from relay.history import History
+from relay.mapping import SyncMapping
+from relay.plan import Plan
+from relay.store.decisions import record_builds, record_decisions
+from relay.store.history import read_history
 from relay.store.transactions import Connection, Transactions, one
 
 
@@ -90,34 +91,37 @@ class DbtRuns(Transactions):
     def record_plan(
         self,
         run: DbtRun,
-        decide: Callable[[AnsweredSyncs], Plan],
+        mapping: SyncMapping,
+        decide: Callable[[History], Plan],
         *,
-        first_run_id: int,
         now: datetime,
     ) -> Plan | None:
         """Decide on a run and record the plan, with a job for every sync to trigger.
 
-        `first_run_id` is the run it goes back to, by retries; itself where it retries none.
-        `decide` is told what the other attempts that go back to it have triggered; none of them
-        is decided meanwhile. None if another job was faster: then nothing was changed.
+        `decide` is told what was decided before, and nothing that could matter to it is decided
+        meanwhile. None if another job was faster: then nothing was changed.
         """
         key = (run.dbt_account_id, run.dbt_run_id)
         with self._transaction() as connection:
-            _let_no_other_attempt_be_decided(connection, run.dbt_account_id, first_run_id)
+            _let_nothing_else_be_decided(connection, run, mapping)
             updated = connection.execute(
                 """
                 UPDATE relay.dbt_runs
                 SET planned_at = %s, dbt_job_id = %s, environment_id = %s, first_run_id = %s,
-                    problem = NULL
+                    finished_at = %s, problem = NULL
                 WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                   AND planned_at IS NULL AND given_up_at IS NULL
                 """,
-                (now, run.dbt_job_id, run.environment_id, first_run_id, *key),
+                (
+                    *(now, run.dbt_job_id, run.environment_id, run.first_run_id),
+                    *(run.finished_at or now, *key),
+                ),
             )
             if updated.rowcount == 0:
                 return None
-            plan = decide(_answered(connection, run, first_run_id))
-            _insert(connection, run, plan, now)
+            plan = decide(read_history(connection, run, mapping))
+            record_decisions(connection, run, plan, now)
+            record_builds(connection, run, plan)
         return plan
 
     def examine_again(self, run: RecordedRun, *, at: datetime, now: datetime, problem: str) -> None:
@@ -151,67 +155,14 @@ def _examine(
     queue.defer(connection, queue.RELAY_RUN, arguments, at=at)
 
 
-def _let_no_other_attempt_be_decided(
-    connection: Connection, dbt_account_id: int, first_run_id: int
-) -> None:
-    """Until the transaction ends. A run and its retry may be examined in the same moment."""
-    connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-        (f"relay/attempts_at/{dbt_account_id}/{first_run_id}",),
-    )
+def _let_nothing_else_be_decided(connection: Connection, run: DbtRun, mapping: SyncMapping) -> None:
+    """Until the transaction ends, wait for those whose decisions bear on each other.
 
-
-def _answered(connection: Connection, run: DbtRun, first_run_id: int) -> AnsweredSyncs:
-    """What the other attempts that go back to the same first run have triggered."""
-    rows = connection.execute(
-        """
-        SELECT workspace, sync_id, dbt_run_id, because
-        FROM relay.triggers JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
-        WHERE dbt_account_id = %s AND first_run_id = %s AND dbt_run_id <> %s
-        """,
-        (run.dbt_account_id, first_run_id, run.dbt_run_id),
-    ).fetchall()
-    before: dict[tuple[str, int], set[str]] = {}
-    since: dict[tuple[str, int], set[str]] = {}
-    for workspace, sync_id, dbt_run_id, because in rows:
-        which = before if dbt_run_id < run.dbt_run_id else since
-        which.setdefault((workspace, sync_id), set()).update(because)
-    return {
-        sync: Answered(frozenset(before.get(sync, ())), frozenset(since.get(sync, ())))
-        for sync in before | since
-    }
-
-
-def _insert(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> None:
-    key = (run.dbt_account_id, run.dbt_run_id)
-    connection.cursor().executemany(
-        "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        [
-            (
-                *(sync.workspace, sync.sync_id, *key, reason),
-                *(list(models), Jsonb(plan.through(models)), now),
-            )
-            for sync, reason, models in _decisions(plan)
-        ],
-    )
-    for trigger in plan.triggers:
-        sync = trigger.sync
-        connection.execute(
-            """
-            INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id,
-                                        full_sync, because, through, requested_at)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            (
-                *(sync.workspace, sync.sync_id, *key, sync.full_sync),
-                *(list(trigger.models), Jsonb(plan.through(trigger.models)), now),
-            ),
-        )
-        run_sync(connection, sync.workspace, sync.sync_id)
-
-
-def _decisions(plan: Plan) -> Iterator[tuple[Sync, Reason, tuple[str, ...]]]:
-    for trigger in plan.triggers:
-        yield trigger.sync, Reason.REBUILT, trigger.models
-    for held in plan.withheld:
-        yield held.sync, held.reason, held.models
+    Two runs that each rebuild one of two models that a sync waits for, or a run and its retry,
+    may be examined in the same moment: neither would see the other.
+    """
+    locks = [f"relay/attempts_at/{run.dbt_account_id}/{run.first_run_id}"]
+    if mapping.looks_back:
+        locks.insert(0, f"relay/decisions/{run.dbt_account_id}")
+    for lock in locks:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,))

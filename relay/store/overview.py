@@ -20,7 +20,10 @@ class DeliveryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRow:
-    """A trigger and how far it is: `waiting`, `sending`, `running`, or its run's outcome."""
+    """A trigger and how far it is.
+
+    `cooling down`, `waiting`, `sending`, `running`, or its run's outcome.
+    """
 
     requested_at: datetime
     workspace: str
@@ -83,7 +86,8 @@ ORDER BY received_at DESC LIMIT %s
 """
 _TRIGGER_ROWS = """
 SELECT requested_at, triggers.workspace, triggers.sync_id, dbt_run_id, sync_run_id, problem,
-       CASE WHEN attempt_id IS NULL THEN 'waiting'
+       CASE WHEN attempt_id IS NULL AND due_at > now() THEN 'cooling down'
+            WHEN attempt_id IS NULL THEN 'waiting'
             WHEN outcome IS NOT NULL THEN outcome
             WHEN sync_run_id IS NULL THEN 'sending'
             ELSE 'running' END AS state

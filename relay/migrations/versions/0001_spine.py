@@ -37,6 +37,7 @@ def upgrade() -> None:
             dbt_job_id     bigint,
             environment_id bigint,
             first_run_id   bigint,           -- the run it goes back to, by retries
+            finished_at    timestamptz,      -- in dbt Cloud
             failing_since  timestamptz,      -- first of the vendor's faults now being retried
             planned_at     timestamptz,
             given_up_at    timestamptz,
@@ -58,6 +59,20 @@ def upgrade() -> None:
             decided_at     timestamptz NOT NULL,
             PRIMARY KEY (workspace, sync_id, dbt_account_id, dbt_run_id),
             FOREIGN KEY (dbt_account_id, dbt_run_id) REFERENCES relay.dbt_runs
+        );
+
+        -- What the last run of a job did to each node that a sync may wait for (`require: all`).
+        CREATE TABLE relay.builds (
+            dbt_account_id bigint NOT NULL,
+            project_id     bigint NOT NULL,   -- 0, here and below: dbt Cloud told none
+            dbt_job_id     bigint NOT NULL,
+            environment_id bigint NOT NULL,
+            node           text NOT NULL,
+            dbt_run_id     bigint NOT NULL,
+            finished_at    timestamptz NOT NULL,
+            is_good        boolean NOT NULL,  -- rebuilt, or reused
+            failed_a_test  boolean NOT NULL,
+            PRIMARY KEY (dbt_account_id, project_id, node, dbt_job_id, environment_id)
         );
 
         -- A row is an attempt to start a sync run, and then the run it started.
@@ -96,6 +111,7 @@ def upgrade() -> None:
             because        text[] NOT NULL,
             through        jsonb NOT NULL,   -- as in decisions
             requested_at   timestamptz NOT NULL,
+            due_at         timestamptz NOT NULL,  -- later than requested_at: a cool-down holds it
             attempt_id     bigint REFERENCES relay.sync_runs,  -- null: waiting
             UNIQUE (workspace, sync_id, dbt_account_id, dbt_run_id),
             FOREIGN KEY (workspace, sync_id, dbt_account_id, dbt_run_id)

@@ -1,0 +1,53 @@
+"""What relay knows of earlier runs, as far as deciding on the next one needs it. No I/O here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from relay.mapping import Sync
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What the last run of a job to touch a node did to it.
+
+    `is_good` if it was rebuilt, or reused because it was in order; `finished_at` is the run's.
+    """
+
+    dbt_run_id: int
+    dbt_job_id: int | None
+    environment_id: int | None
+    finished_at: datetime
+    is_good: bool
+    failed_a_test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncHistory:
+    """What was done for a sync.
+
+    `answered_before` are the nodes that attempts which this run retries have triggered it with,
+    `answered_since` those of attempts that retried this run and were decided first: webhooks come
+    in any order. `ran_for` is when the newest dbt run it was triggered for finished, and
+    `triggered_at` when its last sync run was started; None for never.
+    """
+
+    answered_before: frozenset[str] = frozenset()
+    answered_since: frozenset[str] = frozenset()
+    ran_for: datetime | None = None
+    triggered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The syncs by workspace and sync_id, the builds by node: one for each job that builds it."""
+
+    syncs: Mapping[tuple[str, int], SyncHistory] = field(default_factory=dict)
+    builds: Mapping[str, tuple[Build, ...]] = field(default_factory=dict)
+
+    def of(self, sync: Sync) -> SyncHistory:
+        """A sync that is not known has none."""
+        return self.syncs.get((sync.workspace, sync.sync_id), _NOTHING)
+
+
+_NOTHING = SyncHistory()

@@ -1,0 +1,223 @@
+"""Judge a sync on what one dbt run did: every reason to withhold it, in order. No I/O here."""
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from relay.artifacts import RebuiltModels, Standing
+from relay.dbt_runs import DbtRun
+from relay.history import Build, History
+from relay.manifest import Lineage
+from relay.mapping import Sync
+from relay.selection import Selection
+from relay.views import Views
+
+TEST_FAILED = frozenset({"fail", "error"})
+
+
+class Reason(StrEnum):
+    """Why a sync a run concerns was triggered or withheld, in the order they are judged."""
+
+    SYNC_DISABLED = "sync_disabled"
+    JOB_NOT_LISTED = "job_not_listed"
+    ENVIRONMENT_NOT_LISTED = "environment_not_listed"
+    RUN_CANCELLED = "run_cancelled"
+    SAMPLE_RUN = "sample_run"
+    MODEL_FAILED = "model_failed"
+    PARTIAL_REBUILD = "partial_rebuild"
+    TEST_FAILED = "test_failed"
+    WAITING_FOR_MODELS = "waiting_for_models"
+    COOLING_DOWN = "cooling_down"
+    REBUILT = "rebuilt"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A sync to trigger, because these models (unique_ids, sorted) were rebuilt."""
+
+    sync: Sync
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A sync the run concerns and does not trigger; `models` decided it.
+
+    `until` is when a cool-down ends and it is triggered after all; None for the other reasons.
+    """
+
+    sync: Sync
+    reason: Reason
+    models: tuple[str, ...]
+    until: datetime | None = None
+
+
+Objection = tuple[Reason, frozenset[str]]
+
+
+class Judge:
+    """What a run did, gathered once; then sync after sync is judged on it."""
+
+    def __init__(
+        self,
+        run: DbtRun,
+        rebuilt: RebuiltModels,
+        lineage: Lineage | None,
+        history: History,
+        now: datetime,
+    ) -> None:
+        self._run = run
+        self._rebuilt = rebuilt
+        self._lineage = lineage or Lineage({})
+        self._history = history
+        self._now = now
+        self.views = Views(rebuilt, lineage)
+        self._standings = {**rebuilt.nodes, **self.views.standings}
+        self._against = tuple(_against(self._standings))
+        executed = rebuilt.nodes.keys()
+        self._touched = Selection(executed, lineage, views=self._standings.keys() - executed)
+        self._failed_its_test = frozenset(_failed_its_test(rebuilt, lineage, self._standings))
+        self._tested = Selection(self._failed_its_test, lineage)
+        self._in_order: dict[frozenset[str], tuple[str, ...]] = {}
+
+    def verdict(self, sync: Sync) -> Trigger | Withheld | None:
+        """What becomes of the sync; None where the run does not concern it."""
+        concerned = self._concerned(sync)
+        if not concerned:
+            return None
+        for reason, models in self._objections(sync, concerned):
+            if models:
+                until = self._cooled_down_at(sync) if reason is Reason.COOLING_DOWN else None
+                return Withheld(sync, reason, self._sorted(models), until)
+        return Trigger(sync, self._sorted(concerned))
+
+    def builds(self, sync: Sync) -> Iterator[tuple[str, Build]]:
+        """What the run did to each node that this sync may wait for: it counts in later runs."""
+        touched = self._standings.keys() | self._rebuilt.reused
+        for node in self._waited_for.selected(sync.depends_on) & touched:
+            attempt = self._run.attempt(self._rebuilt.executed_in.get(node))
+            yield (
+                node,
+                Build(
+                    dbt_run_id=attempt.dbt_run_id,
+                    dbt_job_id=attempt.dbt_job_id,
+                    environment_id=attempt.environment_id,
+                    finished_at=attempt.finished_at or self._now,
+                    is_good=self._standings.get(node, Standing.REBUILT) is Standing.REBUILT,
+                    failed_a_test=node in self._failed_its_test,
+                ),
+            )
+
+    def _concerned(self, sync: Sync) -> frozenset[str]:
+        """What the run did to the sync's models, without what another attempt answered for."""
+        touched = self._touched.selected(sync.depends_on)
+        history = self._history.of(sync)
+        before = {each for each in history.answered_before if not self._touched_by_this_run(each)}
+        return touched - history.answered_since - before
+
+    def _objections(self, sync: Sync, concerned: frozenset[str]) -> Iterator[Objection]:
+        """Every reason not to trigger, in the order judged, with the models that speak for it."""
+        if not sync.enabled:
+            yield Reason.SYNC_DISABLED, concerned
+        not_listed = job_or_environment_not_listed(sync, self._run)
+        if not_listed is not None:
+            yield not_listed, concerned
+        if self._run.was_cancelled:
+            yield Reason.RUN_CANCELLED, concerned
+        for reason, nodes in self._against:
+            yield reason, concerned & nodes
+        if sync.tests == "block":
+            yield Reason.TEST_FAILED, self._tested.selected(sync.depends_on)
+        if sync.require == "all":
+            yield Reason.WAITING_FOR_MODELS, frozenset(self._missing(sync, concerned))
+        if self._cooled_down_at(sync) is not None:
+            yield Reason.COOLING_DOWN, concerned
+
+    # Where all of the models are required
+
+    @functools.cached_property
+    def _waited_for(self) -> Selection:
+        return Selection(self._lineage.rebuildable.keys(), self._lineage)
+
+    def _missing(self, sync: Sync, concerned: frozenset[str]) -> Iterator[str]:
+        """The models that were not rebuilt since the sync last ran, or too long ago."""
+        for node in self._waited_for.selected(sync.depends_on) - concerned:
+            if node not in self._rebuilt.reused and not self._was_built_before(node, sync):
+                yield node
+
+    def _was_built_before(self, node: str, sync: Sync) -> bool:
+        builds = [each for each in self._history.builds.get(node, ()) if _counts(each, sync)]
+        last = max(builds, key=lambda each: each.finished_at, default=None)
+        if last is None or not last.is_good or (last.failed_a_test and sync.tests == "block"):
+            return False
+        ran_for = self._history.of(sync).ran_for
+        earliest = (self._run.finished_at or self._now) - timedelta(seconds=sync.within)
+        return last.finished_at >= earliest and (ran_for is None or last.finished_at > ran_for)
+
+    # Where a sync may run only so often
+
+    def _cooled_down_at(self, sync: Sync) -> datetime | None:
+        """When the sync's cool-down ends; None where it has none, or it is over."""
+        triggered_at = self._history.of(sync).triggered_at
+        if sync.at_most_every is None or triggered_at is None:
+            return None
+        at = triggered_at + timedelta(seconds=sync.at_most_every)
+        return at if at > self._now else None
+
+    # What they share
+
+    def _touched_by_this_run(self, node: str) -> bool:
+        behind = self.views.read_by(node) if node in self.views.standings else (node,)
+        return any(self._rebuilt.executed_in.get(each) == self._run.dbt_run_id for each in behind)
+
+    def _sorted(self, models: frozenset[str]) -> tuple[str, ...]:
+        """Many syncs of a large mapping have a tag or a folder in common, and so their models."""
+        if models not in self._in_order:
+            self._in_order[models] = tuple(sorted(models))
+        return self._in_order[models]
+
+
+def job_or_environment_not_listed(sync: Sync, run: DbtRun | Build) -> Reason | None:
+    """Why a run of this job, in this environment, does not count for the sync; None if it does."""
+    if sync.jobs is not None and run.dbt_job_id not in sync.jobs:
+        return Reason.JOB_NOT_LISTED
+    if sync.environments is not None and run.environment_id not in sync.environments:
+        return Reason.ENVIRONMENT_NOT_LISTED
+    return None
+
+
+def failed_tests(rebuilt: RebuiltModels) -> tuple[str, ...]:
+    """The tests whose last result in the run was a failure, whatever their severity."""
+    return tuple(test for test, status in rebuilt.tests.items() if status in TEST_FAILED)
+
+
+def _counts(build: Build, sync: Sync) -> bool:
+    return job_or_environment_not_listed(sync, build) is None
+
+
+def _against(standings: Mapping[str, Standing]) -> Iterator[Objection]:
+    """The nodes that speak against a trigger, if there are any, in the order judged."""
+    for reason, worse in (
+        (Reason.SAMPLE_RUN, (Standing.SAMPLED,)),
+        (Reason.MODEL_FAILED, (Standing.FAILED, Standing.SKIPPED)),
+        (Reason.PARTIAL_REBUILD, (Standing.PARTIAL,)),
+    ):
+        nodes = frozenset(node for node, standing in standings.items() if standing in worse)
+        if nodes:
+            yield reason, nodes
+
+
+def _failed_its_test(
+    rebuilt: RebuiltModels, lineage: Lineage | None, touched: Iterable[str]
+) -> Iterator[str]:
+    """The models that a failed test of error severity counts against.
+
+    A test whose models nobody knows counts against all that the run touched: never on a guess.
+    """
+    for test in failed_tests(rebuilt):
+        if lineage is None or test not in lineage.nodes:
+            yield from touched
+        elif lineage.is_of_error_severity(test):
+            yield from lineage.models_tested_by(test)

@@ -1,0 +1,83 @@
+"""What was decided on a dbt run, the triggers that are due for it, and what it built."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from relay.dbt_runs import DbtRun
+from relay.judge import Reason
+from relay.mapping import Sync
+from relay.plan import Plan
+from relay.store.attempts import run_sync, wake_sync
+from relay.store.transactions import Connection
+
+
+def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> None:
+    """Record a plan, with a job for every sync to trigger, also one that cools down till then."""
+    key = (run.dbt_account_id, run.dbt_run_id)
+    connection.cursor().executemany(
+        "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            (
+                *(sync.workspace, sync.sync_id, *key, reason),
+                *(list(models), Jsonb(plan.through(models)), now),
+            )
+            for sync, reason, models in _decisions(plan)
+        ],
+    )
+    for sync, models, due_at in _triggers(plan, now):
+        connection.execute(
+            """
+            INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync,
+                                        because, through, requested_at, due_at)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            """,
+            (
+                *(sync.workspace, sync.sync_id, *key, sync.full_sync),
+                *(list(models), Jsonb(plan.through(models)), now, due_at),
+            ),
+        )
+        if due_at > now:
+            wake_sync(connection, sync.workspace, sync.sync_id, due_at)
+        else:
+            run_sync(connection, sync.workspace, sync.sync_id)
+
+
+def _decisions(plan: Plan) -> Iterator[tuple[Sync, Reason, tuple[str, ...]]]:
+    for trigger in plan.triggers:
+        yield trigger.sync, Reason.REBUILT, trigger.models
+    for held in plan.withheld:
+        yield held.sync, held.reason, held.models
+
+
+def _triggers(plan: Plan, now: datetime) -> Iterator[tuple[Sync, tuple[str, ...], datetime]]:
+    for trigger in plan.triggers:
+        yield trigger.sync, trigger.models, now
+    for held in plan.withheld:
+        if held.until is not None:
+            yield held.sync, held.models, held.until
+
+
+def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:
+    """Keep what the run did to the nodes that some sync waits for, unless a later run is known."""
+    connection.cursor().executemany(
+        """
+        INSERT INTO relay.builds AS known
+            (dbt_account_id, project_id, dbt_job_id, environment_id, node, dbt_run_id,
+             finished_at, is_good, failed_a_test)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (dbt_account_id, project_id, node, dbt_job_id, environment_id)
+        DO UPDATE SET (dbt_run_id, finished_at, is_good, failed_a_test) =
+            (EXCLUDED.dbt_run_id, EXCLUDED.finished_at, EXCLUDED.is_good, EXCLUDED.failed_a_test)
+        WHERE known.finished_at <= EXCLUDED.finished_at
+        """,
+        [
+            (
+                *(run.dbt_account_id, run.project_id or 0),
+                *(build.dbt_job_id or 0, build.environment_id or 0, node),
+                *(build.dbt_run_id, build.finished_at, build.is_good, build.failed_a_test),
+            )
+            for node, build in sorted(plan.builds.items())
+        ],
+    )

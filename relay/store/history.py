@@ -1,0 +1,117 @@
+"""What was decided before, as far as the next decision asks for it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import LiteralString
+
+from relay.dbt_runs import DbtRun
+from relay.history import Build, History, SyncHistory
+from relay.mapping import SyncMapping
+from relay.store.transactions import Connection
+
+SyncKey = tuple[str, int]  # workspace and sync_id
+
+
+def read_history(connection: Connection, run: DbtRun, mapping: SyncMapping) -> History:
+    """What bears on this run: other attempts at it, and for syncs that look back what they see."""
+    before, since = _answered(connection, run)
+    ran_for, triggered_at = _ran_for(connection, mapping), _triggered_at(connection, mapping)
+    return History(
+        syncs={
+            key: SyncHistory(
+                answered_before=before.get(key, frozenset()),
+                answered_since=since.get(key, frozenset()),
+                ran_for=ran_for.get(key),
+                triggered_at=triggered_at.get(key),
+            )
+            for key in {*before, *since, *ran_for, *triggered_at}
+        },
+        builds=_builds(connection, run) if mapping.looks_back else {},
+    )
+
+
+def _answered(
+    connection: Connection, run: DbtRun
+) -> tuple[Mapping[SyncKey, frozenset[str]], Mapping[SyncKey, frozenset[str]]]:
+    """What attempts before this one have triggered each sync with, and attempts since."""
+    rows = connection.execute(
+        """
+        SELECT workspace, sync_id, dbt_run_id, because
+        FROM relay.triggers JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
+        WHERE dbt_account_id = %s AND first_run_id = %s AND dbt_run_id <> %s
+        """,
+        (run.dbt_account_id, run.first_run_id, run.dbt_run_id),
+    )
+    before: dict[SyncKey, frozenset[str]] = {}
+    since: dict[SyncKey, frozenset[str]] = {}
+    for workspace, sync_id, dbt_run_id, because in rows:
+        which = before if dbt_run_id < run.dbt_run_id else since
+        key = (workspace, sync_id)
+        which[key] = which.get(key, frozenset()).union(because)
+    return before, since
+
+
+def _ran_for(connection: Connection, mapping: SyncMapping) -> dict[SyncKey, datetime]:
+    """When the newest dbt run that each sync ran for, or is to run for, had finished."""
+    return _of_each(
+        connection,
+        """
+        SELECT triggers.workspace, triggers.sync_id, max(finished_at)
+        FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
+        JOIN relay.triggers USING (workspace, sync_id)
+        JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
+        LEFT JOIN relay.sync_runs USING (attempt_id)
+        WHERE outcome IS DISTINCT FROM 'refused'
+        GROUP BY triggers.workspace, triggers.sync_id
+        """,
+        mapping,
+    )
+
+
+def _triggered_at(connection: Connection, mapping: SyncMapping) -> dict[SyncKey, datetime]:
+    """When the last sync run of each was started."""
+    return _of_each(
+        connection,
+        """
+        SELECT workspace, sync_id, max(triggered_at)
+        FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
+        JOIN relay.sync_runs USING (workspace, sync_id)
+        WHERE triggered_at IS NOT NULL
+        GROUP BY workspace, sync_id
+        """,
+        mapping,
+    )
+
+
+def _of_each(
+    connection: Connection, sql: LiteralString, mapping: SyncMapping
+) -> dict[SyncKey, datetime]:
+    asked = mapping.looks_back
+    if not asked:
+        return {}
+    arguments = ([sync.workspace for sync in asked], [sync.sync_id for sync in asked])
+    return {
+        (workspace, sync_id): at for workspace, sync_id, at in connection.execute(sql, arguments)
+    }
+
+
+def _builds(connection: Connection, run: DbtRun) -> dict[str, tuple[Build, ...]]:
+    rows = connection.execute(
+        """
+        SELECT node, dbt_run_id, dbt_job_id, environment_id, finished_at, is_good, failed_a_test
+        FROM relay.builds WHERE (dbt_account_id, project_id) = (%s, %s)
+        """,
+        (run.dbt_account_id, run.project_id or 0),
+    )
+    builds: dict[str, tuple[Build, ...]] = {}
+    for node, dbt_run_id, dbt_job_id, environment_id, finished_at, is_good, failed_a_test in rows:
+        build = Build(
+            dbt_run_id=dbt_run_id,
+            dbt_job_id=dbt_job_id or None,
+            environment_id=environment_id or None,
+            finished_at=finished_at,
+            is_good=is_good,
+            failed_a_test=failed_a_test,
+        )
+        builds[node] = (*builds.get(node, ()), build)
+    return builds

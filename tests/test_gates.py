@@ -1,0 +1,175 @@
+"""Syncs that look back: they wait for all of their models, or run only so often."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from relay.artifacts import RebuiltModels, Standing
+from relay.dbt_runs import CANCELLED, SUCCESS, DbtRun
+from relay.history import Build, History, SyncHistory
+from relay.manifest import Lineage
+from relay.mapping import Sync, SyncMapping
+from relay.nodes import Config, DependsOn, Node
+from relay.plan import decide, needs_lineage
+from relay.selectors import read_selector
+
+REBUILT, FAILED = Standing.REBUILT, Standing.FAILED
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+A, B, V = "model.shop.a", "model.shop.b", "model.shop.v"
+VIEW = Node(V, name="v", config=Config(materialized="view"), depends_on=DependsOn((B,)))
+TEST = Node("test.shop.t.1", attached_node=A)
+LINEAGE = Lineage({A: Node(A, name="a"), B: Node(B, name="b"), V: VIEW, TEST.unique_id: TEST})
+
+
+def run(**fields):
+    given = {
+        "dbt_account_id": 1,
+        "dbt_run_id": 9,
+        "dbt_job_id": 7,
+        "project_id": 1,
+        "environment_id": 3,
+        "status": SUCCESS,
+        "finished_at": NOON,
+    }
+    return DbtRun(**(given | fields))
+
+
+def sync(*words, **fields):
+    return Sync(sync_id=1, depends_on=tuple(map(read_selector, words)), **fields)
+
+
+def build(hours_ago, **fields):
+    given = {"dbt_run_id": 8, "dbt_job_id": 7, "environment_id": 3, "is_good": True}
+    return Build(**(given | fields), finished_at=NOON - timedelta(hours=hours_ago))
+
+
+def plan(a_sync, nodes, *, of=None, builds=None, past=None, reused=(), tests=None, now=NOON):
+    of = of or run()
+    did = RebuiltModels(nodes, dict.fromkeys(nodes, 9), frozenset(reused), tests or {})
+    mapping = SyncMapping(syncs=(a_sync,), workspaces={}, digest="")
+    history = History({("default", 1): past or SyncHistory()}, builds or {})
+    return decide(of, did, mapping, LINEAGE, history, now=now)
+
+
+def outcome(a_sync, nodes, **given):
+    """`triggered`, or the reason and the models; None where the run does not concern the sync."""
+    decided = plan(a_sync, nodes, **given)
+    if decided.triggers:
+        return "triggered"
+    return next(((held.reason, held.models) for held in decided.withheld), None)
+
+
+ALL = sync("a", "b", require="all")
+WAITS = ("waiting_for_models", (B,))
+
+
+class TestRequireAll:
+    @pytest.mark.parametrize(
+        ("nodes", "builds", "past", "expected"),
+        [
+            ({A: REBUILT, B: REBUILT}, {}, {}, "triggered"),
+            ({A: REBUILT}, {}, {}, WAITS),
+            ({A: REBUILT}, {B: (build(1),)}, {}, "triggered"),
+            ({A: REBUILT}, {B: (build(24),)}, {}, "triggered"),  # just within
+            ({A: REBUILT}, {B: (build(24.1),)}, {}, WAITS),
+            # since the sync last ran
+            ({A: REBUILT}, {B: (build(1),)}, {"ran_for": NOON - timedelta(hours=2)}, "triggered"),
+            ({A: REBUILT}, {B: (build(2),)}, {"ran_for": NOON - timedelta(hours=2)}, WAITS),
+            ({A: REBUILT}, {B: (build(3),)}, {"ran_for": NOON - timedelta(hours=2)}, WAITS),
+            # the last run of any of its jobs to touch it decides
+            ({A: REBUILT}, {B: (build(2), build(1, is_good=False))}, {}, WAITS),
+            ({A: REBUILT}, {B: (build(1), build(2, is_good=False))}, {}, "triggered"),
+            ({A: REBUILT}, {B: (build(1, failed_a_test=True),)}, {}, WAITS),
+            ({}, {A: (build(1),), B: (build(1),)}, {}, None),
+            ({A: FAILED}, {B: (build(1),)}, {}, ("model_failed", (A,))),
+        ],
+    )
+    def test_waits_until_each_model_was_rebuilt_since_the_sync_last_ran(
+        self, nodes, builds, past, expected
+    ):
+        assert outcome(ALL, nodes, builds=builds, past=SyncHistory(**past)) == expected
+
+    def test_a_failed_test_counts_only_where_tests_do(self):
+        builds = {B: (build(1, failed_a_test=True),)}
+        assert outcome(sync("a", "b", require="all", tests="ignore"), {A: REBUILT}, builds=builds)
+
+    @pytest.mark.parametrize(
+        ("hours", "within", "expected"), [(1, 3600, "triggered"), (2, 3600, WAITS)]
+    )
+    def test_a_rebuild_counts_within_the_time_that_is_set(self, hours, within, expected):
+        a_sync = sync("a", "b", require="all", within=within)
+        assert outcome(a_sync, {A: REBUILT}, builds={B: (build(hours),)}) == expected
+
+    @pytest.mark.parametrize(
+        ("listed", "expected"),
+        [
+            ({}, "triggered"),
+            ({"jobs": frozenset({7, 8})}, "triggered"),
+            ({"jobs": frozenset({7})}, WAITS),
+            ({"environments": frozenset({3})}, WAITS),
+        ],
+    )
+    def test_only_jobs_and_environments_that_count_satisfy(self, listed, expected):
+        builds = {B: (build(1, dbt_job_id=8, environment_id=4),)}
+        if "jobs" in listed:
+            builds = {B: (build(1, dbt_job_id=8),)}
+        a_sync = sync("a", "b", require="all", **listed)
+        assert outcome(a_sync, {A: REBUILT}, builds=builds) == expected
+
+    def test_a_reused_model_satisfies_and_never_triggers(self):
+        assert outcome(ALL, {A: REBUILT}, reused=[B]) == "triggered"
+        assert outcome(ALL, {}, reused=[A, B]) is None
+        assert plan(ALL, {}, reused=[B]).builds[B].is_good
+
+    def test_a_view_satisfies_when_what_it_reads_was_rebuilt(self):
+        a_sync = sync("a", "v", require="all")
+        assert outcome(a_sync, {A: REBUILT, B: REBUILT}) == "triggered"
+        assert outcome(a_sync, {A: REBUILT}) == ("waiting_for_models", (V,))
+        assert outcome(a_sync, {A: REBUILT}, builds={V: (build(1),)}) == "triggered"
+
+    def test_keeps_what_the_run_did_to_each_of_its_models(self):
+        kept = plan(ALL, {A: REBUILT, B: FAILED}, tests={TEST.unique_id: "fail"}).builds
+        assert {node: (each.is_good, each.failed_a_test) for node, each in kept.items()} == {
+            A: (True, True),
+            B: (False, False),
+        }
+        assert {each.finished_at for each in kept.values()} == {NOON}
+
+    def test_keeps_what_an_earlier_attempt_did_as_that_ones(self):
+        first = run(dbt_run_id=8, finished_at=NOON - timedelta(hours=1))
+        did = RebuiltModels({A: REBUILT, B: REBUILT}, {A: 8, B: 9})
+        mapping = SyncMapping(syncs=(ALL,), workspaces={}, digest="")
+        decided = decide(run(earlier=(first,)), did, mapping, LINEAGE, History(), now=NOON)
+        assert {node: each.dbt_run_id for node, each in decided.builds.items()} == {A: 8, B: 9}
+        assert decided.builds[A].finished_at == first.finished_at
+
+    def test_keeps_nothing_of_a_cancelled_run_nor_for_a_sync_that_waits_for_nothing(self):
+        assert plan(ALL, {A: REBUILT}, of=run(status=CANCELLED)).builds == {}
+        assert plan(sync("a", "b"), {A: REBUILT}).builds == {}
+
+    def test_needs_the_manifest_to_know_all_of_its_models(self):
+        mapping = SyncMapping(syncs=(ALL,), workspaces={}, digest="")
+        assert needs_lineage(run(), RebuiltModels({A: REBUILT, B: REBUILT}), mapping)
+        assert needs_lineage(run(), RebuiltModels(reused=frozenset({A})), mapping)
+        assert not needs_lineage(run(), RebuiltModels(), mapping)
+
+
+class TestAtMostEvery:
+    @pytest.mark.parametrize(
+        ("minutes_ago", "expected"),
+        [(None, None), (29, NOON + timedelta(minutes=1)), (30, None), (31, None)],
+    )
+    def test_holds_a_trigger_until_the_time_has_come(self, minutes_ago, expected):
+        ago = NOON - timedelta(minutes=minutes_ago) if minutes_ago else None
+        decided = plan(
+            sync("a", at_most_every=1800), {A: REBUILT}, past=SyncHistory(triggered_at=ago)
+        )
+        assert [held.until for held in decided.withheld] == ([expected] if expected else [])
+        assert [held.reason for held in decided.withheld] == ["cooling_down"] * bool(expected)
+        assert len(decided.triggers) == (0 if expected else 1)
+
+    def test_comes_after_every_other_reason(self):
+        just_now = SyncHistory(triggered_at=NOON)
+        a_sync = sync("a", "b", at_most_every=1800, require="all")
+        assert outcome(a_sync, {A: REBUILT}, past=just_now) == WAITS
+        assert outcome(a_sync, {A: FAILED}, past=just_now) == ("model_failed", (A,))
