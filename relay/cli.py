@@ -14,9 +14,13 @@ from relay import logs
 from relay.check import check_everything, check_mapping, with_manifest
 from relay.database import joined, migrate, server_of
 from relay.exits import PROBLEM, settings_or_exit, told
+from relay.mapping import DEFAULT_WORKSPACE
 from relay.mapping_file import load
 from relay.settings import Role, Settings
 
+of_run = click.option(
+    "--run", "dbt_run_id", required=True, type=click.IntRange(min=1), help="The dbt run's id."
+)
 as_json = click.option("--json", "wants_json", is_flag=True, help="Print JSON, for a pipe.")
 
 
@@ -109,7 +113,51 @@ def status(newest: int, *, wants_json: bool) -> None:
 
 
 @main.command()
-@click.option("--run", "dbt_run_id", required=True, type=click.IntRange(min=1), help="Its id.")
+@of_run
+@as_json
+def plan(dbt_run_id: int, *, wants_json: bool) -> None:
+    """Show what relay would do after a dbt run, and do nothing."""
+    from relay.explain import describe_plan, plan_run  # noqa: PLC0415
+
+    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
+        migrate(server)
+        planned = plan_run(server, settings, dbt_run_id)
+    if wants_json:
+        _print_json(asdict(planned))
+    else:
+        click.echo(describe_plan(planned))
+
+
+@main.command()
+@click.option("--sync", "sync_id", required=True, type=click.IntRange(min=1), help="Its id.")
+@click.option("--run", "dbt_run_id", type=click.IntRange(min=1), help="The dbt run's id.")
+@click.option("--last", is_flag=True, help="The last run that concerned the sync.")
+@click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
+@as_json
+def explain(
+    sync_id: int, dbt_run_id: int | None, *, last: bool, workspace: str, wants_json: bool
+) -> None:
+    """Tell why a sync was triggered or withheld for a dbt run: all that was judged."""
+    from relay.explain import describe_explanation, explain_sync  # noqa: PLC0415
+
+    if (dbt_run_id is None) is not last:
+        raise click.UsageError("say which run: either --run ID or --last")
+    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
+        migrate(server)
+        explained = explain_sync(
+            server, settings, workspace=workspace, sync_id=sync_id, dbt_run_id=dbt_run_id
+        )
+    if explained is None:
+        click.echo(f"no dbt run has concerned sync {sync_id} yet", err=True)
+        sys.exit(PROBLEM)
+    if wants_json:
+        _print_json(asdict(explained))
+    else:
+        click.echo(describe_explanation(explained))
+
+
+@main.command()
+@of_run
 @as_json
 def replay(dbt_run_id: int, *, wants_json: bool) -> None:
     """Have a dbt run examined that was given up, or that no delivery told of."""

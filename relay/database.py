@@ -89,6 +89,16 @@ def connect_impatiently(conninfo: str) -> ImpatientConnection:
     return ImpatientConnection.connect(conninfo, autocommit=True, connect_timeout=2)
 
 
+@contextmanager
+def asking(server: Server) -> Iterator[ImpatientConnection]:
+    """A connection for what a command asks. Raises DatabaseUnavailable."""
+    try:
+        with connect_impatiently(server.conninfo) as connection:
+            yield connection
+    except psycopg.OperationalError as exc:
+        raise DatabaseUnavailable(f"it does not answer: {exc}") from exc
+
+
 def server_of(settings: Settings) -> Server:
     """The server the settings name; relay's own where they name none. Raises BadSettings."""
     if settings.database_url is not None:

@@ -68,36 +68,36 @@ class Judge:
         history: History,
         now: datetime,
     ) -> None:
-        self._run = run
-        self._rebuilt = rebuilt
-        self._lineage = lineage or Lineage({})
-        self._history = history
+        self.run = run
+        self.rebuilt = rebuilt
+        self.lineage = lineage or Lineage({})
+        self.history = history
         self._now = now
         self.views = Views(rebuilt, lineage)
-        self._standings = {**rebuilt.nodes, **self.views.standings}
-        self._against = tuple(_against(self._standings))
+        self.standings = {**rebuilt.nodes, **self.views.standings}
+        self._against = tuple(_against(self.standings))
         executed = rebuilt.nodes.keys()
-        self._touched = Selection(executed, lineage, views=self._standings.keys() - executed)
-        self._failed_its_test = frozenset(_failed_its_test(rebuilt, lineage, self._standings))
-        self._tested = Selection(self._failed_its_test, lineage)
-        self._in_order: dict[frozenset[str], tuple[str, ...]] = {}
+        self._touched = Selection(executed, lineage, views=self.standings.keys() - executed)
+        self._failed_its_test = frozenset(_failed_its_test(rebuilt, lineage, self.standings))
+        self.tested = Selection(self._failed_its_test, lineage)
+        self._ordered: dict[frozenset[str], tuple[str, ...]] = {}
 
     def verdict(self, sync: Sync) -> Trigger | Withheld | None:
         """What becomes of the sync; None where the run does not concern it."""
-        concerned = self._concerned(sync)
+        concerned = self.concerned(sync)
         if not concerned:
             return None
-        for reason, models in self._objections(sync, concerned):
+        for reason, models in self.objections(sync, concerned):
             if models:
                 until = self._cooled_down_at(sync) if reason is Reason.COOLING_DOWN else None
-                return Withheld(sync, reason, self._sorted(models), until)
-        return Trigger(sync, self._sorted(concerned))
+                return Withheld(sync, reason, self.in_order(models), until)
+        return Trigger(sync, self.in_order(concerned))
 
     def builds(self, sync: Sync) -> Iterator[tuple[str, Build]]:
         """What the run did to each node that this sync may wait for: it counts in later runs."""
-        touched = self._standings.keys() | self._rebuilt.reused
+        touched = self.standings.keys() | self.rebuilt.reused
         for node in self._waited_for.selected(sync.depends_on) & touched:
-            attempt = self._run.attempt(self._rebuilt.executed_in.get(node))
+            attempt = self.run.attempt(self.rebuilt.executed_in.get(node))
             yield (
                 node,
                 Build(
@@ -105,31 +105,31 @@ class Judge:
                     dbt_job_id=attempt.dbt_job_id,
                     environment_id=attempt.environment_id,
                     finished_at=attempt.finished_at or self._now,
-                    is_good=self._standings.get(node, Standing.REBUILT) is Standing.REBUILT,
+                    is_good=self.standings.get(node, Standing.REBUILT) is Standing.REBUILT,
                     failed_a_test=node in self._failed_its_test,
                 ),
             )
 
-    def _concerned(self, sync: Sync) -> frozenset[str]:
+    def concerned(self, sync: Sync) -> frozenset[str]:
         """What the run did to the sync's models, without what another attempt answered for."""
         touched = self._touched.selected(sync.depends_on)
-        history = self._history.of(sync)
+        history = self.history.of(sync)
         before = {each for each in history.answered_before if not self._touched_by_this_run(each)}
         return touched - history.answered_since - before
 
-    def _objections(self, sync: Sync, concerned: frozenset[str]) -> Iterator[Objection]:
+    def objections(self, sync: Sync, concerned: frozenset[str]) -> Iterator[Objection]:
         """Every reason not to trigger, in the order judged, with the models that speak for it."""
         if not sync.enabled:
             yield Reason.SYNC_DISABLED, concerned
-        not_listed = job_or_environment_not_listed(sync, self._run)
+        not_listed = job_or_environment_not_listed(sync, self.run)
         if not_listed is not None:
             yield not_listed, concerned
-        if self._run.was_cancelled:
+        if self.run.was_cancelled:
             yield Reason.RUN_CANCELLED, concerned
         for reason, nodes in self._against:
             yield reason, concerned & nodes
         if sync.tests == "block":
-            yield Reason.TEST_FAILED, self._tested.selected(sync.depends_on)
+            yield Reason.TEST_FAILED, self.tested.selected(sync.depends_on)
         if sync.require == "all":
             yield Reason.WAITING_FOR_MODELS, frozenset(self._missing(sync, concerned))
         if self._cooled_down_at(sync) is not None:
@@ -139,28 +139,33 @@ class Judge:
 
     @functools.cached_property
     def _waited_for(self) -> Selection:
-        return Selection(self._lineage.rebuildable.keys(), self._lineage)
+        return Selection(self.lineage.rebuildable.keys(), self.lineage)
 
     def _missing(self, sync: Sync, concerned: frozenset[str]) -> Iterator[str]:
         """The models that were not rebuilt since the sync last ran, or too long ago."""
         for node in self._waited_for.selected(sync.depends_on) - concerned:
-            if node not in self._rebuilt.reused and not self._was_built_before(node, sync):
+            if node not in self.rebuilt.reused and not self._was_built_before(node, sync):
                 yield node
 
+    def last_build(self, node: str, sync: Sync) -> Build | None:
+        """What the last earlier run that counts for the sync did to a node; None if none did."""
+        builds = self.history.builds.get(node, ())
+        counting = [each for each in builds if job_or_environment_not_listed(sync, each) is None]
+        return max(counting, key=lambda each: each.finished_at, default=None)
+
     def _was_built_before(self, node: str, sync: Sync) -> bool:
-        builds = [each for each in self._history.builds.get(node, ()) if _counts(each, sync)]
-        last = max(builds, key=lambda each: each.finished_at, default=None)
+        last = self.last_build(node, sync)
         if last is None or not last.is_good or (last.failed_a_test and sync.tests == "block"):
             return False
-        ran_for = self._history.of(sync).ran_for
-        earliest = (self._run.finished_at or self._now) - timedelta(seconds=sync.within)
+        ran_for = self.history.of(sync).ran_for
+        earliest = (self.run.finished_at or self._now) - timedelta(seconds=sync.within)
         return last.finished_at >= earliest and (ran_for is None or last.finished_at > ran_for)
 
     # Where a sync may run only so often
 
     def _cooled_down_at(self, sync: Sync) -> datetime | None:
         """When the sync's cool-down ends; None where it has none, or it is over."""
-        triggered_at = self._history.of(sync).triggered_at
+        triggered_at = self.history.of(sync).triggered_at
         if sync.at_most_every is None or triggered_at is None:
             return None
         at = triggered_at + timedelta(seconds=sync.at_most_every)
@@ -170,13 +175,13 @@ class Judge:
 
     def _touched_by_this_run(self, node: str) -> bool:
         behind = self.views.read_by(node) if node in self.views.standings else (node,)
-        return any(self._rebuilt.executed_in.get(each) == self._run.dbt_run_id for each in behind)
+        return any(self.rebuilt.executed_in.get(each) == self.run.dbt_run_id for each in behind)
 
-    def _sorted(self, models: frozenset[str]) -> tuple[str, ...]:
+    def in_order(self, models: frozenset[str]) -> tuple[str, ...]:
         """Many syncs of a large mapping have a tag or a folder in common, and so their models."""
-        if models not in self._in_order:
-            self._in_order[models] = tuple(sorted(models))
-        return self._in_order[models]
+        if models not in self._ordered:
+            self._ordered[models] = tuple(sorted(models))
+        return self._ordered[models]
 
 
 def job_or_environment_not_listed(sync: Sync, run: DbtRun | Build) -> Reason | None:
@@ -191,10 +196,6 @@ def job_or_environment_not_listed(sync: Sync, run: DbtRun | Build) -> Reason | N
 def failed_tests(rebuilt: RebuiltModels) -> tuple[str, ...]:
     """The tests whose last result in the run was a failure, whatever their severity."""
     return tuple(test for test, status in rebuilt.tests.items() if status in TEST_FAILED)
-
-
-def _counts(build: Build, sync: Sync) -> bool:
-    return job_or_environment_not_listed(sync, build) is None
 
 
 def _against(standings: Mapping[str, Standing]) -> Iterator[Objection]:

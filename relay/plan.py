@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from relay.artifacts import RebuiltModels, Standing
+from relay.conditions import Condition, conditions
 from relay.dbt_runs import DbtRun
 from relay.history import Build, History
 from relay.judge import (
@@ -15,7 +16,7 @@ from relay.judge import (
     job_or_environment_not_listed,
 )
 from relay.manifest import Lineage
-from relay.mapping import SyncMapping
+from relay.mapping import Sync, SyncMapping
 from relay.selection import Selection
 from relay.views import Views
 
@@ -24,19 +25,28 @@ from relay.views import Views
 class Plan:
     """What a run means for the syncs it concerns; a sync it does not concern is in neither.
 
-    `builds` is what the run did to the nodes that some sync may wait for (`require: all`), and
-    `views` are those that it touched without executing them.
+    `builds` is what the run did to the nodes that some sync may wait for (`require: all`). The
+    `judge` can tell more of each; None where there was nothing to judge.
     """
 
     triggers: tuple[Trigger, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     builds: Mapping[str, Build] = field(default_factory=dict)
-    views: Views = field(default_factory=Views, repr=False, compare=False)
+    judge: Judge | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def verdicts(self) -> tuple[Trigger | Withheld, ...]:
+        """What becomes of each sync that the run concerns."""
+        return (*self.triggers, *self.withheld)
 
     def through(self, models: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The views among these models, and what the run executed behind each."""
-        views = self.views
+        views = self.judge.views if self.judge else Views()
         return {each: views.read_by(each) for each in models if each in views.standings}
+
+    def conditions(self, sync: Sync) -> tuple[Condition, ...]:
+        """All that was judged of a sync, in order; nothing where the run does not concern it."""
+        return conditions(self.judge, sync) if self.judge else ()
 
 
 def needs_lineage(run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping) -> bool:
@@ -88,5 +98,5 @@ def decide(
             if sync.require == "all" and not run.was_cancelled
             for build in judge.builds(sync)
         ),
-        views=judge.views,
+        judge=judge,
     )

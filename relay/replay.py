@@ -1,9 +1,7 @@
 """`relay replay`: have a dbt run examined that was given up, or that no delivery told of."""
 
-import psycopg
-
-from relay.database import Server, connect_impatiently
-from relay.errors import BadSettings, DatabaseUnavailable, Problem
+from relay.database import Server, asking
+from relay.errors import BadSettings, Problem
 from relay.settings import Settings
 from relay.store import Replayed, replay
 
@@ -18,8 +16,5 @@ def replay_run(server: Server, settings: Settings, dbt_run_id: int) -> Replayed:
     """Put the run into the workers' queue. Raises BadSettings, DatabaseUnavailable."""
     if settings.dbt_account_id is None:
         raise BadSettings((Problem("DBT_CLOUD_ACCOUNT_ID", "is not set"),))
-    try:
-        with connect_impatiently(server.conninfo) as connection:
-            return replay(connection, settings.dbt_account_id, dbt_run_id)
-    except psycopg.OperationalError as exc:
-        raise DatabaseUnavailable(f"it does not answer: {exc}") from exc
+    with asking(server) as connection:
+        return replay(connection, settings.dbt_account_id, dbt_run_id)

@@ -3,20 +3,14 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-import psycopg
-
-from relay.database import Server, connect_impatiently
-from relay.errors import DatabaseUnavailable
+from relay.database import Server, asking
 from relay.store import Overview, overview
 
 
 def look(server: Server, *, newest: int) -> Overview:
     """Read the overview. Raises DatabaseUnavailable."""
-    try:
-        with connect_impatiently(server.conninfo) as connection:
-            return overview(connection, newest=newest)
-    except psycopg.OperationalError as exc:
-        raise DatabaseUnavailable(f"it does not answer: {exc}") from exc
+    with asking(server) as connection:
+        return overview(connection, newest=newest)
 
 
 def describe(seen: Overview) -> str:

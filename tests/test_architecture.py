@@ -21,6 +21,7 @@ FLOORS = [
     {"selection", "mapping"},
     {"history"},
     {"judge"},
+    {"conditions"},
     {"plan"},
     {"settings"},
     {"logs", "migrations"},
@@ -29,7 +30,7 @@ FLOORS = [
     {"dbt_cloud", "census", "send", "status", "replay"},
     {"examine", "health", "recorder", "check"},
     {"services"},
-    {"tasks"},
+    {"tasks", "explain"},
     {"worker"},
     {"web", "gunicorn_hooks", "up"},
     {"sandbox"},
@@ -42,17 +43,7 @@ IMPURE_LIBRARIES = {"flask", "requests", "psycopg", "procrastinate", "structlog"
 }
 DOORS = {
     "requests": {"transport", "send", "sandbox"},
-    "psycopg": {
-        "database",
-        "embedded",
-        "store",
-        "queue",
-        "recorder",
-        "health",
-        "status",
-        "replay",
-        "worker",
-    }
+    "psycopg": {"database", "embedded", "store", "queue", "recorder", "health", "worker"}
     | {"migrations"},
     "procrastinate": {"queue", "worker", "database", "store"},
     "flask": {"web", "sandbox"},

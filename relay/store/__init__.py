@@ -5,7 +5,9 @@ Every method raises DatabaseUnavailable where PostgreSQL does not answer. Times 
 
 from relay.store.attempts import Attempt, Attempts, Cause
 from relay.store.dbt_runs import DbtRuns, RecordedRun, Replayed, replay
+from relay.store.decisions import Decision, find_decision
 from relay.store.deliveries import Delivery, record_deliveries
+from relay.store.history import read_history
 from relay.store.overview import Overview, last_heartbeat, overview
 from relay.store.transactions import Connections
 
@@ -21,13 +23,16 @@ class Store:
 __all__ = [
     "Attempt",
     "Cause",
+    "Decision",
     "Delivery",
     "Overview",
     "RecordedRun",
     "Replayed",
     "Store",
+    "find_decision",
     "last_heartbeat",
     "overview",
+    "read_history",
     "record_deliveries",
     "replay",
 ]

@@ -1,10 +1,12 @@
 """What was decided on a dbt run, the triggers that are due for it, and what it built."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
+from relay.conditions import Condition
 from relay.dbt_runs import DbtRun
 from relay.judge import Reason
 from relay.mapping import Sync
@@ -17,11 +19,11 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
     """Record a plan, with a job for every sync to trigger, also one that cools down till then."""
     key = (run.dbt_account_id, run.dbt_run_id)
     connection.cursor().executemany(
-        "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             (
-                *(sync.workspace, sync.sync_id, *key, reason),
-                *(list(models), Jsonb(plan.through(models)), now),
+                *(sync.workspace, sync.sync_id, *key, reason, list(models)),
+                *(Jsonb(plan.through(models)), Jsonb(_conditions(plan, sync)), now),
             )
             for sync, reason, models in _decisions(plan)
         ],
@@ -42,6 +44,10 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
             wake_sync(connection, sync.workspace, sync.sync_id, due_at)
         else:
             run_sync(connection, sync.workspace, sync.sync_id)
+
+
+def _conditions(plan: Plan, sync: Sync) -> list[list[object]]:
+    return [[each.reason, list(each.models), each.seen] for each in plan.conditions(sync)]
 
 
 def _decisions(plan: Plan) -> Iterator[tuple[Sync, Reason, tuple[str, ...]]]:
@@ -80,4 +86,49 @@ def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:
             )
             for node, build in sorted(plan.builds.items())
         ],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A decision as it was recorded, with what was seen then."""
+
+    workspace: str
+    sync_id: int
+    dbt_run_id: int
+    reason: Reason
+    models: tuple[str, ...]
+    through: Mapping[str, list[str]]
+    conditions: tuple[Condition, ...]
+    decided_at: datetime
+
+
+def find_decision(
+    connection: Connection, workspace: str, sync_id: int, dbt_run_id: int | None
+) -> Decision | None:
+    """What was decided on a sync for a dbt run, the last one that concerned it without an id."""
+    row = connection.execute(
+        """
+        SELECT dbt_run_id, reason, models, through, conditions, decided_at
+        FROM relay.decisions
+        WHERE (workspace, sync_id) = (%(workspace)s, %(sync_id)s)
+          AND (%(run)s::bigint IS NULL OR dbt_run_id = %(run)s)
+        ORDER BY decided_at DESC, dbt_run_id DESC LIMIT 1
+        """,
+        {"workspace": workspace, "sync_id": sync_id, "run": dbt_run_id},
+    ).fetchone()
+    if row is None:
+        return None
+    found_run_id, reason, models, through, conditions, decided_at = row
+    return Decision(
+        workspace=workspace,
+        sync_id=sync_id,
+        dbt_run_id=found_run_id,
+        reason=Reason(reason),
+        models=tuple(models),
+        through=through,
+        conditions=tuple(
+            Condition(Reason(word), tuple(those), seen) for word, those, seen in conditions
+        ),
+        decided_at=decided_at,
     )

@@ -15,7 +15,8 @@ SyncKey = tuple[str, int]  # workspace and sync_id
 def read_history(connection: Connection, run: DbtRun, mapping: SyncMapping) -> History:
     """What bears on this run: other attempts at it, and for syncs that look back what they see."""
     before, since = _answered(connection, run)
-    ran_for, triggered_at = _ran_for(connection, mapping), _triggered_at(connection, mapping)
+    ran_for = _ran_for(connection, run, mapping)
+    triggered_at = _triggered_at(connection, run, mapping)
     return History(
         syncs={
             key: SyncHistory(
@@ -51,7 +52,10 @@ def _answered(
     return before, since
 
 
-def _ran_for(connection: Connection, mapping: SyncMapping) -> dict[SyncKey, datetime]:
+# A run that was decided already may be asked about: its own triggers are not its past.
+
+
+def _ran_for(connection: Connection, run: DbtRun, mapping: SyncMapping) -> dict[SyncKey, datetime]:
     """When the newest dbt run that each sync ran for, or is to run for, had finished."""
     return _of_each(
         connection,
@@ -61,14 +65,17 @@ def _ran_for(connection: Connection, mapping: SyncMapping) -> dict[SyncKey, date
         JOIN relay.triggers USING (workspace, sync_id)
         JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
         LEFT JOIN relay.sync_runs USING (attempt_id)
-        WHERE outcome IS DISTINCT FROM 'refused'
+        WHERE outcome IS DISTINCT FROM 'refused' AND dbt_run_id <> %s
         GROUP BY triggers.workspace, triggers.sync_id
         """,
+        run,
         mapping,
     )
 
 
-def _triggered_at(connection: Connection, mapping: SyncMapping) -> dict[SyncKey, datetime]:
+def _triggered_at(
+    connection: Connection, run: DbtRun, mapping: SyncMapping
+) -> dict[SyncKey, datetime]:
     """When the last sync run of each was started."""
     return _of_each(
         connection,
@@ -76,20 +83,24 @@ def _triggered_at(connection: Connection, mapping: SyncMapping) -> dict[SyncKey,
         SELECT workspace, sync_id, max(triggered_at)
         FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
         JOIN relay.sync_runs USING (workspace, sync_id)
-        WHERE triggered_at IS NOT NULL
+        WHERE triggered_at IS NOT NULL AND attempt_id NOT IN (
+            SELECT attempt_id FROM relay.triggers WHERE attempt_id IS NOT NULL AND dbt_run_id = %s
+        )
         GROUP BY workspace, sync_id
         """,
+        run,
         mapping,
     )
 
 
 def _of_each(
-    connection: Connection, sql: LiteralString, mapping: SyncMapping
+    connection: Connection, sql: LiteralString, run: DbtRun, mapping: SyncMapping
 ) -> dict[SyncKey, datetime]:
     asked = mapping.looks_back
     if not asked:
         return {}
-    arguments = ([sync.workspace for sync in asked], [sync.sync_id for sync in asked])
+    keys = ([sync.workspace for sync in asked], [sync.sync_id for sync in asked])
+    arguments = (*keys, run.dbt_run_id)
     return {
         (workspace, sync_id): at for workspace, sync_id, at in connection.execute(sql, arguments)
     }

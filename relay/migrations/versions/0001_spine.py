@@ -56,6 +56,7 @@ def upgrade() -> None:
             reason         text NOT NULL,
             models         text[] NOT NULL,
             through        jsonb NOT NULL,   -- views among them: what was executed behind each
+            conditions     jsonb NOT NULL,   -- all that was judged, and what was seen
             decided_at     timestamptz NOT NULL,
             PRIMARY KEY (workspace, sync_id, dbt_account_id, dbt_run_id),
             FOREIGN KEY (dbt_account_id, dbt_run_id) REFERENCES relay.dbt_runs
