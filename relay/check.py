@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from relay.census import V1_ENDS, speaks_v1
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.exits import PROBLEM, WRONG_SETTINGS
 from relay.manifest import Lineage, read_manifest
-from relay.mapping import Sync, SyncMapping
+from relay.mapping import SyncMapping
 from relay.mapping_file import load
 from relay.selection import Selection
-from relay.selectors import Selector
+from relay.selectors import Selector, has_wildcards
 from relay.settings import Role, Settings
+from relay.spelling import nearest
 
 MOST_NAMED = 5  # nodes in one warning
+MOST_GUESSED = 50  # words: a project that has none of so many is another one, and guesses are slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +82,47 @@ def _with_problems(report: Report, problems: tuple[str, ...]) -> Report:
 
 
 def _words_without_nodes(mapping: SyncMapping, lineage: Lineage) -> Iterator[str]:
-    for sync, selector, nodes in _selections(mapping, lineage):
-        if not nodes:
-            yield f"{sync.place}.depends_on: {selector.word!r} selects nothing in this project"
+    lost = [each for each in _selections(mapping, lineage) if not each.nodes]
+    for number, each in enumerate(lost):
+        meant = _meant_by(each.selector, lineage) if number < MOST_GUESSED else None
+        hint = f"; did you mean {meant!r}?" if meant else ""
+        yield f"{each.place}: {each.selector.word!r} selects nothing in this project{hint}"
+
+
+def _meant_by(selector: Selector, lineage: Lineage) -> str | None:
+    """A name or unique_id of the project that is nearly what the word names."""
+    for term in selector.terms:
+        is_one = term.is_named and not has_wildcards(term.value)
+        if is_one and not lineage.index.find(term.method, term.value):
+            nodes = lineage.rebuildable.values()
+            return nearest(term.value, (getattr(node, term.method) for node in nodes))
+    return None
 
 
 def _ambiguous_names(mapping: SyncMapping, lineage: Lineage) -> Iterator[str]:
-    for sync, selector, nodes in _selections(mapping, lineage):
+    for place, selector, nodes in _selections(mapping, lineage):
         packages = {(node.partition(".")[0], lineage.nodes[node].package_name) for node in nodes}
         if len(packages) > 1 and not selector.needs_manifest:
             named = ", ".join(sorted(nodes)[:MOST_NAMED])
             yield (
-                f"{sync.place}.depends_on: {selector.word!r} is the name of several: {named}; "
+                f"{place}: {selector.word!r} is the name of several: {named}; "
                 "write the unique_id if you mean one"
             )
 
 
-def _selections(
-    mapping: SyncMapping, lineage: Lineage
-) -> Iterator[tuple[Sync, Selector, frozenset[str]]]:
+class _Selected(NamedTuple):
+    """A word of the mapping, where it stands, and what it selects."""
+
+    place: str
+    selector: Selector
+    nodes: frozenset[str]
+
+
+def _selections(mapping: SyncMapping, lineage: Lineage) -> Iterator[_Selected]:
     selection = Selection(lineage.rebuildable.keys(), lineage)
-    for sync in mapping.syncs:
-        for selector in sync.depends_on:
-            yield sync, selector, selection.selected_by(selector)
+    for sync, places in zip(mapping.syncs, mapping.places, strict=True):
+        for selector, place in zip(sync.depends_on, places, strict=True):
+            yield _Selected(place, selector, selection.selected_by(selector))
 
 
 def _missing_keys(settings: Settings) -> tuple[str, ...]:

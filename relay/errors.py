@@ -44,6 +44,7 @@ class Problem:
     where: str
     what: str
     line: int = 0
+    column: int = 0
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"

@@ -18,12 +18,14 @@ import yaml
 from relay.errors import BadMapping, Problem
 from relay.notation import read_duration, read_vendor_url
 from relay.selectors import Selector, read_selector
+from relay.spelling import did_you_mean
 
 DEFAULT_WORKSPACE = "default"
 WITHIN = 24 * 3600  # seconds
 CENSUS_URL = "https://app.getcensus.com"
 
 Value = TypeVar("Value")
+_Spot = tuple[int, int]  # line and column, from 1
 
 PositiveId = Annotated[int, msgspec.Meta(gt=0)]
 Ids = Annotated[list[PositiveId], msgspec.Meta(min_length=1)]
@@ -107,11 +109,16 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class SyncMapping:
-    """A mapping file that holds together. `digest` names its content."""
+    """A mapping file that holds together. `digest` names its content.
+
+    `places` are those of each sync's words, for messages:
+    `config/syncs.yml:12:9: syncs[1].depends_on[0]`.
+    """
 
     syncs: tuple[Sync, ...]
     workspaces: Mapping[str, Workspace]
     digest: str
+    places: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
 
     @property
     def looks_back(self) -> tuple[Sync, ...]:
@@ -127,13 +134,15 @@ class SyncMapping:
 def read_mapping(body: bytes, *, file: str) -> SyncMapping:
     """Read a mapping file; `file` is its name for messages.
 
-    Raises BadMapping with every problem, each with file, line and path (`syncs[1].sync_id`).
+    Raises BadMapping with every problem, each with file, line, column and path
+    (`syncs[1].sync_id`).
     """
-    document, lines = _parse(body, file)
-    reader = _Reader(file=file, lines=lines)
+    document, spots = _parse(body, file)
+    reader = _Reader(file=file, spots=spots)
     mapping = reader.read(document, digest=hashlib.sha256(body).hexdigest()[:12])
     if reader.problems:
-        raise BadMapping(tuple(sorted(reader.problems, key=lambda problem: problem.line)))
+        in_order = sorted(reader.problems, key=operator.attrgetter("line", "column"))
+        raise BadMapping(tuple(in_order))
     return mapping
 
 
@@ -151,10 +160,10 @@ def json_schema() -> dict[str, Any]:
 class _Reader:
     """Goes through the document once and keeps every problem it meets."""
 
-    def __init__(self, *, file: str, lines: Mapping[str, int]) -> None:
+    def __init__(self, *, file: str, spots: Mapping[str, _Spot]) -> None:
         self.problems: list[Problem] = []
         self._file = file
-        self._lines = lines
+        self._spots = spots
 
     def read(self, document: object, *, digest: str) -> SyncMapping:
         top = self._keys(document, FileForm, path="")
@@ -167,7 +176,10 @@ class _Reader:
         self._refuse_what_is_not_built("defaults", defaults)
         self._same_sync_twice(syncs)
         return SyncMapping(
-            syncs=tuple(sync for _, sync in syncs), workspaces=workspaces, digest=digest
+            syncs=tuple(sync for _, sync in syncs),
+            workspaces=workspaces,
+            digest=digest,
+            places=tuple(tuple(self._places_of_words(path, sync)) for path, sync in syncs),
         )
 
     def _workspaces(self, top: Mapping[str, Any]) -> dict[str, Workspace]:
@@ -242,6 +254,10 @@ class _Reader:
             if before != path and sync.sync_id:
                 self._problem(f"{path}.sync_id", f"{sync.sync_id} is {before}.sync_id already")
 
+    def _places_of_words(self, path: str, sync: Sync) -> Iterator[str]:
+        for number in range(len(sync.depends_on)):
+            yield self._place(f"{path}.depends_on[{number}]")
+
     def _keys(self, value: object, form: type[msgspec.Struct], *, path: str) -> dict[str, Any]:
         """The keys of a mapping that are as the form says; a problem for each that is not."""
         if not isinstance(value, dict):
@@ -253,7 +269,8 @@ class _Reader:
             where = f"{path}.{key}" if path else str(key)
             if key not in fields:
                 known = ", ".join(sorted(fields))
-                self._problem(where, f"unknown key; known here are {known}")
+                hint = did_you_mean(str(key), fields)
+                self._problem(where, f"unknown key; {hint}known here are {known}")
             elif self._has_type(where, item, _shallow(fields[key].type)):
                 good[key] = item
         for name, known_key in fields.items():
@@ -267,7 +284,8 @@ class _Reader:
         except msgspec.ValidationError as exc:
             # msgspec points into the value: "... - at `$[0]`"
             what, _, inside = str(exc).partition(" - at `$")
-            self._problem(f"{where}{inside.rstrip('`')}", _plain_words(what))
+            hint = _known_words(str(item), type_)
+            self._problem(f"{where}{inside.rstrip('`')}", f"{_plain_words(what)}{hint}")
             return False
         return True
 
@@ -279,53 +297,61 @@ class _Reader:
             return None
 
     def _problem(self, path: str, what: str) -> None:
-        self.problems.append(Problem(self._place(path), what, self._line(path)))
+        self.problems.append(Problem(self._place(path), what, *self._spot(path)))
 
     def _place(self, path: str) -> str:
-        return f"{self._file}:{self._line(path)}: {path}"
+        line, column = self._spot(path)
+        return f"{self._file}:{line}:{column}: {path}"
 
-    def _line(self, path: str) -> int:
-        """The line of a path, or of the nearest one around it."""
-        while path and path not in self._lines:
+    def _spot(self, path: str) -> _Spot:
+        """Where a path stands, or the nearest one around it."""
+        while path and path not in self._spots:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self._lines.get(path, 1)
+        return self._spots.get(path, (1, 1))
 
 
-def _parse(body: bytes, file: str) -> tuple[object, dict[str, int]]:
-    """The document as plain values, and the line each of its paths stands on."""
+def _parse(body: bytes, file: str) -> tuple[object, dict[str, _Spot]]:
+    """The document as plain values, and where each of its paths stands."""
     try:
         loader = yaml.SafeLoader(body)
         node = loader.get_single_node()
         if node is None:
-            raise BadMapping((Problem(f"{file}:1", "the file is empty", 1),))
-        lines: dict[str, int] = {}
-        twice = tuple(_walk(node, "", lines, file))
+            raise BadMapping((Problem(f"{file}:1:1", "the file is empty", 1, 1),))
+        spots: dict[str, _Spot] = {}
+        twice = tuple(_walk(node, "", spots, file))
         if twice:
             raise BadMapping(twice)
-        return loader.construct_document(node), lines
+        return loader.construct_document(node), spots
     except yaml.MarkedYAMLError as exc:
-        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise BadMapping((Problem(f"{file}:{line}", f"no YAML: {exc.problem}", line),)) from None
+        line, column = _spot(exc.problem_mark) if exc.problem_mark else (1, 1)
+        problem = Problem(f"{file}:{line}:{column}", f"no YAML: {exc.problem}", line, column)
+        raise BadMapping((problem,)) from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as exc:
-        raise BadMapping((Problem(f"{file}:1", f"no YAML: {exc}", 1),)) from None
+        on_one_line = " ".join(str(exc).split())
+        raise BadMapping((Problem(f"{file}:1:1", f"no YAML: {on_one_line}", 1, 1),)) from None
 
 
-def _walk(node: yaml.Node, path: str, lines: dict[str, int], file: str) -> Iterator[Problem]:
-    """Note every path's line; a key written twice is a problem, YAML would take the last."""
-    lines.setdefault(path, node.start_mark.line + 1)
+def _walk(node: yaml.Node, path: str, spots: dict[str, _Spot], file: str) -> Iterator[Problem]:
+    """Note where every path stands; a key written twice is a problem, YAML takes the last."""
+    spots.setdefault(path, _spot(node.start_mark))
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
             where = f"{path}.{key.value}" if path else str(key.value)
-            line = key.start_mark.line + 1
+            line, column = _spot(key.start_mark)
             if where in seen:
-                yield Problem(f"{file}:{line}: {where}", "this key is written twice", line)
+                place = f"{file}:{line}:{column}: {where}"
+                yield Problem(place, "this key is written twice", line, column)
             seen.add(where)
-            lines.setdefault(where, line)
-            yield from _walk(value, where, lines, file)
+            spots.setdefault(where, (line, column))
+            yield from _walk(value, where, spots, file)
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
-            yield from _walk(item, f"{path}[{number}]", lines, file)
+            yield from _walk(item, f"{path}[{number}]", spots, file)
+
+
+def _spot(mark: yaml.Mark) -> _Spot:
+    return mark.line + 1, mark.column + 1
 
 
 def _shallow(type_: Any) -> Any:
@@ -351,6 +377,15 @@ def _is_form(type_: Any) -> bool:
 
 def _ids(value: list[int] | None) -> frozenset[int] | None:
     return frozenset(value) if value is not None else None
+
+
+def _known_words(written: str, type_: Any) -> str:
+    """For a key that takes one of some words: which they are, and which may have been meant."""
+    if get_origin(type_) is not Literal:
+        return ""
+    words = [str(each) for each in get_args(type_)]
+    known = ", ".join(f"`{each}`" for each in words)
+    return f"; {did_you_mean(written, words)}known are {known}"
 
 
 def _kind(value: object) -> str:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from relay.spelling import did_you_mean
+
 METHODS = frozenset(
     {"config.materialized", "exposure", "fqn", "group", "package", "path", "resource_type", "tag"}
 )
@@ -98,9 +100,11 @@ def _method_of(method: str | None, value: str, word: str) -> tuple[str, str]:
         return method, str(PurePosixPath(value))
     if method in METHODS:
         return method, value
-    known = ", ".join(f"`{each}:`" for each in sorted(METHODS))
+    methods = sorted(f"{each}:" for each in METHODS)
+    known = ", ".join(f"`{each}`" for each in methods)
     raise ValueError(
-        f"{word!r}: unknown selector `{method}:`; known are a name, a unique_id, {known}"
+        f"{word!r}: unknown selector `{method}:`; {did_you_mean(f'{method}:', methods)}"
+        f"known are a name, a unique_id, {known}"
     )
 
 

@@ -13,7 +13,7 @@ ROOT = Path(relay.__file__).parent
 
 # A module imports only from floors below its own.
 FLOORS = [
-    {"errors"},
+    {"errors", "spelling"},
     {"notation", "events", "dbt_runs", "dbt_json", "sync_runs", "selectors", "nodes"},
     {"node_index", "artifacts"},
     {"manifest"},

@@ -54,7 +54,7 @@ class TestCheck:
         for said in (
             "PORT:",
             "DBT_CLOUD_TOKEN: is not set",
-            f"{mapping}:2: syncs: expected a list",
+            f"{mapping}:2:1: syncs: expected a list",
         ):
             assert said in result.stderr
 
@@ -129,12 +129,36 @@ class TestCheckWithAManifest:
         assert (result.exit_code, result.stderr) == (0, "")
 
     def test_ends_with_1_for_words_that_select_nothing(self, command, mapping, manifest):
-        result = self.check(command, mapping, manifest, "custmers", "tag:crm,tag:nobody")
+        result = self.check(command, mapping, manifest, "no_such", "tag:crm,tag:nobody")
         assert result.exit_code == 1
         assert result.stderr.splitlines() == [
-            f"{mapping}:5: syncs[1].depends_on: '{word}' selects nothing in this project"
-            for word in ("custmers", "tag:crm,tag:nobody")
+            f"{mapping}:6:{place}: '{word}' selects nothing in this project"
+            for place, word in (
+                ("18: syncs[1].depends_on[0]", "no_such"),
+                ("29: syncs[1].depends_on[1]", "tag:crm,tag:nobody"),
+            )
         ]
+
+    @pytest.mark.parametrize(
+        ("word", "meant"),
+        [
+            ("custmers", "customers"),
+            ("CUSTOMERS", "customers"),
+            ("+custmers", "customers"),
+            ("tag:crm,custmers", "customers"),
+            ("model.jaffle_crm.custmers", "model.jaffle_crm.customers"),
+        ],
+    )
+    def test_asks_about_a_name_that_is_nearly_one(self, command, mapping, manifest, word, meant):
+        result = self.check(command, mapping, manifest, word)
+        assert result.stderr.endswith(
+            f"'{word}' selects nothing in this project; did you mean '{meant}'?\n"
+        )
+
+    @pytest.mark.parametrize("word", ["cust*ers_", "tag:custmers", "tag:nobody,customers"])
+    def test_asks_about_nothing_else(self, command, mapping, manifest, word):
+        result = self.check(command, mapping, manifest, word)
+        assert result.stderr.endswith(f"'{word}' selects nothing in this project\n")
 
     def test_warns_of_a_name_that_two_packages_have(self, command, mapping, manifest):
         with_another = json.loads(manifest.read_text())
@@ -145,7 +169,7 @@ class TestCheckWithAManifest:
         result = self.check(command, mapping, manifest, "model.shop.customers", "dim_accounts")
         assert result.exit_code == 0
         assert result.stderr == (
-            f"warning: {mapping}:3: syncs[0].depends_on: 'customers' is the name of several: "
+            f"warning: {mapping}:4:18: syncs[0].depends_on[0]: 'customers' is the name of several: "
             "model.jaffle_crm.customers, model.shop.customers; "
             "write the unique_id if you mean one\n"
         )

@@ -1,4 +1,4 @@
-"""A mapping file is read whole, or every problem in it is told at once, with line and path."""
+"""A mapping file is read whole, or every problem in it is told at once, with its place."""
 
 import textwrap
 
@@ -87,16 +87,17 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "syncs.yml:1: the file is empty"),
-        ("a: [1", "no YAML"),
+        ("", "syncs.yml:1:1: the file is empty"),
+        ("a: [1", "syncs.yml:1:6: no YAML"),
+        (b"a: \0".decode(), "syncs.yml:1:1: no YAML: unacceptable character #x0000"),
         ("- 1\n", "the file: expected keys and values, got a list"),
         ("version: 1\n", "the file: `syncs` is missing"),
         ("syncs:\n  - {sync_id: 1, depends_on: [a]}\n", "version: missing: write `version: 1`"),
-        ("version: 2\nsyncs: []\n", "syncs.yml:1: version: invalid enum value 2"),
-        ("version: 1\nsyncs: []\n", "syncs.yml:2: syncs: expected a list of length >= 1"),
+        ("version: 2\nsyncs: []\n", "syncs.yml:1:1: version: invalid enum value 2; known are `1`"),
+        ("version: 1\nsyncs: []\n", "syncs.yml:2:1: syncs: expected a list of length >= 1"),
         ("version: 1\nsyncs: {}\n", "syncs: expected a list"),
         ("version: 1\nsyncs: [5]\n", "syncs[0]: expected keys and values, got a int"),
-        (one("colour: blue"), "syncs.yml:5: syncs[0].colour: unknown key"),
+        (one("colour: blue"), "syncs.yml:5:5: syncs[0].colour: unknown key; known here are at"),
         (one("name: 5"), "syncs[0].name: expected text, got a number"),
         (one("jobs: []"), "syncs[0].jobs: expected a list of length >= 1"),
         (one("jobs: [1, x]"), "syncs[0].jobs[1]: expected a number, got text"),
@@ -105,7 +106,7 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
         (one("enabled:"), "syncs[0].enabled: expected true or false, got nothing"),
         (one("tests: maybe"), "syncs[0].tests: invalid enum value 'maybe'"),
         (one("workspace: apac"), "syncs[0].workspace: no workspace 'apac' in `workspaces`"),
-        (one("sync_id: 2"), "syncs[0].sync_id: this key is written twice"),
+        (one("sync_id: 2"), "syncs.yml:5:5: syncs[0].sync_id: this key is written twice"),
         (one("within: 24 hours"), "syncs[0].within: expected a duration"),
         (one("at_most_every: 0"), "syncs[0].at_most_every: expected a duration"),
         (one() + "defaults: {within: soon}\n", "defaults.within: expected a duration"),
@@ -148,12 +149,64 @@ def test_all_problems_are_told_at_once_in_the_order_of_lines():
         """
     )
     assert [problem.split(": ")[:2] for problem in told] == [
-        ["syncs.yml:3", "syncs[0].sync_id"],
-        ["syncs.yml:6", "syncs[1].depends_on[0]"],
-        ["syncs.yml:6", "syncs[1].depends_on[1]"],
-        ["syncs.yml:7", "syncs[1].frequency"],
-        ["syncs.yml:8", "syncs[2].sync_id"],
+        ["syncs.yml:3:5", "syncs[0].sync_id"],
+        ["syncs.yml:6:18", "syncs[1].depends_on[0]"],
+        ["syncs.yml:6:31", "syncs[1].depends_on[1]"],
+        ["syncs.yml:7:5", "syncs[1].frequency"],
+        ["syncs.yml:8:5", "syncs[2].sync_id"],
     ]
+
+
+def test_on_one_line_too_they_are_told_from_left_to_right():
+    told = problems(
+        "{version: 1, syncs: [{sync_id: 1, depends_on: ['@b', a], colour: red}], more: 1}"
+    )
+    assert [problem.split(": ")[0] for problem in told] == [
+        "syncs.yml:1:48",
+        "syncs.yml:1:58",
+        "syncs.yml:1:73",
+    ]
+
+
+def test_a_word_of_depends_on_has_a_place_of_its_own():
+    mapping = read(
+        """\
+        version: 1
+        syncs:
+          - sync_id: 1
+            depends_on: [a, b]
+          - sync_id: 2
+            depends_on:
+              - c
+        """
+    )
+    assert mapping.places == (
+        ("syncs.yml:4:18: syncs[0].depends_on[0]", "syncs.yml:4:21: syncs[0].depends_on[1]"),
+        ("syncs.yml:7:9: syncs[1].depends_on[0]",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (one("test: block"), "test: unknown key; did you mean `tests`? known here are "),
+        (one("Full_Sync: true"), "Full_Sync: unknown key; did you mean `full_sync`? known here"),
+        (one() + "default: {}\n", "default: unknown key; did you mean `defaults`? known here"),
+        (
+            one("tests: blok"),
+            "tests: invalid enum value 'blok'; did you mean `block`? known are `block`, `ignore`",
+        ),
+        (one("require: al"), "'al'; did you mean `all`? known are `any`, `all`"),
+        (one("tests: 5"), "expected text, got a number; known are `block`, `ignore`"),
+        (
+            one() + "workspaces: {emea: {api_key_env: K, api_version: V2}}\n",
+            "'V2'; did you mean `v2`? known are `v1`, `v2`",
+        ),
+    ],
+)
+def test_a_word_that_is_nearly_a_known_one_is_asked_about(text, said):
+    (problem,) = problems(text)
+    assert said in problem
 
 
 def test_a_password_in_a_url_is_not_repeated():

@@ -47,6 +47,21 @@ def test_a_word_that_relay_does_not_know_is_refused(word):
         read_selector(word)
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("tags:crm", "unknown selector `tags:`; did you mean `tag:`? known are a name"),
+        ("+materialized:table", "did you mean `config.materialized:`? known"),
+        ("source:shop", "unknown selector `source:`; known are a name"),
+        ("state:modified", "unknown selector `state:`; known are a name"),
+        ("test_type:unit", "unknown selector `test_type:`; known are a name"),
+    ],
+)
+def test_a_method_that_is_nearly_a_known_one_is_asked_about(word, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read_selector(word)
+
+
 def test_an_exposure_stands_for_what_it_depends_on():
     assert select("exposure:weekly_kpis") == sorted(DBT_LS["1+exposure:weekly_kpis"])
     assert select("exposure:jaffle_crm.weekly_kpis") == select("exposure:weekly_kpis")
