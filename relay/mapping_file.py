@@ -1,25 +1,22 @@
 """The mapping file on its disk: read, looked at again, and the last good one kept."""
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from relay.errors import BadMapping, Problem
 from relay.logs import get_logger
-from relay.mapping import SyncMapping, read_mapping
+from relay.mapping import DEFAULT_WORKSPACE, Sync, SyncMapping, Workspace, read_mapping
 
 log = get_logger()
 
 _Stamp = tuple[int, int, int]
+_Key = tuple[str, int]  # workspace and sync_id
 
 
 def load(path: Path) -> SyncMapping:
     """Read a mapping file. Raises BadMapping, also where there is no such file."""
-    try:
-        body = path.read_bytes()
-    except OSError as exc:
-        problem = Problem(str(path), f"cannot be read: {exc.strerror}; is RELAY_MAPPING right?")
-        raise BadMapping((problem,)) from None
-    return read_mapping(body, file=str(path))
+    return read_mapping(_content(path), file=str(path))
 
 
 class MappingFile:
@@ -30,9 +27,10 @@ class MappingFile:
         self._path = path
         self._lock = threading.Lock()
         self._stamp = self._look()
-        self._mapping = load(path)
-        self._is_refused = False  # what stands in the file now
-        self._tell()
+        # What stands in the file now, good or not; None where it cannot be read.
+        self._content: bytes | None = _content(path)
+        self._mapping = read_mapping(self._content, file=str(path))
+        self._tell(None)
 
     @property
     def current(self) -> SyncMapping:
@@ -48,7 +46,7 @@ class MappingFile:
                 return
             self._stamp = stamp
             try:
-                mapping = load(self._path)
+                self._take_up()
             except BadMapping as exc:
                 log.error(
                     "mapping.refused",
@@ -56,24 +54,66 @@ class MappingFile:
                     problems=[str(problem) for problem in exc.problems],
                     kept=self._mapping.digest,
                 )
-                self._is_refused = True
-                return
-            if mapping.digest != self._mapping.digest or self._is_refused:
-                self._mapping, self._is_refused = mapping, False
-                self._tell()
+
+    def _take_up(self) -> None:
+        known, self._content = self._content, None
+        self._content = _content(self._path)
+        if self._content != known:
+            before = self._mapping
+            self._mapping = read_mapping(self._content, file=str(self._path))
+            self._tell(before)
 
     def _look(self) -> _Stamp | None:
-        # A file replaced by rename has another inode, whatever its time and size.
+        # A file replaced by rename has another inode, whatever its time and size; so has one that
+        # a symlink leads to since somebody changed the symlink.
         try:
             seen = self._path.stat()
         except OSError:
             return None
         return (seen.st_ino, seen.st_mtime_ns, seen.st_size)
 
-    def _tell(self) -> None:
+    def _tell(self, before: SyncMapping | None) -> None:
         log.info(
             "mapping.loaded",
             file=str(self._path),
             digest=self._mapping.digest,
             syncs=len(self._mapping.syncs),
+            **_difference(before, self._mapping),
         )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        problem = Problem(str(path), f"cannot be read: {exc.strerror}; is RELAY_MAPPING right?")
+        raise BadMapping((problem,)) from None
+
+
+def _difference(before: SyncMapping | None, after: SyncMapping) -> dict[str, list[int | str]]:
+    """The syncs that were added, removed and changed, for the log; nothing at a start."""
+    if before is None:
+        return {}
+    old, new = _by_key(before), _by_key(after)
+    return {
+        "added": _sorted_ids(new.keys() - old.keys()),
+        "removed": _sorted_ids(old.keys() - new.keys()),
+        "changed": _sorted_ids(key for key in old.keys() & new.keys() if old[key] != new[key]),
+    }
+
+
+def _by_key(mapping: SyncMapping) -> dict[_Key, tuple[Sync, Workspace | None]]:
+    """Each sync with its workspace: where that has another address, its syncs go elsewhere."""
+    return {
+        (sync.workspace, sync.sync_id): (sync, mapping.workspaces.get(sync.workspace))
+        for sync in mapping.syncs
+    }
+
+
+def _sorted_ids(keys: Iterable[_Key]) -> list[int | str]:
+    """Ids as a person knows them, `5123` and then `emea/5123`, the default workspace first."""
+    in_order = sorted(keys, key=lambda key: (key[0] != DEFAULT_WORKSPACE, *key))
+    return [
+        sync_id if workspace == DEFAULT_WORKSPACE else f"{workspace}/{sync_id}"
+        for workspace, sync_id in in_order
+    ]

@@ -1,15 +1,20 @@
 """The mapping in force follows its file, but only to where it can be used."""
 
 import os
+import shutil
 
 import pytest
 
 from relay.errors import BadMapping
 from relay.mapping_file import MappingFile
 
+EMEA = "workspaces:\n  emea: {api_key_env: KEY}\n"
+BROKEN = "version: 1\nsyncs:\n  - {sync_id: one}\n"
 
-def text(sync_id):
-    return f"version: 1\nsyncs:\n  - {{sync_id: {sync_id}, depends_on: [a]}}\n"
+
+def text(*sync_ids, more="", at_the_end=""):
+    items = "".join(f"  - {{sync_id: {each}, depends_on: [a]{more}}}\n" for each in sync_ids)
+    return f"version: 1\nsyncs:\n{items}{at_the_end}"
 
 
 @pytest.fixture(name="path")
@@ -17,6 +22,41 @@ def _path(tmp_path):
     path = tmp_path / "syncs.yml"
     path.write_text(text(1))
     return path
+
+
+@pytest.fixture(name="volume")
+def _volume(tmp_path):
+    """A folder as Kubernetes mounts a ConfigMap: what is in it is behind one symlink."""
+    return Volume(tmp_path / "config")
+
+
+class Volume:
+    def __init__(self, folder):
+        self._folder = folder
+        self._number = 0
+        self.path = folder / "syncs.yml"
+        folder.mkdir()
+        self.update(text(1))
+        self.path.symlink_to("..data/syncs.yml")
+
+    def update(self, content):
+        """The way of the kubelet: all anew in a folder beside, then one rename."""
+        before, self._number = self._number, self._number + 1
+        (self._folder / f"..2026_{self._number}").mkdir()
+        (self._folder / f"..2026_{self._number}" / "syncs.yml").write_text(content)
+        (self._folder / "..data_tmp").symlink_to(f"..2026_{self._number}")
+        (self._folder / "..data_tmp").rename(self._folder / "..data")
+        if before:
+            shutil.rmtree(self._folder / f"..2026_{before}")
+
+
+def events(logged):
+    return [line["event"] for line in logged]
+
+
+def told(logged):
+    """What the last line says of the syncs."""
+    return {name: logged[-1].get(name) for name in ("added", "removed", "changed")}
 
 
 def in_force(file):
@@ -43,8 +83,10 @@ def test_one_replaced_by_rename_is_too_whatever_its_time_and_size(path, tmp_path
 
 def test_a_broken_one_is_refused_once_and_the_last_good_one_stays(path, logged):
     file = MappingFile(path)
-    path.write_text("version: 1\nsyncs:\n  - {sync_id: one}\n")
+    path.write_text(BROKEN)
     assert in_force(file) == [1]
+    assert in_force(file) == [1]
+    os.utime(path)
     assert in_force(file) == [1]
     (refused,) = [line for line in logged if line["event"] == "mapping.refused"]
     assert refused["log_level"] == "error"
@@ -71,6 +113,106 @@ def test_one_that_was_only_touched_is_not_told_again(path, logged):
     os.utime(path)
     in_force(file)
     assert [line["event"] for line in logged] == ["mapping.loaded"]
+
+
+def test_one_replaced_by_its_like_is_not_told_again(path, tmp_path, logged):
+    file = MappingFile(path)
+    (tmp_path / "new").write_text(text(1))
+    (tmp_path / "new").rename(path)
+    in_force(file)
+    assert events(logged) == ["mapping.loaded"]
+
+
+class TestAConfigMap:
+    def test_is_taken_up_when_it_changes(self, volume, logged):
+        file = MappingFile(volume.path)
+        for sync_id in (2, 3):
+            volume.update(text(sync_id))
+            assert in_force(file) == [sync_id]
+        assert events(logged) == ["mapping.loaded"] * 3
+        assert told(logged) == {"added": [3], "removed": [2], "changed": []}
+
+    def test_with_the_same_content_is_not_told_again(self, volume, logged):
+        file = MappingFile(volume.path)
+        volume.update(text(1))
+        assert in_force(file) == [1]
+        assert events(logged) == ["mapping.loaded"]
+
+    def test_that_is_broken_is_refused_once_however_often_it_comes(self, volume, logged):
+        file = MappingFile(volume.path)
+        volume.update(BROKEN)
+        assert in_force(file) == [1]
+        volume.update(BROKEN)
+        assert in_force(file) == [1]
+        assert events(logged) == ["mapping.loaded", "mapping.refused"]
+        volume.update(BROKEN + "more: 1\n")
+        assert in_force(file) == [1]
+        volume.update(text(1))
+        assert in_force(file) == [1]
+        assert events(logged)[2:] == ["mapping.refused", "mapping.loaded"]
+
+
+class TestWhatIsTold:
+    """Which syncs a new file adds, removes and changes."""
+
+    def test_at_a_start_nothing_for_nobody_knows_what_was_before(self, path, logged):
+        MappingFile(path)
+        assert logged[-1]["syncs"] == 1
+        assert not {"added", "removed", "changed"} & set(logged[-1])
+
+    def test_each_sync_that_is_not_as_it_was(self, path, logged):
+        path.write_text(text(1, 2, 30, 4))
+        file = MappingFile(path)
+        path.write_text(text(4, 200, 100) + "  - {sync_id: 30, depends_on: [b]}\n")
+        in_force(file)
+        assert told(logged) == {"added": [100, 200], "removed": [1, 2], "changed": [30]}
+
+    def test_a_new_order_changes_none(self, path, logged):
+        path.write_text(text(1, 2))
+        file = MappingFile(path)
+        path.write_text("# sorted\n" + text(2, 1))
+        in_force(file)
+        assert told(logged) == {"added": [], "removed": [], "changed": []}
+
+    def test_a_new_default_changes_those_that_take_it(self, path, logged):
+        own = "  - {sync_id: 9, depends_on: [a], tests: block}\n"
+        path.write_text(text(1, 2) + own)
+        file = MappingFile(path)
+        path.write_text(text(1, 2) + own + "defaults: {tests: ignore}\n")
+        in_force(file)
+        assert told(logged) == {"added": [], "removed": [], "changed": [1, 2]}
+
+    def test_a_sync_of_another_workspace_with_its_workspace(self, path, logged):
+        path.write_text(text(1) + EMEA)
+        file = MappingFile(path)
+        path.write_text(text(1, 7) + "  - {sync_id: 1, depends_on: [a], workspace: emea}\n" + EMEA)
+        in_force(file)
+        assert told(logged) == {"added": [7, "emea/1"], "removed": [], "changed": []}
+
+    def test_those_of_a_workspace_with_another_address(self, path, logged):
+        path.write_text(text(1, more=", workspace: emea", at_the_end=EMEA))
+        file = MappingFile(path)
+        elsewhere = EMEA.replace("{", "{url: 'https://app-eu.getcensus.com', ")
+        path.write_text(text(1, more=", workspace: emea", at_the_end=elsewhere))
+        in_force(file)
+        assert told(logged) == {"added": [], "removed": [], "changed": ["emea/1"]}
+
+    def test_after_a_broken_file_what_differs_from_the_last_good_one(self, path, logged):
+        file = MappingFile(path)
+        path.write_text(BROKEN)
+        in_force(file)
+        path.write_text(text(1, 2))
+        in_force(file)
+        assert told(logged) == {"added": [2], "removed": [], "changed": []}
+
+
+def test_one_that_is_gone_and_comes_back_as_it_was_is_told(path, logged):
+    file = MappingFile(path)
+    path.unlink()
+    in_force(file)
+    path.write_text(text(1))
+    in_force(file)
+    assert events(logged) == ["mapping.loaded", "mapping.refused", "mapping.loaded"]
 
 
 def test_a_service_does_not_start_without_one(tmp_path):
