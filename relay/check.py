@@ -1,6 +1,6 @@
 """`relay check`: everything that is wrong with the settings and the mapping file, at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from relay.census import V1_ENDS, speaks_v1
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.exits import PROBLEM, WRONG_SETTINGS
-from relay.manifest import Lineage, read_manifest
+from relay.manifest import Lineage, read_disabled, read_manifest
 from relay.mapping import SyncMapping
 from relay.mapping_file import load
 from relay.selection import Selection
@@ -56,58 +56,36 @@ def check_mapping(path: Path) -> Report:
     return Report(str(path), len(mapping.syncs), (), (), 0)
 
 
-def with_manifest(report: Report, path: Path) -> Report:
+def with_manifest(report: Report, path: Path, *, most: int) -> Report:
     """The same report, and what the words of the mapping select in this manifest.json.
 
-    A word that selects nothing is a problem, a name that several packages have a warning.
+    A word that selects nothing, or only what is disabled, is a problem; a name that several
+    packages have, and a word that selects more than `most` nodes, a warning.
     """
     try:
         mapping = load(Path(report.mapping))
-        lineage = read_manifest(path.read_bytes())
+        manifest = path.read_bytes()
+        lineage, disabled = read_manifest(manifest), read_disabled(manifest)
     except BadMapping:
         return report  # it tells already
     except BadArtifact as exc:
         return _with_problems(report, (f"{path}: {exc}",))
     except OSError as exc:
         return _with_problems(report, (f"{path}: cannot be read: {exc.strerror}",))
-    return replace(
-        _with_problems(report, tuple(_words_without_nodes(mapping, lineage))),
-        warnings=(*report.warnings, *_ambiguous_names(mapping, lineage)),
-    )
+    selected = tuple(_selections(mapping, lineage))
+    problems = tuple(_words_without_nodes(selected, lineage, disabled))
+    warnings = (*_ambiguous_names(selected, lineage), *_words_of_many_nodes(selected, most))
+    return replace(_with_problems(report, problems), warnings=(*report.warnings, *warnings))
+
+
+def strictly(report: Report) -> Report:
+    """The same report, where every warning is a problem."""
+    return replace(_with_problems(report, report.warnings), warnings=())
 
 
 def _with_problems(report: Report, problems: tuple[str, ...]) -> Report:
     status = report.exit_status or (PROBLEM if problems else 0)
     return replace(report, problems=(*report.problems, *problems), exit_status=status)
-
-
-def _words_without_nodes(mapping: SyncMapping, lineage: Lineage) -> Iterator[str]:
-    lost = [each for each in _selections(mapping, lineage) if not each.nodes]
-    for number, each in enumerate(lost):
-        meant = _meant_by(each.selector, lineage) if number < MOST_GUESSED else None
-        hint = f"; did you mean {meant!r}?" if meant else ""
-        yield f"{each.place}: {each.selector.word!r} selects nothing in this project{hint}"
-
-
-def _meant_by(selector: Selector, lineage: Lineage) -> str | None:
-    """A name or unique_id of the project that is nearly what the word names."""
-    for term in selector.terms:
-        is_one = term.is_named and not has_wildcards(term.value)
-        if is_one and not lineage.index.find(term.method, term.value):
-            nodes = lineage.rebuildable.values()
-            return nearest(term.value, (getattr(node, term.method) for node in nodes))
-    return None
-
-
-def _ambiguous_names(mapping: SyncMapping, lineage: Lineage) -> Iterator[str]:
-    for place, selector, nodes in _selections(mapping, lineage):
-        packages = {(node.partition(".")[0], lineage.nodes[node].package_name) for node in nodes}
-        if len(packages) > 1 and not selector.needs_manifest:
-            named = ", ".join(sorted(nodes)[:MOST_NAMED])
-            yield (
-                f"{place}: {selector.word!r} is the name of several: {named}; "
-                "write the unique_id if you mean one"
-            )
 
 
 class _Selected(NamedTuple):
@@ -123,6 +101,48 @@ def _selections(mapping: SyncMapping, lineage: Lineage) -> Iterator[_Selected]:
     for sync, places in zip(mapping.syncs, mapping.places, strict=True):
         for selector, place in zip(sync.depends_on, places, strict=True):
             yield _Selected(place, selector, selection.selected_by(selector))
+
+
+def _words_without_nodes(
+    selected: Iterable[_Selected], lineage: Lineage, disabled: Lineage
+) -> Iterator[str]:
+    switched_off = Selection(disabled.rebuildable.keys(), disabled)
+    lost = [(place, selector) for place, selector, nodes in selected if not nodes]
+    for number, (place, selector) in enumerate(lost):
+        if switched_off.selected_by(selector):
+            is_so = "selects only what is" if selector.needs_manifest else "is"
+            yield f"{place}: {selector.word!r} {is_so} disabled in this project"
+        else:
+            meant = _meant_by(selector, lineage) if number < MOST_GUESSED else None
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            yield f"{place}: {selector.word!r} selects nothing in this project{hint}"
+
+
+def _meant_by(selector: Selector, lineage: Lineage) -> str | None:
+    """A name or unique_id of the project that is nearly what the word names."""
+    for term in selector.terms:
+        is_one = term.is_named and not has_wildcards(term.value)
+        if is_one and not lineage.index.find(term.method, term.value):
+            nodes = lineage.rebuildable.values()
+            return nearest(term.value, (getattr(node, term.method) for node in nodes))
+    return None
+
+
+def _ambiguous_names(selected: Iterable[_Selected], lineage: Lineage) -> Iterator[str]:
+    for place, selector, nodes in selected:
+        packages = {(node.partition(".")[0], lineage.nodes[node].package_name) for node in nodes}
+        if len(packages) > 1 and not selector.needs_manifest:
+            named = ", ".join(sorted(nodes)[:MOST_NAMED])
+            yield (
+                f"{place}: {selector.word!r} is the name of several: {named}; "
+                "write the unique_id if you mean one"
+            )
+
+
+def _words_of_many_nodes(selected: Iterable[_Selected], most: int) -> Iterator[str]:
+    for place, selector, nodes in selected:
+        if len(nodes) > most:
+            yield f"{place}: {selector.word!r} selects {len(nodes)} nodes, more than {most}"
 
 
 def _missing_keys(settings: Settings) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import click
 
 from relay import logs
-from relay.check import check_everything, check_mapping, with_manifest
+from relay.check import check_everything, check_mapping, strictly, with_manifest
 from relay.database import joined, migrate, server_of
 from relay.exits import PROBLEM, settings_or_exit, told
 from relay.mapping import DEFAULT_WORKSPACE
@@ -62,16 +62,29 @@ def migrate_() -> None:
 @click.option(
     "--manifest", type=click.Path(path_type=Path), help="Of the dbt project: try all words."
 )
+@click.option(
+    "--most",
+    default=500,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Nodes that a word may select there without a warning.",
+)
+@click.option("--strict", "is_strict", is_flag=True, help="Take every warning for a problem.")
 @as_json
-def check(mapping: Path | None, manifest: Path | None, *, wants_json: bool) -> None:
+def check(
+    mapping: Path | None, manifest: Path | None, most: int, *, is_strict: bool, wants_json: bool
+) -> None:
     """Check the settings and the mapping file; or only MAPPING, if one is given.
 
     With a manifest.json, as `dbt parse` writes it to target/, also what the words of depends_on
-    select there: nothing is a problem, a name in several packages a warning.
+    select there: nothing, or only what is disabled, is a problem; a name in several packages, or
+    very many nodes, a warning.
     """
     report = check_everything() if mapping is None else check_mapping(mapping)
     if manifest is not None:
-        report = with_manifest(report, manifest)
+        report = with_manifest(report, manifest, most=most)
+    if is_strict:
+        report = strictly(report)
     if wants_json:
         _print_json(asdict(report))
     else:

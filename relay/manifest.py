@@ -34,6 +34,12 @@ class _Manifest(msgspec.Struct, gc=False):
     unit_tests: dict[str, Node] = msgspec.field(default_factory=dict)
 
 
+class _Disabled(msgspec.Struct, gc=False):
+    """What no run ever executes; a unique_id may have several nodes there."""
+
+    disabled: dict[str, list[Node]] | None = None
+
+
 @dataclass(frozen=True)
 class Lineage:
     """The project's nodes, by unique_id, and what reads what."""
@@ -106,3 +112,9 @@ def read_manifest(body: Buffer) -> Lineage:
     manifest = decode(_decoder, body, _Manifest)
     sections = (getattr(manifest, section) for section in manifest.__struct_fields__)
     return Lineage(nodes={key: node for section in sections for key, node in section.items()})
+
+
+def read_disabled(body: Buffer) -> Lineage:
+    """Decode what the project has switched off: for `relay check` alone. Raises BadArtifact."""
+    sections = decode(msgspec.json.Decoder(_Disabled), body, _Disabled).disabled or {}
+    return Lineage(nodes={node.unique_id: node for nodes in sections.values() for node in nodes})

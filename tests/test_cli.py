@@ -77,6 +77,14 @@ class TestCheck:
         assert command("check", str(mapping)).exit_code == 0
         assert command("check", str(mapping) + ".gone").exit_code == 1
 
+    def test_takes_a_warning_for_a_problem_if_it_is_strict(self, command, mapping):
+        here = WHOLE | {"RELAY_MAPPING": str(mapping)}
+        result = command("check", "--strict", **here)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("CENSUS_API_VERSION: v1 is retired")
+        assert command("check", "--strict", **here | {"CENSUS_API_VERSION": "v2"}).exit_code == 0
+        assert command("check", "--strict", **here | {"PORT": "none"}).exit_code == 2
+
     def test_speaks_json_for_a_pipe(self, command, mapping):
         told = json.loads(command("check", str(mapping), "--json").stdout)
         assert told == {
@@ -116,13 +124,13 @@ class TestCheckWithAManifest:
         path.write_bytes(load("build").manifest)
         return path
 
-    def check(self, command, mapping, manifest, *words):
+    def check(self, command, mapping, manifest, *words, options=""):
         listed = ", ".join(f"'{word}'" for word in words)
         mapping.write_text(
             "version: 1\nsyncs:\n  - sync_id: 1\n    depends_on: [customers]\n"
             f"  - sync_id: 2\n    depends_on: [{listed}]\n"
         )
-        return command("check", str(mapping), "--manifest", str(manifest))
+        return command("check", str(mapping), "--manifest", str(manifest), *options.split())
 
     def test_is_content_where_every_word_selects_something(self, command, mapping, manifest):
         result = self.check(command, mapping, manifest, "tag:crm", "+fct_revenue", "dim_accounts")
@@ -173,6 +181,64 @@ class TestCheckWithAManifest:
             "model.jaffle_crm.customers, model.shop.customers; "
             "write the unique_id if you mean one\n"
         )
+
+    @pytest.mark.parametrize(
+        ("word", "said"),
+        [
+            ("legacy_customers", "is disabled"),
+            ("model.jaffle_crm.legacy_customers", "is disabled"),
+            ("legacy_*", "selects only what is disabled"),
+            ("path:models/marts/legacy_customers.sql", "selects only what is disabled"),
+        ],
+    )
+    def test_tells_a_word_that_is_only_disabled(self, command, mapping, manifest, word, said):
+        result = self.check(command, mapping, manifest, "path:models/marts", word)
+        assert result.exit_code == 1
+        place = f"{mapping}:6:39: syncs[1].depends_on[1]"
+        assert result.stderr == f"{place}: '{word}' {said} in this project\n"
+
+    @pytest.mark.parametrize("disabled", [{}, None])
+    def test_needs_no_list_of_what_is_disabled(self, command, mapping, manifest, disabled):
+        with_another = json.loads(manifest.read_text()) | {"disabled": disabled}
+        manifest.write_text(json.dumps(with_another))
+        result = self.check(command, mapping, manifest, "legacy_customers")
+        assert "'legacy_customers' selects nothing in this project" in result.stderr
+
+    def test_warns_of_a_word_that_selects_very_many(self, command, mapping, manifest):
+        words = ["tag:crm", "resource_type:seed"]
+        result = self.check(command, mapping, manifest, *words, options="--most 1")
+        assert result.exit_code == 0
+        assert [line.partition("depends_on")[2] for line in result.stderr.splitlines()] == [
+            "[0]: 'tag:crm' selects 6 nodes, more than 1",
+            "[1]: 'resource_type:seed' selects 2 nodes, more than 1",
+        ]
+        assert result.stderr.startswith(f"warning: {mapping}:6:18: syncs[1].depends_on[0]: ")
+        assert self.check(command, mapping, manifest, *words, options="--most 6").stderr == ""
+
+    def test_takes_warnings_for_problems_if_it_is_strict(self, command, mapping, manifest):
+        strictly = "--most 1 --strict"
+        result = self.check(command, mapping, manifest, "tag:crm", options=strictly)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"{mapping}:6:18: syncs[1].depends_on[0]: 'tag:crm'")
+        assert "no problem" not in result.stdout
+        fine = self.check(command, mapping, manifest, "customers", options=strictly)
+        assert (fine.exit_code, fine.stderr) == (0, "")
+
+    def test_prints_all_of_it_as_json(self, command, mapping, manifest):
+        words = ["tag:crm", "custmers", "legacy_customers"]
+        result = self.check(command, mapping, manifest, *words, options="--most 1 --json")
+        told = json.loads(result.stdout)
+        assert (result.exit_code, told["exit_status"], told["syncs"]) == (1, 1, 2)
+        assert [each.partition("]: ")[2] for each in told["problems"]] == [
+            "'custmers' selects nothing in this project; did you mean 'customers'?",
+            "'legacy_customers' is disabled in this project",
+        ]
+        (warning,) = told["warnings"]
+        assert "'tag:crm' selects " in warning
+
+    @pytest.mark.parametrize("options", ["--most 0", "--most many"])
+    def test_ends_with_2_for_a_bound_that_is_none(self, command, mapping, manifest, options):
+        assert self.check(command, mapping, manifest, "a", options=options).exit_code == 2
 
     @pytest.mark.parametrize("content", [b"<html>", b"{}", None])
     def test_ends_with_1_for_a_manifest_that_is_none(self, command, mapping, manifest, content):
