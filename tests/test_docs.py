@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -15,11 +16,14 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
+from click.testing import CliRunner
 
 from relay import cli
 from relay.events import Ignored
 from relay.judge import Reason
 from relay.mapping import json_schema, read_mapping
+from relay.sandbox.recordings import load
 from relay.settings import VARIABLES, Role, Settings
 from relay.sync_runs import Outcome
 
@@ -302,6 +306,54 @@ class TestCommands:
             for option in command.params:
                 if isinstance(option, click.Option):
                     assert option.opts[0] in text, f"{command.name} {option.opts[0]}"
+
+
+class TestTheWorkflowForTheDbtProject:
+    """docs/ci.md: GitHub and dbt are not run here, relay's command is."""
+
+    WORKFLOW, PROFILES = map(yaml.safe_load, blocks(ROOT / "docs" / "ci.md", "yaml"))
+    OURS = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    STEPS = WORKFLOW["jobs"]["check"]["steps"]
+
+    def test_its_actions_are_pinned_and_used_as_our_own(self):
+        ours = [step for job in self.OURS["jobs"].values() for step in job["steps"]]
+        used = {step["uses"]: step.get("with", {}) for step in self.STEPS if "uses" in step}
+        assert used.keys() <= {step.get("uses") for step in ours}
+        (checkout,) = [inputs for name, inputs in used.items() if "checkout" in name]
+        assert checkout == {"persist-credentials": False}
+        assert self.WORKFLOW["permissions"] == self.OURS["permissions"]
+
+    def test_it_parses_the_project_before_it_checks(self):
+        runs = [step["run"] for step in self.STEPS if "run" in step]
+        assert [run.split()[:2] for run in runs[-3:]] == [
+            ["dbt", "deps"],
+            ["dbt", "parse"],
+            ["relay", "check"],
+        ]
+
+    def test_its_last_command_is_one_of_relays_and_works(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("target").mkdir()
+        Path("target", "manifest.json").write_bytes(load("build").manifest)
+        sync = "version: 1\nsyncs:\n  - {sync_id: 1, depends_on: [%s]}\n"
+        relay, *words = shlex.split(self.STEPS[-1]["run"])
+        assert relay == "relay"
+        Path("syncs.yml").write_text(sync % "customers")
+        assert CliRunner().invoke(cli.main, words).exit_code == 0
+        Path("syncs.yml").write_text(sync % "custmers")
+        assert CliRunner().invoke(cli.main, words).exit_code == 1
+
+    def test_the_other_command_has_options_that_exist(self):
+        text = blocks(ROOT / "docs" / "ci.md", "text")[-1]
+        relay, check, *words = shlex.split(text)
+        assert [relay, check] == ["relay", "check"]
+        read = cli.main.commands["check"].make_context("check", words).params
+        assert read["manifest"] == Path("target/manifest.json")
+        assert (read["most"], read["is_strict"], read["wants_json"]) == (50, True, True)
+
+    def test_the_profile_has_the_target_it_names(self):
+        (profile,) = self.PROFILES.values()
+        assert profile["target"] in profile["outputs"]
 
 
 LEVEL_OF = {"info": "info", "warning": "warning", "error": "error", "exception": "error"}
