@@ -7,7 +7,7 @@ key, and `config/syncs.schema.json` is made from them.
 import functools
 import hashlib
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -208,7 +208,7 @@ class _Reader:
             keys = {**defaults, **own}
             workspace = keys.get("workspace", DEFAULT_WORKSPACE)
             if workspace != DEFAULT_WORKSPACE and workspace not in workspaces:
-                self._problem(f"{path}.workspace", f"no workspace {workspace!r} in `workspaces`")
+                self._problem(f"{path}.workspace", _no_workspace(workspace, workspaces))
             yield (
                 path,
                 Sync(
@@ -386,6 +386,12 @@ def _known_words(written: str, type_: Any) -> str:
     words = [str(each) for each in get_args(type_)]
     known = ", ".join(f"`{each}`" for each in words)
     return f"; {did_you_mean(written, words)}known are {known}"
+
+
+def _no_workspace(name: str, workspaces: Iterable[str]) -> str:
+    known = (DEFAULT_WORKSPACE, *workspaces)
+    listed = ", ".join(f"`{each}`" for each in known)
+    return f"no workspace {name!r} in `workspaces`; {did_you_mean(name, known)}known are {listed}"
 
 
 def _kind(value: object) -> str:

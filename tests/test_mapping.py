@@ -196,6 +196,11 @@ def test_a_word_of_depends_on_has_a_place_of_its_own():
             one("tests: blok"),
             "tests: invalid enum value 'blok'; did you mean `block`? known are `block`, `ignore`",
         ),
+        (one("workspace: apac"), "no workspace 'apac' in `workspaces`; known are `default`"),
+        (
+            one("workspace: Emea") + "workspaces: {emea: {api_key_env: K}}\n",
+            "no workspace 'Emea' in `workspaces`; did you mean `emea`? known are `default`, `emea`",
+        ),
         (one("require: al"), "'al'; did you mean `all`? known are `any`, `all`"),
         (one("tests: 5"), "expected text, got a number; known are `block`, `ignore`"),
         (
