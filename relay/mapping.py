@@ -78,8 +78,7 @@ class Sync:
     """A Census sync, the models it depends on, and when it may run.
 
     `jobs` and `environments` are None where every one counts; `within` and `at_most_every` are in
-    seconds, None for no cool-down. `place` is where it stands, for
-    messages: `config/syncs.yml:12: syncs[1]`.
+    seconds, None for no cool-down.
     """
 
     sync_id: int
@@ -94,7 +93,6 @@ class Sync:
     full_sync: bool = False
     enabled: bool = True
     workspace: str = DEFAULT_WORKSPACE
-    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +222,6 @@ class _Reader:
                     full_sync=keys.get("full_sync", False),
                     enabled=keys.get("enabled", True),
                     workspace=workspace,
-                    place=self._place(path),
                 ),
             )
 
