@@ -7,8 +7,9 @@ knows counts as not rebuilt.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -59,6 +60,14 @@ class AdapterResponse(msgspec.Struct, gc=False):
     code: Any = None
 
 
+class Timing(msgspec.Struct, gc=False):
+    """Of a row: when dbt compiled the node, and when it executed it. UTC, ISO 8601."""
+
+    name: str = ""
+    started_at: str | None = None
+    completed_at: str | None = None
+
+
 class Result(msgspec.Struct, gc=False):
     """One node's row. `relation_name` is UNSET before dbt 1.7, None for a node without relation."""
 
@@ -67,6 +76,7 @@ class Result(msgspec.Struct, gc=False):
     message: str | None = None
     relation_name: str | msgspec.UnsetType | None = msgspec.UNSET
     adapter_response: AdapterResponse | str | None = None
+    timing: list[Timing] | None = None
 
 
 class RunResults(msgspec.Struct, gc=False):
@@ -106,6 +116,18 @@ class Invocation:
         return self.run_results.args.which or self.step.dbt_command
 
 
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """When a node was rebuilt; None where dbt did not say.
+
+    `invocation` tells rebuilds of one invocation apart from others: dbt ordered those itself.
+    """
+
+    invocation: object
+    began: datetime | None
+    ended: datetime | None
+
+
 @dataclass(frozen=True)
 class RebuiltModels:
     """What a run did to each node it touched, by unique_id.
@@ -113,7 +135,8 @@ class RebuiltModels:
     `executed_in` tells which run did it last: the run itself, or an earlier one that it
     retries. `reused` are nodes that were in order, and so left as they were. `tests` holds the
     last `pass`, `warn`, `fail` or `error` of each test it ran; `unknown` the statuses nobody
-    here knows, with a node that had each.
+    here knows, with a node that had each; `timings` when each node was executed, and in which
+    invocation.
     """
 
     nodes: Mapping[str, Standing] = field(default_factory=dict)
@@ -121,6 +144,14 @@ class RebuiltModels:
     reused: frozenset[str] = frozenset()
     tests: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
+    timings: Mapping[str, tuple[object, Timing]] = field(default_factory=dict)
+
+    def rebuild(self, node: str) -> Rebuild | None:
+        """When the run rebuilt a node; None if it did not."""
+        if self.nodes.get(node) is not Standing.REBUILT:
+            return None
+        invocation, timing = self.timings.get(node, (None, Timing()))
+        return Rebuild(invocation, _time(timing.started_at), _time(timing.completed_at))
 
     def standing(self, *standings: Standing) -> frozenset[str]:
         """The nodes that ended in one of these standings."""
@@ -164,6 +195,7 @@ def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:
     reused: set[str] = set()
     tests: dict[str, str] = {}
     unknown: dict[str, str] = {}
+    timings: dict[str, tuple[object, Timing]] = {}
     for invocation in each_once(invocations):
         for result in invocation.run_results.results:
             if result.status not in _KNOWN:
@@ -171,9 +203,11 @@ def what_was_rebuilt(invocations: Iterable[Invocation]) -> RebuiltModels:
         executed = dict(_executed_nodes(invocation))
         nodes.update(executed)
         executed_in.update(dict.fromkeys(executed, invocation.dbt_run_id))
+        timings.update(_execution_times(invocation, executed))
         reused.update(_reused_nodes(invocation))
         tests.update(_executed_tests(invocation))
-    return RebuiltModels(nodes, executed_in, frozenset(reused - nodes.keys()), tests, unknown)
+    left_alone = frozenset(reused - nodes.keys())
+    return RebuiltModels(nodes, executed_in, left_alone, tests, unknown, timings)
 
 
 def _executed_nodes(invocation: Invocation) -> Iterator[tuple[str, Standing]]:
@@ -193,6 +227,26 @@ def _executed_nodes(invocation: Invocation) -> Iterator[tuple[str, Standing]]:
             standing = Standing.SAMPLED
         if standing is not None:
             yield result.unique_id, standing
+
+
+def _execution_times(
+    invocation: Invocation, executed: Collection[str]
+) -> Iterator[tuple[str, tuple[object, Timing]]]:
+    """When each node was executed. dbt-core, core/dbt/artifacts/schemas/results.py, TimingInfo."""
+    told_apart = invocation.run_results.metadata.invocation_id or id(invocation)
+    for result in invocation.run_results.results:
+        if result.unique_id in executed:
+            for timing in result.timing or ():
+                if timing.name == "execute":
+                    yield result.unique_id, (told_apart, timing)
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
 
 
 def _reused_nodes(invocation: Invocation) -> Iterator[str]:

@@ -81,6 +81,16 @@ def _failed_tests_of(judge: Judge, sync: Sync) -> Iterator[str]:
             yield test
 
 
+def _parents(judge: Judge, sync: Sync, models: Models) -> str:
+    if not sync.checks_parents:
+        return f"consistency: {sync.consistency or 'ignore, for names alone'}"
+    outdated = judge.freshness.outdated
+    return (
+        ", ".join(f"{each} is older than {outdated[each]}" for each in models)
+        or "none is older than what it reads"
+    )
+
+
 def _builds(judge: Judge, sync: Sync, models: Models) -> str:
     if sync.require != "all":
         return f"require: {sync.require}"
@@ -121,6 +131,7 @@ _SEEN: Mapping[Reason, Callable[[Judge, Sync, Models], str]] = {
     Reason.MODEL_FAILED: _standings,
     Reason.PARTIAL_REBUILD: _standings,
     Reason.TEST_FAILED: _tests,
+    Reason.STALE_PARENT: _parents,
     Reason.WAITING_FOR_MODELS: _builds,
     Reason.COOLING_DOWN: _cool_down,
 }

@@ -12,6 +12,7 @@ class Build:
     """What the last run of a job to touch a node did to it.
 
     `is_good` if it was rebuilt, or reused because it was in order; `finished_at` is the run's.
+    `began` and `ended` are of the job's last rebuild of it that is known; None for none.
     """
 
     dbt_run_id: int
@@ -20,6 +21,8 @@ class Build:
     finished_at: datetime
     is_good: bool
     failed_a_test: bool = False
+    began: datetime | None = None
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

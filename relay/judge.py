@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_runs import DbtRun
+from relay.freshness import Freshness
 from relay.history import Build, History
 from relay.manifest import Lineage
 from relay.mapping import Sync
@@ -28,6 +29,7 @@ class Reason(StrEnum):
     MODEL_FAILED = "model_failed"
     PARTIAL_REBUILD = "partial_rebuild"
     TEST_FAILED = "test_failed"
+    STALE_PARENT = "stale_parent"
     WAITING_FOR_MODELS = "waiting_for_models"
     COOLING_DOWN = "cooling_down"
     REBUILT = "rebuilt"
@@ -93,22 +95,30 @@ class Judge:
                 return Withheld(sync, reason, self.in_order(models), until)
         return Trigger(sync, self.in_order(concerned))
 
-    def builds(self, sync: Sync) -> Iterator[tuple[str, Build]]:
-        """What the run did to each node that this sync may wait for: it counts in later runs."""
+    def builds(self, syncs: Iterable[Sync]) -> dict[str, Build]:
+        """What the run did to the nodes that later decisions on these syncs look back at."""
         touched = self.standings.keys() | self.rebuilt.reused
-        for node in self._waited_for.selected(sync.depends_on) & touched:
-            attempt = self.run.attempt(self.rebuilt.executed_in.get(node))
-            yield (
-                node,
-                Build(
-                    dbt_run_id=attempt.dbt_run_id,
-                    dbt_job_id=attempt.dbt_job_id,
-                    environment_id=attempt.environment_id,
-                    finished_at=attempt.finished_at or self._now,
-                    is_good=self.standings.get(node, Standing.REBUILT) is Standing.REBUILT,
-                    failed_a_test=node in self._failed_its_test,
-                ),
-            )
+        looked_back_at: set[str] = set()
+        for sync in syncs:
+            selected = self._waited_for.selected(sync.depends_on)
+            looked_back_at |= selected
+            if sync.checks_parents:
+                looked_back_at |= self.freshness.tables_behind(selected)
+        return {node: self._build(node) for node in looked_back_at & touched}
+
+    def _build(self, node: str) -> Build:
+        attempt = self.run.attempt(self.rebuilt.executed_in.get(node))
+        rebuild = self.rebuilt.rebuild(node)
+        return Build(
+            dbt_run_id=attempt.dbt_run_id,
+            dbt_job_id=attempt.dbt_job_id,
+            environment_id=attempt.environment_id,
+            finished_at=attempt.finished_at or self._now,
+            is_good=self.standings.get(node, Standing.REBUILT) is Standing.REBUILT,
+            failed_a_test=node in self._failed_its_test,
+            began=rebuild.began if rebuild else None,
+            ended=rebuild.ended if rebuild else None,
+        )
 
     def concerned(self, sync: Sync) -> frozenset[str]:
         """What the run did to the sync's models, without what another attempt answered for."""
@@ -130,10 +140,18 @@ class Judge:
             yield reason, concerned & nodes
         if sync.tests == "block":
             yield Reason.TEST_FAILED, self.tested.selected(sync.depends_on)
+        if sync.checks_parents and self.freshness.outdated:
+            selected = self._waited_for.selected(sync.depends_on)
+            yield Reason.STALE_PARENT, selected.intersection(self.freshness.outdated)
         if sync.require == "all":
             yield Reason.WAITING_FOR_MODELS, frozenset(self._missing(sync, concerned))
         if self._cooled_down_at(sync) is not None:
             yield Reason.COOLING_DOWN, concerned
+
+    @functools.cached_property
+    def freshness(self) -> Freshness:
+        """Which models are older than a rebuild of what they read."""
+        return Freshness(self.run, self.rebuilt, self.lineage, self.history)
 
     # Where all of the models are required
 

@@ -78,7 +78,7 @@ class Sync:
     """A Census sync, the models it depends on, and when it may run.
 
     `jobs` and `environments` are None where every one counts; `within` and `at_most_every` are in
-    seconds, None for no cool-down.
+    seconds, None for no cool-down; `consistency` None where the file does not say.
     """
 
     sync_id: int
@@ -88,11 +88,22 @@ class Sync:
     within: int = WITHIN
     tests: Literal["block", "ignore"] = "block"
     at_most_every: int | None = None
+    consistency: Literal["block", "ignore"] | None = None
     jobs: frozenset[int] | None = None
     environments: frozenset[int] | None = None
     full_sync: bool = False
     enabled: bool = True
     workspace: str = DEFAULT_WORKSPACE
+
+    @property
+    def checks_parents(self) -> bool:
+        """Whether it is withheld while a model is older than its own parent's rebuild.
+
+        Where the file does not say, it is if the sync needs the manifest anyway.
+        """
+        if self.consistency is not None:
+            return self.consistency == "block"
+        return self.require == "all" or any(each.needs_manifest for each in self.depends_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +132,16 @@ class SyncMapping:
     @property
     def looks_back(self) -> tuple[Sync, ...]:
         """The syncs whose decisions depend on what was decided before."""
-        return tuple(each for each in self.syncs if each.require == "all" or each.at_most_every)
+        return tuple(
+            each
+            for each in self.syncs
+            if each.require == "all" or each.at_most_every or each.checks_parents
+        )
+
+    @property
+    def waits_for(self) -> tuple[Sync, ...]:
+        """The syncs whose decisions depend on what earlier runs built."""
+        return tuple(each for each in self.syncs if each.require == "all" or each.checks_parents)
 
     def sync(self, workspace: str, sync_id: int) -> Sync | None:
         """The sync of that id; None where the file has none any more."""
@@ -171,7 +191,6 @@ class _Reader:
         defaults = self._keys(top.get("defaults", {}), DefaultsForm, path="defaults")
         defaults = self._with_seconds("defaults", defaults)
         syncs = tuple(self._syncs(top, defaults, workspaces))
-        self._refuse_what_is_not_built("defaults", defaults)
         self._same_sync_twice(syncs)
         return SyncMapping(
             syncs=tuple(sync for _, sync in syncs),
@@ -202,7 +221,6 @@ class _Reader:
         for number, form in enumerate(top.get("syncs", ())):
             path = f"syncs[{number}]"
             own = self._with_seconds(path, self._keys(form, SyncForm, path=path))
-            self._refuse_what_is_not_built(path, own)
             keys = {**defaults, **own}
             workspace = keys.get("workspace", DEFAULT_WORKSPACE)
             if workspace != DEFAULT_WORKSPACE and workspace not in workspaces:
@@ -217,6 +235,7 @@ class _Reader:
                     within=keys.get("within", WITHIN),
                     tests=keys.get("tests", "block"),
                     at_most_every=keys.get("at_most_every"),
+                    consistency=keys.get("consistency"),
                     jobs=_ids(keys.get("jobs")),
                     environments=_ids(keys.get("environments")),
                     full_sync=keys.get("full_sync", False),
@@ -239,10 +258,6 @@ class _Reader:
             if key in keys
         }
         return {**keys, **durations}
-
-    def _refuse_what_is_not_built(self, path: str, keys: Mapping[str, Any]) -> None:
-        if keys.get("consistency") == "block":
-            self._problem(f"{path}.consistency", "`block` is not supported yet; `ignore` is")
 
     def _same_sync_twice(self, syncs: tuple[tuple[str, Sync], ...]) -> None:
         first: dict[tuple[str, int], str] = {}

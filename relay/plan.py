@@ -63,6 +63,7 @@ def needs_lineage(run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping) -> 
     return any(
         was_sampled
         or sync.require == "all"
+        or sync.consistency == "block"
         or (failed_a_test and sync.tests == "block")
         or (rebuilt.nodes and not all(map(executed.selected_by, sync.depends_on)))
         for sync in mapping.syncs
@@ -92,11 +93,6 @@ def decide(
     return Plan(
         triggers=tuple(each for each in verdicts if isinstance(each, Trigger)),
         withheld=tuple(each for each in verdicts if isinstance(each, Withheld)),
-        builds=dict(
-            build
-            for sync in mapping.syncs
-            if sync.require == "all" and not run.was_cancelled
-            for build in judge.builds(sync)
-        ),
+        builds={} if run.was_cancelled or lineage is None else judge.builds(mapping.waits_for),
         judge=judge,
     )

@@ -20,6 +20,7 @@ FLOORS = [
     {"views"},
     {"selection", "mapping"},
     {"history"},
+    {"freshness"},
     {"judge"},
     {"conditions"},
     {"plan"},

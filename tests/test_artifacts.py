@@ -233,6 +233,31 @@ class TestStatuses:
         assert standing(row("error", args={"empty": True})) is Standing.FAILED
 
 
+class TestTimes:
+    def test_a_rebuild_has_the_times_of_its_execution(self):
+        rebuilt = what_was_rebuilt([recorded("build")])
+        customers, orders = rebuilt.rebuild(CUSTOMERS), rebuilt.rebuild(ORDERS)
+        assert orders.began < orders.ended <= customers.began < customers.ended
+        assert customers.invocation == orders.invocation
+
+    @pytest.mark.parametrize(
+        "timing",
+        [
+            None,
+            [],
+            [{"name": "compile", "started_at": "2026-11-22T05:00:00Z"}],
+            [{"name": "execute", "started_at": None, "completed_at": None}],
+            [{"name": "execute", "started_at": "soon"}],
+        ],
+    )
+    def test_what_dbt_does_not_say_is_not_known(self, timing):
+        rebuild = what_was_rebuilt([row("success", timing=timing)]).rebuild(CUSTOMERS)
+        assert (rebuild.began, rebuild.ended) == (None, None)
+
+    def test_what_was_not_rebuilt_has_none(self):
+        assert what_was_rebuilt([row("error")]).rebuild(CUSTOMERS) is None
+
+
 class TestFusion:
     """What Fusion and Core v2 write, by their public artifacts and dbt-tasks-core/src/utils.rs."""
 

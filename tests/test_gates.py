@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from relay.artifacts import RebuiltModels, Standing
+from relay.artifacts import RebuiltModels, Standing, Timing
 from relay.dbt_runs import CANCELLED, SUCCESS, DbtRun
 from relay.history import Build, History, SyncHistory
 from relay.manifest import Lineage
@@ -152,6 +152,94 @@ class TestRequireAll:
         assert needs_lineage(run(), RebuiltModels({A: REBUILT, B: REBUILT}), mapping)
         assert needs_lineage(run(), RebuiltModels(reused=frozenset({A})), mapping)
         assert not needs_lineage(run(), RebuiltModels(), mapping)
+
+
+P, M, W = "model.shop.p", "model.shop.m", "model.shop.w"
+FAMILY = Lineage(
+    {
+        P: Node(P, name="p", config=Config(materialized="table")),
+        W: Node(W, name="w", config=Config(materialized="view"), depends_on=DependsOn((P,))),
+        M: Node(M, name="m", config=Config(materialized="table"), depends_on=DependsOn((W,))),
+    }
+)
+BLOCK = sync("m", "p", consistency="block")
+
+
+def at(minute):
+    return NOON + timedelta(minutes=minute)
+
+
+def spans(**minutes):
+    """`m=(1, 2, 3)`: executed by invocation 1, from minute 2 to minute 3."""
+    return {
+        f"model.shop.{name}": (
+            invocation,
+            Timing("execute", at(began).isoformat(), at(ended).isoformat()),
+        )
+        for name, (invocation, began, ended) in minutes.items()
+    }
+
+
+def judged(a_sync, timings, builds=None, *, of=None):
+    did = RebuiltModels(dict.fromkeys(timings, REBUILT), timings=timings)
+    mapping = SyncMapping(syncs=(a_sync,), workspaces={}, digest="")
+    decided = decide(of or run(), did, mapping, FAMILY, History({}, builds or {}), now=NOON)
+    return [(held.reason, held.models) for held in decided.withheld]
+
+
+class TestConsistency:
+    """`m` reads the table `p`, through the view `w`."""
+
+    @pytest.mark.parametrize(
+        ("timings", "builds", "expected"),
+        [
+            ({"p": (1, 0, 5), "m": (1, 6, 7)}, {}, []),
+            ({"p": (1, 0, 5), "m": (1, 4, 7)}, {}, []),  # dbt ordered these itself
+            ({"p": (2, 0, 5), "m": (1, 4, 7)}, {}, [("stale_parent", (M,))]),
+            ({"p": (2, 0, 5), "m": (1, 5, 7)}, {}, []),
+            ({"p": (2, 8, 9), "m": (1, 4, 7)}, {}, [("stale_parent", (M,))]),
+            ({"m": (1, 4, 7)}, {P: {"began": at(0), "ended": at(5)}}, [("stale_parent", (M,))]),
+            ({"m": (1, 4, 7)}, {P: {"began": at(0), "ended": at(3)}}, []),
+            ({"m": (1, 4, 7)}, {P: {"environment_id": 4, "ended": at(5)}}, []),
+            ({"m": (1, 4, 7)}, {P: {}}, []),  # nobody knows when
+            ({"p": (1, 4, 7)}, {M: {"began": at(0), "ended": at(5)}}, [("stale_parent", (M,))]),
+            ({"p": (1, 4, 7)}, {}, []),
+        ],
+    )
+    def test_withholds_what_has_a_model_that_began_before_its_parents_rebuild_ended(
+        self, timings, builds, expected
+    ):
+        known = {node: (build(1, **fields),) for node, fields in builds.items()}
+        assert judged(BLOCK, spans(**timings), known) == expected
+
+    @pytest.mark.parametrize(
+        ("a_sync", "is_withheld"),
+        [
+            (sync("m", "p"), False),  # names alone: the manifest is not needed for them
+            (sync("m", "p", consistency="block"), True),
+            (sync("m", "p", require="all"), True),
+            (sync("config.materialized:table"), True),
+            (sync("config.materialized:table", consistency="ignore"), False),
+        ],
+    )
+    def test_is_the_default_only_where_the_manifest_is_needed_anyway(self, a_sync, is_withheld):
+        held = judged(a_sync, spans(p=(2, 8, 9), m=(1, 4, 7)))
+        assert bool(held) is is_withheld
+
+    def test_keeps_the_parents_of_its_models_too(self):
+        timings = spans(p=(1, 0, 5))
+        did = RebuiltModels({P: REBUILT, A: REBUILT}, timings=timings)
+        only_m = sync("m", consistency="block")
+        mapping = SyncMapping(syncs=(only_m,), workspaces={}, digest="")
+        kept = decide(run(), did, mapping, FAMILY, History(), now=NOON).builds
+        assert {node: (each.began, each.ended) for node, each in kept.items()} == {
+            W: (None, None),
+            P: (at(0), at(5)),
+        }
+
+    def test_asks_for_the_manifest_where_it_is_written_down(self):
+        mapping = SyncMapping(syncs=(BLOCK,), workspaces={}, digest="")
+        assert needs_lineage(run(), RebuiltModels({M: REBUILT, P: REBUILT}), mapping)
 
 
 class TestAtMostEvery:

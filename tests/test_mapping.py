@@ -110,7 +110,6 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
         (one("within: 24 hours"), "syncs[0].within: expected a duration"),
         (one("at_most_every: 0"), "syncs[0].at_most_every: expected a duration"),
         (one() + "defaults: {within: soon}\n", "defaults.within: expected a duration"),
-        (one("consistency: block"), "syncs[0].consistency: `block` is not supported yet"),
         ("version: 1\nsyncs:\n  - {sync_id: 0, depends_on: [a]}\n", "expected a number >= 1"),
         ("version: 1\nsyncs:\n  - {sync_id: -5, depends_on: [a]}\n", "expected a number >= 1"),
         ("version: 1\nsyncs:\n  - {sync_id: 1, depends_on: []}\n", "length >= 1"),

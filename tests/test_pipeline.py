@@ -269,7 +269,7 @@ class TestTheLineage:
 
     def test_of_two_steps_that_saw_different_projects_is_of_both(self, relay, sandbox, events):
         relay.map(
-            "version: 1\nsyncs:\n"
+            "version: 1\ndefaults: {consistency: ignore}\nsyncs:\n"
             "  - {sync_id: 5123, depends_on: ['tag:crm,clients']}\n"
             "  - {sync_id: 5124, depends_on: ['tag:crm,customers']}\n"
         )
@@ -355,6 +355,38 @@ class TestASyncThatWaitsForAllOfItsModels:
         waiting.deliver(self.rebuilt(1, "customers"))
         waiting.work()
         assert len(events("sync.triggered")) == 1
+
+
+class TestAModelThatIsOlderThanItsParent:
+    """`customers` reads `stg_customers` and `orders`; these are rebuilt by another job."""
+
+    MAPPING = (
+        "version: 1\nsyncs:\n"
+        "  - {sync_id: 5123, depends_on: [customers, orders], consistency: %s}\n"
+    )
+
+    def nights(self, relay, *runs):
+        for number, models in enumerate(runs):
+            ids = [f"model.jaffle_crm.{model}" for model in models]
+            step = invoke("dbt build", load("build").only(*ids))
+            relay.deliver(
+                SandboxRun.of(step, dbt_run_id=NIGHT + number, dbt_job_id=278164 + number)
+            )
+            relay.work()
+            relay.tick(600)
+
+    def test_withholds_its_syncs_until_it_is_rebuilt_itself(self, relay, events):
+        relay.map(self.MAPPING % "block")
+        self.nights(relay, ["orders", "customers"], ["orders"], ["customers"])
+        assert [line["dbt_run_ids"] for line in events("sync.triggered")] == [[NIGHT]]
+        (withheld,) = events("sync.withheld")
+        assert withheld["reason"] == "stale_parent"
+        assert withheld["models"] == ["model.jaffle_crm.customers"]
+
+    def test_does_not_where_the_mapping_ignores_it(self, relay, events):
+        relay.map(self.MAPPING % "ignore")
+        self.nights(relay, ["orders", "customers"], ["orders"])
+        assert len(events("sync.withheld")) == 0
 
 
 class TestASyncThatRunsOnlySoOften:

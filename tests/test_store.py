@@ -1,5 +1,6 @@
 """What relay promises about its rows, with several workers at once on a real PostgreSQL."""
 
+import dataclasses
 import threading
 from datetime import timedelta
 
@@ -117,3 +118,16 @@ def test_a_run_is_decided_once(relay, store, clock):
     ]
     assert decided == [TRIGGER, None]
     assert relay.sql("SELECT count(*) FROM relay.triggers") == [(1,)]
+
+
+def test_a_failed_run_does_not_forget_when_a_model_was_last_rebuilt(relay, store, clock):
+    began, ended = clock(), clock() + timedelta(seconds=5)
+    rebuilt = dataclasses.replace(built_by(8, clock()), began=began, ended=ended)
+    failed = dataclasses.replace(built_by(9, clock() + timedelta(seconds=60)), is_good=False)
+    relay.deliver(FIRST)
+    relay.deliver(RETRY)
+    for build in (rebuilt, failed):
+        plan = Plan(builds={A: build})
+        run = run_of(build.dbt_run_id)
+        store.dbt_runs.record_plan(run, NO_SYNCS, lambda _, to=plan: to, now=clock())
+    assert relay.sql("SELECT is_good, began, ended FROM relay.builds") == [(False, began, ended)]

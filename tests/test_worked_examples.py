@@ -11,9 +11,8 @@ from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "mapping.md").read_text()
-EXAMPLES = re.findall(
-    r"^### (.+)\n+```yaml\n((?:.*\n)*?)```\n\n\| time \|.*\n((?:\|.*\n)+)", DOCUMENT, re.MULTILINE
-)
+EXAMPLE = r"^### (.+)\n+```yaml\n((?:.*\n)*?)```\n\n(?:.+\n\n)?\| time \|.*\n((?:\|.*\n)+)"
+EXAMPLES = re.findall(EXAMPLE, DOCUMENT, re.MULTILINE)
 OUTCOMES = {"triggered": "sync.triggered", "withheld": "sync.withheld", "held": "sync.withheld"}
 JOBS = {"A": 278164, "B": 278165}
 
@@ -42,7 +41,9 @@ def invoked(number, models, dbt_job_id):
 
 
 def test_there_is_one_for_each_gate_that_looks_back():
-    assert [title for title, _, _ in EXAMPLES] == ["Waiting for all models", "Cooling down"]
+    assert [title for title, _, _ in EXAMPLES] == [
+        *("Waiting for all models", "Cooling down", "Older than its parents")
+    ]
 
 
 @pytest.mark.parametrize(

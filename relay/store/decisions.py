@@ -71,11 +71,12 @@ def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:
         """
         INSERT INTO relay.builds AS known
             (dbt_account_id, project_id, dbt_job_id, environment_id, node, dbt_run_id,
-             finished_at, is_good, failed_a_test)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+             finished_at, is_good, failed_a_test, began, ended)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (dbt_account_id, project_id, node, dbt_job_id, environment_id)
-        DO UPDATE SET (dbt_run_id, finished_at, is_good, failed_a_test) =
-            (EXCLUDED.dbt_run_id, EXCLUDED.finished_at, EXCLUDED.is_good, EXCLUDED.failed_a_test)
+        DO UPDATE SET (dbt_run_id, finished_at, is_good, failed_a_test, began, ended) =
+            (EXCLUDED.dbt_run_id, EXCLUDED.finished_at, EXCLUDED.is_good, EXCLUDED.failed_a_test,
+             coalesce(EXCLUDED.began, known.began), coalesce(EXCLUDED.ended, known.ended))
         WHERE known.finished_at <= EXCLUDED.finished_at
         """,
         [
@@ -83,6 +84,7 @@ def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:
                 *(run.dbt_account_id, run.project_id or 0),
                 *(build.dbt_job_id or 0, build.environment_id or 0, node),
                 *(build.dbt_run_id, build.finished_at, build.is_good, build.failed_a_test),
+                *(build.began, build.ended),
             )
             for node, build in sorted(plan.builds.items())
         ],

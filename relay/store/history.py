@@ -109,20 +109,20 @@ def _of_each(
 def _builds(connection: Connection, run: DbtRun) -> dict[str, tuple[Build, ...]]:
     rows = connection.execute(
         """
-        SELECT node, dbt_run_id, dbt_job_id, environment_id, finished_at, is_good, failed_a_test
+        SELECT node, dbt_run_id, nullif(dbt_job_id, 0), nullif(environment_id, 0), finished_at,
+               is_good, failed_a_test, began, ended
         FROM relay.builds WHERE (dbt_account_id, project_id) = (%s, %s)
         """,
         (run.dbt_account_id, run.project_id or 0),
     )
     builds: dict[str, tuple[Build, ...]] = {}
-    for node, dbt_run_id, dbt_job_id, environment_id, finished_at, is_good, failed_a_test in rows:
-        build = Build(
-            dbt_run_id=dbt_run_id,
-            dbt_job_id=dbt_job_id or None,
-            environment_id=environment_id or None,
-            finished_at=finished_at,
-            is_good=is_good,
-            failed_a_test=failed_a_test,
-        )
+    for node, *columns in rows:
+        build = Build(**dict(zip(_BUILD, columns, strict=True)))
         builds[node] = (*builds.get(node, ()), build)
     return builds
+
+
+_BUILD = (
+    *("dbt_run_id", "dbt_job_id", "environment_id", "finished_at", "is_good", "failed_a_test"),
+    *("began", "ended"),
+)

@@ -73,6 +73,8 @@ def upgrade() -> None:
             finished_at    timestamptz NOT NULL,
             is_good        boolean NOT NULL,  -- rebuilt, or reused
             failed_a_test  boolean NOT NULL,
+            began          timestamptz,       -- of the last rebuild that is known, and its end
+            ended          timestamptz,
             PRIMARY KEY (dbt_account_id, project_id, node, dbt_job_id, environment_id)
         );
 
