@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from relay.artifacts import RebuiltModels, Standing
+from relay.artifacts import RebuiltModels, Standing, Timing
 from relay.dbt_json import garbage_uncollected
 from relay.dbt_runs import SUCCESS, DbtRun
 from relay.history import History
@@ -18,6 +18,7 @@ from relay.selectors import read_selector
 from relay.views import Views
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+EXECUTED = Timing("2026-11-01T00:00:00Z", "2026-11-01T00:01:00Z")
 SYNCS = 5_000
 REBUILT = 10_000  # of 20,000 models; half of as many as there are
 KINDS = {"unique_id": 40, "name": 20, "tag": 10, "path": 10, "+": 20}  # of 100 words
@@ -49,7 +50,9 @@ class Question:
         chosen = rng.sample(executed, min(REBUILT, len(models) // 2))
         nodes = {node.unique_id: Standing.REBUILT for node in chosen}
         return cls(
-            lineage, SyncMapping(syncs=syncs, workspaces={}, digest=""), RebuiltModels(nodes)
+            lineage,
+            SyncMapping(syncs=syncs, workspaces={}, digest=""),
+            RebuiltModels(nodes, timings=dict.fromkeys(nodes, (1, EXECUTED))),
         )
 
     def decide(self) -> Plan:

@@ -9,7 +9,7 @@ knows counts as not rebuilt.
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +17,7 @@ import msgspec
 
 from relay.dbt_json import Buffer, decode
 from relay.dbt_runs import REBUILDABLE, REBUILDING_COMMANDS, Step
+from relay.notation import read_time
 
 TESTS = ("test.", "unit_test.")
 TESTING_COMMANDS = frozenset({"build", "test", "retry"})
@@ -61,9 +62,11 @@ class AdapterResponse(msgspec.Struct, gc=False):
 
 
 class Timing(msgspec.Struct, gc=False):
-    """Of a row: when dbt compiled the node, and when it executed it. UTC, ISO 8601."""
+    """Of a row: when dbt compiled the node, and then when it executed it. UTC, ISO 8601.
 
-    name: str = ""
+    Which of the two it is, its place in the list tells: the names of all would take megabytes.
+    """
+
     started_at: str | None = None
     completed_at: str | None = None
 
@@ -76,7 +79,7 @@ class Result(msgspec.Struct, gc=False):
     message: str | None = None
     relation_name: str | msgspec.UnsetType | None = msgspec.UNSET
     adapter_response: AdapterResponse | str | None = None
-    timing: list[Timing] | None = None
+    timing: tuple[Timing, ...] | None = None
 
 
 class RunResults(msgspec.Struct, gc=False):
@@ -118,12 +121,8 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """When a node was rebuilt; None where dbt did not say.
+    """When a node was rebuilt; None where dbt did not say."""
 
-    `invocation` tells rebuilds of one invocation apart from others: dbt ordered those itself.
-    """
-
-    invocation: object
     began: datetime | None
     ended: datetime | None
 
@@ -135,8 +134,8 @@ class RebuiltModels:
     `executed_in` tells which run did it last: the run itself, or an earlier one that it
     retries. `reused` are nodes that were in order, and so left as they were. `tests` holds the
     last `pass`, `warn`, `fail` or `error` of each test it ran; `unknown` the statuses nobody
-    here knows, with a node that had each; `timings` when each node was executed, and in which
-    invocation.
+    here knows, with a node that had each; `timings` when each node was executed, and what tells
+    its invocation from others: dbt orders what one invocation executes.
     """
 
     nodes: Mapping[str, Standing] = field(default_factory=dict)
@@ -150,8 +149,8 @@ class RebuiltModels:
         """When the run rebuilt a node; None if it did not."""
         if self.nodes.get(node) is not Standing.REBUILT:
             return None
-        invocation, timing = self.timings.get(node, (None, Timing()))
-        return Rebuild(invocation, _time(timing.started_at), _time(timing.completed_at))
+        _, timing = self.timings.get(node, (None, Timing()))
+        return Rebuild(read_time(timing.started_at), read_time(timing.completed_at))
 
     def standing(self, *standings: Standing) -> frozenset[str]:
         """The nodes that ended in one of these standings."""
@@ -235,18 +234,8 @@ def _execution_times(
     """When each node was executed. dbt-core, core/dbt/artifacts/schemas/results.py, TimingInfo."""
     told_apart = invocation.run_results.metadata.invocation_id or id(invocation)
     for result in invocation.run_results.results:
-        if result.unique_id in executed:
-            for timing in result.timing or ():
-                if timing.name == "execute":
-                    yield result.unique_id, (told_apart, timing)
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
+        if result.timing and result.unique_id in executed:
+            yield result.unique_id, (told_apart, result.timing[-1])
 
 
 def _reused_nodes(invocation: Invocation) -> Iterator[str]:

@@ -5,7 +5,6 @@ https://docs.getdbt.com/dbt-cloud/api-v2; v3 has no run endpoints.
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from relay.dbt_json import Buffer
 from relay.dbt_runs import DbtRun, Step
 from relay.errors import BadArtifact, Rejected
 from relay.manifest import Lineage, read_manifest
+from relay.notation import read_time
 from relay.transport import Answer, Download, Transport
 
 Read = TypeVar("Read")
@@ -168,7 +168,7 @@ def _as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:
         project_id=run.project_id,
         environment_id=run.environment_id,
         status=run.status,
-        finished_at=_as_datetime(run.finished_at),
+        finished_at=read_time(run.finished_at),
         job_type=job.job_type,
         cause_category=trigger.cause_category,
         pull_request_id=trigger.pull_request_id,
@@ -190,10 +190,3 @@ def _named(name: str) -> str | None:
     """The command in a step's name: ``Invoke dbt with `dbt build` ``."""
     _, tick, rest = name.partition("`")
     return rest.rpartition("`")[0] or None if tick else None
-
-
-def _as_datetime(text: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None

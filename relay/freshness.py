@@ -5,12 +5,13 @@ or runs build parts of one project, a model may have read a parent that was rebu
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from relay.artifacts import Rebuild, RebuiltModels
 from relay.dbt_runs import DbtRun
 from relay.history import History
 from relay.manifest import Lineage
+from relay.notation import read_time
 
 
 class Freshness:
@@ -23,6 +24,7 @@ class Freshness:
         self._rebuilt = rebuilt
         self._lineage = lineage
         self._history = history
+        self._known: dict[str, Rebuild | None] = {}
 
     @functools.cached_property
     def outdated(self) -> Mapping[str, str]:
@@ -30,64 +32,64 @@ class Freshness:
 
         Views between the two are looked through. What has no known times is not outdated.
         """
-        found: dict[str, str] = {}
-        for parent in {*self._rebuilt.nodes, *self._history.builds}:
-            ended = self._rebuilds.get(parent)
-            for model in self._tables_on(parent) if ended else ():
-                began = self._rebuilds.get(model)
-                if began and ended and _is_older(began, ended):
-                    found.setdefault(model, parent)
-        return found
+        models = self._history.builds.keys() - self._rebuilt.timings.keys()
+        if self._run_may_be_mixed():
+            models |= self._rebuilt.timings.keys()
+        parents = ((model, self._newer_parent(model)) for model in models)
+        return {model: parent for model, parent in parents if parent is not None}
 
-    def tables_behind(self, nodes: Iterable[str]) -> set[str]:
-        """What these nodes read that holds rows: directly, or through views."""
-        left, seen, found = list(nodes), set(nodes), set()
-        while left:
-            for parent in self._lineage.parents.get(left.pop(), ()):
-                if parent in seen or parent not in self._lineage.rebuildable:
-                    continue
-                seen.add(parent)
-                found.add(parent)
-                if self._lineage.rebuildable[parent].is_view:
-                    left.append(parent)
-        return found
+    def _run_may_be_mixed(self) -> bool:
+        """Whether some model of the run itself may be outdated: one invocation alone has none."""
+        timings = self._rebuilt.timings.values()
+        first = min((each.started_at for _, each in timings if each.started_at), default=None)
+        began = read_time(first)
+        return len({invocation for invocation, _ in timings}) > 1 or any(
+            build.ended > began
+            for builds in self._history.builds.values()
+            for build in builds
+            if build.ended and began
+        )
 
-    @functools.cached_property
-    def _rebuilds(self) -> Mapping[str, Rebuild]:
-        """The last known rebuild of each table; a view holds no rows that could be old."""
-        earlier = {node: self._before(node) for node in self._history.builds}
-        now = {node: self._rebuilt.rebuild(node) for node in self._rebuilt.nodes}
-        return {
-            node: rebuild
-            for node, rebuild in {**earlier, **{each: at for each, at in now.items() if at}}.items()
-            if rebuild and not self._is_view(node)
-        }
+    def _newer_parent(self, model: str) -> str | None:
+        if self._is_view(model):
+            return None
+        return next((each for each in self._read_by(model) if self._is_newer(each, model)), None)
+
+    def _is_newer(self, parent: str, model: str) -> bool:
+        timings = self._rebuilt.timings
+        if model in timings and parent in timings and timings[model][0] == timings[parent][0]:
+            return False  # dbt ordered these itself
+        began, ended = self._rebuild(model), self._rebuild(parent)
+        if began is None or ended is None or began.began is None or ended.ended is None:
+            return False
+        return ended.ended > began.began
+
+    def _rebuild(self, node: str) -> Rebuild | None:
+        """The last rebuild of a node that is known."""
+        if node not in self._known:
+            self._known[node] = self._rebuilt.rebuild(node) or self._before(node)
+        return self._known[node]
 
     def _before(self, node: str) -> Rebuild | None:
         rebuilds = [
-            Rebuild(each.dbt_run_id, each.began, each.ended)
-            for each in self._history.builds[node]
+            (each.ended, Rebuild(each.began, each.ended))
+            for each in self._history.builds.get(node, ())
             if each.ended and each.environment_id == self._run.environment_id
         ]
-        return max(rebuilds, key=lambda each: str(each.ended), default=None)
+        return max(rebuilds, key=lambda each: each[0])[1] if rebuilds else None
 
-    def _tables_on(self, node: str) -> Iterator[str]:
-        left, seen = [node], {node}
+    def _read_by(self, model: str) -> Iterator[str]:
+        """What a model reads that holds rows: directly, or through views."""
+        left, seen = [model], {model}
         while left:
-            for reader in self._lineage.readers.get(left.pop(), ()):
-                if reader not in seen:
-                    seen.add(reader)
-                    if self._is_view(reader):
-                        left.append(reader)
+            for parent in self._lineage.parents.get(left.pop(), ()):
+                if parent not in seen:
+                    seen.add(parent)
+                    if self._is_view(parent):
+                        left.append(parent)
                     else:
-                        yield reader
+                        yield parent
 
     def _is_view(self, node: str) -> bool:
         known = self._lineage.rebuildable.get(node)
         return known is not None and known.is_view
-
-
-def _is_older(model: Rebuild, parent: Rebuild) -> bool:
-    if model.began is None or parent.ended is None or model.invocation == parent.invocation:
-        return False
-    return model.began < parent.ended

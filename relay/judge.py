@@ -95,18 +95,8 @@ class Judge:
                 return Withheld(sync, reason, self.in_order(models), until)
         return Trigger(sync, self.in_order(concerned))
 
-    def builds(self, syncs: Iterable[Sync]) -> dict[str, Build]:
-        """What the run did to the nodes that later decisions on these syncs look back at."""
-        touched = self.standings.keys() | self.rebuilt.reused
-        looked_back_at: set[str] = set()
-        for sync in syncs:
-            selected = self._waited_for.selected(sync.depends_on)
-            looked_back_at |= selected
-            if sync.checks_parents:
-                looked_back_at |= self.freshness.tables_behind(selected)
-        return {node: self._build(node) for node in looked_back_at & touched}
-
-    def _build(self, node: str) -> Build:
+    def build(self, node: str) -> Build:
+        """What the run did to a node, for later decisions that look back at it."""
         attempt = self.run.attempt(self.rebuilt.executed_in.get(node))
         rebuild = self.rebuilt.rebuild(node)
         return Build(
@@ -140,7 +130,7 @@ class Judge:
             yield reason, concerned & nodes
         if sync.tests == "block":
             yield Reason.TEST_FAILED, self.tested.selected(sync.depends_on)
-        if sync.checks_parents and self.freshness.outdated:
+        if self.freshness.outdated and sync.checks_parents:
             selected = self._waited_for.selected(sync.depends_on)
             yield Reason.STALE_PARENT, selected.intersection(self.freshness.outdated)
         if sync.require == "all":

@@ -57,11 +57,6 @@ class Lineage:
         return _readers(self.nodes.values())
 
     @functools.cached_property
-    def readers(self) -> Edges:
-        """The models, seeds and snapshots that read each node."""
-        return _readers(self.rebuildable.values())
-
-    @functools.cached_property
     def views_on(self) -> Edges:
         """The views and ephemeral models that read each node, and so show its rows."""
         return _readers(each for each in self.rebuildable.values() if each.is_view)

@@ -139,9 +139,9 @@ class SyncMapping:
         )
 
     @property
-    def waits_for(self) -> tuple[Sync, ...]:
-        """The syncs whose decisions depend on what earlier runs built."""
-        return tuple(each for each in self.syncs if each.require == "all" or each.checks_parents)
+    def remembers_builds(self) -> bool:
+        """Whether a decision on some sync depends on what earlier runs built."""
+        return any(each.require == "all" or each.checks_parents for each in self.syncs)
 
     def sync(self, workspace: str, sync_id: int) -> Sync | None:
         """The sync of that id; None where the file has none any more."""

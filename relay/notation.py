@@ -1,7 +1,8 @@
-"""How people write durations and vendor URLs, in settings and mapping file alike. No I/O here."""
+"""How people write durations and vendor URLs, and vendors times. No I/O here."""
 
 import ipaddress
 import re
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -55,3 +56,12 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def read_time(text: str | None) -> datetime | None:
+    """A vendor's time, ISO 8601, in UTC where it names no zone; None for what is none."""
+    try:
+        at = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at

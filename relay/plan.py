@@ -1,6 +1,6 @@
 """Decide which syncs a dbt run triggers, which it withholds, and why. Pure: no I/O here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,11 +21,28 @@ from relay.selection import Selection
 from relay.views import Views
 
 
+class Builds(Mapping[str, Build]):
+    """What a run did to each node it touched; worked out when it is asked for."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._nodes = judge.standings.keys() | judge.rebuilt.reused
+
+    def __getitem__(self, node: str) -> Build:
+        return self._judge.build(node)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._nodes))
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run means for the syncs it concerns; a sync it does not concern is in neither.
 
-    `builds` is what the run did to the nodes that some sync may wait for (`require: all`). The
+    `builds` is what the run did to each node, where a later decision may look back at it. The
     `judge` can tell more of each; None where there was nothing to judge.
     """
 
@@ -93,6 +110,6 @@ def decide(
     return Plan(
         triggers=tuple(each for each in verdicts if isinstance(each, Trigger)),
         withheld=tuple(each for each in verdicts if isinstance(each, Withheld)),
-        builds={} if run.was_cancelled or lineage is None else judge.builds(mapping.waits_for),
+        builds=Builds(judge) if mapping.remembers_builds and not run.was_cancelled else {},
         judge=judge,
     )

@@ -127,11 +127,12 @@ class TestRequireAll:
         assert outcome(a_sync, {A: REBUILT}) == ("waiting_for_models", (V,))
         assert outcome(a_sync, {A: REBUILT}, builds={V: (build(1),)}) == "triggered"
 
-    def test_keeps_what_the_run_did_to_each_of_its_models(self):
+    def test_keeps_what_the_run_did_to_each_node(self):
         kept = plan(ALL, {A: REBUILT, B: FAILED}, tests={TEST.unique_id: "fail"}).builds
         assert {node: (each.is_good, each.failed_a_test) for node, each in kept.items()} == {
             A: (True, True),
             B: (False, False),
+            V: (False, False),  # a view on b
         }
         assert {each.finished_at for each in kept.values()} == {NOON}
 
@@ -140,7 +141,11 @@ class TestRequireAll:
         did = RebuiltModels({A: REBUILT, B: REBUILT}, {A: 8, B: 9})
         mapping = SyncMapping(syncs=(ALL,), workspaces={}, digest="")
         decided = decide(run(earlier=(first,)), did, mapping, LINEAGE, History(), now=NOON)
-        assert {node: each.dbt_run_id for node, each in decided.builds.items()} == {A: 8, B: 9}
+        assert {node: each.dbt_run_id for node, each in decided.builds.items()} == {
+            A: 8,
+            B: 9,
+            V: 9,
+        }
         assert decided.builds[A].finished_at == first.finished_at
 
     def test_keeps_nothing_of_a_cancelled_run_nor_for_a_sync_that_waits_for_nothing(self):
@@ -174,7 +179,7 @@ def spans(**minutes):
     return {
         f"model.shop.{name}": (
             invocation,
-            Timing("execute", at(began).isoformat(), at(ended).isoformat()),
+            Timing(at(began).isoformat(), at(ended).isoformat()),
         )
         for name, (invocation, began, ended) in minutes.items()
     }
@@ -226,11 +231,10 @@ class TestConsistency:
         held = judged(a_sync, spans(p=(2, 8, 9), m=(1, 4, 7)))
         assert bool(held) is is_withheld
 
-    def test_keeps_the_parents_of_its_models_too(self):
+    def test_keeps_when_each_node_was_rebuilt(self):
         timings = spans(p=(1, 0, 5))
-        did = RebuiltModels({P: REBUILT, A: REBUILT}, timings=timings)
-        only_m = sync("m", consistency="block")
-        mapping = SyncMapping(syncs=(only_m,), workspaces={}, digest="")
+        did = RebuiltModels({P: REBUILT}, timings=timings)
+        mapping = SyncMapping(syncs=(BLOCK,), workspaces={}, digest="")
         kept = decide(run(), did, mapping, FAMILY, History(), now=NOON).builds
         assert {node: (each.began, each.ended) for node, each in kept.items()} == {
             W: (None, None),

@@ -1,8 +1,10 @@
 """Durations and vendor URLs are written in one way everywhere."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from relay.notation import read_duration, read_vendor_url, write_duration
+from relay.notation import read_duration, read_time, read_vendor_url, write_duration
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,18 @@ def test_any_other_url_is_refused_without_repeating_it(text):
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the message is looked at below
         read_vendor_url(text)
     assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-22T05:12:24.123456Z", datetime(2026, 11, 22, 5, 12, 24, 123456, UTC)),
+        ("2026-11-22 05:12:24.123456+00:00", datetime(2026, 11, 22, 5, 12, 24, 123456, UTC)),
+        ("2026-11-22T05:12:24", datetime(2026, 11, 22, 5, 12, 24, 0, UTC)),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_vendors_time_is_in_utc_or_none(text, expected):
+    assert read_time(text) == expected

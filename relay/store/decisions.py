@@ -66,7 +66,7 @@ def _triggers(plan: Plan, now: datetime) -> Iterator[tuple[Sync, tuple[str, ...]
 
 
 def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:
-    """Keep what the run did to the nodes that some sync waits for, unless a later run is known."""
+    """Keep what the run did to each node, unless a later run of the job is known."""
     connection.cursor().executemany(
         """
         INSERT INTO relay.builds AS known
@@ -86,7 +86,7 @@ def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:
                 *(build.dbt_run_id, build.finished_at, build.is_good, build.failed_a_test),
                 *(build.began, build.ended),
             )
-            for node, build in sorted(plan.builds.items())
+            for node, build in plan.builds.items()
         ],
     )
 
