@@ -31,7 +31,7 @@ class SyncHistory:
 
     `answered_before` are the nodes that attempts which this run retries have triggered it with,
     `answered_since` those of attempts that retried this run and were decided first: webhooks come
-    in any order. `ran_for` is when the newest dbt run it was triggered for finished, and
+    in any order. `ran_for` is when the newest dbt run whose rebuilds it took in had finished, and
     `triggered_at` when its last sync run was started; None for never.
     """
 

@@ -37,10 +37,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A sync to trigger, because these models (unique_ids, sorted) were rebuilt."""
+    """A sync to trigger, because these models (unique_ids, sorted) were rebuilt.
+
+    `ran_for` is when the newest run whose rebuilds it takes in had finished: what is rebuilt
+    later counts for the next one. None for the deciding run.
+    """
 
     sync: Sync
     models: tuple[str, ...]
+    ran_for: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,14 @@ class Withheld:
     """A sync the run concerns and does not trigger; `models` decided it.
 
     `until` is when a cool-down ends and it is triggered after all; None for the other reasons.
+    `ran_for` is then that trigger's.
     """
 
     sync: Sync
     reason: Reason
     models: tuple[str, ...]
     until: datetime | None = None
+    ran_for: datetime | None = None
 
 
 Objection = tuple[Reason, frozenset[str]]
@@ -92,8 +99,8 @@ class Judge:
         for reason, models in self.objections(sync, concerned):
             if models:
                 until = self._cooled_down_at(sync) if reason is Reason.COOLING_DOWN else None
-                return Withheld(sync, reason, self.in_order(models), until)
-        return Trigger(sync, self.in_order(concerned))
+                return Withheld(sync, reason, self.in_order(models), until, self._ran_for(sync))
+        return Trigger(sync, self.in_order(concerned), self._ran_for(sync))
 
     def build(self, node: str) -> Build:
         """What the run did to a node, for later decisions that look back at it."""
@@ -168,6 +175,15 @@ class Judge:
         ran_for = self.history.of(sync).ran_for
         earliest = (self.run.finished_at or self._now) - timedelta(seconds=sync.within)
         return last.finished_at >= earliest and (ran_for is None or last.finished_at > ran_for)
+
+    def _ran_for(self, sync: Sync) -> datetime | None:
+        """Webhooks come in any order: a rebuild taken in may be of a later run than this one."""
+        if sync.require != "all":
+            return None
+        nodes = self._waited_for.selected(sync.depends_on)
+        builds = (build for node in nodes if (build := self.last_build(node, sync)))
+        finished = self.run.finished_at or self._now
+        return max((finished, *(build.finished_at for build in builds)))
 
     # Where a sync may run only so often
 

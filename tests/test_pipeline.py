@@ -1,6 +1,7 @@
 """From a delivery to the end of a sync run: only the vendors are stand-ins, and time is given."""
 
 import dataclasses
+import random
 
 import pytest
 
@@ -28,6 +29,12 @@ def _one(relay):
 
 def night(number=0, recording="build"):
     return story.nightly_run(NIGHT + number, recording=recording)
+
+
+def finish_all(sandbox):
+    for run in sandbox.census.sync_runs:
+        if run.end is None:
+            sandbox.census.finish(run.sync_run_id)
 
 
 def nothing_is_left_to_do(relay):
@@ -118,6 +125,36 @@ class TestABadNight:
             "test_failed",
             ["model.jaffle_crm.orders"],
         )
+
+    def test_so_does_one_that_failed_in_a_later_step_though_the_job_is_green(self, relay, events):
+        relay.map(
+            "version: 1\nsyncs:\n"
+            "  - {sync_id: 5124, depends_on: [orders]}\n"
+            "  - {sync_id: 5126, depends_on: [fct_tickets]}\n"
+        )
+        steps = invoke("dbt run", load("run")), invoke("dbt test", load("test_fail"), status=10)
+        relay.deliver(SandboxRun.of(*steps, dbt_run_id=NIGHT, status=10))
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
+        (withheld,) = events("sync.withheld")
+        assert (withheld["sync_id"], withheld["reason"]) == (5124, "test_failed")
+
+    @pytest.mark.parametrize(
+        ("key", "reason"),
+        [
+            ("jobs: [1]", "job_not_listed"),
+            ("environments: [1]", "environment_not_listed"),
+            ("enabled: false", "sync_disabled"),
+        ],
+    )
+    def test_a_sync_that_the_run_does_not_count_for_is_withheld(self, relay, events, key, reason):
+        relay.map(
+            f"version: 1\nsyncs:\n  - sync_id: 5123\n    depends_on: [customers]\n    {key}\n"
+        )
+        relay.deliver(night())
+        relay.work()
+        assert [line["reason"] for line in events("sync.withheld")] == [reason]
+        assert events("sync.triggered") == []
 
     def test_a_sync_that_ignores_tests_is_triggered_all_the_same(self, relay, events):
         relay.map("version: 1\nsyncs:\n  - {sync_id: 5124, depends_on: [orders], tests: ignore}\n")
@@ -432,6 +469,22 @@ class TestASyncThatRunsOnlySoOften:
         cooling.tick(15)
         cooling.work()
         assert len(sandbox.census.sync_runs) == 2
+
+    def test_loses_no_run_and_sends_none_twice_whatever_the_times(self, cooling, sandbox, events):
+        times = random.Random(5)
+        for number in range(12):
+            cooling.deliver(night(number))
+            for _ in range(times.randint(1, 3)):
+                cooling.work()
+                cooling.tick(times.choice([5, 300, 900, 2000]))
+            finish_all(sandbox)
+        for _ in range(8):
+            cooling.tick(1800)
+            cooling.work()
+            finish_all(sandbox)
+        sent = [each for line in events("sync.triggered") for each in line["dbt_run_ids"]]
+        assert sorted(sent) == [NIGHT + number for number in range(12)]
+        assert len(events("sync.triggered")) < 12
 
     def test_shows_its_held_trigger(self, cooling):
         cooling.deliver(night())

@@ -28,16 +28,17 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
             for sync, reason, models in _decisions(plan)
         ],
     )
-    for sync, models, due_at in _triggers(plan, now):
+    for sync, models, due_at, ran_for in _triggers(plan, now):
         connection.execute(
             """
             INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync,
-                                        because, through, requested_at, due_at)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                        because, through, requested_at, due_at, ran_for)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             (
                 *(sync.workspace, sync.sync_id, *key, sync.full_sync),
                 *(list(models), Jsonb(plan.through(models)), now, due_at),
+                ran_for or run.finished_at or now,
             ),
         )
         if due_at > now:
@@ -57,12 +58,14 @@ def _decisions(plan: Plan) -> Iterator[tuple[Sync, Reason, tuple[str, ...]]]:
         yield held.sync, held.reason, held.models
 
 
-def _triggers(plan: Plan, now: datetime) -> Iterator[tuple[Sync, tuple[str, ...], datetime]]:
+def _triggers(
+    plan: Plan, now: datetime
+) -> Iterator[tuple[Sync, tuple[str, ...], datetime, datetime | None]]:
     for trigger in plan.triggers:
-        yield trigger.sync, trigger.models, now
+        yield trigger.sync, trigger.models, now, trigger.ran_for
     for held in plan.withheld:
         if held.until is not None:
-            yield held.sync, held.models, held.until
+            yield held.sync, held.models, held.until, held.ran_for
 
 
 def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:

@@ -56,14 +56,13 @@ def _answered(
 
 
 def _ran_for(connection: Connection, run: DbtRun, mapping: SyncMapping) -> dict[SyncKey, datetime]:
-    """When the newest dbt run that each sync ran for, or is to run for, had finished."""
+    """When the newest dbt run whose rebuilds each sync's triggers took in had finished."""
     return _of_each(
         connection,
         """
-        SELECT triggers.workspace, triggers.sync_id, max(finished_at)
+        SELECT triggers.workspace, triggers.sync_id, max(ran_for)
         FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
         JOIN relay.triggers USING (workspace, sync_id)
-        JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
         LEFT JOIN relay.sync_runs USING (attempt_id)
         WHERE outcome IS DISTINCT FROM 'refused' AND dbt_run_id <> %s
         GROUP BY triggers.workspace, triggers.sync_id

@@ -115,6 +115,7 @@ def upgrade() -> None:
             through        jsonb NOT NULL,   -- as in decisions
             requested_at   timestamptz NOT NULL,
             due_at         timestamptz NOT NULL,  -- later than requested_at: a cool-down holds it
+            ran_for        timestamptz NOT NULL,  -- rebuilds of runs that ended later are new
             attempt_id     bigint REFERENCES relay.sync_runs,  -- null: waiting
             UNIQUE (workspace, sync_id, dbt_account_id, dbt_run_id),
             FOREIGN KEY (workspace, sync_id, dbt_account_id, dbt_run_id)

@@ -1,0 +1,147 @@
+"""What holds for every run, mapping and order of webhooks that anybody may think of."""
+
+import copy
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.artifacts import RebuiltModels, Standing
+from relay.dbt_runs import CANCELLED, ERROR, SUCCESS, DbtRun
+from relay.history import History, SyncHistory
+from relay.manifest import Lineage
+from relay.mapping import Sync, SyncMapping
+from relay.nodes import Config, DependsOn, Node
+from relay.plan import decide
+from relay.selectors import read_selector
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+NAMES = "abcdef"
+IDS = {name: f"model.shop.{name}" for name in NAMES}
+UNRELATED = "model.shop.zebra"
+
+WORDS = st.sampled_from(
+    [*NAMES, *(f"+{name}" for name in NAMES), "tag:crm", "[a-c]", "path:models/x"]
+)
+SYNCS = st.lists(
+    st.builds(
+        Sync,
+        sync_id=st.integers(1, 9),
+        depends_on=st.lists(WORDS.map(read_selector), min_size=1, max_size=3).map(tuple),
+        require=st.sampled_from(["any", "all"]),
+        tests=st.sampled_from(["block", "ignore"]),
+        consistency=st.sampled_from([None, "block", "ignore"]),
+        enabled=st.booleans(),
+        jobs=st.sampled_from([None, frozenset({7}), frozenset({8})]),
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda sync: sync.sync_id,
+)
+NODES = st.dictionaries(st.sampled_from(list(IDS.values())), st.sampled_from(Standing))
+KINDS = st.lists(st.sampled_from(["table", "view"]), min_size=6, max_size=6)
+READS = st.lists(st.sets(st.integers(0, 5)), min_size=6, max_size=6)  # only of those before it
+TESTS = st.dictionaries(st.sampled_from(["test.shop.t.1", "test.shop.unknown.2"]), st.just("fail"))
+STATUSES = st.sampled_from([SUCCESS, ERROR, CANCELLED])
+
+
+def lineage(kinds, reads):
+    nodes = [
+        Node(
+            IDS[name],
+            name=name,
+            path=f"models/{'x' if at % 2 else 'y'}/{name}.sql",
+            tags=("crm",) if at < 2 else None,
+            config=Config(materialized=kinds[at]),
+            depends_on=DependsOn(tuple(IDS[NAMES[each]] for each in reads[at] if each < at)),
+        )
+        for at, name in enumerate(NAMES)
+    ]
+    zebra = Node(UNRELATED, name="zebra", path="models/z/zebra.sql")
+    test = Node("test.shop.t.1", attached_node=IDS["a"])
+    return Lineage({node.unique_id: node for node in (*nodes, zebra, test)})
+
+
+def run(dbt_run_id=9, *, status=SUCCESS, minutes=0):
+    return DbtRun(
+        dbt_account_id=1,
+        dbt_run_id=dbt_run_id,
+        dbt_job_id=7,
+        project_id=1,
+        environment_id=3,
+        status=status,
+        finished_at=NOON + timedelta(minutes=minutes),
+    )
+
+
+def mapping_of(syncs):
+    return SyncMapping(syncs=tuple(syncs), workspaces={}, digest="")
+
+
+@given(SYNCS, NODES, KINDS, READS, TESTS, STATUSES)
+def test_deciding_is_a_pure_function_of_its_arguments(syncs, nodes, kinds, reads, tests, status):
+    given_ = (run(status=status), RebuiltModels(nodes, tests=tests), mapping_of(syncs))
+    known, before = lineage(kinds, reads), copy.deepcopy(given_)
+    first = decide(*given_, known, History(), now=NOON)
+    assert decide(*given_, known, History(), now=NOON) == first
+    assert given_ == before
+
+
+@given(SYNCS, NODES, KINDS, READS, STATUSES, st.sampled_from(Standing))
+def test_a_model_that_no_sync_selects_never_changes_a_decision(
+    syncs, nodes, kinds, reads, status, standing
+):
+    known, mapping = lineage(kinds, reads), mapping_of(syncs)
+    without = RebuiltModels(nodes)
+    with_it = RebuiltModels({**nodes, UNRELATED: standing})
+    plans = [
+        decide(run(status=status), did, mapping, known, History(), now=NOON)
+        for did in (without, with_it)
+    ]
+    assert plans[0].verdicts == plans[1].verdicts
+
+
+class World:
+    """What the database keeps, in as many words: the newest builds, and what each sync ran for."""
+
+    def __init__(self):
+        self.builds, self.ran_for, self.triggered = {}, None, 0
+
+    def decide(self, sync, dbt_run, nodes):
+        history = History(
+            {("default", 1): SyncHistory(ran_for=self.ran_for)},
+            {node: (build,) for node, build in self.builds.items()},
+        )
+        did = RebuiltModels(dict.fromkeys(nodes, Standing.REBUILT))
+        plan = decide(dbt_run, did, mapping_of([sync]), FLAT, history, now=NOON)
+        for trigger in plan.triggers:
+            self.triggered += 1
+            self.ran_for = max(filter(None, (self.ran_for, trigger.ran_for or dbt_run.finished_at)))
+        for node, build in plan.builds.items():
+            known = self.builds.get(node)
+            if known is None or known.finished_at <= build.finished_at:
+                self.builds[node] = build
+
+
+FLAT = lineage(["table"] * 6, [set()] * 6)
+NIGHTS = [
+    nights for count in (2, 3, 4) for nights in itertools.product(["a", "b", "ab"], repeat=count)
+]
+
+
+@pytest.mark.parametrize("nights", NIGHTS, ids="-".join)
+def test_a_sync_that_waits_for_all_takes_each_rebuild_once_in_any_order(nights):
+    """Webhooks come in any order: for no rebuild of a model are there two triggers."""
+    sync = Sync(sync_id=1, depends_on=(read_selector("a"), read_selector("b")), require="all")
+    runs = [
+        (run(number, minutes=number), [IDS[name] for name in night])
+        for number, night in enumerate(nights, 1)
+    ]
+    rebuilds = min(sum(name in night for night in nights) for name in "ab")
+    for order in itertools.permutations(runs):
+        world = World()
+        for dbt_run, nodes in order:
+            world.decide(sync, dbt_run, nodes)
+        assert bool(rebuilds) <= world.triggered <= rebuilds, [each.dbt_run_id for each, _ in order]
