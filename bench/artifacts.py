@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 from artifact_server import serving
-from deciding import SYNCS
+from deciding import SYNCS, Question
 from measure import MEGABYTE, AnonymousPeak, folder, is_on_disk, machine, markdown
 from memory_group import memory_group
 from night import Night, Worked, night
@@ -33,6 +33,7 @@ MOST_OF_BODY, MOST_BESIDE = 0.30, 40 * MEGABYTE  # bytes of anonymous memory
 MOST_OF_WORKER = 512  # MB of anonymous memory
 MOST_OF_LOOP = 0.01  # of the CPU of going through everything for every word
 LONGEST_DECISION = 0.1  # CPU seconds
+LONGEST_PLAN = 2.0
 
 
 def main() -> int:
@@ -205,19 +206,21 @@ def _compress(path: Path) -> None:
 
 def nights(bench: Bench) -> Iterator[Row]:
     """`relay worker` with the largest project, from its start to the last `sync.triggered`."""
-    first, second = _two_nights(bench)
+    first, second, planned = _two_nights(bench)
     yield Row("worker: anonymous memory", first.anonymous / MEGABYTE, "MB", most=MOST_OF_WORKER)
     yield Row("worker: the same, second run included", second.anonymous / MEGABYTE, "MB")
     yield Row("worker: VmHWM, with pages of files", first.resident / MEGABYTE, "MB")
     yield Row("worker: CPU of the first run", first.cpu, "s")
     yield Row("worker: CPU of a second run of the same state", second.cpu, "s", first.cpu)
+    yield Row(f"relay plan, {SYNCS:,} syncs: CPU, all in all", planned, "s", most=LONGEST_PLAN)
     yield Row("worker: manifests downloaded for both", first.manifests + second.manifests, "")
     yield from _limited_night(bench)
 
 
-def _two_nights(bench: Bench) -> tuple[Worked, Worked]:
+def _two_nights(bench: Bench) -> tuple[Worked, Worked, float]:
+    words = Question.about(bench.manifest(bench.models[-1])).words
     with _night(bench) as running, AnonymousPeak(running.worker) as peak:
-        return running.tell(peak), running.tell(peak)
+        return running.tell(peak), running.tell(peak), running.plan(words)
 
 
 def _limited_night(bench: Bench) -> Iterator[Row]:

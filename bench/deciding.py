@@ -55,6 +55,11 @@ class Question:
             RebuiltModels(nodes, timings=dict.fromkeys(nodes, (1, EXECUTED))),
         )
 
+    @property
+    def words(self) -> list[str]:
+        """The word of each sync."""
+        return [sync.depends_on[0].word for sync in self.mapping.syncs]
+
     def decide(self) -> Plan:
         """As relay does."""
         with garbage_uncollected():

@@ -5,9 +5,11 @@ The sandbox is a process of its own, so that it does not count, nor disturb who 
 
 import multiprocessing
 import os
+import resource
+import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -50,8 +52,11 @@ class Worked:
 class Night:
     """The sandbox with two dbt runs of the same project state, and relay beside it."""
 
-    def __init__(self, sandbox: "_Sandbox", web: int, worker: psutil.Popen) -> None:
+    def __init__(
+        self, sandbox: "_Sandbox", web: int, worker: psutil.Popen, settings: Mapping[str, str]
+    ) -> None:
         self._sandbox = sandbox
+        self._settings = settings
         self._web = web
         self._worker = worker
         self._told = 0
@@ -71,6 +76,21 @@ class Night:
             resident=resident_peak(self._worker.pid),
             manifests=self._manifests() - manifests,
         )
+
+    def plan(self, words: Sequence[str]) -> float:
+        """CPU seconds of `relay plan` on the first run, for a sync with each of these words."""
+        mapping = Path(self._settings["RELAY_MAPPING"]).with_name("planned.yml")
+        mapping.write_text(_mapping(dict(enumerate(words, 1))), encoding="utf-8")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "relay", "plan", "--json", "--run", str(story.FIRST_DBT_RUN_ID)],
+            cwd=CHECKOUT,
+            env=_ours() | dict(self._settings) | {"RELAY_MAPPING": str(mapping)},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     @property
     def worker(self) -> int:
@@ -102,7 +122,7 @@ def night(
         # The database is this process's: neither its memory nor its CPU is the worker's.
         migrate(stack.enter_context(joined(EmbeddedServer(home / "data"))))
         mapping = home / "syncs.yml"
-        mapping.write_text(_mapping(words), encoding="utf-8")
+        mapping.write_text(_mapping(dict(zip(SYNC_IDS, words, strict=True))), encoding="utf-8")
         port = free_port()
         settings = environment(sandbox.dbt_cloud_url, sandbox.census_url) | {
             "PORT": str(port),
@@ -121,17 +141,16 @@ def night(
             if process.poll() is not None:
                 raise SystemExit(log.read_text(encoding="utf-8"))
             time.sleep(0.05)
-        yield Night(sandbox, port, process)
+        yield Night(sandbox, port, process, settings)
 
 
 @contextmanager
 def _running(
     log: Path, command: tuple[str, ...], settings: Mapping[str, str]
 ) -> Iterator[psutil.Popen]:
-    ours = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     with log.open("wb") as output:
         process = psutil.Popen(
-            command, stdout=output, stderr=output, cwd=CHECKOUT, env=ours | dict(settings)
+            command, stdout=output, stderr=output, cwd=CHECKOUT, env=_ours() | dict(settings)
         )
     try:
         yield process
@@ -139,9 +158,14 @@ def _running(
         stop(process)
 
 
-def _mapping(words: list[str]) -> str:
-    syncs = zip(SYNC_IDS, words, strict=True)
-    lines = [f"  - {{sync_id: {sync_id}, depends_on: ['{word}']}}" for sync_id, word in syncs]
+def _ours() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+
+
+def _mapping(words: Mapping[int, str]) -> str:
+    lines = [
+        f"  - {{sync_id: {sync_id}, depends_on: ['{word}']}}" for sync_id, word in words.items()
+    ]
     return "\n".join(("version: 1", "syncs:", *lines, ""))
 
 

@@ -1,14 +1,13 @@
 """relay's commands. Each is a few lines: the work is done in the modules they name."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
 import click
+import msgspec
 
 from relay import logs
 from relay.check import check_everything, check_mapping, strictly, with_manifest
@@ -86,7 +85,7 @@ def check(
     if is_strict:
         report = strictly(report)
     if wants_json:
-        _print_json(asdict(report))
+        _print_json(report)
     else:
         for problem in report.problems:
             click.echo(problem, err=True)
@@ -120,7 +119,7 @@ def status(newest: int, *, wants_json: bool) -> None:
         migrate(server)
         overview = look(server, newest=newest)
     if wants_json:
-        _print_json(asdict(overview))
+        _print_json(overview)
     else:
         click.echo(describe(overview))
 
@@ -136,7 +135,7 @@ def plan(dbt_run_id: int, *, wants_json: bool) -> None:
         migrate(server)
         planned = plan_run(server, settings, dbt_run_id)
     if wants_json:
-        _print_json(asdict(planned))
+        _print_json(planned)
     else:
         click.echo(describe_plan(planned))
 
@@ -164,7 +163,7 @@ def explain(
         click.echo(f"no dbt run has concerned sync {sync_id} yet", err=True)
         sys.exit(PROBLEM)
     if wants_json:
-        _print_json(asdict(explained))
+        _print_json(explained)
     else:
         click.echo(describe_explanation(explained))
 
@@ -228,7 +227,7 @@ def _started(role: Role) -> Iterator[Settings]:
 
 
 def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, default=str, indent=2))
+    click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2))
 
 
 def _count(number: int, noun: str) -> str:

@@ -88,7 +88,9 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
     ("text", "said"),
     [
         ("", "syncs.yml:1:1: the file is empty"),
-        ("a: [1", "syncs.yml:1:6: no YAML"),
+        ("a: [1", "no YAML: "),
+        ("[" * 100_000, "no YAML: nested more than 50 levels deep"),
+        ("- " * 50_000, "no YAML: nested more than 50 levels deep"),
         (b"a: \0".decode(), "syncs.yml:1:1: no YAML: unacceptable character #x0000"),
         ("- 1\n", "the file: expected keys and values, got a list"),
         ("version: 1\n", "the file: `syncs` is missing"),

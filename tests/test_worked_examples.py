@@ -17,6 +17,15 @@ OUTCOMES = {"triggered": "sync.triggered", "withheld": "sync.withheld", "held": 
 JOBS = {"A": 278164, "B": 278165}
 
 
+NIGHTS = {
+    "`dbt build`: all is well": "build",
+    "`dbt build`: a test of `orders` fails": "build_test_fail",
+    "`dbt build`: `orders` fails": "build_model_error",
+    "`dbt build`: one batch of `daily_orders` fails": "build_partial",
+    "`dbt build --empty`": "build_empty",
+}
+
+
 def rows(table):
     for line in table.splitlines()[1:]:
         time, happens, expected = (cell.strip() for cell in line.strip("|").split("|"))
@@ -26,6 +35,9 @@ def rows(table):
 
 def run_of(number, happens, before):
     """The dbt run that a row tells of; `before` is the one that `another one` is like."""
+    dbt_run_id = story.FIRST_DBT_RUN_ID + number
+    if happens in NIGHTS:
+        return story.nightly_run(dbt_run_id, recording=NIGHTS[happens]), *(before or ((), 0))
     models = re.findall(r"`(\w+)`", happens)
     job = re.search(r"job (\w)", happens)
     if not models:
@@ -40,10 +52,11 @@ def invoked(number, models, dbt_job_id):
     return run, models, dbt_job_id
 
 
-def test_there_is_one_for_each_gate_that_looks_back():
-    assert [title for title, _, _ in EXAMPLES] == [
-        *("Waiting for all models", "Cooling down", "Older than its parents")
-    ]
+def test_there_is_one_for_each_gate():
+    assert {title for title, _, _ in EXAMPLES} == {
+        *("What fails in a run", "Whose runs count", "Waiting for all models"),
+        *("Cooling down", "Older than its parents"),
+    }
 
 
 @pytest.mark.parametrize(
