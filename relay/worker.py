@@ -59,7 +59,6 @@ def run(settings: Settings, server: Server) -> None:
             examiner=examiner,
             censuses=Censuses(settings, mapping),
         )
-        log.info("worker.started", pid=os.getpid())
         asyncio.run(_Worker(services, server).work())
         log.info("worker.stopped", pid=os.getpid())
 
@@ -77,6 +76,7 @@ class _Worker:
             loop.add_signal_handler(number, self._stop)
         loop.set_exception_handler(self._note_breakage)
         loop.set_default_executor(ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="job"))
+        log.info("worker.started", pid=os.getpid())  # from here on it can be told to stop
         watch = asyncio.create_task(self._watch_the_mapping())
         try:
             while not self._stopping.is_set():
