@@ -53,7 +53,8 @@ class Planned:
 class Explanation:
     """Why a sync was triggered or withheld for a dbt run; `reason` None: it does not concern it.
 
-    `decided_at` is None for what was not decided, but would be now.
+    `decided_at` is None for what was not decided, but would be now; `never_counts` is why the
+    run means nothing to any sync, None if it may.
     """
 
     workspace: str
@@ -64,6 +65,7 @@ class Explanation:
     models: tuple[str, ...]
     through: Through
     conditions: tuple[Condition, ...]
+    never_counts: str | None = None
 
 
 def plan_run(server: Server, settings: Settings, dbt_run_id: int) -> Planned:
@@ -94,7 +96,7 @@ def explain_sync(
         return None
     mapping = load(settings.mapping)
     sync = _mapped(mapping, settings, workspace, sync_id)
-    _, plan = _decided_now(server, settings, mapping, dbt_run_id)
+    examined, plan = _decided_now(server, settings, mapping, dbt_run_id)
     verdict = next((_verdict(each, plan) for each in plan.verdicts if each.sync == sync), None)
     return Explanation(
         workspace=workspace,
@@ -105,6 +107,7 @@ def explain_sync(
         models=verdict.models if verdict else (),
         through=verdict.through if verdict else {},
         conditions=plan.conditions(sync),
+        never_counts=examined.run.never_counts_because,
     )
 
 
@@ -129,6 +132,8 @@ def describe_explanation(explained: Explanation) -> str:
     at = explained.decided_at
     when = f"decided {at:%Y-%m-%d %H:%M:%S} UTC" if at else "as it would be decided now"
     heading = f"sync {_name(explained)}, dbt run {explained.dbt_run_id}, {when}"
+    if explained.never_counts is not None:
+        return f"{heading}\nthe run never counts: {explained.never_counts}"
     if explained.reason is None:
         return f"{heading}\nnot concerned: the run executed none of its models"
     rows = [

@@ -327,6 +327,8 @@ class TestPlanAndExplain:
         sandbox.dbt_cloud.add_run(ci)
         told = command("plan", "--run", "9", **here).stdout
         assert told == "dbt run 9 never counts: ci_job\n"
+        told = command("explain", "--sync", "5123", "--run", "9", **here).stdout
+        assert told.endswith("\nthe run never counts: ci_job\n")
 
     def test_explain_tells_each_condition_and_what_was_seen(self, command, relay, here):
         result = command("explain", "--sync", "5123", "--run", self.RUN, **here)

@@ -1,5 +1,6 @@
 """A sync's triggers, the attempts to start a sync run for them, and the runs they started."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -301,6 +302,28 @@ def run_sync(connection: Connection, workspace: str, sync_id: int) -> None:
     # The lock keeps two workers from starting one sync at once.
     arguments: JSONDict = {"workspace": workspace, "sync_id": sync_id}
     queue.defer(connection, queue.RUN_SYNC, arguments, lock=f"sync/{workspace}/{sync_id}")
+
+
+def run_syncs(connection: Connection, syncs: Sequence[tuple[str, int]]) -> None:
+    """Put such a job for each sync, by workspace and id, into the transaction: in one statement.
+
+    A run of a large project may trigger thousands, and others wait until it is decided.
+    """
+    workspaces, sync_ids = [each for each, _ in syncs], [each for _, each in syncs]
+    if syncs:
+        connection.execute(_RUN_SYNCS, (queue.QUEUE, queue.RUN_SYNC, workspaces, sync_ids))
+
+
+# The engine's own function, which its clients call for a batch of one lock.
+_RUN_SYNCS = """
+SELECT procrastinate_defer_jobs_v1(array_agg(
+    ROW(
+        %s, %s, 0, 'sync/' || workspace || '/' || sync_id, NULL,
+        jsonb_build_object('workspace', workspace, 'sync_id', sync_id), NULL
+    )::procrastinate_job_to_defer_v1
+))
+FROM unnest(%s::text[], %s::bigint[]) AS due (workspace, sync_id)
+"""
 
 
 def wake_sync(connection: Connection, workspace: str, sync_id: int, at: datetime) -> None:

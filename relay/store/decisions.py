@@ -11,7 +11,7 @@ from relay.dbt_runs import DbtRun
 from relay.judge import Reason
 from relay.mapping import Sync
 from relay.plan import Plan
-from relay.store.attempts import run_sync, wake_sync
+from relay.store.attempts import run_syncs, wake_sync
 from relay.store.transactions import Connection
 
 
@@ -28,23 +28,26 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
             for sync, reason, models in _decisions(plan)
         ],
     )
-    for sync, models, due_at, ran_for in _triggers(plan, now):
-        connection.execute(
-            """
-            INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync,
-                                        because, through, requested_at, due_at, ran_for)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            """,
+    triggers = list(_triggers(plan, now))
+    connection.cursor().executemany(
+        """
+        INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync,
+                                    because, through, requested_at, due_at, ran_for)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        [
             (
                 *(sync.workspace, sync.sync_id, *key, sync.full_sync),
                 *(list(models), Jsonb(plan.through(models)), now, due_at),
                 ran_for or run.finished_at or now,
-            ),
-        )
+            )
+            for sync, models, due_at, ran_for in triggers
+        ],
+    )
+    run_syncs(connection, [(each.sync.workspace, each.sync.sync_id) for each in plan.triggers])
+    for sync, _, due_at, _ in triggers:
         if due_at > now:
             wake_sync(connection, sync.workspace, sync.sync_id, due_at)
-        else:
-            run_sync(connection, sync.workspace, sync.sync_id)
 
 
 def _conditions(plan: Plan, sync: Sync) -> list[list[object]]:
