@@ -43,21 +43,37 @@ def json_load(path: str) -> Work:
     return lambda: json.load(Path(path).open(encoding="utf-8"))
 
 
+def relay_fetch(url: str) -> Work:
+    """Download a manifest.json to disk, as relay does, and leave it at that."""
+    transport = _transport(url)
+
+    def work() -> int:
+        path = "/api/v2/accounts/1/runs/1/artifacts/manifest.json"
+        with transport.download(path, {"step": "1"}) as download:
+            return len(download.content)
+
+    return work
+
+
 def relay_download(url: str) -> Work:
     """Download and decode a manifest.json, as relay does."""
     from relay.dbt_cloud import DbtCloud  # noqa: PLC0415 - the other probes go without
+
+    dbt_cloud = DbtCloud(_transport(url), dbt_account_id=1)
+    return lambda: dbt_cloud.get_manifest(1, step=1)
+
+
+def _transport(url: str) -> Any:
     from relay.settings import Secret  # noqa: PLC0415
     from relay.transport import Transport  # noqa: PLC0415
 
-    transport = Transport(
+    return Transport(
         vendor="dbt Cloud",
         base_url=url,
         token=Secret("dbtc_bench"),
         read_seconds=60,
         connections=1,
     )
-    dbt_cloud = DbtCloud(transport, dbt_account_id=1)
-    return lambda: dbt_cloud.get_manifest(1, step=1)
 
 
 def requests_json(url: str) -> Work:
@@ -102,7 +118,8 @@ def _question(manifest: str) -> Any:
 PROBES: Mapping[str, Callable[[str], Work]] = {
     each.__name__: each
     for each in (
-        *(relay_manifest, relay_run_results, json_load, relay_download, requests_json),
+        *(relay_manifest, relay_run_results, json_load),
+        *(relay_fetch, relay_download, requests_json),
         *(relay_decides, relay_decides_first, loop_decides),
     )
 }

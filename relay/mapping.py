@@ -279,7 +279,7 @@ class _Reader:
         if not isinstance(value, dict):
             self._problem(path or "the file", f"expected keys and values, got {_kind(value)}")
             return {}
-        fields = {each.name: each for each in msgspec.structs.fields(form)}
+        fields = _fields_of(form)
         good = {}
         for key, item in value.items():
             where = f"{path}.{key}" if path else str(key)
@@ -287,7 +287,7 @@ class _Reader:
                 known = ", ".join(sorted(fields))
                 hint = did_you_mean(str(key), fields)
                 self._problem(where, f"unknown key; {hint}known here are {known}")
-            elif self._has_type(where, item, _shallow(fields[key].type)):
+            elif self._has_type(where, item, _type_of(form, key)):
                 good[key] = item
         for name, known_key in fields.items():
             if known_key.required and name not in value and name != "version":
@@ -379,6 +379,16 @@ def _walk(node: yaml.Node, path: str, spots: dict[str, _Spot], file: str) -> Ite
 
 def _spot(mark: yaml.Mark) -> _Spot:
     return mark.line + 1, mark.column + 1
+
+
+@functools.cache
+def _fields_of(form: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    return {each.name: each for each in msgspec.structs.fields(form)}
+
+
+@functools.cache
+def _type_of(form: type[msgspec.Struct], key: str) -> Any:
+    return _shallow(_fields_of(form)[key].type)
 
 
 def _shallow(type_: Any) -> Any:
