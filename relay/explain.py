@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from relay.artifacts import Standing
 from relay.conditions import Condition
 from relay.database import Server, asking
+from relay.dbt_json import garbage_uncollected
 from relay.errors import BadMapping, Problem
 from relay.examine import Examined, counted
 from relay.judge import Reason, Trigger, Withheld
@@ -68,6 +69,7 @@ class Explanation:
     never_counts: str | None = None
 
 
+@garbage_uncollected()
 def plan_run(server: Server, settings: Settings, dbt_run_id: int) -> Planned:
     """What would be decided on a run now. Raises VendorError, BadArtifact, BadMapping, …"""
     examined, plan = _decided_now(server, settings, load(settings.mapping), dbt_run_id)

@@ -121,6 +121,8 @@ class Judge:
         """What the run did to the sync's models, without what another attempt answered for."""
         touched = self._touched.selected(sync.depends_on)
         history = self.history.of(sync)
+        if not (history.answered_before or history.answered_since):
+            return touched
         before = {each for each in history.answered_before if not self._touched_by_this_run(each)}
         return touched - history.answered_since - before
 
