@@ -33,5 +33,5 @@ keepalive = 75  # longer than the usual proxy keeps its connections
 control_socket_disable = True
 
 # relay logs a line for each delivery itself; set accesslog to "-" for gunicorn's own.
-logger_class = "relay.logs.GunicornLogger"
+logger_class = "relay.gunicorn_logs.GunicornLogger"
 accesslog = None

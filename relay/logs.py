@@ -11,7 +11,6 @@ from typing import Any, TextIO
 
 import msgspec
 import structlog
-from gunicorn.glogging import Logger as _GunicornsLogger
 
 from relay.settings import Secret, Settings
 
@@ -54,29 +53,6 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     """The logger: `log.info("sync.triggered", sync_id=5123)`."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
-
-
-class GunicornLogger(_GunicornsLogger):  # type: ignore[misc]
-    """gunicorn's lines among relay's own: it keeps no handlers, so that the root's speaks."""
-
-    def setup(self, cfg: Any) -> None:
-        self.cfg = cfg
-        for logger in (self.error_log, self.access_log):
-            logger.handlers.clear()
-            logger.propagate = True
-        self.error_log.setLevel(self.LOG_LEVELS.get(cfg.loglevel.lower(), logging.INFO))
-        self.access_log.setLevel(logging.INFO)
-        self.access_log.disabled = cfg.accesslog is None
-
-    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Tell what went wrong; a client that stopped sending is no fault of ours."""
-        if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.info("A client did not send its request in time.")
-        else:
-            super().exception(msg, *args, **kwargs)
-
-    def reopen_files(self) -> None:
-        """There are none."""
 
 
 class _OwnLines(logging.Handler):

@@ -25,7 +25,7 @@ FLOORS = [
     {"conditions"},
     {"plan"},
     {"settings"},
-    {"logs", "migrations"},
+    {"logs", "gunicorn_logs", "migrations"},
     {"transport", "embedded", "queue", "mapping_file", "exits"},
     {"database", "store", "lineage_cache"},
     {"dbt_cloud", "census", "send", "status", "replay"},
@@ -48,7 +48,7 @@ DOORS = {
     | {"migrations"},
     "procrastinate": {"queue", "worker", "database", "store"},
     "flask": {"web", "sandbox"},
-    "gunicorn": {"logs"},
+    "gunicorn": {"gunicorn_logs"},
     "yaml": {"mapping"},
     "sqlalchemy": {"migrations"},
     "alembic": {"migrations"},
@@ -118,7 +118,7 @@ def test_a_foreign_thing_has_its_doors(library, doors):
     ("module", "never"),
     [
         ("relay.web", {"requests", "sqlalchemy", "alembic", "relay.tasks", "relay.worker"}),
-        ("relay.worker", {"flask", "sqlalchemy", "alembic"}),
+        ("relay.worker", {"flask", "gunicorn", "sqlalchemy", "alembic"}),
     ],
 )
 def test_a_process_loads_nothing_it_does_not_need(module, never):

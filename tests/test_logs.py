@@ -12,6 +12,7 @@ import structlog
 from gunicorn.config import Config
 
 from relay import logs
+from relay.gunicorn_logs import GunicornLogger
 from relay.settings import Role, Secret, Settings
 
 SECRETS = {
@@ -123,13 +124,13 @@ class TestALibrary:
 
     def test_gunicorn_does_too(self):
         out = configured()
-        gunicorn = logs.GunicornLogger(Config())
+        gunicorn = GunicornLogger(Config())
         gunicorn.info("Listening at: %s", "http://0.0.0.0:8080")
         assert out.lines[0]["message"] == "Listening at: http://0.0.0.0:8080"
 
     def test_gunicorn_makes_no_alarm_of_a_client_that_is_too_slow(self):
         out = configured()
-        gunicorn = logs.GunicornLogger(Config())
+        gunicorn = GunicornLogger(Config())
         for error in (BlockingIOError(11, "try again"), ValueError("ours")):
             try:
                 raise error
@@ -141,10 +142,10 @@ class TestALibrary:
 
     def test_gunicorns_access_line_is_off_unless_asked_for(self):
         out = configured()
-        logs.GunicornLogger(Config()).access_log.info("GET /")
+        GunicornLogger(Config()).access_log.info("GET /")
         config = Config()
         config.set("accesslog", "-")
-        logs.GunicornLogger(config).access_log.info("POST /")
+        GunicornLogger(config).access_log.info("POST /")
         assert [line["message"] for line in out.lines] == ["POST /"]
 
     def test_a_warning_does_too(self):
@@ -189,7 +190,7 @@ class TestASecret:
             logging.getLogger("urllib3").exception("with %s", secret)
         config = Config()
         config.set("accesslog", "-")
-        access = logs.GunicornLogger(config).access_log
+        access = GunicornLogger(config).access_log
         access.info('"POST /webhooks/dbt?token=%s" Authorization: %s', secret, secret)
         assert out.text.count("***") >= 7
         assert "s3cr3t" not in out.text
