@@ -227,7 +227,7 @@ SETTINGS = {
 NOT_YET = set(
     re.findall(
         r"`(\w+)`",
-        re.search(r"there are no commands (.*?), and no `relay check", README, re.DOTALL)[1],
+        re.search(r"there are no commands (.*?),\s+and no `relay check", README, re.DOTALL)[1],
     )
 )
 
