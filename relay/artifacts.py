@@ -145,6 +145,22 @@ class RebuiltModels:
     unknown: Mapping[str, str] = field(default_factory=dict)
     timings: Mapping[str, tuple[object, Timing]] = field(default_factory=dict)
 
+    @property
+    def has_one_invocation(self) -> bool:
+        """Whether all that has times was executed by one invocation: dbt ordered it itself."""
+        return len({invocation for invocation, _ in self.timings.values()}) <= 1
+
+    @property
+    def began(self) -> datetime | None:
+        """When the first of its nodes was executed; None where dbt did not say."""
+        times = (timing.started_at for _, timing in self.timings.values())
+        return read_time(min((each for each in times if each), default=None))
+
+    def of_one_invocation(self, *nodes: str) -> bool:
+        """Whether these nodes were all executed, and by one invocation."""
+        invocations = {self.timings[each][0] if each in self.timings else None for each in nodes}
+        return len(invocations) == 1 and None not in invocations
+
     def rebuild(self, node: str) -> Rebuild | None:
         """When the run rebuilt a node; None if it did not."""
         if self.nodes.get(node) is not Standing.REBUILT:

@@ -11,7 +11,7 @@ import msgspec
 
 from relay import logs
 from relay.check import check_everything, check_mapping, strictly, with_manifest
-from relay.database import joined, migrate, server_of
+from relay.database import Server, joined, migrate, server_of
 from relay.exits import PROBLEM, settings_or_exit, told
 from relay.mapping import DEFAULT_WORKSPACE
 from relay.mapping_file import load
@@ -115,8 +115,7 @@ def status(newest: int, *, wants_json: bool) -> None:
     """Show the newest deliveries and triggers, and the sync runs that are open."""
     from relay.status import describe, look  # noqa: PLC0415
 
-    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
-        migrate(server)
+    with _on_database() as (_, server):
         overview = look(server, newest=newest)
     if wants_json:
         _print_json(overview)
@@ -131,8 +130,7 @@ def plan(dbt_run_id: int, *, wants_json: bool) -> None:
     """Show what relay would do after a dbt run, and do nothing."""
     from relay.explain import describe_plan, plan_run  # noqa: PLC0415
 
-    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
-        migrate(server)
+    with _on_database() as (settings, server):
         planned = plan_run(server, settings, dbt_run_id)
     if wants_json:
         _print_json(planned)
@@ -154,8 +152,7 @@ def explain(
 
     if (dbt_run_id is None) is not last:
         raise click.UsageError("say which run: either --run ID or --last")
-    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
-        migrate(server)
+    with _on_database() as (settings, server):
         explained = explain_sync(
             server, settings, workspace=workspace, sync_id=sync_id, dbt_run_id=dbt_run_id
         )
@@ -175,8 +172,7 @@ def replay(dbt_run_id: int, *, wants_json: bool) -> None:
     """Have a dbt run examined that was given up, or that no delivery told of."""
     from relay.replay import WORDS, replay_run  # noqa: PLC0415
 
-    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
-        migrate(server)
+    with _on_database() as (settings, server):
         came_to = replay_run(server, settings, dbt_run_id)
     if wants_json:
         _print_json({"dbt_run_id": dbt_run_id, "replay": came_to})
@@ -224,6 +220,14 @@ def _started(role: Role) -> Iterator[Settings]:
     logs.configure(settings, to=sys.stderr if role is Role.COMMAND else sys.stdout)
     with told():
         yield settings
+
+
+@contextmanager
+def _on_database() -> Iterator[tuple[Settings, Server]]:
+    """The settings, and the server with its schema up to date: for what a command asks."""
+    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
+        migrate(server)
+        yield settings, server
 
 
 def _print_json(value: object) -> None:

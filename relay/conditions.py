@@ -1,11 +1,11 @@
 """All that was judged of a sync, in words: each condition, and what was seen. No I/O here."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from relay.dbt_runs import CANCELLED, ERROR, SUCCESS
-from relay.judge import Judge, Reason, failed_tests
+from relay.judge import Judge, Reason
 from relay.mapping import Sync
 from relay.notation import write_duration
 
@@ -65,20 +65,11 @@ def _standings(judge: Judge, _sync: Sync, models: Models) -> str:
     return ", ".join(f"{each}: {judge.standings[each]}" for each in models) or "none of its models"
 
 
-def _tests(judge: Judge, sync: Sync, _models: Models) -> str:
+def _tests(judge: Judge, sync: Sync, models: Models) -> str:
     if sync.tests != "block":
         return f"tests: {sync.tests}"
-    return ", ".join(sorted(_failed_tests_of(judge, sync))) or "none of its models failed a test"
-
-
-def _failed_tests_of(judge: Judge, sync: Sync) -> Iterator[str]:
-    tested = judge.tested.selected(sync.depends_on)
-    for test in failed_tests(judge.rebuilt) if tested else ():
-        counts_against = judge.lineage.models_tested_by(test)
-        if test not in judge.lineage.nodes or (
-            judge.lineage.is_of_error_severity(test) and tested & counts_against
-        ):
-            yield test
+    failed = (test for test, against in judge.failed_tests.items() if against & set(models))
+    return ", ".join(sorted(failed)) or "none of its models failed a test"
 
 
 def _parents(judge: Judge, sync: Sync, models: Models) -> str:

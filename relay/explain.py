@@ -14,7 +14,7 @@ from relay.dbt_json import garbage_uncollected
 from relay.errors import BadMapping, Problem
 from relay.examine import Examined, counted
 from relay.judge import Reason, Trigger, Withheld
-from relay.mapping import Sync, SyncMapping
+from relay.mapping import Sync, SyncMapping, told_id
 from relay.mapping_file import load
 from relay.plan import Plan, decide
 from relay.services import examiner_of
@@ -118,9 +118,11 @@ def describe_plan(planned: Planned) -> str:
     if planned.never_counts:
         return f"dbt run {planned.dbt_run_id} never counts: {planned.never_counts}"
     rows = [
-        (_name(each), "trigger", _few(each.models))
-        if each.reason is Reason.REBUILT
-        else (_name(each), f"withhold: {each.reason}", _few(each.models))
+        (
+            told_id(each.workspace, each.sync_id),
+            "trigger" if each.reason is Reason.REBUILT else f"withhold: {each.reason}",
+            _few(each.models),
+        )
         for each in planned.verdicts
     ]
     did = f"{len(planned.rebuilt)} rebuilt, {len(planned.failed)} failed or skipped"
@@ -133,7 +135,8 @@ def describe_explanation(explained: Explanation) -> str:
     """Each condition with what was seen, then the verdict and the models that decided it."""
     at = explained.decided_at
     when = f"decided {at:%Y-%m-%d %H:%M:%S} UTC" if at else "as it would be decided now"
-    heading = f"sync {_name(explained)}, dbt run {explained.dbt_run_id}, {when}"
+    sync = told_id(explained.workspace, explained.sync_id)
+    heading = f"sync {sync}, dbt run {explained.dbt_run_id}, {when}"
     if explained.never_counts is not None:
         return f"{heading}\nthe run never counts: {explained.never_counts}"
     if explained.reason is None:
@@ -164,10 +167,10 @@ def _verdict(each: Trigger | Withheld, plan: Plan) -> Verdict:
     return Verdict(
         workspace=each.sync.workspace,
         sync_id=each.sync.sync_id,
-        reason=each.reason if isinstance(each, Withheld) else Reason.REBUILT,
+        reason=each.reason,
         models=each.models,
         through=plan.through(each.models),
-        until=each.until if isinstance(each, Withheld) else None,
+        until=each.until,
     )
 
 
@@ -187,13 +190,9 @@ def _as_decided(decision: Decision) -> Explanation:
 def _mapped(mapping: SyncMapping, settings: Settings, workspace: str, sync_id: int) -> Sync:
     sync = mapping.sync(workspace, sync_id)
     if sync is None:
-        where = f"{settings.mapping}"
-        raise BadMapping((Problem(where, f"has no sync {sync_id} of workspace {workspace!r}"),))
+        where, what = str(settings.mapping), f"has no sync {sync_id} of workspace {workspace!r}"
+        raise BadMapping((Problem(where, what),))
     return sync
-
-
-def _name(each: Verdict | Explanation) -> str:
-    return f"{each.sync_id}" if each.workspace == "default" else f"{each.workspace}/{each.sync_id}"
 
 
 def _few(models: tuple[str, ...]) -> str:

@@ -11,7 +11,6 @@ from relay.artifacts import Rebuild, RebuiltModels
 from relay.dbt_runs import DbtRun
 from relay.history import History
 from relay.manifest import Lineage
-from relay.notation import read_time
 
 
 class Freshness:
@@ -40,10 +39,8 @@ class Freshness:
 
     def _run_may_be_mixed(self) -> bool:
         """Whether some model of the run itself may be outdated: one invocation alone has none."""
-        timings = self._rebuilt.timings.values()
-        first = min((each.started_at for _, each in timings if each.started_at), default=None)
-        began = read_time(first)
-        return len({invocation for invocation, _ in timings}) > 1 or any(
+        began = self._rebuilt.began
+        return not self._rebuilt.has_one_invocation or any(
             build.ended > began
             for builds in self._history.builds.values()
             for build in builds
@@ -56,13 +53,12 @@ class Freshness:
         return next((each for each in self._read_by(model) if self._is_newer(each, model)), None)
 
     def _is_newer(self, parent: str, model: str) -> bool:
-        timings = self._rebuilt.timings
-        if model in timings and parent in timings and timings[model][0] == timings[parent][0]:
-            return False  # dbt ordered these itself
-        began, ended = self._rebuild(model), self._rebuild(parent)
-        if began is None or ended is None or began.began is None or ended.ended is None:
+        if self._rebuilt.of_one_invocation(model, parent):
             return False
-        return ended.ended > began.began
+        built, rebuilt = self._rebuild(model), self._rebuild(parent)
+        if not (built and built.began and rebuilt and rebuilt.ended):
+            return False
+        return rebuilt.ended > built.began
 
     def _rebuild(self, node: str) -> Rebuild | None:
         """The last rebuild of a node that is known."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from relay.mapping import Sync
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Build:
     """What the last run of a job to touch a node did to it.
 

@@ -1,10 +1,11 @@
 """Judge a sync on what one dbt run did: every reason to withhold it, in order. No I/O here."""
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 from relay.artifacts import RebuiltModels, Standing
 from relay.dbt_runs import DbtRun
@@ -15,7 +16,7 @@ from relay.mapping import Sync
 from relay.selection import Selection
 from relay.views import Views
 
-TEST_FAILED = frozenset({"fail", "error"})
+_TEST_FAILED = frozenset({"fail", "error"})
 
 
 class Reason(StrEnum):
@@ -46,6 +47,9 @@ class Trigger:
     sync: Sync
     models: tuple[str, ...]
     ran_for: datetime | None = None
+
+    reason: ClassVar[Reason] = Reason.REBUILT
+    until: ClassVar[None] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +86,14 @@ class Judge:
         self.lineage = lineage or Lineage({})
         self.history = history
         self._now = now
-        self.views = Views(rebuilt, lineage)
+        self.views = Views(rebuilt, self.lineage)
         self.standings = {**rebuilt.nodes, **self.views.standings}
         self._against = tuple(_against(self.standings))
         executed = rebuilt.nodes.keys()
         self._touched = Selection(executed, lineage, views=self.standings.keys() - executed)
-        self._failed_its_test = frozenset(_failed_its_test(rebuilt, lineage, self.standings))
-        self.tested = Selection(self._failed_its_test, lineage)
+        self.failed_tests = _failed_tests(rebuilt, self.lineage, self.standings.keys())
+        self._failed_its_test = frozenset[str]().union(*self.failed_tests.values())
+        self._tested = Selection(self._failed_its_test, lineage)
         self._ordered: dict[frozenset[str], tuple[str, ...]] = {}
 
     def verdict(self, sync: Sync) -> Trigger | Withheld | None:
@@ -138,7 +143,7 @@ class Judge:
         for reason, nodes in self._against:
             yield reason, concerned & nodes
         if sync.tests == "block":
-            yield Reason.TEST_FAILED, self.tested.selected(sync.depends_on)
+            yield Reason.TEST_FAILED, self._tested.selected(sync.depends_on)
         if self.freshness.outdated and sync.checks_parents:
             selected = self._waited_for.selected(sync.depends_on)
             yield Reason.STALE_PARENT, selected.intersection(self.freshness.outdated)
@@ -219,9 +224,9 @@ def job_or_environment_not_listed(sync: Sync, run: DbtRun | Build) -> Reason | N
     return None
 
 
-def failed_tests(rebuilt: RebuiltModels) -> tuple[str, ...]:
-    """The tests whose last result in the run was a failure, whatever their severity."""
-    return tuple(test for test, status in rebuilt.tests.items() if status in TEST_FAILED)
+def failed_a_test(rebuilt: RebuiltModels) -> bool:
+    """Whether the last result of some test was a failure, whatever its severity."""
+    return not _TEST_FAILED.isdisjoint(rebuilt.tests.values())
 
 
 def _against(standings: Mapping[str, Standing]) -> Iterator[Objection]:
@@ -236,15 +241,15 @@ def _against(standings: Mapping[str, Standing]) -> Iterator[Objection]:
             yield reason, nodes
 
 
-def _failed_its_test(
-    rebuilt: RebuiltModels, lineage: Lineage | None, touched: Iterable[str]
-) -> Iterator[str]:
-    """The models that a failed test of error severity counts against.
+def _failed_tests(
+    rebuilt: RebuiltModels, lineage: Lineage, touched: Collection[str]
+) -> Mapping[str, frozenset[str]]:
+    """The failed tests of error severity, each with the models that it counts against.
 
     A test whose models nobody knows counts against all that the run touched: never on a guess.
     """
-    for test in failed_tests(rebuilt):
-        if lineage is None or test not in lineage.nodes:
-            yield from touched
-        elif lineage.is_of_error_severity(test):
-            yield from lineage.models_tested_by(test)
+    return {
+        test: lineage.models_tested_by(test) if test in lineage.nodes else frozenset(touched)
+        for test, status in rebuilt.tests.items()
+        if status in _TEST_FAILED and lineage.is_of_error_severity(test)
+    }

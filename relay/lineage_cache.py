@@ -133,7 +133,16 @@ class LineageCache:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all: another worker may read it now, and this one may be killed."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as new:
-        new.write(content)
-    Path(new.name).replace(file)
+    """Whole or not at all: another worker may read it now, and this one may be killed.
+
+    What a kill leaves behind has the files' own ending, and goes when room is made.
+    """
+    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=SUFFIX, delete=False) as new:
+        written = Path(new.name)
+        try:
+            new.write(content)
+            new.flush()
+            written.replace(file)
+        except OSError:
+            written.unlink()
+            raise

@@ -134,23 +134,24 @@ class SyncMapping:
     places: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
 
     @property
-    def looks_back(self) -> tuple[Sync, ...]:
-        """The syncs whose decisions depend on what was decided before."""
-        return tuple(
-            each
-            for each in self.syncs
-            if each.require == "all" or each.at_most_every or each.checks_parents
-        )
-
-    @property
-    def remembers_builds(self) -> bool:
+    def looks_at_builds(self) -> bool:
         """Whether a decision on some sync depends on what earlier runs built."""
         return any(each.require == "all" or each.checks_parents for each in self.syncs)
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether a decision on some sync depends on what was decided before."""
+        return self.looks_at_builds or any(each.at_most_every for each in self.syncs)
 
     def sync(self, workspace: str, sync_id: int) -> Sync | None:
         """The sync of that id; None where the file has none any more."""
         wanted = (workspace, sync_id)
         return next((each for each in self.syncs if (each.workspace, each.sync_id) == wanted), None)
+
+
+def told_id(workspace: str, sync_id: int) -> int | str:
+    """A sync's id as a person knows it: `5123`, and `emea/5123` beside the default workspace."""
+    return sync_id if workspace == DEFAULT_WORKSPACE else f"{workspace}/{sync_id}"
 
 
 def read_mapping(body: bytes, *, file: str) -> SyncMapping:

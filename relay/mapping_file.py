@@ -6,7 +6,14 @@ from pathlib import Path
 
 from relay.errors import BadMapping, Problem
 from relay.logs import get_logger
-from relay.mapping import DEFAULT_WORKSPACE, Sync, SyncMapping, Workspace, read_mapping
+from relay.mapping import (
+    DEFAULT_WORKSPACE,
+    Sync,
+    SyncMapping,
+    Workspace,
+    read_mapping,
+    told_id,
+)
 
 log = get_logger()
 
@@ -113,7 +120,4 @@ def _by_key(mapping: SyncMapping) -> dict[_Key, tuple[Sync, Workspace | None]]:
 def _sorted_ids(keys: Iterable[_Key]) -> list[int | str]:
     """Ids as a person knows them, `5123` and then `emea/5123`, the default workspace first."""
     in_order = sorted(keys, key=lambda key: (key[0] != DEFAULT_WORKSPACE, *key))
-    return [
-        sync_id if workspace == DEFAULT_WORKSPACE else f"{workspace}/{sync_id}"
-        for workspace, sync_id in in_order
-    ]
+    return [told_id(workspace, sync_id) for workspace, sync_id in in_order]

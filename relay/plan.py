@@ -12,13 +12,12 @@ from relay.judge import (
     Judge,
     Trigger,
     Withheld,
-    failed_tests,
+    failed_a_test,
     job_or_environment_not_listed,
 )
 from relay.manifest import Lineage
 from relay.mapping import Sync, SyncMapping
 from relay.selection import Selection
-from relay.views import Views
 
 
 class Builds(Mapping[str, Build]):
@@ -58,8 +57,8 @@ class Plan:
 
     def through(self, models: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The views among these models, and what the run executed behind each."""
-        views = self.judge.views if self.judge else Views()
-        return {each: views.read_by(each) for each in models if each in views.standings}
+        views = self.judge.views if self.judge else None
+        return {each: views.read_by(each) for each in models if views and each in views.standings}
 
     def conditions(self, sync: Sync) -> tuple[Condition, ...]:
         """All that was judged of a sync, in order; nothing where the run does not concern it."""
@@ -76,12 +75,12 @@ def needs_lineage(run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping) -> 
         return False
     executed = Selection(rebuilt.nodes.keys())
     was_sampled = bool(rebuilt.standing(Standing.SAMPLED))
-    failed_a_test = bool(failed_tests(rebuilt))
+    a_test_failed = failed_a_test(rebuilt)
     return any(
         was_sampled
         or sync.require == "all"
         or sync.consistency == "block"
-        or (failed_a_test and sync.tests == "block")
+        or (a_test_failed and sync.tests == "block")
         or (rebuilt.nodes and not all(map(executed.selected_by, sync.depends_on)))
         for sync in mapping.syncs
         if sync.enabled and job_or_environment_not_listed(sync, run) is None
@@ -110,6 +109,6 @@ def decide(
     return Plan(
         triggers=tuple(each for each in verdicts if isinstance(each, Trigger)),
         withheld=tuple(each for each in verdicts if isinstance(each, Withheld)),
-        builds=Builds(judge) if mapping.remembers_builds and not run.was_cancelled else {},
+        builds=Builds(judge) if mapping.looks_at_builds and not run.was_cancelled else {},
         judge=judge,
     )

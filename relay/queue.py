@@ -29,18 +29,13 @@ def defer(
     arguments: JSONDict,
     *,
     at: datetime | None = None,
-    lock: str | None = None,
 ) -> None:
     """Put a job into the connection's transaction.
 
-    `at` is when to run it, None for at once. A job that waits must hold no lock: those of one
-    lock run in the order they were deferred, so it would hold up every later one.
+    `at` is when to run it, None for at once. It holds no lock: jobs of one lock run in the order
+    they were deferred, so one that waits would hold up every later one.
     """
-    if at is not None and lock is not None:
-        raise ValueError("a scheduled job would hold its lock while it waits")
-    deferrer = _app.configure_task(
-        task, queue=QUEUE, schedule_at=at, lock=lock, connection=connection
-    )
+    deferrer = _app.configure_task(task, queue=QUEUE, schedule_at=at, connection=connection)
     try:
         deferrer.defer(**arguments)
     except ConnectorException as exc:

@@ -26,13 +26,9 @@ class Views:
     but with --empty or --sample behind it, it too shows too few rows.
     """
 
-    def __init__(
-        self, executed: RebuiltModels | None = None, lineage: Lineage | None = None
-    ) -> None:
-        """Without a lineage there are none."""
-        executed = executed or RebuiltModels()
+    def __init__(self, executed: RebuiltModels, lineage: Lineage) -> None:
         self._executed = executed.nodes
-        self._lineage = lineage or Lineage({})
+        self._lineage = lineage
         self._read_by: dict[str, tuple[str, ...]] = {}
         self.standings: Mapping[str, Standing] = _standings(executed, self._lineage)
 

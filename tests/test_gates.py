@@ -1,41 +1,22 @@
 """Syncs that look back: they wait for all of their models, or run only so often."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from cases import NOON, dbt_run, mapping_of, sync
 
 from relay.artifacts import RebuiltModels, Standing, Timing
-from relay.dbt_runs import CANCELLED, SUCCESS, DbtRun
+from relay.dbt_runs import CANCELLED
 from relay.history import Build, History, SyncHistory
 from relay.manifest import Lineage
-from relay.mapping import Sync, SyncMapping
 from relay.nodes import Config, DependsOn, Node
 from relay.plan import decide, needs_lineage
-from relay.selectors import read_selector
 
 REBUILT, FAILED = Standing.REBUILT, Standing.FAILED
-NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 A, B, V = "model.shop.a", "model.shop.b", "model.shop.v"
 VIEW = Node(V, name="v", config=Config(materialized="view"), depends_on=DependsOn((B,)))
 TEST = Node("test.shop.t.1", attached_node=A)
 LINEAGE = Lineage({A: Node(A, name="a"), B: Node(B, name="b"), V: VIEW, TEST.unique_id: TEST})
-
-
-def run(**fields):
-    given = {
-        "dbt_account_id": 1,
-        "dbt_run_id": 9,
-        "dbt_job_id": 7,
-        "project_id": 1,
-        "environment_id": 3,
-        "status": SUCCESS,
-        "finished_at": NOON,
-    }
-    return DbtRun(**(given | fields))
-
-
-def sync(*words, **fields):
-    return Sync(sync_id=1, depends_on=tuple(map(read_selector, words)), **fields)
 
 
 def build(hours_ago, **fields):
@@ -44,9 +25,9 @@ def build(hours_ago, **fields):
 
 
 def plan(a_sync, nodes, *, of=None, builds=None, past=None, reused=(), tests=None, now=NOON):
-    of = of or run()
+    of = of or dbt_run()
     did = RebuiltModels(nodes, dict.fromkeys(nodes, 9), frozenset(reused), tests or {})
-    mapping = SyncMapping(syncs=(a_sync,), workspaces={}, digest="")
+    mapping = mapping_of(a_sync)
     history = History({("default", 1): past or SyncHistory()}, builds or {})
     return decide(of, did, mapping, LINEAGE, history, now=now)
 
@@ -137,10 +118,10 @@ class TestRequireAll:
         assert {each.finished_at for each in kept.values()} == {NOON}
 
     def test_keeps_what_an_earlier_attempt_did_as_that_ones(self):
-        first = run(dbt_run_id=8, finished_at=NOON - timedelta(hours=1))
+        first = dbt_run(dbt_run_id=8, finished_at=NOON - timedelta(hours=1))
         did = RebuiltModels({A: REBUILT, B: REBUILT}, {A: 8, B: 9})
-        mapping = SyncMapping(syncs=(ALL,), workspaces={}, digest="")
-        decided = decide(run(earlier=(first,)), did, mapping, LINEAGE, History(), now=NOON)
+        mapping = mapping_of(ALL)
+        decided = decide(dbt_run(earlier=(first,)), did, mapping, LINEAGE, History(), now=NOON)
         assert {node: each.dbt_run_id for node, each in decided.builds.items()} == {
             A: 8,
             B: 9,
@@ -149,14 +130,14 @@ class TestRequireAll:
         assert decided.builds[A].finished_at == first.finished_at
 
     def test_keeps_nothing_of_a_cancelled_run_nor_for_a_sync_that_waits_for_nothing(self):
-        assert plan(ALL, {A: REBUILT}, of=run(status=CANCELLED)).builds == {}
+        assert plan(ALL, {A: REBUILT}, of=dbt_run(status=CANCELLED)).builds == {}
         assert plan(sync("a", "b"), {A: REBUILT}).builds == {}
 
     def test_needs_the_manifest_to_know_all_of_its_models(self):
-        mapping = SyncMapping(syncs=(ALL,), workspaces={}, digest="")
-        assert needs_lineage(run(), RebuiltModels({A: REBUILT, B: REBUILT}), mapping)
-        assert needs_lineage(run(), RebuiltModels(reused=frozenset({A})), mapping)
-        assert not needs_lineage(run(), RebuiltModels(), mapping)
+        mapping = mapping_of(ALL)
+        assert needs_lineage(dbt_run(), RebuiltModels({A: REBUILT, B: REBUILT}), mapping)
+        assert needs_lineage(dbt_run(), RebuiltModels(reused=frozenset({A})), mapping)
+        assert not needs_lineage(dbt_run(), RebuiltModels(), mapping)
 
 
 P, M, W = "model.shop.p", "model.shop.m", "model.shop.w"
@@ -187,8 +168,8 @@ def spans(**minutes):
 
 def judged(a_sync, timings, builds=None, *, of=None):
     did = RebuiltModels(dict.fromkeys(timings, REBUILT), timings=timings)
-    mapping = SyncMapping(syncs=(a_sync,), workspaces={}, digest="")
-    decided = decide(of or run(), did, mapping, FAMILY, History({}, builds or {}), now=NOON)
+    mapping = mapping_of(a_sync)
+    decided = decide(of or dbt_run(), did, mapping, FAMILY, History({}, builds or {}), now=NOON)
     return [(held.reason, held.models) for held in decided.withheld]
 
 
@@ -234,16 +215,16 @@ class TestConsistency:
     def test_keeps_when_each_node_was_rebuilt(self):
         timings = spans(p=(1, 0, 5))
         did = RebuiltModels({P: REBUILT}, timings=timings)
-        mapping = SyncMapping(syncs=(BLOCK,), workspaces={}, digest="")
-        kept = decide(run(), did, mapping, FAMILY, History(), now=NOON).builds
+        mapping = mapping_of(BLOCK)
+        kept = decide(dbt_run(), did, mapping, FAMILY, History(), now=NOON).builds
         assert {node: (each.began, each.ended) for node, each in kept.items()} == {
             W: (None, None),
             P: (at(0), at(5)),
         }
 
     def test_asks_for_the_manifest_where_it_is_written_down(self):
-        mapping = SyncMapping(syncs=(BLOCK,), workspaces={}, digest="")
-        assert needs_lineage(run(), RebuiltModels({M: REBUILT, P: REBUILT}), mapping)
+        mapping = mapping_of(BLOCK)
+        assert needs_lineage(dbt_run(), RebuiltModels({M: REBUILT, P: REBUILT}), mapping)
 
 
 class TestAtMostEvery:

@@ -5,25 +5,17 @@ import os
 from datetime import timedelta
 
 import pytest
+from cases import dbt_run
 
 from relay.artifacts import Invocation, read_run_results
-from relay.dbt_runs import SUCCESS, DbtRun, Step
+from relay.dbt_runs import SUCCESS, Step
 from relay.lineage_cache import LineageCache, ProjectState
 from relay.manifest import Lineage, read_manifest
 from relay.nodes import Node
 from relay.sandbox import recordings
 
 LINEAGE = read_manifest(recordings.load("build").manifest)
-RUN = DbtRun(
-    dbt_account_id=1,
-    dbt_run_id=9,
-    dbt_job_id=7,
-    project_id=2,
-    environment_id=3,
-    status=SUCCESS,
-    git_sha="8d1ef1b",
-    target="prod",
-)
+RUN = dbt_run(git_sha="8d1ef1b", target="prod")
 STEP = Step(index=4, name="", status=SUCCESS, command="dbt build")
 BUILD = Invocation(9, STEP, read_run_results(recordings.load("build").run_results))
 STATE = ProjectState.of(RUN, BUILD)
@@ -138,6 +130,16 @@ def test_where_nothing_can_be_written_relay_does_without(tmp_path, clock, logged
     cache = LineageCache(tmp_path / "data" / "lineages")
     cache.put(STATE, LINEAGE, now=clock())
     assert LineageCache(tmp_path / "data" / "lineages").get(STATE, now=clock()) is None
+    assert [line["event"] for line in logged] == ["lineage.not_kept"]
+
+
+def test_what_could_not_be_written_whole_leaves_nothing_behind(cache, folder, clock, logged):
+    cache.put(STATE, LINEAGE, now=clock())
+    (file,) = folder.iterdir()
+    file.unlink()
+    (file / "in the way").mkdir(parents=True)
+    cache.put(STATE, LINEAGE, now=clock())
+    assert list(folder.iterdir()) == [file]
     assert [line["event"] for line in logged] == ["lineage.not_kept"]
 
 

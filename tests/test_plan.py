@@ -1,47 +1,20 @@
 """What a run means for each sync it concerns, one reason each."""
 
-from datetime import UTC, datetime
-
 import pytest
+from cases import NOON, dbt_run, mapping_of, sync
 
 from relay.artifacts import RebuiltModels, Standing
-from relay.dbt_runs import CANCELLED, ERROR, SUCCESS, DbtRun
+from relay.dbt_runs import CANCELLED, ERROR
 from relay.history import History, SyncHistory
 from relay.judge import Reason
 from relay.manifest import Lineage
-from relay.mapping import Sync, SyncMapping
 from relay.nodes import Config, DependsOn, Node
 from relay.plan import Plan, decide, needs_lineage
-from relay.selectors import read_selector
 
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
 TEST_A, SINGULAR, UNIT_A = "test.shop.not_null_a.1", "test.shop.a_and_b", "unit_test.shop.a.adds_up"
 
 REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = Standing
-
-
-def run(**fields):
-    given = {
-        "dbt_account_id": 1,
-        "dbt_run_id": 9,
-        "dbt_job_id": 7,
-        "project_id": 1,
-        "environment_id": 3,
-        "status": SUCCESS,
-        "finished_at": NOW,
-        "job_type": "scheduled",
-    }
-    return DbtRun(**(given | fields))
-
-
-def sync(*words, sync_id=1, **fields):
-    selectors = tuple(read_selector(word) for word in words)
-    return Sync(sync_id=sync_id, depends_on=selectors, **fields)
-
-
-def mapping(*syncs):
-    return SyncMapping(syncs=syncs, workspaces={}, digest="0")
 
 
 def lineage(severity="ERROR"):
@@ -58,7 +31,7 @@ def lineage(severity="ERROR"):
 def reason(a_sync, nodes, *, of=None, tests=None, known=None):
     """Why this sync is triggered or withheld; None where the run does not concern it."""
     rebuilt = RebuiltModels(nodes=nodes, tests=tests or {})
-    plan = decide(of or run(), rebuilt, mapping(a_sync), known, History(), now=NOW)
+    plan = decide(of or dbt_run(), rebuilt, mapping_of(a_sync), known, History(), now=NOON)
     if plan.triggers:
         return Reason.REBUILT
     return plan.withheld[0].reason if plan.withheld else None
@@ -90,29 +63,29 @@ class TestAModelsStanding:
 
     def test_the_models_that_decided_are_recorded(self):
         plan = decide(
-            run(),
+            dbt_run(),
             RebuiltModels({A: REBUILT, B: FAILED, C: SKIPPED}),
-            mapping(sync("a", "b", "c")),
+            mapping_of(sync("a", "b", "c")),
             None,
             History(),
-            now=NOW,
+            now=NOON,
         )
         assert plan.withheld[0].models == (B, C)
 
     def test_a_trigger_names_all_that_were_rebuilt(self):
         rebuilt = RebuiltModels({B: REBUILT, A: REBUILT, C: REBUILT})
-        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, History(), now=NOW)
+        plan = decide(dbt_run(), rebuilt, mapping_of(sync("a", "b")), None, History(), now=NOON)
         assert plan.triggers[0].models == (A, B)
 
     def test_each_sync_is_judged_on_its_own_models(self):
         rebuilt = RebuiltModels({A: REBUILT, B: FAILED})
         plan = decide(
-            run(status=ERROR),
+            dbt_run(status=ERROR),
             rebuilt,
-            mapping(sync("a"), sync("b", sync_id=2)),
+            mapping_of(sync("a"), sync("b", sync_id=2)),
             None,
             History(),
-            now=NOW,
+            now=NOON,
         )
         assert [each.sync.sync_id for each in plan.triggers] == [1]
         assert [each.sync.sync_id for each in plan.withheld] == [2]
@@ -122,27 +95,27 @@ class TestTheRunAndTheSync:
     @pytest.mark.parametrize(
         ("a_sync", "of", "expected"),
         [
-            (sync("a", enabled=False), run(), "sync_disabled"),
-            (sync("a", enabled=False, jobs=frozenset({8})), run(), "sync_disabled"),
-            (sync("a", jobs=frozenset({8})), run(), "job_not_listed"),
-            (sync("a", jobs=frozenset({7})), run(), "rebuilt"),
-            (sync("a", environments=frozenset({4})), run(), "environment_not_listed"),
-            (sync("a", environments=frozenset({3})), run(), "rebuilt"),
+            (sync("a", enabled=False), dbt_run(), "sync_disabled"),
+            (sync("a", enabled=False, jobs=frozenset({8})), dbt_run(), "sync_disabled"),
+            (sync("a", jobs=frozenset({8})), dbt_run(), "job_not_listed"),
+            (sync("a", jobs=frozenset({7})), dbt_run(), "rebuilt"),
+            (sync("a", environments=frozenset({4})), dbt_run(), "environment_not_listed"),
+            (sync("a", environments=frozenset({3})), dbt_run(), "rebuilt"),
             (
                 sync("a", jobs=frozenset({8}), environments=frozenset({4})),
-                run(),
+                dbt_run(),
                 "job_not_listed",
             ),
-            (sync("a"), run(status=CANCELLED), "run_cancelled"),
-            (sync("a"), run(status=ERROR), "rebuilt"),
-            (sync("a", jobs=frozenset({8})), run(status=CANCELLED), "job_not_listed"),
+            (sync("a"), dbt_run(status=CANCELLED), "run_cancelled"),
+            (sync("a"), dbt_run(status=ERROR), "rebuilt"),
+            (sync("a", jobs=frozenset({8})), dbt_run(status=CANCELLED), "job_not_listed"),
         ],
     )
     def test_come_before_the_models(self, a_sync, of, expected):
         assert reason(a_sync, {A: REBUILT}, of=of) == expected
 
     def test_a_cancelled_run_comes_before_a_failed_model(self):
-        assert reason(sync("a"), {A: FAILED}, of=run(status=CANCELLED)) == "run_cancelled"
+        assert reason(sync("a"), {A: FAILED}, of=dbt_run(status=CANCELLED)) == "run_cancelled"
 
     @pytest.mark.parametrize(
         "kind",
@@ -159,7 +132,12 @@ class TestTheRunAndTheSync:
         listed = sync("a", jobs=frozenset({7}))
         assert (
             decide(
-                run(**kind), RebuiltModels({A: REBUILT}), mapping(listed), None, History(), now=NOW
+                dbt_run(**kind),
+                RebuiltModels({A: REBUILT}),
+                mapping_of(listed),
+                None,
+                History(),
+                now=NOON,
             )
             == Plan()
         )
@@ -222,10 +200,10 @@ class TestTheManifest:
     )
     def test_is_asked_for_only_where_it_decides(self, a_sync, tests, needed):
         rebuilt = RebuiltModels({A: REBUILT}, tests=tests)
-        assert needs_lineage(run(), rebuilt, mapping(a_sync)) is needed
+        assert needs_lineage(dbt_run(), rebuilt, mapping_of(a_sync)) is needed
 
     def test_is_not_asked_for_when_nothing_was_touched(self):
-        assert not needs_lineage(run(), RebuiltModels(), mapping(sync("tag:crm")))
+        assert not needs_lineage(dbt_run(), RebuiltModels(), mapping_of(sync("tag:crm")))
 
     def test_lets_tags_decide(self):
         assert reason(sync("tag:crm"), {A: REBUILT}, known=lineage()) == "rebuilt"
@@ -249,12 +227,16 @@ class TestARunThatRetriesAnother:
     def test_triggers_only_with_what_no_other_attempt_has(self, executed_in, answered, because):
         rebuilt = RebuiltModels({A: REBUILT, B: REBUILT}, executed_in)
         known = {("default", 1): answered}
-        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, History(known), now=NOW)
+        plan = decide(
+            dbt_run(), rebuilt, mapping_of(sync("a", "b")), None, History(known), now=NOON
+        )
         assert [trigger.models for trigger in plan.triggers] == ([because] if because else [])
         assert plan.withheld == ()
 
     def test_is_withheld_by_what_still_fails(self):
         rebuilt = RebuiltModels({A: REBUILT, B: FAILED}, {A: 8, B: 9})
         known = {("default", 1): SyncHistory(answered_before=frozenset({A}))}
-        plan = decide(run(), rebuilt, mapping(sync("a", "b")), None, History(known), now=NOW)
+        plan = decide(
+            dbt_run(), rebuilt, mapping_of(sync("a", "b")), None, History(known), now=NOON
+        )
         assert [held.models for held in plan.withheld] == [(B,)]

@@ -2,22 +2,22 @@
 
 import copy
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from cases import NOON, dbt_run, mapping_of, sync
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.artifacts import RebuiltModels, Standing
-from relay.dbt_runs import CANCELLED, ERROR, SUCCESS, DbtRun
+from relay.dbt_runs import CANCELLED, ERROR, SUCCESS
 from relay.history import History, SyncHistory
 from relay.manifest import Lineage
-from relay.mapping import Sync, SyncMapping
+from relay.mapping import Sync
 from relay.nodes import Config, DependsOn, Node
 from relay.plan import decide
 from relay.selectors import read_selector
 
-NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 NAMES = "abcdef"
 IDS = {name: f"model.shop.{name}" for name in NAMES}
 UNRELATED = "model.shop.zebra"
@@ -64,25 +64,9 @@ def lineage(kinds, reads):
     return Lineage({node.unique_id: node for node in (*nodes, zebra, test)})
 
 
-def run(dbt_run_id=9, *, status=SUCCESS, minutes=0):
-    return DbtRun(
-        dbt_account_id=1,
-        dbt_run_id=dbt_run_id,
-        dbt_job_id=7,
-        project_id=1,
-        environment_id=3,
-        status=status,
-        finished_at=NOON + timedelta(minutes=minutes),
-    )
-
-
-def mapping_of(syncs):
-    return SyncMapping(syncs=tuple(syncs), workspaces={}, digest="")
-
-
 @given(SYNCS, NODES, KINDS, READS, TESTS, STATUSES)
 def test_deciding_is_a_pure_function_of_its_arguments(syncs, nodes, kinds, reads, tests, status):
-    given_ = (run(status=status), RebuiltModels(nodes, tests=tests), mapping_of(syncs))
+    given_ = (dbt_run(status=status), RebuiltModels(nodes, tests=tests), mapping_of(*syncs))
     known, before = lineage(kinds, reads), copy.deepcopy(given_)
     first = decide(*given_, known, History(), now=NOON)
     assert decide(*given_, known, History(), now=NOON) == first
@@ -93,11 +77,11 @@ def test_deciding_is_a_pure_function_of_its_arguments(syncs, nodes, kinds, reads
 def test_a_model_that_no_sync_selects_never_changes_a_decision(
     syncs, nodes, kinds, reads, status, standing
 ):
-    known, mapping = lineage(kinds, reads), mapping_of(syncs)
+    known, mapping = lineage(kinds, reads), mapping_of(*syncs)
     without = RebuiltModels(nodes)
     with_it = RebuiltModels({**nodes, UNRELATED: standing})
     plans = [
-        decide(run(status=status), did, mapping, known, History(), now=NOON)
+        decide(dbt_run(status=status), did, mapping, known, History(), now=NOON)
         for did in (without, with_it)
     ]
     assert plans[0].verdicts == plans[1].verdicts
@@ -109,16 +93,16 @@ class World:
     def __init__(self):
         self.builds, self.ran_for, self.triggered = {}, None, 0
 
-    def decide(self, sync, dbt_run, nodes):
+    def decide(self, a_sync, a_run, nodes):
         history = History(
             {("default", 1): SyncHistory(ran_for=self.ran_for)},
             {node: (build,) for node, build in self.builds.items()},
         )
         did = RebuiltModels(dict.fromkeys(nodes, Standing.REBUILT))
-        plan = decide(dbt_run, did, mapping_of([sync]), FLAT, history, now=NOON)
+        plan = decide(a_run, did, mapping_of(a_sync), FLAT, history, now=NOON)
         for trigger in plan.triggers:
             self.triggered += 1
-            self.ran_for = max(filter(None, (self.ran_for, trigger.ran_for or dbt_run.finished_at)))
+            self.ran_for = max(filter(None, (self.ran_for, trigger.ran_for or a_run.finished_at)))
         for node, build in plan.builds.items():
             known = self.builds.get(node)
             if known is None or known.finished_at <= build.finished_at:
@@ -134,14 +118,17 @@ NIGHTS = [
 @pytest.mark.parametrize("nights", NIGHTS, ids="-".join)
 def test_a_sync_that_waits_for_all_takes_each_rebuild_once_in_any_order(nights):
     """Webhooks come in any order: for no rebuild of a model are there two triggers."""
-    sync = Sync(sync_id=1, depends_on=(read_selector("a"), read_selector("b")), require="all")
+    waiting = sync("a", "b", require="all")
     runs = [
-        (run(number, minutes=number), [IDS[name] for name in night])
+        (
+            dbt_run(dbt_run_id=number, finished_at=NOON + timedelta(minutes=number)),
+            [IDS[name] for name in night],
+        )
         for number, night in enumerate(nights, 1)
     ]
     rebuilds = min(sum(name in night for night in nights) for name in "ab")
     for order in itertools.permutations(runs):
         world = World()
-        for dbt_run, nodes in order:
-            world.decide(sync, dbt_run, nodes)
+        for a_run, nodes in order:
+            world.decide(waiting, a_run, nodes)
         assert bool(rebuilds) <= world.triggered <= rebuilds, [each.dbt_run_id for each, _ in order]

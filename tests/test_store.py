@@ -6,30 +6,27 @@ from datetime import timedelta
 
 import psycopg_pool
 import pytest
+from cases import dbt_run, mapping_of, sync
 
-from relay.dbt_runs import SUCCESS, DbtRun
 from relay.history import Build, SyncHistory
 from relay.judge import Trigger
-from relay.mapping import Sync, SyncMapping
 from relay.plan import Plan
 from relay.sandbox import story
 from relay.store import Store
 
 FIRST, RETRY = story.nightly_run(8), story.nightly_run(9)
 A = "model.shop.a"
-NO_SYNCS = SyncMapping(syncs=(), workspaces={}, digest="")
-TRIGGER = Plan(triggers=(Trigger(Sync(sync_id=1, depends_on=()), models=(A,)),))
+NO_SYNCS = mapping_of()
+TRIGGER = Plan(triggers=(Trigger(sync("a"), models=(A,)),))
 
 
 def run_of(dbt_run_id, *, retries=()):
-    return DbtRun(
+    earlier = tuple(run_of(each) for each in retries)
+    return dbt_run(
         dbt_account_id=story.DBT_ACCOUNT_ID,
         dbt_run_id=dbt_run_id,
-        dbt_job_id=7,
-        project_id=1,
-        environment_id=3,
-        status=SUCCESS,
-        earlier=tuple(run_of(each) for each in retries),
+        finished_at=None,
+        earlier=earlier,
     )
 
 
@@ -94,8 +91,7 @@ def test_two_runs_that_one_sync_waits_for_are_never_decided_in_the_same_moment(
     in_one_moment, clock
 ):
     """Else neither would see what the other rebuilt, and the sync would wait for ever."""
-    waiting = Sync(sync_id=1, depends_on=(), require="all")
-    mapping = SyncMapping(syncs=(waiting,), workspaces={}, digest="")
+    mapping = mapping_of(sync("a", require="all"))
     built = built_by(8, clock())
     assert in_one_moment(mapping, Plan(builds={A: built}), run_of(9)).builds == {A: (built,)}
 

@@ -1,20 +1,16 @@
 """Views that a run did not execute stand as what they read, and the syncs of them with it."""
 
-from datetime import UTC, datetime
-
 import pytest
+from cases import NOON, dbt_run, mapping_of, sync
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.artifacts import RebuiltModels, Standing
-from relay.dbt_runs import SUCCESS, DbtRun
 from relay.history import History, SyncHistory
 from relay.manifest import Lineage, read_manifest
-from relay.mapping import Sync, SyncMapping
 from relay.nodes import Config, DependsOn, Node
 from relay.plan import decide, needs_lineage
 from relay.sandbox import recordings
-from relay.selectors import read_selector
 from relay.views import WORST_FIRST, Views
 
 REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = Standing
@@ -98,7 +94,7 @@ class TestAView:
         assert views.read_by(unique_id("v")) == (unique_id("u"),)
 
     def test_is_not_known_without_a_lineage(self):
-        assert Views(executed(t=REBUILT), None).standings == {}
+        assert Views(executed(t=REBUILT), Lineage({})).standings == {}
 
     def test_in_a_very_long_row_of_views_is_found(self):
         names = [f"v{number}" for number in range(5000)]
@@ -136,23 +132,14 @@ def nearest_executed(start, reads, did):
                 left.append(parent)
 
 
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
-RUN = DbtRun(
-    dbt_account_id=1, dbt_run_id=9, dbt_job_id=7, project_id=1, environment_id=3, status=SUCCESS
-)
 KNOWN = lineage(crm=["v_orders"], v_orders=["e_orders", "t"], e_orders=["u"], v_other=["x"])
 
 
-def sync(*words, **fields):
-    selectors = tuple(read_selector(word) for word in words)
-    return Sync(sync_id=1, depends_on=selectors, **fields)
-
-
 def plan_of(a_sync, did, *, known=KNOWN, answered=None):
-    mapping = SyncMapping(syncs=(a_sync,), workspaces={}, digest="0")
-    assert known is not None or not needs_lineage(RUN, did, mapping)
+    mapping = mapping_of(a_sync)
+    assert known is not None or not needs_lineage(dbt_run(), did, mapping)
     history = History({("default", 1): answered} if answered else {})
-    return decide(RUN, did, mapping, known, history, now=NOW)
+    return decide(dbt_run(), did, mapping, known, history, now=NOON)
 
 
 class TestASyncOfAView:
@@ -226,8 +213,8 @@ class TestTheManifest:
         ],
     )
     def test_is_needed_where_a_word_may_mean_a_view(self, words, did, needed):
-        mapping = SyncMapping(syncs=(sync(*words),), workspaces={}, digest="0")
-        assert needs_lineage(RUN, executed(**did), mapping) is needed
+        mapping = mapping_of(sync(*words))
+        assert needs_lineage(dbt_run(), executed(**did), mapping) is needed
 
     def test_recorded_by_dbt_has_views_on_views_and_on_ephemeral_models(self):
         recorded = read_manifest(recordings.load("run_tables_under_view").manifest)

@@ -299,9 +299,7 @@ def _end(
 
 def run_sync(connection: Connection, workspace: str, sync_id: int) -> None:
     """Put the job that starts what waits for a sync into the connection's transaction."""
-    # The lock keeps two workers from starting one sync at once.
-    arguments: JSONDict = {"workspace": workspace, "sync_id": sync_id}
-    queue.defer(connection, queue.RUN_SYNC, arguments, lock=f"sync/{workspace}/{sync_id}")
+    run_syncs(connection, [(workspace, sync_id)])
 
 
 def run_syncs(connection: Connection, syncs: Sequence[tuple[str, int]]) -> None:
@@ -314,7 +312,8 @@ def run_syncs(connection: Connection, syncs: Sequence[tuple[str, int]]) -> None:
         connection.execute(_RUN_SYNCS, (queue.QUEUE, queue.RUN_SYNC, workspaces, sync_ids))
 
 
-# The engine's own function, which its clients call for a batch of one lock.
+# The engine's own function: its clients call it for a batch of one lock, and here each sync has
+# its own, which keeps two workers from starting it at once.
 _RUN_SYNCS = """
 SELECT procrastinate_defer_jobs_v1(array_agg(
     ROW(

@@ -108,14 +108,11 @@ class DbtRuns(Transactions):
                 """
                 UPDATE relay.dbt_runs
                 SET planned_at = %s, dbt_job_id = %s, environment_id = %s, first_run_id = %s,
-                    finished_at = %s, problem = NULL
+                    problem = NULL
                 WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                   AND planned_at IS NULL AND given_up_at IS NULL
                 """,
-                (
-                    *(now, run.dbt_job_id, run.environment_id, run.first_run_id),
-                    *(run.finished_at or now, *key),
-                ),
+                (now, run.dbt_job_id, run.environment_id, run.first_run_id, *key),
             )
             if updated.rowcount == 0:
                 return None

@@ -1,6 +1,6 @@
 """What was decided on a dbt run, the triggers that are due for it, and what it built."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from relay.conditions import Condition
 from relay.dbt_runs import DbtRun
-from relay.judge import Reason
+from relay.judge import Reason, Trigger, Withheld
 from relay.mapping import Sync
 from relay.plan import Plan
 from relay.store.attempts import run_syncs, wake_sync
@@ -22,13 +22,14 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
         "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             (
-                *(sync.workspace, sync.sync_id, *key, reason, list(models)),
-                *(Jsonb(plan.through(models)), Jsonb(_conditions(plan, sync)), now),
+                *(each.sync.workspace, each.sync.sync_id, *key, each.reason, list(each.models)),
+                *(Jsonb(plan.through(each.models)), Jsonb(_conditions(plan, each.sync)), now),
             )
-            for sync, reason, models in _decisions(plan)
+            for each in plan.verdicts
         ],
     )
-    triggers = list(_triggers(plan, now))
+    held = [each for each in plan.withheld if each.until is not None]
+    to_send: list[Trigger | Withheld] = [*plan.triggers, *held]
     connection.cursor().executemany(
         """
         INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync,
@@ -37,38 +38,20 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
         """,
         [
             (
-                *(sync.workspace, sync.sync_id, *key, sync.full_sync),
-                *(list(models), Jsonb(plan.through(models)), now, due_at),
-                ran_for or run.finished_at or now,
+                *(each.sync.workspace, each.sync.sync_id, *key, each.sync.full_sync),
+                *(list(each.models), Jsonb(plan.through(each.models)), now, each.until or now),
+                each.ran_for or run.finished_at or now,
             )
-            for sync, models, due_at, ran_for in triggers
+            for each in to_send
         ],
     )
     run_syncs(connection, [(each.sync.workspace, each.sync.sync_id) for each in plan.triggers])
-    for sync, _, due_at, _ in triggers:
-        if due_at > now:
-            wake_sync(connection, sync.workspace, sync.sync_id, due_at)
+    for each in held:
+        wake_sync(connection, each.sync.workspace, each.sync.sync_id, each.until or now)
 
 
 def _conditions(plan: Plan, sync: Sync) -> list[list[object]]:
     return [[each.reason, list(each.models), each.seen] for each in plan.conditions(sync)]
-
-
-def _decisions(plan: Plan) -> Iterator[tuple[Sync, Reason, tuple[str, ...]]]:
-    for trigger in plan.triggers:
-        yield trigger.sync, Reason.REBUILT, trigger.models
-    for held in plan.withheld:
-        yield held.sync, held.reason, held.models
-
-
-def _triggers(
-    plan: Plan, now: datetime
-) -> Iterator[tuple[Sync, tuple[str, ...], datetime, datetime | None]]:
-    for trigger in plan.triggers:
-        yield trigger.sync, trigger.models, now, trigger.ran_for
-    for held in plan.withheld:
-        if held.until is not None:
-            yield held.sync, held.models, held.until, held.ran_for
 
 
 def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:

@@ -1,12 +1,12 @@
 """What was decided before, as far as the next decision asks for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import LiteralString
 
 from relay.dbt_runs import DbtRun
 from relay.history import Build, History, SyncHistory
-from relay.mapping import SyncMapping
+from relay.mapping import Sync, SyncMapping
 from relay.store.transactions import Connection
 
 SyncKey = tuple[str, int]  # workspace and sync_id
@@ -15,8 +15,10 @@ SyncKey = tuple[str, int]  # workspace and sync_id
 def read_history(connection: Connection, run: DbtRun, mapping: SyncMapping) -> History:
     """What bears on this run: other attempts at it, and for syncs that look back what they see."""
     before, since = _answered(connection, run)
-    ran_for = _ran_for(connection, run, mapping)
-    triggered_at = _triggered_at(connection, run, mapping)
+    waiting = [sync for sync in mapping.syncs if sync.require == "all"]
+    cooling = [sync for sync in mapping.syncs if sync.at_most_every]
+    ran_for = _of_each(connection, _RAN_FOR, run, waiting)
+    triggered_at = _of_each(connection, _TRIGGERED_AT, run, cooling)
     return History(
         syncs={
             key: SyncHistory(
@@ -27,7 +29,7 @@ def read_history(connection: Connection, run: DbtRun, mapping: SyncMapping) -> H
             )
             for key in {*before, *since, *ran_for, *triggered_at}
         },
-        builds=_builds(connection, run) if mapping.looks_back else {},
+        builds=_builds(connection, run) if mapping.looks_at_builds else {},
     )
 
 
@@ -52,57 +54,34 @@ def _answered(
     return before, since
 
 
-# A run that was decided already may be asked about: its own triggers are not its past.
-
-
-def _ran_for(connection: Connection, run: DbtRun, mapping: SyncMapping) -> dict[SyncKey, datetime]:
-    """When the newest dbt run whose rebuilds each sync's triggers took in had finished."""
-    return _of_each(
-        connection,
-        """
-        SELECT triggers.workspace, triggers.sync_id, max(ran_for)
-        FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
-        JOIN relay.triggers USING (workspace, sync_id)
-        LEFT JOIN relay.sync_runs USING (attempt_id)
-        WHERE outcome IS DISTINCT FROM 'refused' AND dbt_run_id <> %s
-        GROUP BY triggers.workspace, triggers.sync_id
-        """,
-        run,
-        mapping,
-    )
-
-
-def _triggered_at(
-    connection: Connection, run: DbtRun, mapping: SyncMapping
-) -> dict[SyncKey, datetime]:
-    """When the last sync run of each was started."""
-    return _of_each(
-        connection,
-        """
-        SELECT workspace, sync_id, max(triggered_at)
-        FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
-        JOIN relay.sync_runs USING (workspace, sync_id)
-        WHERE triggered_at IS NOT NULL AND attempt_id NOT IN (
-            SELECT attempt_id FROM relay.triggers WHERE attempt_id IS NOT NULL AND dbt_run_id = %s
-        )
-        GROUP BY workspace, sync_id
-        """,
-        run,
-        mapping,
-    )
-
-
 def _of_each(
-    connection: Connection, sql: LiteralString, run: DbtRun, mapping: SyncMapping
+    connection: Connection, sql: LiteralString, run: DbtRun, syncs: Sequence[Sync]
 ) -> dict[SyncKey, datetime]:
-    asked = mapping.looks_back
-    if not asked:
-        return {}
-    keys = ([sync.workspace for sync in asked], [sync.sync_id for sync in asked])
-    arguments = (*keys, run.dbt_run_id)
-    return {
-        (workspace, sync_id): at for workspace, sync_id, at in connection.execute(sql, arguments)
-    }
+    keys = ([sync.workspace for sync in syncs], [sync.sync_id for sync in syncs])
+    rows = connection.execute(sql, (*keys, run.dbt_run_id)) if syncs else ()
+    return {(workspace, sync_id): at for workspace, sync_id, at in rows}
+
+
+# When the newest dbt run whose rebuilds each sync's triggers took in had finished. A run that was
+# decided already may be asked about, here and below: its own triggers are not its past.
+_RAN_FOR = """
+SELECT triggers.workspace, triggers.sync_id, max(ran_for)
+FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
+JOIN relay.triggers USING (workspace, sync_id)
+LEFT JOIN relay.sync_runs USING (attempt_id)
+WHERE outcome IS DISTINCT FROM 'refused' AND dbt_run_id <> %s
+GROUP BY triggers.workspace, triggers.sync_id
+"""
+# When the last sync run of each was started.
+_TRIGGERED_AT = """
+SELECT workspace, sync_id, max(triggered_at)
+FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
+JOIN relay.sync_runs USING (workspace, sync_id)
+WHERE triggered_at IS NOT NULL AND attempt_id NOT IN (
+    SELECT attempt_id FROM relay.triggers WHERE attempt_id IS NOT NULL AND dbt_run_id = %s
+)
+GROUP BY workspace, sync_id
+"""
 
 
 def _builds(connection: Connection, run: DbtRun) -> dict[str, tuple[Build, ...]]:
@@ -116,12 +95,5 @@ def _builds(connection: Connection, run: DbtRun) -> dict[str, tuple[Build, ...]]
     )
     builds: dict[str, tuple[Build, ...]] = {}
     for node, *columns in rows:
-        build = Build(**dict(zip(_BUILD, columns, strict=True)))
-        builds[node] = (*builds.get(node, ()), build)
+        builds[node] = (*builds.get(node, ()), Build(*columns))
     return builds
-
-
-_BUILD = (
-    *("dbt_run_id", "dbt_job_id", "environment_id", "finished_at", "is_good", "failed_a_test"),
-    *("began", "ended"),
-)

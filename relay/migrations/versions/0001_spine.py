@@ -37,7 +37,6 @@ def upgrade() -> None:
             dbt_job_id     bigint,
             environment_id bigint,
             first_run_id   bigint,           -- the run it goes back to, by retries
-            finished_at    timestamptz,      -- in dbt Cloud
             failing_since  timestamptz,      -- first of the vendor's faults now being retried
             planned_at     timestamptz,
             given_up_at    timestamptz,
