@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from relay.artifacts import RebuiltModels, Standing, Timing
-from relay.dbt_json import garbage_uncollected
-from relay.dbt_runs import SUCCESS, DbtRun
-from relay.history import History
-from relay.manifest import Lineage, read_manifest
-from relay.mapping import Sync, SyncMapping
-from relay.nodes import Node
-from relay.plan import Plan, decide
-from relay.selectors import read_selector
-from relay.views import Views
+from relay.dbt.artifacts import RebuiltModels, Standing, Timing
+from relay.dbt.decoding import garbage_uncollected
+from relay.dbt.manifest import Lineage, read_manifest
+from relay.dbt.nodes import Node
+from relay.dbt.runs import SUCCESS, DbtRun
+from relay.dbt.selectors import read_selector
+from relay.dbt.views import Views
+from relay.decision.history import History
+from relay.decision.mapping import Sync, SyncMapping
+from relay.decision.plan import Plan, decide
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 EXECUTED = Timing("2026-11-01T00:00:00Z", "2026-11-01T00:01:00Z")

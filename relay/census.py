@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, Rejected
-from relay.mapping import SyncMapping
 from relay.settings import Settings
 from relay.sync_runs import SyncRun
 from relay.transport import Answer, Transport

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from relay.census import V1_ENDS, speaks_v1
+from relay.dbt.manifest import Lineage, read_disabled, read_manifest
+from relay.dbt.selection import Selection
+from relay.dbt.selectors import Selector, has_wildcards
+from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.exits import PROBLEM, WRONG_SETTINGS
-from relay.manifest import Lineage, read_disabled, read_manifest
-from relay.mapping import SyncMapping
 from relay.mapping_file import load
-from relay.selection import Selection
-from relay.selectors import Selector, has_wildcards
 from relay.settings import Role, Settings
 from relay.spelling import nearest
 

@@ -12,8 +12,8 @@ import msgspec
 from relay import logs
 from relay.check import check_everything, check_mapping, strictly, with_manifest
 from relay.database import Server, joined, migrate, server_of
+from relay.decision.mapping import DEFAULT_WORKSPACE
 from relay.exits import PROBLEM, settings_or_exit, told
-from relay.mapping import DEFAULT_WORKSPACE
 from relay.mapping_file import load
 from relay.settings import Role, Settings
 

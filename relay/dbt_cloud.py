@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import msgspec
 
-from relay.artifacts import RunResults, read_run_results
-from relay.dbt_json import Buffer
-from relay.dbt_runs import DbtRun, Step
+from relay.dbt.artifacts import RunResults, read_run_results
+from relay.dbt.decoding import Buffer
+from relay.dbt.manifest import Lineage, read_manifest
+from relay.dbt.runs import DbtRun, Step
 from relay.errors import BadArtifact, Rejected
-from relay.manifest import Lineage, read_manifest
 from relay.notation import read_time
 from relay.transport import Answer, Download, Transport
 

@@ -6,22 +6,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from relay.artifacts import (
+from relay.dbt.artifacts import (
     Invocation,
     RebuiltModels,
     Standing,
     each_once,
     what_was_rebuilt,
 )
+from relay.dbt.decoding import garbage_uncollected
+from relay.dbt.manifest import Lineage
+from relay.dbt.nodes import Node
+from relay.dbt.runs import DbtRun
 from relay.dbt_cloud import DbtCloud
-from relay.dbt_json import garbage_uncollected
-from relay.dbt_runs import DbtRun
+from relay.decision.mapping import SyncMapping
+from relay.decision.plan import needs_lineage
 from relay.errors import BadArtifact, Unavailable
 from relay.lineage_cache import LineageCache, ProjectState
-from relay.manifest import Lineage
-from relay.mapping import SyncMapping
-from relay.nodes import Node
-from relay.plan import needs_lineage
 
 MOST_ATTEMPTS = 20  # a run that retries one that retries one …
 

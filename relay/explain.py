@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from relay.artifacts import Standing
-from relay.conditions import Condition
 from relay.database import Server, asking
-from relay.dbt_json import garbage_uncollected
+from relay.dbt.artifacts import Standing
+from relay.dbt.decoding import garbage_uncollected
+from relay.decision.conditions import Condition
+from relay.decision.judge import Reason, Trigger, Withheld
+from relay.decision.mapping import Sync, SyncMapping, told_id
+from relay.decision.plan import Plan, decide
 from relay.errors import BadMapping, Problem
 from relay.examine import Examined, counted
-from relay.judge import Reason, Trigger, Withheld
-from relay.mapping import Sync, SyncMapping, told_id
 from relay.mapping_file import load
-from relay.plan import Plan, decide
 from relay.services import examiner_of
 from relay.settings import Settings
 from relay.status import table

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from relay.artifacts import Invocation
-from relay.dbt_json import garbage_uncollected
-from relay.dbt_runs import DbtRun
+from relay.dbt.artifacts import Invocation
+from relay.dbt.decoding import garbage_uncollected
+from relay.dbt.manifest import Lineage
+from relay.dbt.nodes import SHAPE, Node
+from relay.dbt.runs import DbtRun
 from relay.logs import get_logger
-from relay.manifest import Lineage
-from relay.nodes import SHAPE, Node
 
 LONGEST_KEPT = timedelta(days=1)  # packages and environment variables change without a commit
 MOST_BYTES = 256 * 2**20

@@ -4,9 +4,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from relay.errors import BadMapping, Problem
-from relay.logs import get_logger
-from relay.mapping import (
+from relay.decision.mapping import (
     DEFAULT_WORKSPACE,
     Sync,
     SyncMapping,
@@ -14,6 +12,8 @@ from relay.mapping import (
     read_mapping,
     told_id,
 )
+from relay.errors import BadMapping, Problem
+from relay.logs import get_logger
 
 log = get_logger()
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from relay.census import Census
 from relay.dbt_cloud import DbtCloud
+from relay.decision.mapping import DEFAULT_WORKSPACE, Workspace
 from relay.errors import BadSettings, Problem, Rejected
 from relay.examine import Examiner
 from relay.lineage_cache import LineageCache
 from relay.logs import get_logger, hide
-from relay.mapping import DEFAULT_WORKSPACE, Workspace
 from relay.mapping_file import MappingFile
 from relay.settings import Secret, Settings
 from relay.store import Store

@@ -7,8 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from relay.decision.mapping import CENSUS_URL
 from relay.errors import BadSettings, Problem
-from relay.mapping import CENSUS_URL
 from relay.notation import read_duration, read_vendor_url, write_duration
 
 

@@ -11,7 +11,8 @@ from http import HTTPStatus
 
 from structlog.contextvars import bind_contextvars
 
-from relay.artifacts import Standing
+from relay.dbt.artifacts import Standing
+from relay.decision.plan import Plan, decide
 from relay.errors import (
     BadArtifact,
     Rejected,
@@ -22,7 +23,6 @@ from relay.errors import (
 )
 from relay.examine import Examined, counted
 from relay.logs import get_logger
-from relay.plan import Plan, decide
 from relay.services import Services
 from relay.store import Attempt, Cause, RecordedRun
 from relay.sync_runs import Outcome, SyncRun

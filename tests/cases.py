@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from relay.dbt_runs import SUCCESS, DbtRun
-from relay.mapping import Sync, SyncMapping
-from relay.selectors import read_selector
+from relay.dbt.runs import SUCCESS, DbtRun
+from relay.dbt.selectors import read_selector
+from relay.decision.mapping import Sync, SyncMapping
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from relay.artifacts import Invocation, Standing, read_run_results, what_was_rebuilt
-from relay.dbt_runs import ERROR, SUCCESS, Step
+from relay.dbt.artifacts import Invocation, Standing, read_run_results, what_was_rebuilt
+from relay.dbt.runs import ERROR, SUCCESS, Step
 from relay.errors import BadArtifact
 from relay.sandbox import recordings
 

@@ -9,8 +9,8 @@ from psycopg.conninfo import conninfo_to_dict
 from werkzeug.serving import make_server
 
 from relay.cli import main
+from relay.decision.judge import Reason
 from relay.health import Health
-from relay.judge import Reason
 from relay.recorder import Recorder
 from relay.sandbox import story
 from relay.sandbox.command import environment

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.dbt_runs import ERROR, SUCCESS, Step
+from relay.dbt.runs import ERROR, SUCCESS, Step
 
 
 def step(command, *, status=SUCCESS):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.artifacts import Invocation, Standing, read_run_results, what_was_rebuilt
-from relay.dbt_runs import ERROR, SUCCESS, Step
+from relay.dbt.artifacts import Invocation, Standing, read_run_results, what_was_rebuilt
+from relay.dbt.runs import ERROR, SUCCESS, Step
 
 RECORDED = Path(__file__).parent / "dbt_versions" / "recorded"
 VERSIONS = ("core-1.7", "core-1.8", "core-1.9", "core-1.10", "core-1.11")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from relay import cli, up, worker
-from relay.mapping import read_mapping
+from relay.decision.mapping import read_mapping
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from relay.mapping import read_mapping
+from relay.decision.mapping import read_mapping
 from relay.sandbox import story
 from relay.services import examiner_of
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from cases import NOON, dbt_run, mapping_of, sync
 
-from relay.artifacts import RebuiltModels, Standing, Timing
-from relay.dbt_runs import CANCELLED
-from relay.history import Build, History, SyncHistory
-from relay.manifest import Lineage
-from relay.nodes import Config, DependsOn, Node
-from relay.plan import decide, needs_lineage
+from relay.dbt.artifacts import RebuiltModels, Standing, Timing
+from relay.dbt.manifest import Lineage
+from relay.dbt.nodes import Config, DependsOn, Node
+from relay.dbt.runs import CANCELLED
+from relay.decision.history import Build, History, SyncHistory
+from relay.decision.plan import decide, needs_lineage
 
 REBUILT, FAILED = Standing.REBUILT, Standing.FAILED
 A, B, V = "model.shop.a", "model.shop.b", "model.shop.v"

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from cases import dbt_run
 
-from relay.artifacts import Invocation, read_run_results
-from relay.dbt_runs import SUCCESS, Step
+from relay.dbt.artifacts import Invocation, read_run_results
+from relay.dbt.manifest import Lineage, read_manifest
+from relay.dbt.nodes import Node
+from relay.dbt.runs import SUCCESS, Step
 from relay.lineage_cache import LineageCache, ProjectState
-from relay.manifest import Lineage, read_manifest
-from relay.nodes import Node
 from relay.sandbox import recordings
 
 LINEAGE = read_manifest(recordings.load("build").manifest)

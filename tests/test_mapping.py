@@ -4,8 +4,8 @@ import textwrap
 
 import pytest
 
+from relay.decision.mapping import json_schema, read_mapping
 from relay.errors import BadMapping
-from relay.mapping import json_schema, read_mapping
 
 
 def read(text):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from relay.manifest import read_manifest
-from relay.node_index import NodeIndex
+from relay.dbt.manifest import read_manifest
+from relay.dbt.node_index import NodeIndex
 from relay.sandbox import recordings
 
 LINEAGE = read_manifest(recordings.load("build").manifest)

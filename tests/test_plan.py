@@ -3,13 +3,13 @@
 import pytest
 from cases import NOON, dbt_run, mapping_of, sync
 
-from relay.artifacts import RebuiltModels, Standing
-from relay.dbt_runs import CANCELLED, ERROR
-from relay.history import History, SyncHistory
-from relay.judge import Reason
-from relay.manifest import Lineage
-from relay.nodes import Config, DependsOn, Node
-from relay.plan import Plan, decide, needs_lineage
+from relay.dbt.artifacts import RebuiltModels, Standing
+from relay.dbt.manifest import Lineage
+from relay.dbt.nodes import Config, DependsOn, Node
+from relay.dbt.runs import CANCELLED, ERROR
+from relay.decision.history import History, SyncHistory
+from relay.decision.judge import Reason
+from relay.decision.plan import Plan, decide, needs_lineage
 
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
 TEST_A, SINGULAR, UNIT_A = "test.shop.not_null_a.1", "test.shop.a_and_b", "unit_test.shop.a.adds_up"

@@ -9,14 +9,14 @@ from cases import NOON, dbt_run, mapping_of, sync
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.artifacts import RebuiltModels, Standing
-from relay.dbt_runs import CANCELLED, ERROR, SUCCESS
-from relay.history import History, SyncHistory
-from relay.manifest import Lineage
-from relay.mapping import Sync
-from relay.nodes import Config, DependsOn, Node
-from relay.plan import decide
-from relay.selectors import read_selector
+from relay.dbt.artifacts import RebuiltModels, Standing
+from relay.dbt.manifest import Lineage
+from relay.dbt.nodes import Config, DependsOn, Node
+from relay.dbt.runs import CANCELLED, ERROR, SUCCESS
+from relay.dbt.selectors import read_selector
+from relay.decision.history import History, SyncHistory
+from relay.decision.mapping import Sync
+from relay.decision.plan import decide
 
 NAMES = "abcdef"
 IDS = {name: f"model.shop.{name}" for name in NAMES}

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.manifest import Lineage, read_manifest
-from relay.nodes import DependsOn, Node
+from relay.dbt.manifest import Lineage, read_manifest
+from relay.dbt.nodes import DependsOn, Node
+from relay.dbt.selection import Selection
+from relay.dbt.selectors import read_selector
 from relay.sandbox import recordings
-from relay.selection import Selection
-from relay.selectors import read_selector
 
 LINEAGE = read_manifest(recordings.load("build").manifest)
 REBUILDABLE = [uid for uid in LINEAGE.nodes if uid.startswith(("model.", "seed.", "snapshot."))]

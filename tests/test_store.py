@@ -8,9 +8,9 @@ import psycopg_pool
 import pytest
 from cases import dbt_run, mapping_of, sync
 
-from relay.history import Build, SyncHistory
-from relay.judge import Trigger
-from relay.plan import Plan
+from relay.decision.history import Build, SyncHistory
+from relay.decision.judge import Trigger
+from relay.decision.plan import Plan
 from relay.sandbox import story
 from relay.store import Store
 

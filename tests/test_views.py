@@ -5,13 +5,13 @@ from cases import NOON, dbt_run, mapping_of, sync
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.artifacts import RebuiltModels, Standing
-from relay.history import History, SyncHistory
-from relay.manifest import Lineage, read_manifest
-from relay.nodes import Config, DependsOn, Node
-from relay.plan import decide, needs_lineage
+from relay.dbt.artifacts import RebuiltModels, Standing
+from relay.dbt.manifest import Lineage, read_manifest
+from relay.dbt.nodes import Config, DependsOn, Node
+from relay.dbt.views import WORST_FIRST, Views
+from relay.decision.history import History, SyncHistory
+from relay.decision.plan import decide, needs_lineage
 from relay.sandbox import recordings
-from relay.views import WORST_FIRST, Views
 
 REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = Standing
 

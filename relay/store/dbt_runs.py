@@ -8,10 +8,10 @@ from enum import StrEnum
 from procrastinate.types import JSONDict
 
 from relay import queue
-from relay.dbt_runs import DbtRun
-from relay.history import History
-from relay.mapping import SyncMapping
-from relay.plan import Plan
+from relay.dbt.runs import DbtRun
+from relay.decision.history import History
+from relay.decision.mapping import SyncMapping
+from relay.decision.plan import Plan
 from relay.store.decisions import record_builds, record_decisions
 from relay.store.history import read_history
 from relay.store.transactions import Connection, Transactions, one

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
-from relay.conditions import Condition
-from relay.dbt_runs import DbtRun
-from relay.judge import Reason, Trigger, Withheld
-from relay.mapping import Sync
-from relay.plan import Plan
+from relay.dbt.runs import DbtRun
+from relay.decision.conditions import Condition
+from relay.decision.judge import Reason, Trigger, Withheld
+from relay.decision.mapping import Sync
+from relay.decision.plan import Plan
 from relay.store.attempts import run_syncs, wake_sync
 from relay.store.transactions import Connection
 

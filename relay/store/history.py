@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import LiteralString
 
-from relay.dbt_runs import DbtRun
-from relay.history import Build, History, SyncHistory
-from relay.mapping import Sync, SyncMapping
+from relay.dbt.runs import DbtRun
+from relay.decision.history import Build, History, SyncHistory
+from relay.decision.mapping import Sync, SyncMapping
 from relay.store.transactions import Connection
 
 SyncKey = tuple[str, int]  # workspace and sync_id

@@ -7,10 +7,10 @@ or runs build parts of one project, a model may have read a parent that was rebu
 import functools
 from collections.abc import Iterator, Mapping
 
-from relay.artifacts import Rebuild, RebuiltModels
-from relay.dbt_runs import DbtRun
-from relay.history import History
-from relay.manifest import Lineage
+from relay.dbt.artifacts import Rebuild, RebuiltModels
+from relay.dbt.manifest import Lineage
+from relay.dbt.runs import DbtRun
+from relay.decision.history import History
 
 
 class Freshness:

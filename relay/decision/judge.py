@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from relay.artifacts import RebuiltModels, Standing
-from relay.dbt_runs import DbtRun
-from relay.freshness import Freshness
-from relay.history import Build, History
-from relay.manifest import Lineage
-from relay.mapping import Sync
-from relay.selection import Selection
-from relay.views import Views
+from relay.dbt.artifacts import RebuiltModels, Standing
+from relay.dbt.manifest import Lineage
+from relay.dbt.runs import DbtRun
+from relay.dbt.selection import Selection
+from relay.dbt.views import Views
+from relay.decision.freshness import Freshness
+from relay.decision.history import Build, History
+from relay.decision.mapping import Sync
 
 _TEST_FAILED = frozenset({"fail", "error"})
 

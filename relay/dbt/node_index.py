@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from relay.nodes import Node
-from relay.selectors import has_wildcards
+from relay.dbt.nodes import Node
+from relay.dbt.selectors import has_wildcards
 
 _Keys = Callable[[Node], Iterable[str]]
 _By = Mapping[str, Collection[str]]

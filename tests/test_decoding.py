@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.artifacts import Invocation, read_run_results, what_was_rebuilt
-from relay.dbt_runs import Step
+from relay.dbt.artifacts import Invocation, read_run_results, what_was_rebuilt
+from relay.dbt.manifest import read_manifest
+from relay.dbt.runs import Step
 from relay.errors import BadArtifact
-from relay.manifest import read_manifest
 from relay.sandbox import recordings
 
 BUILD = recordings.load("build")

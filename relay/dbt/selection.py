@@ -5,9 +5,9 @@ Held against dbt itself: tests/dbt_project/selections.json has the answers of `d
 
 from collections.abc import Collection, Iterable
 
-from relay.dbt_runs import REBUILDABLE
-from relay.manifest import Edges, Lineage
-from relay.selectors import Selector, Term
+from relay.dbt.manifest import Edges, Lineage
+from relay.dbt.runs import REBUILDABLE
+from relay.dbt.selectors import Selector, Term
 
 
 class Selection:

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 import yaml
 
+from relay.dbt.selectors import Selector, read_selector
 from relay.errors import BadMapping, Problem
 from relay.notation import read_duration, read_vendor_url
-from relay.selectors import Selector, read_selector
 from relay.spelling import did_you_mean
 
 DEFAULT_WORKSPACE = "default"

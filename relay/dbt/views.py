@@ -7,8 +7,8 @@ views away.
 
 from collections.abc import Mapping
 
-from relay.artifacts import RebuiltModels, Standing
-from relay.manifest import Lineage
+from relay.dbt.artifacts import RebuiltModels, Standing
+from relay.dbt.manifest import Lineage
 
 WORST_FIRST = (
     Standing.SAMPLED,

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from relay.dbt_json import Buffer, decode
-from relay.dbt_runs import REBUILDABLE, REBUILDING_COMMANDS, Step
+from relay.dbt.decoding import Buffer, decode
+from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, Step
 from relay.notation import read_time
 
 TESTS = ("test.", "unit_test.")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from relay.dbt_json import Buffer, decode
-from relay.dbt_runs import REBUILDABLE
-from relay.node_index import NodeIndex
-from relay.nodes import Node
+from relay.dbt.decoding import Buffer, decode
+from relay.dbt.node_index import NodeIndex
+from relay.dbt.nodes import Node
+from relay.dbt.runs import REBUILDABLE
 
 Edges = Mapping[str, Sequence[str]]  # a node without any is not in it
 

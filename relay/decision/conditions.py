@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from relay.dbt_runs import CANCELLED, ERROR, SUCCESS
-from relay.judge import Judge, Reason
-from relay.mapping import Sync
+from relay.dbt.runs import CANCELLED, ERROR, SUCCESS
+from relay.decision.judge import Judge, Reason
+from relay.decision.mapping import Sync
 from relay.notation import write_duration
 
 Models = tuple[str, ...]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from relay.mapping import Sync
+from relay.decision.mapping import Sync
 
 
 @dataclass(frozen=True, slots=True)

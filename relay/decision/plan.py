@@ -4,20 +4,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from relay.artifacts import RebuiltModels, Standing
-from relay.conditions import Condition, conditions
-from relay.dbt_runs import DbtRun
-from relay.history import Build, History
-from relay.judge import (
+from relay.dbt.artifacts import RebuiltModels, Standing
+from relay.dbt.manifest import Lineage
+from relay.dbt.runs import DbtRun
+from relay.dbt.selection import Selection
+from relay.decision.conditions import Condition, conditions
+from relay.decision.history import Build, History
+from relay.decision.judge import (
     Judge,
     Trigger,
     Withheld,
     failed_a_test,
     job_or_environment_not_listed,
 )
-from relay.manifest import Lineage
-from relay.mapping import Sync, SyncMapping
-from relay.selection import Selection
+from relay.decision.mapping import Sync, SyncMapping
 
 
 class Builds(Mapping[str, Build]):
