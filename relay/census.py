@@ -5,12 +5,13 @@ https://fivetran.com/docs/activations. v2 has the same paths for syncs and sync 
 """
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from relay.decision.mapping import SyncMapping
-from relay.errors import BadArtifact, Rejected
+from relay.errors import BadArtifact, Rejected, Unanswered
 from relay.settings import Settings
 from relay.sync_runs import SyncRun
 from relay.transport import Answer, Transport
@@ -46,9 +47,11 @@ class Census:
         answer = self._transport.command(f"{self._root}/syncs/{sync_id}/trigger", params)
         data = _data(answer)
         sync_run_id = data.get("sync_run_id") if isinstance(data, dict) else None
-        if type(sync_run_id) is not int:
-            raise Rejected(_refusal(answer), http_status=answer.http_status)
-        return sync_run_id
+        if type(sync_run_id) is int:
+            return sync_run_id
+        # A success without an id, a page, half an answer: a run may have been started.
+        error = Rejected if _says_no(answer) else Unanswered
+        raise error(_refusal(answer), http_status=answer.http_status)
 
     def get_sync_run(self, sync_run_id: int) -> SyncRun:
         """What Census says of a run now. Raises Unavailable, Rejected, BadArtifact."""
@@ -101,6 +104,17 @@ def _data(answer: Answer) -> Any:
     """What an answer holds; None unless it is a success in every way: 2xx and "success"."""
     envelope = _opened(answer)
     return envelope.data if answer.ok and envelope and envelope.status == "success" else None
+
+
+def _says_no(answer: Answer) -> bool:
+    """Whether Census refused: by its HTTP status, or by the word or the number inside."""
+    envelope = _opened(answer)
+    said = envelope.status if envelope else None
+    return (
+        not answer.ok
+        or said == "error"
+        or (isinstance(said, int) and said >= HTTPStatus.BAD_REQUEST)
+    )
 
 
 def _opened(answer: Answer) -> _Envelope | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from relay.census import Census
@@ -15,9 +15,11 @@ from relay.logs import get_logger, hide
 from relay.mapping_file import MappingFile
 from relay.settings import Secret, Settings
 from relay.store import Store
-from relay.transport import Transport
+from relay.transport import Transport, utc_now
 
 CONNECTIONS = 16  # to each vendor at once, as many as the worker runs jobs
+
+Clock = Callable[[], datetime]
 
 log = get_logger()
 
@@ -25,9 +27,10 @@ log = get_logger()
 class Censuses:
     """The Census of each workspace. A changed mapping may bring new ones."""
 
-    def __init__(self, settings: Settings, mapping: MappingFile) -> None:
+    def __init__(self, settings: Settings, mapping: MappingFile, clock: Clock = utc_now) -> None:
         self._settings = settings
         self._mapping = mapping
+        self._clock = clock
         self._made: dict[Workspace, Census] = {}
 
     def of(self, workspace: str) -> Census:
@@ -58,6 +61,7 @@ class Censuses:
             token=self._key(workspace),
             read_seconds=self._settings.http_timeout,
             connections=CONNECTIONS,
+            clock=self._clock,
         )
         return Census(transport, api_version=workspace.api_version)
 
@@ -78,10 +82,10 @@ class Services:
     mapping: MappingFile
     examiner: Examiner
     censuses: Censuses
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Clock = utc_now
 
 
-def examiner_of(settings: Settings) -> Examiner:
+def examiner_of(settings: Settings, clock: Clock = utc_now) -> Examiner:
     """Who asks the account's dbt Cloud. Raises BadSettings where the settings do not name it."""
     url, token, account = settings.dbt_cloud_url, settings.dbt_cloud_token, settings.dbt_account_id
     if url is None or token is None or account is None:
@@ -94,6 +98,7 @@ def examiner_of(settings: Settings) -> Examiner:
         read_seconds=settings.http_timeout,
         connections=CONNECTIONS,
         downloads=_folder_for_downloads(settings.data_dir),
+        clock=clock,
     )
     dbt_cloud = DbtCloud(transport, dbt_account_id=account)
     return Examiner(dbt_cloud, LineageCache(settings.data_dir / "lineages"))

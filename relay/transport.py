@@ -11,16 +11,17 @@ import tempfile
 import time
 import urllib.parse
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
+from urllib3.util import Retry
 
 from relay.errors import Rejected, Unanswered, Unavailable
 from relay.settings import Secret
@@ -29,10 +30,17 @@ CONNECT_SECONDS = 3.05
 LARGEST_ANSWER = 16 * 2**20  # bytes, of an answer that is held in memory
 LARGEST_DOWNLOAD = 2**30  # bytes on disk; a manifest of 50,000 models
 LARGEST_COMPRESSED = 2**28  # bytes on the wire; artifacts shrink to a tenth
-LONGEST_BODY = 600.0  # seconds; the read time-out alone would let a body drip for ever
+# Seconds that a body may take: the read time-out alone would let it drip for ever.
+LONGEST_ANSWER, LONGEST_DOWNLOAD = 60.0, 600.0
+LONGEST_WAIT = 3600  # seconds that a vendor may ask for
 CHUNK = 2**18
 TOO_MANY_REQUESTS = 429
 LONGEST_MESSAGE = 300  # characters of a vendor's words that are worth a log line
+
+
+def utc_now() -> datetime:
+    """The time of day."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +80,18 @@ class Limits:
     """How much of a body is taken, in bytes, and for how long, in seconds."""
 
     answer: int = LARGEST_ANSWER
+    answer_seconds: float = LONGEST_ANSWER
     download: int = LARGEST_DOWNLOAD
+    download_seconds: float = LONGEST_DOWNLOAD
     compressed: int = LARGEST_COMPRESSED
-    seconds: float = LONGEST_BODY
 
 
 class Transport:
-    """A vendor's base URL and our token for it."""
+    """A vendor's base URL and our token for it.
+
+    While a vendor that was asked too often wants to be left alone, it is: what would be sent
+    meanwhile ends as if it had said so again. Each has such a rest of its own.
+    """
 
     def __init__(
         self,
@@ -90,6 +103,7 @@ class Transport:
         connections: int,
         downloads: Path | None = None,
         limits: Limits | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """`downloads` is the folder for large bodies; None for the machine's temporary one."""
         self._vendor = vendor
@@ -97,6 +111,8 @@ class Transport:
         self._timeout = (CONNECT_SECONDS, read_seconds)
         self._downloads = downloads
         self._limits = limits or Limits()
+        self._clock = clock
+        self._rest_until = clock()
         self._session = requests.Session()
         self._session.auth = _Bearer(token)
         self._session.headers["Accept-Encoding"] = "gzip"
@@ -108,7 +124,7 @@ class Transport:
     def ask(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """GET. Raises Unavailable where there is no answer, or one of 429 or from 500 up."""
         body = io.BytesIO()
-        http_status, vendor_now = self._ask(path, params, body, self._limits.answer)
+        http_status, vendor_now = self._ask(path, params, self._answer_into(body))
         return Answer(http_status, body.getvalue(), vendor_now)
 
     @contextmanager
@@ -118,17 +134,17 @@ class Transport:
         Raises Unavailable as `ask` does, Rejected for a body beyond the limits.
         """
         with tempfile.TemporaryFile(dir=self._downloads) as file:
-            http_status, _ = self._ask(path, params, file, self._limits.download)
+            http_status, _ = self._ask(path, params, self._download_into(file))
             file.flush()
             with _mapped(file) as content:
                 yield Download(http_status, content)
 
     def _ask(
-        self, path: str, params: Mapping[str, str] | None, into: BinaryIO, most: int
+        self, path: str, params: Mapping[str, str] | None, into: "_Sink"
     ) -> tuple[int, datetime | None]:
         what = f"GET {path}{_query(params)} at {self._vendor}"
         try:
-            answer = self._send("GET", path, params, into, most)
+            answer = self._send("GET", path, params, into)
         except _TooLarge as exc:
             raise Rejected(f"{what}: {exc}") from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
@@ -150,7 +166,7 @@ class Transport:
         what = f"POST {path}{_query(params)} at {self._vendor}"
         body = io.BytesIO()
         try:
-            answer = self._send("POST", path, params, body, self._limits.answer)
+            answer = self._send("POST", path, params, self._answer_into(body))
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
             if _never_connected(exc):
                 raise Unavailable(f"{what}: {_in_words(exc)}") from None
@@ -170,9 +186,11 @@ class Transport:
         method: str,
         path: str,
         params: Mapping[str, str] | None,
-        into: BinaryIO,
-        most: int,
+        into: "_Sink",
     ) -> "tuple[int, datetime | None] | _Trouble":
+        rest = (self._rest_until - self._clock()).total_seconds()
+        if rest > 0:
+            return _Trouble(TOO_MANY_REQUESTS, rest)
         with self._session.request(
             method,
             self._base_url + path,
@@ -184,16 +202,20 @@ class Transport:
         ) as response:
             status = response.status_code
             if status == TOO_MANY_REQUESTS or status >= 500:  # noqa: PLR2004
-                return _Trouble(status, _seconds_to_wait(response.headers.get("Retry-After")))
-            for piece in self._pieces(response):
-                into.write(piece)
-                if into.tell() > most:
-                    raise _TooLarge(f"the answer has more than {most} bytes")
+                wait = _seconds_to_wait(response.headers.get("Retry-After"))
+                if status == TOO_MANY_REQUESTS:
+                    rest_until = self._clock() + timedelta(seconds=wait or 0.0)
+                    self._rest_until = max(self._rest_until, rest_until)
+                return _Trouble(status, wait)
+            for piece in self._pieces(response, into.seconds):
+                into.file.write(piece)
+                if into.file.tell() > into.most:
+                    raise _TooLarge(f"the answer has more than {into.most} bytes")
             return status, _http_date(response.headers.get("Date"))
 
-    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
+    def _pieces(self, response: requests.Response, seconds: float) -> Iterator[bytes]:
         """The body as it comes, inflated. Raises _TooSlow, _TooLarge."""
-        until = time.monotonic() + self._limits.seconds
+        until = time.monotonic() + seconds
         inflate = _inflater(response.headers.get("Content-Encoding"))
         taken = 0
         while compressed := response.raw.read1(CHUNK, decode_content=False):
@@ -201,10 +223,25 @@ class Transport:
             if taken > self._limits.compressed and inflate is not None:
                 raise _TooLarge(f"more than {self._limits.compressed} compressed bytes")
             if time.monotonic() > until:
-                raise _TooSlow(f"the answer took over {self._limits.seconds:g} s")
+                raise _TooSlow(f"the answer took over {seconds:g} s")
             yield from _inflated(inflate, compressed)
         if inflate is not None and not inflate.eof:
             raise HTTPError("the compressed body ends too early")
+
+    def _answer_into(self, file: BinaryIO) -> "_Sink":
+        return _Sink(file, self._limits.answer, self._limits.answer_seconds)
+
+    def _download_into(self, file: BinaryIO) -> "_Sink":
+        return _Sink(file, self._limits.download, self._limits.download_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sink:
+    """Where a body goes, how many bytes of it, and for how many seconds."""
+
+    file: BinaryIO
+    most: int
+    seconds: float
 
 
 class _BeyondLimits(OSError):
@@ -294,10 +331,10 @@ def _seconds_to_wait(retry_after: str | None) -> float | None:
     """Retry-After is a number of seconds or an HTTP date; anything else asks for nothing."""
     if retry_after is None:
         return None
-    if retry_after.strip().isdigit():
-        return float(retry_after)
-    at = _http_date(retry_after)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds()) if at else None
+    try:
+        return Retry(retry_after_max=LONGEST_WAIT).parse_retry_after(retry_after)
+    except InvalidHeader:
+        return None
 
 
 def _http_date(text: str | None) -> datetime | None:

@@ -27,10 +27,13 @@ from relay.worker import engine_of
 
 
 class Clock:
-    """A time of day that stands still until it is ticked."""
+    """A time of day that stands still until it is ticked.
+
+    It is a day ahead of the database's own, so that no scheduled job comes due by itself.
+    """
 
     def __init__(self):
-        self.now = datetime.now(UTC)
+        self.now = datetime.now(UTC) + timedelta(days=1)
 
     def __call__(self):
         return self.now
@@ -131,7 +134,7 @@ def _sql(database):
 
 @pytest.fixture(name="store")
 def _store(database):
-    with psycopg_pool.ConnectionPool(database.conninfo, min_size=1, open=True) as pool:
+    with psycopg_pool.ConnectionPool(database.conninfo, min_size=1, max_size=4, open=True) as pool:
         yield Store(pool)
 
 
@@ -195,6 +198,19 @@ class Relay:
         """Let time pass."""
         self.clock.tick(seconds)
 
+    def work_for(self, seconds):
+        """Let time pass, and have the engine do each job when its time has come."""
+        until = self.clock() + timedelta(seconds=seconds)
+        self.work()
+        while (due := self._next_due()) is not None and due <= until:
+            self.clock.now = max(due, self.clock())
+            self.work()
+        self.clock.now = until
+
+    def _next_due(self):
+        query = "SELECT min(scheduled_at) FROM procrastinate_jobs WHERE status = 'todo'"
+        return self.sql(query)[0][0]
+
 
 @pytest.fixture(name="settings")
 def _settings(sandbox, database, tmp_path):
@@ -229,8 +245,8 @@ def _relay(settings, store, database, sandbox, sql, clock):
         settings=settings,
         store=store,
         mapping=mapping,
-        examiner=examiner_of(settings),
-        censuses=Censuses(settings, mapping),
+        examiner=examiner_of(settings, clock),
+        censuses=Censuses(settings, mapping, clock),
         clock=clock,
     )
     return Relay(services, database, sandbox, sql, clock, Path(settings.mapping))

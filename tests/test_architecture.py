@@ -26,7 +26,7 @@ FLOORS = [
     {"decision.plan"},
     {"settings"},
     {"logs", "gunicorn_logs", "migrations"},
-    {"transport", "embedded", "queue", "mapping_file", "exits"},
+    {"transport", "embedded", "queue", "mapping_file", "exits", "backoff"},
     {"database", "store", "lineage_cache"},
     {"dbt_cloud", "census", "send", "status", "replay"},
     {"examine", "health", "recorder", "check"},

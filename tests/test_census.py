@@ -46,23 +46,38 @@ class TestTriggering:
             (Body(b'{"status":"error","message":"The sync is paused"}'), "The sync is paused"),
             (Body(b'{"status": 404}', status=404), "HTTP 404"),
             (Body(b"HTTP Basic: Access denied.", 401, "text/plain"), "is the API key right?"),
-            (Body(b"<html>Welcome</html>", 200, "text/html"), "<html>Welcome</html>"),
-            (Body(b'{"status":"success","data":{}}'), "HTTP 200"),
-            (Body(b'{"status":"success","data":{"sync_run_id":"90"}}'), "HTTP 200"),
-            (Body(b'{"status":"success","data":{"sync_run_id":true}}'), "HTTP 200"),
-            (Body(b'{"status":"success","data":null}'), "HTTP 200"),
-            (Body(b'{"status":"success","data":{"sync_run_id":9'), "HTTP 200"),
-            (Body(b'{"status":"created","data":{"sync_run_id":9}}'), "HTTP 200"),
+            (Body(b'{"status": 404}'), "HTTP 200"),
             (Body(b'{"status":"success","data":{"sync_run_id":9}}', 422), "HTTP 422"),
-            (Body(b'{"data":' + b"[" * 9999), "HTTP 200"),
+            (Status(400), "HTTP 400"),
+            (Status(403), "is the API key right?"),
             (Status(409), "HTTP 409"),
+            (Body(b"", 302), "HTTP 302"),
         ],
     )
-    def test_anything_but_a_whole_success_is_refused(self, census, sandbox, answer, said):
+    def test_a_refusal_is_told_in_census_own_words(self, census, sandbox, answer, said):
         sandbox.census.fail_next("/trigger", answer)
         with pytest.raises(Rejected) as refused:
             census.trigger_sync(5123)
         assert said in str(refused.value)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Body(b""),
+            Body(b"<html>Welcome</html>", 200, "text/html"),
+            Body(b'{"status":"success","data":{}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":"90"}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":true}}'),
+            Body(b'{"status":"success","data":null}'),
+            Body(b'{"status":"success","data":{"sync_run_id":9'),
+            Body(b'{"status":"created","data":{"sync_run_id":9}}'),
+            Body(b'{"data":' + b"[" * 9999),
+        ],
+    )
+    def test_a_success_without_a_run_may_have_started_one(self, census, sandbox, answer):
+        sandbox.census.fail_next("/trigger", answer)
+        with pytest.raises(Unanswered, match="HTTP 200"):
+            census.trigger_sync(5123)
 
     def test_a_paused_sync_says_so(self, census, sandbox):
         sandbox.census.add_sync(

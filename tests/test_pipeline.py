@@ -562,8 +562,7 @@ class TestDbtCloudInTrouble:
         one.deliver(night())
         one.work()
         assert len(events("dbt_run.retried")) == 1
-        one.tick(2)
-        one.work()
+        one.work_for(2)
         assert len(events("sync.triggered")) == 1
 
     def test_a_late_artifact_is_waited_for(self, one, sandbox, events):
@@ -572,8 +571,7 @@ class TestDbtCloudInTrouble:
         one.work()
         assert "has no run_results.json yet" in events("dbt_run.retried")[0]["problem"]
         assert events("sync.triggered") == []
-        one.tick(2)
-        one.work()
+        one.work_for(2)
         assert len(events("sync.triggered")) == 1
 
     def test_a_run_that_goes_on_is_waited_for(self, one, sandbox, events):
@@ -581,27 +579,22 @@ class TestDbtCloudInTrouble:
         one.deliver(SandboxRun.of(build, dbt_run_id=NIGHT, status=RUNNING))
         one.work()
         sandbox.dbt_cloud.add_run(night())
-        one.tick(2)
-        one.work()
+        one.work_for(2)
         assert len(events("sync.triggered")) == 1
 
     def test_429_is_obeyed(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/runs/", Status(429, retry_after=120))
         one.deliver(night())
         one.work()
-        one.tick(119)
-        one.work()
+        one.work_for(119)
         assert events("sync.triggered") == []
-        one.tick(2)
-        one.work()
+        one.work_for(3)
         assert len(events("sync.triggered")) == 1
 
     def test_it_is_given_up_visibly_in_the_end(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
         one.deliver(night())
-        for _ in range(9):
-            one.work()
-            one.tick(300)
+        one.work_for(40 * 60)
         (given_up,) = events("dbt_run.given_up")
         assert "HTTP 503" in given_up["problem"]
         assert given_up["log_level"] == "error"
@@ -611,9 +604,7 @@ class TestDbtCloudInTrouble:
     def test_a_run_that_was_given_up_can_be_replayed(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/artifacts/", Status(404), times=1000)
         one.deliver(night())
-        for _ in range(9):
-            one.work()
-            one.tick(300)
+        one.work_for(40 * 60)
         assert len(events("dbt_run.given_up")) == 1
         sandbox.dbt_cloud.heal()
         assert one.replay(NIGHT) == "due"
@@ -624,9 +615,7 @@ class TestDbtCloudInTrouble:
     def test_a_replayed_run_has_its_whole_time_again(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
         one.deliver(night())
-        for _ in range(9):
-            one.work()
-            one.tick(300)
+        one.work_for(40 * 60)
         one.replay(NIGHT)
         one.work()
         assert len(events("dbt_run.given_up")) == 1
@@ -643,8 +632,7 @@ class TestDbtCloudInTrouble:
         one.deliver(night())
         one.work()
         assert "DBT_CLOUD_TOKEN" in events("dbt_run.retried")[0]["problem"]
-        one.tick(2)
-        one.work()
+        one.work_for(2)
         assert len(events("sync.triggered")) == 1
 
 
@@ -657,8 +645,7 @@ class TestOneSyncRunAtATime:
             one.work()
         assert len(sandbox.census.sync_runs) == 1
         sandbox.census.finish(sandbox.census.sync_runs[0].sync_run_id)
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         first, second = events("sync.triggered")
         assert first["dbt_run_ids"] == [NIGHT]
         assert second["dbt_run_ids"] == [NIGHT + 1, NIGHT + 2, NIGHT + 3]
@@ -671,8 +658,7 @@ class TestOneSyncRunAtATime:
         one.deliver(night(1))
         one.work()
         sandbox.census.finish(sandbox.census.sync_runs[0].sync_run_id, status="failed")
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         assert [line["outcome"] for line in events("sync_run.finished")] == ["failed"]
         assert len(events("sync.triggered")) == 2
 
@@ -682,21 +668,17 @@ class TestOneSyncRunAtATime:
         scheduled = sandbox.census.trigger(5123)
         one.deliver(night())
         one.work()
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         assert len(events("sync_run.skipped")) == 1
         for _ in range(5):
-            one.tick(15)
-            one.work()
+            one.work_for(15)
         assert len(sandbox.census.sync_runs) == 2, "no trigger while the other one goes"
         sandbox.census.finish(scheduled.sync_run_id)
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         assert len(sandbox.census.sync_runs) == 3
         assert events("sync.triggered")[-1]["dbt_run_ids"] == [NIGHT]
         sandbox.census.finish(sandbox.census.sync_runs[-1].sync_run_id)
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         assert [line["outcome"] for line in events("sync_run.finished")] == ["completed"]
         assert nothing_is_left_to_do(one)
 
@@ -704,8 +686,7 @@ class TestOneSyncRunAtATime:
         sandbox.census.trigger(5123)
         one.deliver(night())
         one.work()
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         one.tick(6 * 3600)
         one.work()
         (failed,) = events("sync.trigger_failed")
@@ -752,11 +733,9 @@ class TestCensusInTrouble:
         sandbox.census.fail_next("/trigger", Status(429, retry_after=40))
         one.deliver(night())
         one.work()
-        one.tick(39)
-        one.work()
+        one.work_for(39)
         assert len(sandbox.census.requests_to("/trigger")) == 1
-        one.tick(2)
-        one.work()
+        one.work_for(3)
         assert len(events("sync.triggered")) == 1
         assert sandbox.census.requests_to("/sync_runs") == [], "it did nothing: no need to look"
 
@@ -768,16 +747,14 @@ class TestCensusInTrouble:
         one.deliver(night())
         one.work()
         assert len(events("sync.trigger_retried")) == 1
-        one.tick(61)
-        one.work()
+        one.work_for(61)
         (run,) = sandbox.census.sync_runs
         assert [line["sync_run_id"] for line in events("sync.trigger_recovered")] == [
             run.sync_run_id
         ]
         assert [line["sync_run_id"] for line in events("sync.triggered")] == [run.sync_run_id]
         sandbox.census.finish(run.sync_run_id)
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         assert len(events("sync_run.finished")) == 1
 
     @pytest.mark.parametrize("fault", [HangUp(), Status(500), Status(503)])
@@ -785,8 +762,7 @@ class TestCensusInTrouble:
         sandbox.census.fail_next("/trigger", fault)
         one.deliver(night())
         one.work()
-        one.tick(61)
-        one.work()
+        one.work_for(61)
         assert len(sandbox.census.sync_runs) == 1
         assert len(events("sync.triggered")) == 1
         assert events("sync.trigger_recovered") == []
@@ -799,27 +775,22 @@ class TestCensusInTrouble:
         sandbox.census.fail_next("/trigger", HangUp())
         one.deliver(night())
         one.work()
-        one.tick(61)
-        one.work()
+        one.work_for(61)
         assert len(sandbox.census.sync_runs) == 2
 
     def test_a_lost_answer_waits_until_census_must_be_done_with_it(self, one, sandbox):
         sandbox.census.fail_next("/trigger", HangUp())
         one.deliver(night())
         one.work()
-        one.tick(50)
-        one.work()
+        one.work_for(50)
         assert len(sandbox.census.requests_to("/trigger")) == 1
-        one.tick(11)
-        one.work()
+        one.work_for(11)
         assert len(sandbox.census.requests_to("/trigger")) == 2
 
     def test_it_is_given_up_visibly_in_the_end(self, one, sandbox, events):
         sandbox.census.fail_next("/trigger", Status(503), times=1000)
         one.deliver(night())
-        for _ in range(9):
-            one.work()
-            one.tick(300)
+        one.work_for(40 * 60)
         (failed,) = events("sync.trigger_failed")
         assert "HTTP 503" in failed["problem"]
         assert nothing_is_left_to_do(one)
@@ -830,11 +801,9 @@ class TestCensusInTrouble:
         (run,) = sandbox.census.sync_runs
         for fault in (Status(500), Status(429), HangUp(), Body(b"<html>"), Status(401)):
             sandbox.census.fail_next("/sync_runs/", fault)
-            one.tick(15)
-            one.work()
+            one.work_for(15)
         sandbox.census.finish(run.sync_run_id)
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         assert len(events("sync_run.finished")) == 1
 
     def test_a_word_nobody_knows_is_told_once_and_followed_on(self, one, sandbox, events):
@@ -843,13 +812,11 @@ class TestCensusInTrouble:
         (run,) = sandbox.census.sync_runs
         sandbox.census.say(run.sync_run_id, "reticulating")
         for _ in range(3):
-            one.tick(15)
-            one.work()
+            one.work_for(15)
         (unknown,) = events("sync_run.status_unknown")
         assert unknown["status"] == "reticulating"
         sandbox.census.finish(run.sync_run_id)
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         assert len(events("sync_run.finished")) == 1
 
     def test_a_run_without_an_end_is_abandoned_at_the_deadline(self, one, events):
@@ -865,9 +832,39 @@ class TestCensusInTrouble:
         one.deliver(night())
         one.work()
         sandbox.census.finish(sandbox.census.sync_runs[0].sync_run_id, canceled=True)
-        one.tick(15)
-        one.work()
+        one.work_for(15)
         assert [line["outcome"] for line in events("sync_run.finished")] == ["canceled"]
+
+
+class TestAWorkerThatWasTakenForDead:
+    """It is only slow, and holds an attempt to start a sync run that another one comes upon."""
+
+    @pytest.fixture(name="slow")
+    def _slow(self, one, sandbox):
+        """The attempt: begun, its POST cut off."""
+        sandbox.census.fail_next("/trigger", HangUp())
+        one.deliver(night())
+        one.work()
+        return one.services.store.attempts.open("default", 5123)
+
+    def test_is_not_robbed_of_what_it_is_about_to_send(self, one, sandbox, slow, events):
+        with one.services.store.attempts.hold(slow) as held:
+            assert held is not None
+            one.work_for(300)
+        assert len(sandbox.census.requests_to("/trigger")) == 1
+        assert sandbox.census.requests_to("/sync_runs") == []
+        one.work_for(120)
+        assert len(sandbox.census.sync_runs) == 1
+        assert len(events("sync.triggered")) == 1
+
+    def test_does_not_send_what_another_one_has_sent_since(self, one, sandbox, slow):
+        one.work_for(61)
+        assert len(sandbox.census.sync_runs) == 1
+        with one.services.store.attempts.hold(slow) as held:
+            assert held is None
+        now = one.clock()
+        attempts = one.services.store.attempts
+        assert attempts.send_again(slow, now=now, look_from=now) is None
 
 
 class TestTheMappingInForce:

@@ -1,11 +1,13 @@
 """Whatever the wire does becomes one of three errors, over real HTTP to the sandbox."""
 
 import contextlib
+import email.utils
 import gzip
 import os
 import socket
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -23,6 +25,11 @@ GZIPPED = "Content-Encoding: gzip\r\n"
 def transport(base_url, **fields):
     given = {"token": Secret(story.CENSUS_API_KEY), "read_seconds": 0.3, "connections": 2}
     return Transport(vendor="Census", base_url=base_url, **(given | fields))
+
+
+def in_seconds(seconds):
+    """The HTTP date then."""
+    return email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
 @pytest.fixture(name="census")
@@ -71,7 +78,9 @@ def test_a_command_without_an_answer_may_have_been_done(census, sandbox, fault):
         census.command(TRIGGER)
 
 
-@pytest.mark.parametrize("limits", [Limits(answer=5), Limits(seconds=0)], ids=["large", "slow"])
+@pytest.mark.parametrize(
+    "limits", [Limits(answer=5), Limits(answer_seconds=0)], ids=["large", "slow"]
+)
 def test_a_command_whose_answer_is_too_much_to_read_may_have_been_done(sandbox, limits):
     with pytest.raises(Unanswered):
         transport(sandbox.census.url, limits=limits).command(TRIGGER)
@@ -93,6 +102,45 @@ def test_too_many_requests_did_nothing_and_says_when(census, sandbox, send):
         send(census, TRIGGER)
     assert busy.value.retry_after == 7
     assert busy.value.http_status == 429
+
+
+def test_a_vendor_that_wants_to_be_left_alone_is_until_then(sandbox, clock):
+    resting, other = (transport(sandbox.census.url, clock=clock) for _ in range(2))
+    sandbox.census.fail_next(TRIGGER, Status(429, retry_after=7))
+    for seconds in (7, 5):
+        with pytest.raises(Unavailable) as busy:
+            resting.command(TRIGGER)
+        assert busy.value.retry_after == pytest.approx(seconds)
+        clock.tick(2)
+    assert len(sandbox.census.requests_to(TRIGGER)) == 1
+    assert other.ask(RUN).ok, "each workspace has a rest of its own"
+    clock.tick(4)
+    assert resting.command(TRIGGER).ok
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        (" 5 ", 5),
+        ("99999999", 3600),
+        ("soon", None),
+        ("-1", None),
+    ],
+)
+def test_retry_after_is_a_number_of_seconds(sandbox, header, seconds):
+    sandbox.census.fail_next(RUN, Status(429, retry_after=header))
+    with pytest.raises(Unavailable) as busy:
+        transport(sandbox.census.url).ask(RUN)
+    assert busy.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(90, 90), (-90, 0)])
+def test_or_a_date(sandbox, seconds, wait):
+    sandbox.census.fail_next(RUN, Status(429, retry_after=in_seconds(seconds)))
+    with pytest.raises(Unavailable) as busy:
+        transport(sandbox.census.url).ask(RUN)
+    assert busy.value.retry_after == pytest.approx(wait, abs=2)
 
 
 @pytest.mark.parametrize("send", [Transport.ask, Transport.command])
@@ -151,7 +199,7 @@ class TestADownload:
 
     def test_that_drips_for_ever_is_ended(self, served):
         began = time.monotonic()
-        dripping = served(*[b"x"] * 100, pause=0.05, seconds=0.4)
+        dripping = served(*[b"x"] * 100, pause=0.05, download_seconds=0.4)
         with pytest.raises(Unavailable, match="took over"), dripping.download("/x"):
             pass
         assert time.monotonic() - began < 3

@@ -5,27 +5,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from procrastinate.types import JSONDict
-
-from relay import queue
 from relay.dbt.runs import DbtRun
 from relay.decision.history import History
 from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan
 from relay.store.decisions import record_builds, record_decisions
 from relay.store.history import read_history
+from relay.store.jobs import examine
 from relay.store.transactions import Connection, Transactions, one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRun:
-    """A dbt run as recorded. `failing_since`: since when asking the vendor has been failing."""
+    """A dbt run as recorded.
+
+    `failing_since`: since when asking the vendor has been failing, `faults` times.
+    """
 
     dbt_account_id: int
     dbt_run_id: int
     event_id: str | None
     recorded_at: datetime
     failing_since: datetime | None
+    faults: int
     planned_at: datetime | None
     given_up_at: datetime | None
 
@@ -53,13 +55,13 @@ def replay(connection: Connection, dbt_account_id: int, dbt_run_id: int) -> Repl
             """
             INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id) VALUES (%s, %s)
             ON CONFLICT (dbt_account_id, dbt_run_id)
-            DO UPDATE SET given_up_at = NULL, failing_since = NULL, problem = NULL
+            DO UPDATE SET given_up_at = NULL, failing_since = NULL, faults = 0, problem = NULL
             WHERE relay.dbt_runs.given_up_at IS NOT NULL
             """,
             key,
         )
         if due.rowcount:
-            _examine(connection, *key)
+            examine(connection, *key)
             return Replayed.DUE
         row = connection.execute(
             """
@@ -82,7 +84,7 @@ class DbtRuns(Transactions):
                 RecordedRun,
                 """
                 SELECT dbt_account_id, dbt_run_id, event_id, recorded_at, failing_since,
-                       planned_at, given_up_at
+                       faults, planned_at, given_up_at
                 FROM relay.dbt_runs WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                 """,
                 (dbt_account_id, dbt_run_id),
@@ -126,12 +128,13 @@ class DbtRuns(Transactions):
         with self._transaction() as connection:
             connection.execute(
                 """
-                UPDATE relay.dbt_runs SET problem = %s, failing_since = coalesce(failing_since, %s)
+                UPDATE relay.dbt_runs
+                SET problem = %s, failing_since = coalesce(failing_since, %s), faults = faults + 1
                 WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                 """,
                 (problem, now, run.dbt_account_id, run.dbt_run_id),
             )
-            _examine(connection, run.dbt_account_id, run.dbt_run_id, at=at)
+            examine(connection, run.dbt_account_id, run.dbt_run_id, at=at)
 
     def give_up(self, run: RecordedRun, *, now: datetime, problem: str) -> None:
         """Stop looking at the run: a person may have it examined again."""
@@ -143,13 +146,6 @@ class DbtRuns(Transactions):
                 """,
                 (problem, now, run.dbt_account_id, run.dbt_run_id),
             )
-
-
-def _examine(
-    connection: Connection, dbt_account_id: int, dbt_run_id: int, *, at: datetime | None = None
-) -> None:
-    arguments: JSONDict = {"dbt_account_id": dbt_account_id, "dbt_run_id": dbt_run_id}
-    queue.defer(connection, queue.RELAY_RUN, arguments, at=at)
 
 
 def _let_nothing_else_be_decided(connection: Connection, run: DbtRun, mapping: SyncMapping) -> None:

@@ -11,7 +11,7 @@ from relay.decision.conditions import Condition
 from relay.decision.judge import Reason, Trigger, Withheld
 from relay.decision.mapping import Sync
 from relay.decision.plan import Plan
-from relay.store.attempts import run_syncs, wake_sync
+from relay.store.jobs import run_syncs, wake_sync
 from relay.store.transactions import Connection
 
 

@@ -1,0 +1,67 @@
+"""Sync runs from when Census told their id until their end."""
+
+from datetime import datetime
+
+from relay.store import jobs
+from relay.store.attempts import ATTEMPT, Attempt, Cause, causes_of, end
+from relay.store.transactions import Transactions, one
+from relay.sync_runs import Outcome, SyncRun
+
+
+class Following(Transactions):
+    """The sync runs that are followed."""
+
+    def get(self, attempt_id: int) -> Attempt | None:
+        """The run of an attempt, by the attempt's id; None if there is none."""
+        with self._transaction() as connection:
+            return one(connection, Attempt, f"{ATTEMPT} WHERE attempt_id = %s", (attempt_id,))
+
+    def causes(self, attempt_id: int) -> tuple[Cause, ...]:
+        """The triggers it answers, the newest dbt run last."""
+        with self._transaction() as connection:
+            return causes_of(connection, attempt_id)
+
+    def look_again(self, attempt: Attempt, status: str | None, *, at: datetime) -> bool:
+        """Note what Census said and look again at `at`. False if another look was faster.
+
+        `status` is None where it said nothing.
+        """
+        with self._transaction() as connection:
+            updated = connection.execute(
+                """
+                UPDATE relay.sync_runs SET looks = looks + 1, status = coalesce(%s, status)
+                WHERE attempt_id = %s AND looks = %s AND ended_at IS NULL
+                """,
+                (status, attempt.attempt_id, attempt.looks),
+            )
+            if updated.rowcount == 0:
+                return False
+            looks = attempt.looks + 1
+            jobs.look_at_sync_run(connection, attempt.attempt_id, looks=looks, at=at)
+            return True
+
+    def record_end(
+        self, attempt: Attempt, run: SyncRun, outcome: Outcome, *, now: datetime
+    ) -> bool:
+        """Record how a run ended; what waits for the sync goes on. False if that was known."""
+        with self._transaction() as connection:
+            return end(connection, attempt, outcome, now=now, run=run, problem=run.error_message)
+
+    def record_abandoned(self, attempt: Attempt, *, now: datetime, problem: str) -> bool:
+        """Record that a run is followed no longer. False if it had ended."""
+        with self._transaction() as connection:
+            return end(connection, attempt, Outcome.ABANDONED, now=now, problem=problem)
+
+    def record_skipped(
+        self, attempt: Attempt, run: SyncRun, *, now: datetime, at: datetime
+    ) -> bool:
+        """Record that a run did nothing, and let its triggers wait again until `at`."""
+        with self._transaction() as connection:
+            ended = end(connection, attempt, Outcome.SKIPPED, now=now, run=run)
+            if ended:
+                connection.execute(
+                    "UPDATE relay.triggers SET attempt_id = NULL WHERE attempt_id = %s",
+                    (attempt.attempt_id,),
+                )
+                jobs.wake_sync(connection, attempt.workspace, attempt.sync_id, at)
+            return ended
