@@ -119,7 +119,7 @@ def _decoded(answer: Answer, decoder: msgspec.json.Decoder[Read], what: str) -> 
     _must_be_good(answer, what)
     try:
         return decoder.decode(answer.body)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BadArtifact(f"dbt Cloud's answer for {what} cannot be read: {exc}") from exc
 
 
@@ -298,8 +298,8 @@ class _Place:
         if page.ends_at(self.offset) or any(run.finished_at < self.since for run in runs):
             return None
         obeyed = self.obeyed and len(runs) == len(page.data) and runs[0].finished_at <= self.until
-        if obeyed and (until := runs[-1].finished_at + ROUNDING) < self.until:
-            return replace(self, until=until, offset=0)
+        if obeyed and runs[-1].finished_at < self.until - ROUNDING:
+            return replace(self, until=runs[-1].finished_at + ROUNDING, offset=0)
         return replace(self, offset=self.offset + len(page.data), obeyed=obeyed)
 
 

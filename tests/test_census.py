@@ -53,6 +53,7 @@ class TestTriggering:
             (Body(b'{"status":"success","data":null}'), "HTTP 200"),
             (Body(b'{"status":"success","data":{"sync_run_id":9'), "HTTP 200"),
             (Body(b'{"status":"created","data":{"sync_run_id":9}}'), "HTTP 200"),
+            (Body(b'{"status":"success","data":{"sync_run_id":"\xff"}}'), "HTTP 200"),
             (Body(b'{"status":"success","data":{"sync_run_id":9}}', 422), "HTTP 422"),
             (Body(b'{"data":' + b"[" * 9999), "HTTP 200"),
             (Status(409), "HTTP 409"),

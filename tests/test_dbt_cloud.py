@@ -109,7 +109,17 @@ def test_a_missing_manifest_is_a_bad_artifact(dbt_cloud, night):
         dbt_cloud.get_manifest(night.dbt_run_id, step=1)
 
 
-@pytest.mark.parametrize("content", [b"<html>", b'{"results": [', b"", b'{"data": 5}', b"[" * 9999])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<html>",
+        b'{"results": [',
+        b"",
+        b'{"data": 5}',
+        b'{"data": {"id": 9, "status": 10, "git_sha": "\xff"}}',
+        b"[" * 9999,
+    ],
+)
 def test_an_answer_that_cannot_be_read_is_a_bad_artifact(dbt_cloud, sandbox, night, content):
     sandbox.dbt_cloud.fail_next("/runs/", Body(content), times=3)
     with pytest.raises(BadArtifact):
@@ -232,6 +242,7 @@ class TestFinishedRuns:
             b'{"data": {}}',
             b'{"data": [{"finished_at": null}]}',
             b'{"data": [{"id": "7"}]}',
+            b'{"data": [{"id": 7, "finished_at": "\xff"}]}',
             b'{"data": [{"id": 7, "finished_at": "yesterday"}]}',
             b"[" * 9999,
         ],
