@@ -1,6 +1,6 @@
 """The dbt Administrative API, as much of it as relay needs.
 
-https://docs.getdbt.com/dbt-cloud/api-v2; v3 has no run endpoints.
+https://docs.getdbt.com/dbt-cloud/api-v2; v3 has no run endpoints, and v2 none of webhooks.
 """
 
 import threading
@@ -17,6 +17,7 @@ from relay.dbt.artifacts import RunResults, read_run_results
 from relay.dbt.decoding import Buffer
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.runs import DbtRun, FinishedRun, Step
+from relay.dbt.webhooks import WebhookSubscription
 from relay.errors import BadArtifact, Rejected
 from relay.notation import read_time
 from relay.transport import Answer, Download, Transport
@@ -80,7 +81,7 @@ class DbtCloud:
         for _ in range(MOST_PAGES):
             if place is None:
                 return
-            answer = self._transport.ask(f"{self._account_path}/runs/", place.params)
+            answer = self._transport.ask(f"{self._account_path('v2')}/runs/", place.params)
             page = _decoded(answer, _runs_decoder, "the list of runs")
             runs = _newest_first(page.data)
             yield runs
@@ -89,6 +90,26 @@ class DbtCloud:
             f"dbt Cloud's list of the runs that ended from {beginning.since} to {beginning.until}"
             f" has over {MOST_PAGES} pages; ask for a shorter time"
         )
+
+    def list_webhook_subscriptions(self) -> tuple[WebhookSubscription, ...]:
+        """The account's webhook subscriptions, the inactive ones too, as dbt Cloud orders them.
+
+        https://docs.getdbt.com/docs/deploy/webhooks, "List all webhook subscriptions". Raises
+        Unavailable, BadArtifact, and Rejected: a token that reads runs need not read these.
+        """
+        path = f"{self._account_path('v3')}/webhooks/subscriptions"
+        what = "the list of webhook subscriptions"
+        found: dict[str, WebhookSubscription] = {}
+        offset = 0
+        for _ in range(MOST_PAGES):
+            # Without `limit`: the most that it may be is written nowhere.
+            answer = self._transport.ask(path, {"offset": str(offset)} if offset else None)
+            page = _decoded(answer, _subscriptions_decoder, what, of="webhooks")
+            found |= {row.id: _as_subscription(row) for row in page.data}
+            if page.ends_at(offset):
+                return tuple(found.values())
+            offset += len(page.data)
+        raise Rejected(f"dbt Cloud's list of webhook subscriptions has over {MOST_PAGES} pages")
 
     def _artifact(
         self, dbt_run_id: int, path: str, step: int, read: Callable[[Buffer], Read]
@@ -108,15 +129,16 @@ class DbtCloud:
                 raise BadArtifact(f"{what}: {exc}") from exc
 
     def _run_path(self, dbt_run_id: int) -> str:
-        return f"{self._account_path}/runs/{dbt_run_id}"
+        return f"{self._account_path('v2')}/runs/{dbt_run_id}"
 
-    @property
-    def _account_path(self) -> str:
-        return f"/api/v2/accounts/{self._dbt_account_id}"
+    def _account_path(self, api_version: str) -> str:
+        return f"/api/{api_version}/accounts/{self._dbt_account_id}"
 
 
-def _decoded(answer: Answer, decoder: msgspec.json.Decoder[Read], what: str) -> Read:
-    _must_be_good(answer, what)
+def _decoded(
+    answer: Answer, decoder: msgspec.json.Decoder[Read], what: str, *, of: str = "runs"
+) -> Read:
+    _must_be_good(answer, what, of=of)
     try:
         return decoder.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
@@ -125,15 +147,15 @@ def _decoded(answer: Answer, decoder: msgspec.json.Decoder[Read], what: str) -> 
 
 _HINTS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "; is DBT_CLOUD_TOKEN right?",
-    HTTPStatus.FORBIDDEN: "; may the token read this account's runs?",
+    HTTPStatus.FORBIDDEN: "; may the token read this account's {of}?",
     HTTPStatus.NOT_FOUND: "; dbt Cloud also says this where the token may not look",
 }
 
 
-def _must_be_good(answer: Answer | Download, what: str) -> None:
+def _must_be_good(answer: Answer | Download, what: str, *, of: str = "runs") -> None:
     if answer.ok:
         return
-    hint = _HINTS.get(answer.http_status, "")
+    hint = _HINTS.get(answer.http_status, "").format(of=of)
     raise Rejected(
         f"dbt Cloud answered HTTP {answer.http_status} for {what}{hint}",
         http_status=answer.http_status,
@@ -320,4 +342,30 @@ def _as_finished_run(row: _ListedRun, finished_at: str) -> FinishedRun:
         dbt_job_id=row.job_definition_id,
         environment_id=row.environment_id,
         finished_at=at,
+    )
+
+
+class _Subscription(msgspec.Struct):
+    id: str
+    client_url: str
+    active: bool
+    name: str | None = None
+    event_types: list[str] | None = None
+    job_ids: list[int] | None = None
+    deactivate_reason: str | None = None
+
+
+# Not strict: job_ids are strings in the docs and numbers in dbt-labs/dbt-cloud-openapi-spec.
+_subscriptions_decoder = msgspec.json.Decoder(_List[_Subscription], strict=False)
+
+
+def _as_subscription(row: _Subscription) -> WebhookSubscription:
+    return WebhookSubscription(
+        subscription_id=row.id,
+        name=row.name or "",
+        client_url=row.client_url,
+        is_active=row.active,
+        event_types=tuple(row.event_types or ()),
+        dbt_job_ids=frozenset(row.job_ids or ()),
+        deactivate_reason=row.deactivate_reason or None,
     )

@@ -8,12 +8,14 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from relay.dbt.runs import FinishedRun
+from relay.dbt.webhooks import WebhookSubscription, troubles
 from relay.dbt_cloud import MOST_PAGES, DbtCloud
 from relay.errors import BadArtifact, Rejected, Unavailable
 from relay.sandbox import Sandbox, story
 from relay.sandbox.census import SandboxCensus
 from relay.sandbox.dbt_cloud import SandboxDbtCloud
 from relay.sandbox.dbt_runs import CANCELLED, ERROR, RUNNING, SandboxRun, invoke
+from relay.sandbox.dbt_subscriptions import SandboxSubscription
 from relay.sandbox.recordings import load
 from relay.sandbox.wire import Body, HangUp, Status
 from relay.settings import Secret
@@ -349,3 +351,81 @@ class TestManyFinishedRuns:
             stand_in.reads = {"order_by": "finished_at"}
             with pytest.raises(BadArtifact, match="another order"):
                 list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + 99 * MINUTE)
+
+
+class TestWebhookSubscriptions:
+    def test_the_sandbox_has_one_that_is_all_right(self, dbt_cloud):
+        (subscription,) = dbt_cloud.list_webhook_subscriptions()
+        assert subscription == WebhookSubscription(
+            subscription_id=story.SUBSCRIPTION.webhook_id,
+            name="relay",
+            client_url="http://127.0.0.1:8080/webhooks/dbt",
+            is_active=True,
+            event_types=("job.run.completed",),
+            dbt_job_ids=frozenset(),
+            deactivate_reason=None,
+        )
+        assert troubles([subscription]) == ()
+
+    def test_one_for_some_jobs_names_them_and_an_inactive_one_says_why(self, dbt_cloud, sandbox):
+        sandbox.dbt_cloud.add_subscription(
+            SandboxSubscription(
+                webhook_id="wsu_2",
+                client_url="https://relay.example.com/webhooks/dbt",
+                job_ids=(123, 321),
+                active=False,
+                deactivate_reason="Too many failures",
+            )
+        )
+        _, second = dbt_cloud.list_webhook_subscriptions()
+        assert second.dbt_job_ids == {123, 321}
+        assert (second.is_active, second.deactivate_reason) == (False, "Too many failures")
+
+    def test_a_job_may_be_a_string_or_a_number_and_much_may_be_left_out(self, dbt_cloud, sandbox):
+        rows = (
+            b'{"id": "a", "client_url": "", "active": true, "job_ids": ["7", 8]},'
+            b'{"id": "b", "client_url": "", "active": false, "name": null, "job_ids": null}'
+        )
+        sandbox.dbt_cloud.fail_next("/webhooks/", Body(b'{"data": [%s]}' % rows))
+        first, second = dbt_cloud.list_webhook_subscriptions()
+        assert first.dbt_job_ids == {7, 8}
+        assert (second.name, second.event_types, second.dbt_job_ids) == ("", (), frozenset())
+
+    @pytest.mark.parametrize("number", [0, 9, 10, 25])
+    def test_all_pages_of_them_are_read(self, dbt_cloud, sandbox, number):
+        for each in range(number):
+            sandbox.dbt_cloud.add_subscription(
+                SandboxSubscription(webhook_id=f"wsu_{each}", client_url="https://example.com")
+            )
+        ids = [each.subscription_id for each in dbt_cloud.list_webhook_subscriptions()]
+        assert ids[1:] == [f"wsu_{each}" for each in range(number)]
+
+    @pytest.mark.parametrize(
+        ("code", "hint"),
+        [(401, "DBT_CLOUD_TOKEN"), (403, "read this account's webhooks"), (404, "may not look")],
+    )
+    def test_a_token_that_may_not_read_them_is_told(self, dbt_cloud, sandbox, code, hint):
+        sandbox.dbt_cloud.fail_next("/webhooks/", Status(code))
+        with pytest.raises(Rejected, match=f"{code} for the list of webhook subs.*{hint}"):
+            dbt_cloud.list_webhook_subscriptions()
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"<html>",
+            b'{"data": null}',
+            b'{"data": [{"id": "a", "client_url": ""}]}',
+            b'{"data": [{"id": "a", "client_url": "", "active": true, "job_ids": ["x"]}]}',
+        ],
+    )
+    def test_a_list_that_cannot_be_read_is_a_bad_artifact(self, dbt_cloud, sandbox, content):
+        sandbox.dbt_cloud.fail_next("/webhooks/", Body(content))
+        with pytest.raises(BadArtifact, match="webhook subscriptions cannot be read"):
+            dbt_cloud.list_webhook_subscriptions()
+
+    def test_one_without_an_end_is_given_up(self, dbt_cloud, sandbox):
+        row = b'{"id": "a", "client_url": "", "active": true}'
+        page = b'{"data": [%s], "extra": {"pagination": {"total_count": 1000000}}}' % row
+        sandbox.dbt_cloud.fail_next("/webhooks/", Body(page), times=MOST_PAGES)
+        with pytest.raises(Rejected, match=f"over {MOST_PAGES} pages"):
+            dbt_cloud.list_webhook_subscriptions()
