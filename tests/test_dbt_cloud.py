@@ -1,7 +1,7 @@
 """The Administrative API's answers become values, over real HTTP to the sandbox."""
 
 import dataclasses
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import parse_qsl, urlencode
 
@@ -186,6 +186,20 @@ def test_a_fault_of_dbt_clouds_may_be_asked_again(dbt_cloud, sandbox, night):
     sandbox.dbt_cloud.fail_next("/runs/", Status(503))
     with pytest.raises(Unavailable):
         dbt_cloud.get_run(night.dbt_run_id)
+
+
+@pytest.mark.parametrize("fault", SandboxDbtCloud.passing_faults, ids=str)
+def test_a_fault_that_passes_is_never_taken_for_a_refusal(dbt_cloud, sandbox, night, fault):
+    sandbox.dbt_cloud.fail_next("", fault, times=4)
+    for ask in (
+        lambda: dbt_cloud.get_run(night.dbt_run_id),
+        lambda: dbt_cloud.get_manifest(night.dbt_run_id, step=4),
+        lambda: dbt_cloud.list_finished_runs(since=MIDNIGHT, until=MIDNIGHT),
+        dbt_cloud.list_webhook_subscriptions,
+    ):
+        with suppress(Unavailable, BadArtifact):
+            ask()
+    assert dbt_cloud.get_run(night.dbt_run_id).has_ended
 
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)

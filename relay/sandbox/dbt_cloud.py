@@ -15,7 +15,7 @@ from relay.sandbox.dbt_answers import enveloped, error, run_json
 from relay.sandbox.dbt_run_query import RunQuery
 from relay.sandbox.dbt_runs import ARTIFACTS, SandboxRun
 from relay.sandbox.dbt_subscriptions import SandboxSubscription, page_of
-from relay.sandbox.wire import Clock, StandIn, utc_now
+from relay.sandbox.wire import PASSING, Body, Clock, StandIn, utc_now
 
 _RUNS = "/api/v2/accounts/<int:account_id>/runs/"
 _SUBSCRIPTIONS = "/api/v3/accounts/<int:account_id>/webhooks/subscriptions"
@@ -23,6 +23,8 @@ _SUBSCRIPTIONS = "/api/v3/accounts/<int:account_id>/webhooks/subscriptions"
 
 class SandboxDbtCloud(StandIn):
     """One account of dbt Cloud, its runs and their artifacts, its webhook subscriptions."""
+
+    passing_faults = (*PASSING, Body(b"<html>Log in</html>", content_type="text/html"))
 
     def __init__(self, account_id: int, token: str, *, clock: Clock = utc_now) -> None:
         super().__init__(clock)
