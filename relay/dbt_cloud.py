@@ -77,15 +77,16 @@ class DbtCloud:
 
     def _pages_of_runs(self, beginning: "_Place") -> Iterator[list[FinishedRun]]:
         """Newest first, where nothing is missed although some runs may come twice."""
-        place: _Place | None = beginning
+        place = beginning
         for _ in range(MOST_PAGES):
-            if place is None:
-                return
             answer = self._transport.ask(f"{self._account_path('v2')}/runs/", place.params)
             page = _decoded(answer, _runs_decoder, "the list of runs")
             runs = _newest_first(page.data)
             yield runs
-            place = place.after(page, runs)
+            following = place.after(page, runs)
+            if following is None:
+                return
+            place = following
         raise Rejected(
             f"dbt Cloud's list of the runs that ended from {beginning.since} to {beginning.until}"
             f" has over {MOST_PAGES} pages; ask for a shorter time"

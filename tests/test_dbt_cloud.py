@@ -290,6 +290,12 @@ class TestFinishedRuns:
             list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + MINUTE)
         assert len(sandbox.dbt_cloud.requests) == MOST_PAGES
 
+    def test_the_last_page_that_is_read_may_be_the_end(self, dbt_cloud, sandbox):
+        page = b'{"data": [{"id": 7}], "extra": {"pagination": {"total_count": 1000000}}}'
+        sandbox.dbt_cloud.fail_next("/runs/", Body(page), times=MOST_PAGES - 1)
+        assert list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + MINUTE) == []
+        assert len(sandbox.dbt_cloud.requests) == MOST_PAGES
+
 
 class OtherDbtCloud(SandboxDbtCloud):
     """One that reads another query than it was sent; None for a parameter it does not see."""
