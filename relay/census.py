@@ -58,7 +58,7 @@ class Census:
         answer = self._transport.ask(f"{self._root}/sync_runs/{sync_run_id}")
         data = _data(answer)
         if data is None:
-            raise Rejected(_refusal(answer), http_status=answer.http_status)
+            raise _why_not(answer)
         # The oldest documented answer has no id: it is the one that was asked for.
         return _as_sync_run({"id": sync_run_id} | data if isinstance(data, dict) else data)
 
@@ -72,7 +72,7 @@ class Census:
         )
         data = _data(answer)
         if not isinstance(data, list):
-            raise Rejected(_refusal(answer), http_status=answer.http_status)
+            raise _why_not(answer)
         runs = sorted((_as_sync_run(each) for each in data), key=lambda run: -run.sync_run_id)
         return tuple(runs), answer.vendor_now
 
@@ -106,6 +106,13 @@ def _data(answer: Answer) -> Any:
     return envelope.data if answer.ok and envelope and envelope.status == "success" else None
 
 
+def _why_not(answer: Answer) -> Rejected | BadArtifact:
+    """Census refused to tell; or something else has answered in its place."""
+    if _says_no(answer):
+        return Rejected(_refusal(answer), http_status=answer.http_status)
+    return BadArtifact(_refusal(answer))
+
+
 def _says_no(answer: Answer) -> bool:
     """Whether Census refused: by its HTTP status, or by the word or the number inside."""
     envelope = _opened(answer)
@@ -120,7 +127,7 @@ def _says_no(answer: Answer) -> bool:
 def _opened(answer: Answer) -> _Envelope | None:
     try:
         return _envelope.decode(answer.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -88,9 +88,8 @@ def _look_for_its_run(services: Services, attempt: Attempt) -> None:
 def _look(services: Services, held: Held) -> Afterwards:
     try:
         found = _run_begun_by(services, held)
-    except Rejected as exc:
-        return _refuse(services, str(exc), held)
-    except (Unavailable, BadArtifact) as exc:
+    except (VendorError, BadArtifact) as exc:
+        # Also where Census refuses to tell: nobody knows what became of the POST.
         return _later_or_refuse(services, held, exc, held.look_before_sending)
     if found is None:
         return partial(_send_again, services, held.attempt)
@@ -177,7 +176,7 @@ def _record_triggered(services: Services, held: Held, sync_run_id: int) -> After
 def _later_or_refuse(
     services: Services,
     held: Held,
-    exc: Unavailable | Unanswered | BadArtifact,
+    exc: VendorError | BadArtifact,
     do_later: Callable[..., None],
 ) -> Afterwards:
     now = services.clock()
