@@ -4,7 +4,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+from uuid import UUID
 
 import click
 import msgspec
@@ -15,12 +16,25 @@ from relay.database import Server, joined, migrate, server_of
 from relay.decision.mapping import DEFAULT_WORKSPACE
 from relay.exits import PROBLEM, settings_or_exit, told
 from relay.mapping_file import load
+from relay.notation import read_duration
 from relay.settings import Role, Settings
 
 of_run = click.option(
     "--run", "dbt_run_id", required=True, type=click.IntRange(min=1), help="The dbt run's id."
 )
 as_json = click.option("--json", "wants_json", is_flag=True, help="Print JSON, for a pipe.")
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """Seconds, as `6h` or `2d`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else read_duration(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -166,18 +180,68 @@ def explain(
 
 
 @main.command()
-@of_run
+@click.option("--run", "dbt_run_id", type=click.IntRange(min=1), help="Of this dbt run.")
+@click.option("--delivery", "delivery_id", type=click.UUID, help="Of the run it told of.")
+@click.option("--since", type=Duration(), help="Of all runs told of since so long ago: 6h, 2d.")
+@click.option("--until", type=Duration(), default=None, help="With --since: but so long ago.")
+@click.option("--dry-run", "only_shows", is_flag=True, help="Show what it would do; do nothing.")
+@click.option(
+    "--again", "redo", flag_value="everything", default="nothing", help="Also what was triggered."
+)
 @as_json
-def replay(dbt_run_id: int, *, wants_json: bool) -> None:
-    """Have a dbt run examined that was given up, or that no delivery told of."""
-    from relay.replay import WORDS, replay_run  # noqa: PLC0415
+def replay(
+    dbt_run_id: int | None,
+    delivery_id: UUID | None,
+    since: int | None,
+    until: int | None,
+    redo: str,
+    *,
+    only_shows: bool,
+    wants_json: bool,
+) -> None:
+    """Have dbt runs examined and decided again, by the mapping as it is now.
+
+    A sync that was triggered for a run is left alone, unless with --again; one that Census refused
+    to start is not. Runs that were given up, or that nobody told of, are examined as if new.
+    """
+    from relay import replay as replays  # noqa: PLC0415
+    from relay.store import Redo  # noqa: PLC0415
+
+    if sum(each is not None for each in (dbt_run_id, delivery_id, since)) != 1:
+        raise click.UsageError("say what to replay: one of --run, --delivery and --since")
+    if until is not None and since is None:
+        raise click.UsageError("--until goes with --since")
+    with _on_database() as (settings, server):
+        if delivery_id is not None:
+            dbt_run_ids: tuple[int, ...] = (replays.run_told_of_by(server, delivery_id),)
+        elif since is not None:
+            dbt_run_ids = replays.runs_since(server, settings, since=since, until=until or 0)
+        else:
+            dbt_run_ids = (dbt_run_id or 0,)
+        do = replays.preview if only_shows else replays.replay_run
+        came_to = []
+        for each in dbt_run_ids:
+            came_to.append(do(server, settings, each, Redo(redo)))
+            if not wants_json:
+                click.echo(replays.describe(came_to[-1]))
+    if wants_json:
+        _print_json(came_to)
+    elif not dbt_run_ids:
+        click.echo("no dbt run was told of in that time")
+
+
+@main.command()
+@click.argument("sync_id", type=click.IntRange(min=1))
+@click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
+@click.option("--full-sync", "records", flag_value="all", default="mapped", help="All records.")
+def trigger(sync_id: int, workspace: str, records: str) -> None:
+    """Have a sync triggered now, without a dbt run; it waits for its run under way."""
+    from relay import by_hand  # noqa: PLC0415
 
     with _on_database() as (settings, server):
-        came_to = replay_run(server, settings, dbt_run_id)
-    if wants_json:
-        _print_json({"dbt_run_id": dbt_run_id, "replay": came_to})
-    else:
-        click.echo(f"dbt run {dbt_run_id}: {WORDS[came_to]}")
+        which = by_hand.Records.ALL if records == "all" else by_hand.Records.AS_MAPPED
+        by_hand.trigger(server, load(settings.mapping), workspace, sync_id, which)
+    click.echo(f"sync {sync_id}: a worker will trigger it, see `relay status`")
 
 
 @main.command()

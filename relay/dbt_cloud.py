@@ -35,7 +35,7 @@ class DbtCloud:
 
     def __init__(self, transport: Transport, *, dbt_account_id: int) -> None:
         self._transport = transport
-        self._dbt_account_id = dbt_account_id
+        self.dbt_account_id = dbt_account_id
         self._decoding = threading.Lock()
 
     def get_run(self, dbt_run_id: int) -> DbtRun:
@@ -44,7 +44,7 @@ class DbtCloud:
             f"{self._run_path(dbt_run_id)}/", {"include_related": "trigger,job,run_steps"}
         )
         run = _decoded(answer, _run_decoder, f"dbt run {dbt_run_id}").data
-        return _as_dbt_run(run, self._dbt_account_id)
+        return _as_dbt_run(run, self.dbt_account_id)
 
     def get_run_results(self, dbt_run_id: int, *, step: int) -> RunResults | None:
         """What the step wrote into run_results.json; None where it has none.
@@ -133,7 +133,7 @@ class DbtCloud:
         return f"{self._account_path('v2')}/runs/{dbt_run_id}"
 
     def _account_path(self, api_version: str) -> str:
-        return f"/api/{api_version}/accounts/{self._dbt_account_id}"
+        return f"/api/{api_version}/accounts/{self.dbt_account_id}"
 
 
 def _decoded(

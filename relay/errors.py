@@ -5,6 +5,7 @@ RelayError
 ├── NotForUs              acknowledge the delivery and do nothing; `reason` says why
 ├── BadSettings           exit 2; `problems` lists all of them
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
+├── NothingToReplay       exit 1: a person asked for a delivery that tells of no run
 ├── BadArtifact           a vendor's file cannot be read; look again later, then give up
 ├── VendorError           the wire to a vendor
 │   ├── Unavailable       nothing happened there; try again, not before `retry_after`
@@ -62,6 +63,10 @@ class BadSettings(_HasProblems):
 
 class BadMapping(_HasProblems):
     """A mapping file that cannot be used; every problem of the file at once."""
+
+
+class NothingToReplay(RelayError):
+    """A delivery that is unknown, or was ignored."""
 
 
 class BadArtifact(RelayError):

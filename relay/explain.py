@@ -3,8 +3,8 @@
 They call what the worker calls: what they print is what would happen, or what did.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from relay.database import Server, asking
@@ -17,7 +17,7 @@ from relay.decision.plan import Plan, decide
 from relay.errors import BadMapping, Problem
 from relay.examine import Examined, counted
 from relay.mapping_file import load
-from relay.services import examiner_of
+from relay.services import dbt_cloud_of, examiner_of
 from relay.settings import Settings
 from relay.status import table
 from relay.store import Decision, find_decision, read_history
@@ -48,6 +48,11 @@ class Planned:
     rebuilt: list[str]
     failed: list[str]
     verdicts: tuple[Verdict, ...]
+
+    def without(self, syncs: Collection[tuple[str, int]]) -> "Planned":
+        """The same, but for these syncs, by workspace and id."""
+        left = (each for each in self.verdicts if (each.workspace, each.sync_id) not in syncs)
+        return replace(self, verdicts=tuple(left))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +159,7 @@ def _decided_now(
     server: Server, settings: Settings, mapping: SyncMapping, dbt_run_id: int
 ) -> tuple[Examined, Plan]:
     now = datetime.now(UTC)
-    examiner = examiner_of(settings)
+    examiner = examiner_of(settings, dbt_cloud_of(settings))
     examined = examiner.examine(dbt_run_id)
     run = examined.run
     with examiner.lineage(examined, mapping, now=now) as lineage:

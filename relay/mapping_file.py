@@ -111,10 +111,7 @@ def _difference(before: SyncMapping | None, after: SyncMapping) -> dict[str, lis
 
 def _by_key(mapping: SyncMapping) -> dict[_Key, tuple[Sync, Workspace | None]]:
     """Each sync with its workspace: where that has another address, its syncs go elsewhere."""
-    return {
-        (sync.workspace, sync.sync_id): (sync, mapping.workspaces.get(sync.workspace))
-        for sync in mapping.syncs
-    }
+    return {sync.key: (sync, mapping.workspaces.get(sync.workspace)) for sync in mapping.syncs}
 
 
 def _sorted_ids(keys: Iterable[_Key]) -> list[int | str]:

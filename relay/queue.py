@@ -18,6 +18,8 @@ RELAY_RUN = "relay_run"
 RUN_SYNC = "run_sync"
 WAKE_SYNC = "wake_sync"
 LOOK_AT_SYNC_RUN = "look_at_sync_run"
+CATCH_UP = "catch_up"
+PRUNE = "prune"
 
 # Never opened: every job goes through a connection that is given.
 _app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
@@ -29,13 +31,16 @@ def defer(
     arguments: JSONDict,
     *,
     at: datetime | None = None,
+    lock: str | None = None,
 ) -> None:
     """Put a job into the connection's transaction.
 
-    `at` is when to run it, None for at once. It holds no lock: jobs of one lock run in the order
-    they were deferred, so one that waits would hold up every later one.
+    `at` is when to run it, None for at once. Jobs of one `lock` run one at a time in the order
+    they were deferred: one that waits for its time holds none, or it would hold up the others.
     """
-    deferrer = _app.configure_task(task, queue=QUEUE, schedule_at=at, connection=connection)
+    deferrer = _app.configure_task(
+        task, queue=QUEUE, schedule_at=at, lock=lock, connection=connection
+    )
     try:
         deferrer.defer(**arguments)
     except ConnectorException as exc:

@@ -80,13 +80,19 @@ class Services:
     settings: Settings
     store: Store
     mapping: MappingFile
+    dbt_cloud: DbtCloud
     examiner: Examiner
     censuses: Censuses
     clock: Clock = utc_now
 
 
-def examiner_of(settings: Settings, clock: Clock = utc_now) -> Examiner:
-    """Who asks the account's dbt Cloud. Raises BadSettings where the settings do not name it."""
+def examiner_of(settings: Settings, dbt_cloud: DbtCloud) -> Examiner:
+    """Who finds out what a run of the account did."""
+    return Examiner(dbt_cloud, LineageCache(settings.data_dir / "lineages"))
+
+
+def dbt_cloud_of(settings: Settings, clock: Clock = utc_now) -> DbtCloud:
+    """The account's dbt Cloud. Raises BadSettings where the settings do not name it."""
     url, token, account = settings.dbt_cloud_url, settings.dbt_cloud_token, settings.dbt_account_id
     if url is None or token is None or account is None:
         names = ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID")
@@ -100,8 +106,7 @@ def examiner_of(settings: Settings, clock: Clock = utc_now) -> Examiner:
         downloads=_folder_for_downloads(settings.data_dir),
         clock=clock,
     )
-    dbt_cloud = DbtCloud(transport, dbt_account_id=account)
-    return Examiner(dbt_cloud, LineageCache(settings.data_dir / "lineages"))
+    return DbtCloud(transport, dbt_account_id=account)
 
 
 def _folder_for_downloads(data_dir: Path) -> Path | None:

@@ -18,19 +18,19 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay import queue, tasks
 from relay.census import V1_ENDS, speaks_v1
-from relay.database import Server, migrate
+from relay.database import Server, migrate, notice_when_we_are_gone
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.mapping_file import MappingFile
-from relay.services import CONNECTIONS, Censuses, Services, examiner_of
+from relay.services import CONNECTIONS, Censuses, Services, dbt_cloud_of, examiner_of
 from relay.settings import Settings
 from relay.store import Store
 
 # A worker that dies is noticed after STALLED_SECONDS and its jobs are taken up at the next
-# rescue: within 60 seconds, as users are promised.
+# round: within 60 seconds, as users are promised.
 HEARTBEAT_SECONDS = 5
 STALLED_SECONDS = 25
-RESCUE_CRON = "* * * * * */10"  # every ten seconds: croniter's sixth field, the last
+ROUND_CRON = "* * * * * */10"  # every ten seconds: croniter's sixth field, the last
 
 POLLING_SECONDS = 1.0  # scheduled jobs are seen by polling, new ones by NOTIFY
 MAPPING_SECONDS = 5.0
@@ -47,7 +47,7 @@ def run(settings: Settings, server: Server) -> None:
     Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
     """
     mapping = MappingFile(settings.mapping)
-    examiner = examiner_of(settings)
+    dbt_cloud = dbt_cloud_of(settings)
     if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
@@ -56,9 +56,11 @@ def run(settings: Settings, server: Server) -> None:
             settings=settings,
             store=Store(pool),
             mapping=mapping,
-            examiner=examiner,
+            dbt_cloud=dbt_cloud,
+            examiner=examiner_of(settings, dbt_cloud),
             censuses=Censuses(settings, mapping),
         )
+        tasks.begin_chores(services)
         asyncio.run(_Worker(services, server).work())
         log.info("worker.stopped", pid=os.getpid())
 
@@ -150,7 +152,7 @@ def engine_of(services: Services, server: Server) -> procrastinate.App:
     for name, task in _TASKS.items():
         add = engine.task(name=name, queue=queue.QUEUE, retry=_Persistence())
         add(_told(name, partial(task, services)))
-    _add_rescue(engine)
+    _add_round(engine, services)
     return engine
 
 
@@ -159,6 +161,8 @@ _TASKS: dict[str, Callable[..., None]] = {
     queue.RUN_SYNC: tasks.run_sync,
     queue.WAKE_SYNC: tasks.wake_sync,
     queue.LOOK_AT_SYNC_RUN: tasks.look_at_sync_run,
+    queue.CATCH_UP: tasks.catch_up,
+    queue.PRUNE: tasks.prune,
 }
 
 
@@ -198,15 +202,16 @@ def _ids(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: arguments[name] for name in names if name in arguments}
 
 
-def _add_rescue(engine: procrastinate.App) -> None:
-    @engine.periodic(cron=RESCUE_CRON)
-    @engine.task(name="rescue", queue=queue.QUEUE, queueing_lock="rescue", pass_context=True)
-    async def rescue(context: procrastinate.JobContext, timestamp: int) -> None:
-        """Give the jobs of dead workers to those that live."""
+def _add_round(engine: procrastinate.App, services: Services) -> None:
+    @engine.periodic(cron=ROUND_CRON)
+    @engine.task(name="round", queue=queue.QUEUE, queueing_lock="round", pass_context=True)
+    async def look_round(context: procrastinate.JobContext, timestamp: int) -> None:
+        """Give the jobs of dead workers to those that live, and hand out the chores."""
         manager = context.app.job_manager
         for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
             await manager.retry_job(job)
             log.warning("job.rescued", task=job.task_name, **_ids(job.task_kwargs))
+        await asyncio.to_thread(tasks.hand_out_chores, services)
 
 
 @contextmanager
@@ -217,6 +222,7 @@ def _pool(server: Server) -> Iterator[psycopg_pool.ConnectionPool]:
         max_size=CONNECTIONS,
         timeout=10.0,
         check=psycopg_pool.ConnectionPool.check_connection,
+        configure=notice_when_we_are_gone,
         open=True,
     ) as pool:
         yield pool

@@ -14,15 +14,16 @@ import pytest
 import structlog
 from psycopg.conninfo import make_conninfo
 
+from relay import tasks
 from relay.database import NamedServer, migrate
 from relay.embedded import EmbeddedServer
 from relay.mapping_file import MappingFile
 from relay.replay import replay_run
 from relay.sandbox import open_sandbox, story
 from relay.sandbox.command import environment
-from relay.services import Censuses, Services, examiner_of
+from relay.services import Censuses, Services, dbt_cloud_of, examiner_of
 from relay.settings import Role, Settings
-from relay.store import Delivery, Store, record_deliveries
+from relay.store import Delivery, Redo, Store, record_deliveries
 from relay.worker import engine_of
 
 
@@ -170,9 +171,18 @@ class Relay:
         with psycopg.connect(self.database.conninfo, autocommit=True) as connection:
             record_deliveries(connection, [delivery])
 
-    def replay(self, dbt_run_id):
-        """What `relay replay` does."""
-        return replay_run(self.database, self.services.settings, dbt_run_id)
+    def replay(self, dbt_run_id, redo=Redo.NOTHING):
+        """What `relay replay` does; what it comes to."""
+        return replay_run(self.database, self.services.settings, dbt_run_id, redo)
+
+    def start(self):
+        """What a worker does when it starts."""
+        tasks.begin_chores(self.services)
+
+    def round(self):
+        """What a worker does every ten seconds, and then all that is due."""
+        tasks.hand_out_chores(self.services)
+        self.work()
 
     def work(self):
         """Have the engine do every job that is due by the test's clock."""
@@ -241,11 +251,13 @@ def _as_url(conninfo):
 @pytest.fixture(name="relay")
 def _relay(settings, store, database, sandbox, sql, clock):
     mapping = MappingFile(settings.mapping)
+    dbt_cloud = dbt_cloud_of(settings, clock)
     services = Services(
         settings=settings,
         store=store,
         mapping=mapping,
-        examiner=examiner_of(settings, clock),
+        dbt_cloud=dbt_cloud,
+        examiner=examiner_of(settings, dbt_cloud),
         censuses=Censuses(settings, mapping, clock),
         clock=clock,
     )

@@ -2,7 +2,9 @@
 
 import json
 import threading
+import uuid
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict
@@ -16,6 +18,7 @@ from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
+from relay.store import Delivery, record_deliveries
 from relay.web import create_app
 
 WHOLE = environment("https://ab123.us1.dbt.com", "https://app.getcensus.com")
@@ -378,28 +381,111 @@ class TestPlanAndExplain:
 class TestReplay:
     @pytest.fixture(name="here")
     def _here(self, relay, settings):
-        return {**WHOLE, "RELAY_DATABASE_URL": settings.database_url.reveal()}
+        return dict(settings.environment)
 
-    def test_says_what_comes_of_it(self, command, relay, here):
-        told = command("replay", "--run", "155144666", **here)
-        assert (told.exit_code, told.stdout) == (0, "dbt run 155144666: a worker will examine it\n")
-        again = command("replay", "--run", "155144666", "--json", **here)
-        assert json.loads(again.stdout) == {"dbt_run_id": 155144666, "replay": "under_way"}
-
-    def test_says_so_where_the_run_was_decided_on(self, command, relay, here):
+    @pytest.fixture(name="decided")
+    def _decided(self, relay):
+        """A good night's run, its four syncs triggered; its delivery."""
         relay.deliver(story.nightly_run())
         relay.work()
-        told = command("replay", "--run", str(story.FIRST_DBT_RUN_ID), **here)
-        assert "was decided on already, nothing is done" in told.stdout
+        ((delivery_id,),) = relay.sql("SELECT delivery_id FROM relay.deliveries")
+        return str(delivery_id)
+
+    def test_says_what_comes_of_it(self, command, relay, sandbox, here):
+        sandbox.dbt_cloud.add_run(story.nightly_run())
+        told = command("replay", "--run", "155144666", **here)
+        assert (told.exit_code, told.stdout) == (0, "dbt run 155144666: a worker will examine it\n")
+        (again,) = json.loads(command("replay", "--run", "155144666", "--json", **here).stdout)
+        assert again == {"dbt_run_id": 155144666, "replay": "under_way", "left_alone": []}
+
+    def test_ends_with_1_for_a_run_that_dbt_cloud_does_not_know(self, command, relay, here):
+        told = command("replay", "--run", "7", **here)
+        assert told.exit_code == 1
+        assert "HTTP 404 for dbt run 7" in told.stderr
+        assert relay.sql("SELECT count(*) FROM relay.dbt_runs") == [(0,)]
+
+    def test_names_what_it_leaves_alone(self, command, decided, here):
+        told = command("replay", "--run", "155144666", **here)
+        assert "sync 5123 was triggered for it already (sync run 9000" in told.stdout
+
+    def test_takes_a_delivery_or_a_time_too(self, command, decided, here):
+        by_delivery = command("replay", "--delivery", decided, **here)
+        assert by_delivery.stdout.startswith("dbt run 155144666: a worker will examine it\n")
+        by_time = command("replay", "--since", "1h", **here)
+        assert by_time.stdout.startswith("dbt run 155144666: it is being examined already\n")
+        before = command("replay", "--since", "2d", "--until", "1d", **here)
+        assert (before.exit_code, before.stdout) == (0, "no dbt run was told of in that time\n")
+
+    def test_ends_with_1_for_a_delivery_that_tells_of_no_run(self, command, database, here):
+        ignored = Delivery(delivery_id=uuid.uuid4(), body=b"{}", ignored_because="other_account")
+        with psycopg.connect(database.conninfo, autocommit=True) as connection:
+            record_deliveries(connection, [ignored])
+        told = command("replay", "--delivery", str(ignored.delivery_id), **here)
+        assert told.exit_code == 1
+        assert "was ignored: other_account" in told.stderr
+        unknown = command("replay", "--delivery", str(uuid.uuid4()), **here)
+        assert unknown.exit_code == 1
+        assert "there is no delivery" in unknown.stderr
+
+    @pytest.mark.parametrize(("words", "triggers"), [([], 0), (["--again"], 4)])
+    def test_dry_run_shows_it_and_does_nothing(
+        self, command, relay, decided, here, words, triggers
+    ):
+        told = command("replay", "--run", "155144666", "--dry-run", *words, **here)
+        assert told.stdout.count(" trigger ") == triggers
+        assert told.stdout.count("already") == 4 - triggers
+        assert relay.sql("SELECT count(*) FROM relay.triggers WHERE is_redone") == [(0,)]
+        assert relay.sql("SELECT planned_at IS NOT NULL FROM relay.dbt_runs") == [(True,)]
 
     def test_ends_with_2_where_the_account_is_not_set(self, command, here):
         result = command("replay", "--run", "9", **here | {"DBT_CLOUD_ACCOUNT_ID": ""})
         assert result.exit_code == 2
         assert "DBT_CLOUD_ACCOUNT_ID" in result.stderr
 
-    @pytest.mark.parametrize("words", [[], ["--run", "0"], ["--run", "last"]])
+    @pytest.mark.parametrize(
+        "words",
+        [
+            *([], ["--run", "0"], ["--run", "last"], ["--run", "1", "--since", "6h"]),
+            *(["--since", "yesterday"], ["--run", "1", "--until", "1h"], ["--delivery", "1"]),
+        ],
+    )
     def test_ends_with_2_for_wrong_words(self, command, words):
         assert command("replay", *words).exit_code == 2
+
+
+class TestTrigger:
+    @pytest.fixture(name="here")
+    def _here(self, relay, settings):
+        return dict(settings.environment)
+
+    def test_has_a_worker_trigger_a_sync(self, command, relay, sandbox, here):
+        told = command("trigger", "5123", **here)
+        assert told.stdout == "sync 5123: a worker will trigger it, see `relay status`\n"
+        relay.tick(1)
+        relay.work()
+        (run,) = sandbox.census.sync_runs
+        assert (run.sync_id, run.full_sync) == (5123, False)
+
+    def test_may_send_all_records(self, command, relay, sandbox, here):
+        command("trigger", "5123", "--full-sync", **here)
+        relay.tick(1)
+        relay.work()
+        assert sandbox.census.sync_runs[0].full_sync
+
+    def test_waits_for_the_run_under_way(self, command, relay, sandbox, here):
+        for _ in range(3):
+            command("trigger", "5123", **here)
+            relay.tick(1)
+            relay.work()
+        (run,) = sandbox.census.sync_runs
+        sandbox.census.finish(run.sync_run_id)
+        relay.work_for(16)
+        assert len(sandbox.census.sync_runs) == 2
+
+    def test_ends_with_2_for_a_workspace_nobody_knows(self, command, here):
+        told = command("trigger", "5123", "--workspace", "apac", **here)
+        assert told.exit_code == 2
+        assert "'apac' is not one of default" in told.stderr
 
 
 class TestMigrate:

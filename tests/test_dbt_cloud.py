@@ -189,17 +189,17 @@ def test_a_fault_of_dbt_clouds_may_be_asked_again(dbt_cloud, sandbox, night):
 
 
 @pytest.mark.parametrize("fault", SandboxDbtCloud.passing_faults, ids=str)
-def test_a_fault_that_passes_is_never_taken_for_a_refusal(dbt_cloud, sandbox, night, fault):
+def test_a_fault_that_passes_is_never_taken_for_a_refusal(sandbox, night, fault):
     sandbox.dbt_cloud.fail_next("", fault, times=4)
     for ask in (
-        lambda: dbt_cloud.get_run(night.dbt_run_id),
-        lambda: dbt_cloud.get_manifest(night.dbt_run_id, step=4),
-        lambda: dbt_cloud.list_finished_runs(since=MIDNIGHT, until=MIDNIGHT),
-        dbt_cloud.list_webhook_subscriptions,
+        lambda dbt_cloud: dbt_cloud.get_run(night.dbt_run_id),
+        lambda dbt_cloud: dbt_cloud.get_manifest(night.dbt_run_id, step=4),
+        lambda dbt_cloud: dbt_cloud.list_finished_runs(since=MIDNIGHT, until=MIDNIGHT),
+        DbtCloud.list_webhook_subscriptions,
     ):
         with suppress(Unavailable, BadArtifact):
-            ask()
-    assert dbt_cloud.get_run(night.dbt_run_id).has_ended
+            ask(dbt_cloud_of(sandbox))
+    assert dbt_cloud_of(sandbox).get_run(night.dbt_run_id).has_ended
 
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 
 from relay.decision.mapping import read_mapping
 from relay.sandbox import story
-from relay.services import examiner_of
+from relay.services import dbt_cloud_of, examiner_of
 
 BY_TAG = read_mapping(
     b"version: 1\nsyncs:\n  - {sync_id: 1, depends_on: ['tag:crm']}\n", file="syncs.yml"
@@ -21,7 +21,7 @@ BY_NAME = read_mapping(
 def _examiner(settings, sandbox):
     for number in range(2):
         sandbox.dbt_cloud.add_run(story.nightly_run(story.FIRST_DBT_RUN_ID + number))
-    return examiner_of(settings)
+    return examiner_of(settings, dbt_cloud_of(settings))
 
 
 @pytest.fixture(name="examined")
@@ -63,7 +63,7 @@ def test_a_worker_holds_one_lineage_at_a_time_and_two_runs_share_it(
 
 
 def test_what_is_kept_outlives_the_worker(examiner, examined, settings, sandbox, clock):
-    for each in (examiner, examiner_of(settings)):
+    for each in (examiner, examiner_of(settings, dbt_cloud_of(settings))):
         with each.lineage(examined, BY_TAG, now=clock()):
             pass
     assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 1
@@ -82,7 +82,7 @@ def test_a_data_folder_that_cannot_be_written_is_done_without(
     (tmp_path / "data" / "downloads").rmdir()
     (tmp_path / "data").rmdir()
     (tmp_path / "data").write_text("a file, no folder")
-    examiner = examiner_of(settings)
+    examiner = examiner_of(settings, dbt_cloud_of(settings))
     with examiner.lineage(examiner.examine(story.FIRST_DBT_RUN_ID), BY_TAG, now=clock()) as known:
         assert "model.jaffle_crm.customers" in known.nodes
     assert [line["event"] for line in logged] == ["data_dir.not_writable", "lineage.not_kept"]

@@ -2,13 +2,16 @@
 
 import dataclasses
 import random
+from datetime import timedelta
 
 import pytest
 
+from relay import by_hand, tasks
 from relay.sandbox import story
 from relay.sandbox.dbt_runs import CANCELLED, RUNNING, SandboxRun, invoke
 from relay.sandbox.recordings import load
 from relay.sandbox.wire import Body, HangUp, HangUpAfter, Status, StatusAfter
+from relay.store import Redo
 
 NIGHT = story.FIRST_DBT_RUN_ID
 ONE_SYNC = "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers]}\n"
@@ -607,10 +610,9 @@ class TestDbtCloudInTrouble:
         one.work_for(40 * 60)
         assert len(events("dbt_run.given_up")) == 1
         sandbox.dbt_cloud.heal()
-        assert one.replay(NIGHT) == "due"
+        assert one.replay(NIGHT).replay == "due"
         one.work()
         assert len(events("sync.triggered")) == 1
-        assert one.replay(NIGHT) == "decided"
 
     def test_a_replayed_run_has_its_whole_time_again(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
@@ -619,11 +621,11 @@ class TestDbtCloudInTrouble:
         one.replay(NIGHT)
         one.work()
         assert len(events("dbt_run.given_up")) == 1
-        assert one.replay(NIGHT) == "under_way"
+        assert one.replay(NIGHT).replay == "under_way"
 
     def test_a_run_that_no_delivery_told_of_can_be_replayed(self, one, sandbox, events):
         sandbox.dbt_cloud.add_run(night())
-        assert one.replay(NIGHT) == "due"
+        assert one.replay(NIGHT).replay == "due"
         one.work()
         assert len(events("sync.triggered")) == 1
 
@@ -634,6 +636,236 @@ class TestDbtCloudInTrouble:
         assert "DBT_CLOUD_TOKEN" in events("dbt_run.retried")[0]["problem"]
         one.work_for(2)
         assert len(events("sync.triggered")) == 1
+
+
+class TestATriggerByHand:
+    def test_tells_that_no_dbt_run_is_behind_it(self, one, events):
+        mapping = one.services.mapping.current
+        by_hand.trigger(one.database, mapping, "default", 5123, by_hand.Records.AS_MAPPED)
+        one.work()
+        (line,) = events("sync.triggered")
+        assert (line["dbt_run_id"], line["dbt_run_ids"], line["because"]) == (None, [], [])
+
+    def test_goes_together_with_what_a_run_brings(self, one, sandbox, events):
+        one.deliver(night())
+        one.work()
+        one.deliver(night(1))
+        mapping = one.services.mapping.current
+        by_hand.trigger(one.database, mapping, "default", 5123, by_hand.Records.ALL)
+        one.work()
+        finish_all(sandbox)
+        one.work_for(15)
+        assert [line["dbt_run_ids"] for line in events("sync.triggered")] == [[NIGHT], [NIGHT + 1]]
+        assert [run.full_sync for run in sandbox.census.sync_runs] == [False, True]
+
+
+class TestAReplay:
+    @pytest.fixture(name="decided")
+    def _decided(self, one, sandbox):
+        """A run of one sync, decided and its sync run ended."""
+        one.deliver(night())
+        one.work()
+        finish_all(sandbox)
+        one.work_for(15)
+        return one
+
+    def test_triggers_nothing_that_was_triggered(self, events, decided, sandbox):
+        replayed = decided.replay(NIGHT)
+        (left,) = replayed.left_alone
+        assert (left.sync_id, left.sync_run_id) == (5123, sandbox.census.sync_runs[0].sync_run_id)
+        decided.work()
+        assert len(sandbox.census.requests_to("/trigger")) == 1
+        assert [line["triggers"] for line in events("dbt_run.planned")] == [[5123], []]
+
+    def test_does_with_again(self, decided, sandbox):
+        assert decided.replay(NIGHT, Redo.EVERYTHING).left_alone == ()
+        decided.work()
+        assert len(sandbox.census.sync_runs) == 2
+        assert decided.replay(NIGHT).left_alone != ()
+        decided.work()
+        assert len(sandbox.census.sync_runs) == 2
+
+    def test_waits_with_again_for_the_run_under_way(self, one, sandbox):
+        one.deliver(night())
+        one.work()
+        one.replay(NIGHT, Redo.EVERYTHING)
+        one.work()
+        assert len(sandbox.census.sync_runs) == 1
+        finish_all(sandbox)
+        one.work_for(15)
+        assert len(sandbox.census.sync_runs) == 2
+
+    def test_decides_by_the_mapping_as_it_is_now(self, events, decided):
+        decided.map(
+            "version: 1\nsyncs:\n"
+            "  - {sync_id: 5123, depends_on: [customers]}\n"
+            "  - {sync_id: 5124, depends_on: [orders]}\n"
+        )
+        decided.replay(NIGHT)
+        decided.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5123, 5124]
+
+    def test_lets_go_what_was_withheld_for_what_is_mended_now(self, relay, events):
+        mapping = "version: 1\nsyncs:\n  - {sync_id: 5124, depends_on: [orders], tests: %s}\n"
+        relay.map(mapping % "block")
+        relay.deliver(night(recording="build_test_fail"))
+        relay.work()
+        assert [line["reason"] for line in events("sync.withheld")] == ["test_failed"]
+        relay.map(mapping % "ignore")
+        relay.replay(NIGHT)
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5124]
+        assert relay.sql("SELECT reason FROM relay.decisions") == [("rebuilt",)]
+
+    def test_drives_what_census_refused_once_more(self, one, sandbox, events):
+        sandbox.census.fail_next("/trigger", Status(422))
+        one.deliver(night())
+        one.work()
+        assert len(events("sync.trigger_failed")) == 1
+        assert one.replay(NIGHT).left_alone == ()
+        one.work()
+        assert len(events("sync.triggered")) == 1
+        one.replay(NIGHT)
+        one.work()
+        assert len(sandbox.census.sync_runs) == 1
+
+
+class TestARunThatNoWebhookToldOf:
+    @pytest.fixture(name="watching")
+    def _watching(self, one):
+        """A relay that was started an hour ago."""
+        one.start()
+        one.round()
+        one.tick(3600)
+        return one
+
+    @staticmethod
+    def ended(one, dbt_run_id, *, ago, **fields):
+        """A good night's run that ended so many seconds ago."""
+        at = one.clock() - timedelta(seconds=ago)
+        build = invoke("dbt build", load("build"))
+        run = SandboxRun.of(build, dbt_run_id=dbt_run_id, finished_at=at, **fields)
+        return one.sandbox.dbt_cloud.add_run(run)
+
+    def test_is_caught_up_and_relayed(self, watching, events):
+        self.ended(watching, NIGHT, ago=600)
+        watching.round()
+        (caught,) = events("dbt_run.caught_up")
+        assert caught["dbt_run_id"] == NIGHT
+        assert [line["dbt_run_id"] for line in events("sync.triggered")] == [NIGHT]
+
+    def test_is_caught_up_once(self, watching, sandbox, events):
+        self.ended(watching, NIGHT, ago=600)
+        for _ in range(3):
+            watching.round()
+            watching.tick(600)
+        assert len(events("dbt_run.caught_up")) == 1
+        assert len(sandbox.census.sync_runs) == 1
+
+    def test_is_the_same_run_for_a_webhook_that_comes_later(self, watching, sandbox):
+        run = self.ended(watching, NIGHT, ago=600)
+        watching.round()
+        watching.deliver(run)
+        watching.work()
+        assert len(sandbox.census.sync_runs) == 1
+
+    def test_is_none_that_a_webhook_brought(self, watching, events):
+        watching.deliver(self.ended(watching, NIGHT, ago=600))
+        watching.work()
+        watching.round()
+        assert events("dbt_run.caught_up", "webhook.silent") == []
+
+    def test_leaves_its_webhook_a_minute(self, watching, events):
+        self.ended(watching, NIGHT, ago=30)
+        watching.round()
+        assert events("dbt_run.caught_up") == []
+        watching.tick(600)
+        watching.round()
+        assert len(events("dbt_run.caught_up")) == 1
+
+    @pytest.mark.parametrize(("ago", "is_taken"), [(3599, True), (3601, False)])
+    def test_is_none_from_before_relays_first_start(self, watching, events, ago, is_taken):
+        self.ended(watching, NIGHT, ago=ago)
+        watching.round()
+        assert len(events("dbt_run.caught_up")) == is_taken
+
+    @pytest.mark.parametrize(("days", "is_taken"), [(6.9, True), (7.1, False)])
+    def test_is_at_most_seven_days_old(self, watching, events, days, is_taken):
+        watching.tick(30 * 86400)
+        self.ended(watching, NIGHT, ago=days * 86400)
+        watching.round()
+        assert len(events("dbt_run.caught_up")) == is_taken
+
+    def test_is_none_of_a_job_that_nothing_is_mapped_to(self, watching, events):
+        watching.map(
+            "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers], jobs: [4]}\n"
+        )
+        self.ended(watching, NIGHT, ago=600, dbt_job_id=3)
+        self.ended(watching, NIGHT + 1, ago=600, dbt_job_id=4)
+        watching.round()
+        assert [line["dbt_run_id"] for line in events("dbt_run.caught_up")] == [NIGHT + 1]
+
+    def test_is_looked_for_again_where_dbt_cloud_did_not_answer(self, watching, sandbox, events):
+        self.ended(watching, NIGHT, ago=600)
+        sandbox.dbt_cloud.fail_next("/runs/", Status(503))
+        watching.round()
+        assert "HTTP 503" in events("catch_up.failed")[0]["problem"]
+        watching.tick(600)
+        watching.round()
+        assert len(events("dbt_run.caught_up")) == 1
+
+    def test_is_looked_for_every_so_often_and_when_a_worker_starts(self, watching, sandbox):
+        asked = lambda: len(sandbox.dbt_cloud.requests_to("/runs/"))  # noqa: E731
+        watching.round()
+        before = asked()
+        watching.tick(599)
+        watching.round()
+        assert asked() == before
+        watching.tick(1)
+        watching.round()
+        assert asked() == before + 1
+        watching.start()
+        watching.round()
+        assert asked() == before + 2
+
+    def test_is_found_by_one_of_several_workers(self, watching, sandbox):
+        before = len(sandbox.dbt_cloud.requests_to("/runs/"))
+        for _ in range(3):
+            tasks.hand_out_chores(watching.services)
+        watching.work()
+        assert len(sandbox.dbt_cloud.requests_to("/runs/")) == before + 1
+
+    def test_is_not_looked_for_where_the_interval_is_0(self, one, sandbox):
+        settings = dataclasses.replace(one.services.settings, catch_up_interval=None)
+        one.services = dataclasses.replace(one.services, settings=settings)
+        one.start()
+        one.tick(3600)
+        one.round()
+        assert sandbox.dbt_cloud.requests == []
+
+    def test_says_so_where_no_webhook_comes_at_all(self, watching, events):
+        self.ended(watching, NIGHT, ago=600)
+        watching.round()
+        (silent,) = events("webhook.silent")
+        assert (silent["last_delivery_at"], silent["missed"]) == (None, 1)
+
+    def test_has_the_webhook_subscription_looked_at(self, watching, sandbox, events):
+        inactive = dataclasses.replace(
+            story.SUBSCRIPTION, active=False, deactivate_reason="it failed too often"
+        )
+        sandbox.dbt_cloud.add_subscription(inactive)
+        watching.round()
+        (unwell,) = events("webhook.unwell")
+        assert "it failed too often" in unwell["problem"]
+
+    def test_does_without_where_the_token_may_not_read_subscriptions(
+        self, watching, sandbox, events
+    ):
+        self.ended(watching, NIGHT, ago=600)
+        sandbox.dbt_cloud.fail_next("/webhooks/", Status(403))
+        watching.round()
+        assert len(events("webhook.not_readable")) == 1
+        assert len(events("dbt_run.caught_up")) == 1
 
 
 class TestOneSyncRunAtATime:

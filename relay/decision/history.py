@@ -50,7 +50,7 @@ class History:
 
     def of(self, sync: Sync) -> SyncHistory:
         """A sync that is not known has none."""
-        return self.syncs.get((sync.workspace, sync.sync_id), _NOTHING)
+        return self.syncs.get(sync.key, _NOTHING)
 
 
 _NOTHING = SyncHistory()

@@ -100,6 +100,11 @@ class Sync:
     workspace: str = DEFAULT_WORKSPACE
 
     @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from every other: its workspace and its id."""
+        return self.workspace, self.sync_id
+
+    @property
     def checks_parents(self) -> bool:
         """Whether it is withheld while a model is older than its own parent's rebuild.
 
@@ -145,8 +150,13 @@ class SyncMapping:
 
     def sync(self, workspace: str, sync_id: int) -> Sync | None:
         """The sync of that id; None where the file has none any more."""
-        wanted = (workspace, sync_id)
-        return next((each for each in self.syncs if (each.workspace, each.sync_id) == wanted), None)
+        return next((each for each in self.syncs if each.key == (workspace, sync_id)), None)
+
+    @property
+    def dbt_job_ids(self) -> frozenset[int] | None:
+        """The dbt jobs whose runs may trigger anything; None for those of every job."""
+        jobs = [each.jobs for each in self.syncs if each.enabled]
+        return None if None in jobs else frozenset().union(*(each or () for each in jobs))
 
 
 def told_id(workspace: str, sync_id: int) -> int | str:
@@ -267,7 +277,7 @@ class _Reader:
     def _same_sync_twice(self, syncs: tuple[tuple[str, Sync], ...]) -> None:
         first: dict[tuple[str, int], str] = {}
         for path, sync in syncs:
-            before = first.setdefault((sync.workspace, sync.sync_id), path)
+            before = first.setdefault(sync.key, path)
             if before != path and sync.sync_id:
                 self._problem(f"{path}.sync_id", f"{sync.sync_id} is {before}.sync_id already")
 

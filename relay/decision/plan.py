@@ -1,7 +1,7 @@
 """Decide which syncs a dbt run triggers, which it withholds, and why. Pure: no I/O here."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from relay.dbt.artifacts import RebuiltModels, Standing
@@ -54,6 +54,16 @@ class Plan:
     def verdicts(self) -> tuple[Trigger | Withheld, ...]:
         """What becomes of each sync that the run concerns."""
         return (*self.triggers, *self.withheld)
+
+    def without(self, syncs: Collection[tuple[str, int]]) -> "Plan":
+        """The same plan, but nothing becomes of these syncs, by workspace and id."""
+        if not syncs:
+            return self
+        return replace(
+            self,
+            triggers=tuple(each for each in self.triggers if each.sync.key not in syncs),
+            withheld=tuple(each for each in self.withheld if each.sync.key not in syncs),
+        )
 
     def through(self, models: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The views among these models, and what the run executed behind each."""

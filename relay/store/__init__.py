@@ -4,12 +4,26 @@ Every method raises DatabaseUnavailable where PostgreSQL does not answer. Times 
 """
 
 from relay.store.attempts import Attempt, Attempts, Cause, Held
-from relay.store.dbt_runs import DbtRuns, RecordedRun, Replayed, replay
+from relay.store.by_hand import trigger_by_hand
+from relay.store.catch_ups import CatchUps
+from relay.store.chores import Chores
+from relay.store.dbt_runs import DbtRuns, RecordedRun
 from relay.store.decisions import Decision, find_decision
 from relay.store.deliveries import Delivery, record_deliveries
 from relay.store.following import Following
 from relay.store.history import read_history
 from relay.store.overview import Overview, last_heartbeat, overview
+from relay.store.replays import (
+    Redo,
+    Replayed,
+    Triggered,
+    is_recorded,
+    left_alone,
+    replay,
+    run_of_delivery,
+    runs_recorded,
+)
+from relay.store.retention import Retention
 from relay.store.transactions import Connections
 
 
@@ -20,6 +34,9 @@ class Store:
         self.dbt_runs = DbtRuns(connections)
         self.attempts = Attempts(connections)
         self.following = Following(connections)
+        self.catch_ups = CatchUps(connections)
+        self.chores = Chores(connections)
+        self.retention = Retention(connections)
 
 
 __all__ = [
@@ -30,12 +47,19 @@ __all__ = [
     "Held",
     "Overview",
     "RecordedRun",
+    "Redo",
     "Replayed",
     "Store",
+    "Triggered",
     "find_decision",
+    "is_recorded",
     "last_heartbeat",
+    "left_alone",
     "overview",
     "read_history",
     "record_deliveries",
     "replay",
+    "run_of_delivery",
+    "runs_recorded",
+    "trigger_by_hand",
 ]

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from relay.dbt.runs import DbtRun
 from relay.decision.history import History
 from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan
-from relay.store.decisions import record_builds, record_decisions
+from relay.store.decisions import record_builds, record_decisions, triggered_for
 from relay.store.history import read_history
 from relay.store.jobs import examine
 from relay.store.transactions import Connection, Transactions, one
@@ -34,43 +33,6 @@ class RecordedRun:
     @property
     def is_done(self) -> bool:
         return self.planned_at is not None or self.given_up_at is not None
-
-
-class Replayed(StrEnum):
-    """What asking for a run to be examined comes to."""
-
-    DUE = "due"  # it will be: nobody had told of it, or it had been given up
-    UNDER_WAY = "under_way"
-    DECIDED = "decided"
-
-
-def replay(connection: Connection, dbt_account_id: int, dbt_run_id: int) -> Replayed:
-    """Have a run examined that was given up, or that no delivery told of; else change nothing.
-
-    `connection` is in autocommit: this is one transaction.
-    """
-    key = (dbt_account_id, dbt_run_id)
-    with connection.transaction():
-        due = connection.execute(
-            """
-            INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id) VALUES (%s, %s)
-            ON CONFLICT (dbt_account_id, dbt_run_id)
-            DO UPDATE SET given_up_at = NULL, failing_since = NULL, faults = 0, problem = NULL
-            WHERE relay.dbt_runs.given_up_at IS NOT NULL
-            """,
-            key,
-        )
-        if due.rowcount:
-            examine(connection, *key)
-            return Replayed.DUE
-        row = connection.execute(
-            """
-            SELECT planned_at IS NOT NULL FROM relay.dbt_runs
-            WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
-            """,
-            key,
-        ).fetchone()
-    return Replayed.DECIDED if row == (True,) else Replayed.UNDER_WAY
 
 
 class DbtRuns(Transactions):
@@ -101,7 +63,8 @@ class DbtRuns(Transactions):
         """Decide on a run and record the plan, with a job for every sync to trigger.
 
         `decide` is told what was decided before, and nothing that could matter to it is decided
-        meanwhile. None if another job was faster: then nothing was changed.
+        meanwhile. What was triggered already, where the run is replayed, is no part of the plan.
+        None if another job was faster: then nothing was changed.
         """
         key = (run.dbt_account_id, run.dbt_run_id)
         with self._transaction() as connection:
@@ -119,6 +82,7 @@ class DbtRuns(Transactions):
             if updated.rowcount == 0:
                 return None
             plan = decide(read_history(connection, run, mapping))
+            plan = plan.without(triggered_for(connection, *key))
             record_decisions(connection, run, plan, now)
             record_builds(connection, run, plan)
         return plan

@@ -19,7 +19,13 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
     """Record a plan, with a job for every sync to trigger, also one that cools down till then."""
     key = (run.dbt_account_id, run.dbt_run_id)
     connection.cursor().executemany(
-        "INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        """
+        INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (workspace, sync_id, dbt_account_id, dbt_run_id)
+        DO UPDATE SET (reason, models, through, conditions, decided_at) =
+            (EXCLUDED.reason, EXCLUDED.models, EXCLUDED.through, EXCLUDED.conditions,
+             EXCLUDED.decided_at)
+        """,
         [
             (
                 *(each.sync.workspace, each.sync.sync_id, *key, each.reason, list(each.models)),
@@ -48,6 +54,20 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
     run_syncs(connection, [(each.sync.workspace, each.sync.sync_id) for each in plan.triggers])
     for each in held:
         wake_sync(connection, each.sync.workspace, each.sync.sync_id, each.until or now)
+
+
+def triggered_for(
+    connection: Connection, dbt_account_id: int, dbt_run_id: int
+) -> frozenset[tuple[str, int]]:
+    """The syncs, by workspace and id, that have their trigger for a run; a replay keeps it so."""
+    rows = connection.execute(
+        """
+        SELECT workspace, sync_id FROM relay.triggers
+        WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT is_redone
+        """,
+        (dbt_account_id, dbt_run_id),
+    )
+    return frozenset((workspace, sync_id) for workspace, sync_id in rows)
 
 
 def _conditions(plan: Plan, sync: Sync) -> list[list[object]]:

@@ -1,4 +1,4 @@
-"""Deliveries, dbt runs, decisions, triggers, sync runs.
+"""Deliveries, dbt runs, decisions, triggers, sync runs, and what is done now and then.
 
 What relay promises stands here as constraints: one row for each event and each dbt run, one
 trigger for each sync and dbt run, one open sync run of a sync.
@@ -31,7 +31,7 @@ def upgrade() -> None:
         CREATE TABLE relay.dbt_runs (
             dbt_account_id bigint NOT NULL,
             dbt_run_id     bigint NOT NULL,
-            delivery_id    uuid REFERENCES relay.deliveries ON DELETE SET NULL,
+            delivery_id    uuid,             -- the one that told of it first; null: none did
             event_id       text,
             recorded_at    timestamptz NOT NULL DEFAULT now(),
             dbt_job_id     bigint,
@@ -47,6 +47,7 @@ def upgrade() -> None:
         );
 
         CREATE INDEX attempts_at_one_run ON relay.dbt_runs (dbt_account_id, first_run_id);
+        CREATE INDEX oldest_dbt_runs ON relay.dbt_runs (recorded_at);
 
         CREATE TABLE relay.decisions (
             workspace      text NOT NULL,
@@ -61,6 +62,7 @@ def upgrade() -> None:
             PRIMARY KEY (workspace, sync_id, dbt_account_id, dbt_run_id),
             FOREIGN KEY (dbt_account_id, dbt_run_id) REFERENCES relay.dbt_runs
         );
+        CREATE INDEX decisions_on_a_run ON relay.decisions (dbt_account_id, dbt_run_id);
 
         -- What the last run of a job did to each node that a sync may wait for (`require: all`).
         CREATE TABLE relay.builds (
@@ -109,8 +111,9 @@ def upgrade() -> None:
             trigger_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             workspace      text NOT NULL,
             sync_id        bigint NOT NULL,
-            dbt_account_id bigint NOT NULL,
-            dbt_run_id     bigint NOT NULL,
+            dbt_account_id bigint,           -- null, as its run: a person asked for it
+            dbt_run_id     bigint,
+            is_redone      boolean NOT NULL DEFAULT false,  -- a replay has put another in its place
             full_sync      boolean NOT NULL,
             because        text[] NOT NULL,
             through        jsonb NOT NULL,   -- as in decisions
@@ -118,12 +121,29 @@ def upgrade() -> None:
             due_at         timestamptz NOT NULL,  -- later than requested_at: a cool-down holds it
             ran_for        timestamptz NOT NULL,  -- rebuilds of runs that ended later are new
             attempt_id     bigint REFERENCES relay.sync_runs,  -- null: waiting
-            UNIQUE (workspace, sync_id, dbt_account_id, dbt_run_id),
+            CHECK ((dbt_account_id IS NULL) = (dbt_run_id IS NULL)),
             FOREIGN KEY (workspace, sync_id, dbt_account_id, dbt_run_id)
                 REFERENCES relay.decisions
         );
+        CREATE UNIQUE INDEX one_trigger_a_run
+            ON relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id)
+            WHERE NOT is_redone;
+        CREATE INDEX triggers_of_a_run ON relay.triggers (dbt_account_id, dbt_run_id);
         CREATE INDEX waiting_triggers ON relay.triggers (workspace, sync_id)
             WHERE attempt_id IS NULL;
         CREATE INDEX triggers_of_an_attempt ON relay.triggers (attempt_id);
+
+        -- How far the list of an account's finished runs has been read.
+        CREATE TABLE relay.catch_ups (
+            dbt_account_id   bigint PRIMARY KEY,
+            first_started_at timestamptz NOT NULL,  -- nothing that ended before is caught up
+            read_until       timestamptz NOT NULL
+        );
+
+        -- What is to be done now and then, by whichever worker is first.
+        CREATE TABLE relay.chores (
+            name   text PRIMARY KEY,
+            due_at timestamptz NOT NULL
+        );
         """
     )

@@ -1,0 +1,33 @@
+"""`relay trigger`: have a sync triggered without a dbt run."""
+
+from datetime import UTC, datetime
+from enum import Enum
+
+from relay.database import Server, asking
+from relay.decision.mapping import DEFAULT_WORKSPACE, SyncMapping
+from relay.errors import BadSettings, Problem
+from relay.store import trigger_by_hand
+
+
+class Records(Enum):
+    """Which records of the sync's source are sent."""
+
+    AS_MAPPED = "as the mapping file says"
+    ALL = "all"
+
+
+def trigger(
+    server: Server, mapping: SyncMapping, workspace: str, sync_id: int, records: Records
+) -> None:
+    """Put a trigger of a sync, mapped or not, where workers find it.
+
+    Raises BadSettings for a workspace that the mapping does not know, DatabaseUnavailable.
+    """
+    if workspace != DEFAULT_WORKSPACE and workspace not in mapping.workspaces:
+        known = ", ".join([DEFAULT_WORKSPACE, *mapping.workspaces])
+        raise BadSettings((Problem("--workspace", f"{workspace!r} is not one of {known}"),))
+    mapped = mapping.sync(workspace, sync_id)
+    full_sync = records is Records.ALL or (mapped is not None and mapped.full_sync)
+    with asking(server) as connection:
+        now = datetime.now(UTC)
+        trigger_by_hand(connection, workspace, sync_id, full_sync=full_sync, now=now)

@@ -1,0 +1,99 @@
+"""What is forgotten: everything that ended long ago and that no decision will ask for."""
+
+from datetime import datetime
+from typing import LiteralString
+
+from relay.store.transactions import Transactions
+
+AT_ONCE = 1000  # rows a transaction: others wait for none of them for long
+
+
+class Retention(Transactions):
+    """The rows that may go."""
+
+    def prune(self, *, before: datetime) -> dict[str, int]:
+        """Delete what came, was decided and ended before then; return how many rows of each table.
+
+        Kept whatever their age: work that has not ended, and each sync's newest trigger, which
+        `at_most_every` and `require: all` look back to.
+        """
+        return {table: self._delete(sql, before) for table, sql in _OLD.items()}
+
+    def _delete(self, sql: LiteralString, before: datetime) -> int:
+        deleted = 0
+        while True:
+            with self._transaction() as connection:
+                rows = connection.execute(sql, {"before": before, "most": AT_ONCE}).rowcount
+            deleted += rows
+            if rows < AT_ONCE:
+                return deleted
+
+
+# In this order: what is left without a reason to stay goes with the next statement.
+_OLD: dict[str, LiteralString] = {
+    "deliveries": """
+        DELETE FROM relay.deliveries WHERE delivery_id IN (
+            SELECT delivery_id FROM relay.deliveries WHERE received_at < %(before)s
+            ORDER BY received_at LIMIT %(most)s)
+        """,
+    "triggers": """
+        DELETE FROM relay.triggers WHERE trigger_id IN (
+            SELECT trigger_id FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
+            WHERE requested_at < %(before)s AND ended_at < %(before)s
+              AND EXISTS (
+                SELECT FROM relay.triggers AS newer
+                WHERE (newer.workspace, newer.sync_id) = (triggers.workspace, triggers.sync_id)
+                  AND newer.trigger_id > triggers.trigger_id)
+            LIMIT %(most)s)
+        """,
+    "sync_runs": """
+        DELETE FROM relay.sync_runs WHERE attempt_id IN (
+            SELECT attempt_id FROM relay.sync_runs
+            WHERE ended_at < %(before)s
+              AND NOT EXISTS (
+                SELECT FROM relay.triggers WHERE triggers.attempt_id = sync_runs.attempt_id)
+              AND EXISTS (
+                SELECT FROM relay.sync_runs AS newer
+                WHERE (newer.workspace, newer.sync_id) = (sync_runs.workspace, sync_runs.sync_id)
+                  AND newer.attempt_id > sync_runs.attempt_id)
+            LIMIT %(most)s)
+        """,
+    "decisions": """
+        DELETE FROM relay.decisions WHERE (workspace, sync_id, dbt_account_id, dbt_run_id) IN (
+            SELECT workspace, sync_id, dbt_account_id, dbt_run_id
+            FROM relay.dbt_runs JOIN relay.decisions USING (dbt_account_id, dbt_run_id)
+            WHERE recorded_at < %(before)s AND decided_at < %(before)s
+              AND NOT EXISTS (
+                SELECT FROM relay.triggers
+                WHERE (triggers.workspace, triggers.sync_id, triggers.dbt_account_id,
+                       triggers.dbt_run_id)
+                    = (decisions.workspace, decisions.sync_id, decisions.dbt_account_id,
+                       decisions.dbt_run_id))
+            LIMIT %(most)s)
+        """,
+    "dbt_runs": """
+        DELETE FROM relay.dbt_runs WHERE (dbt_account_id, dbt_run_id) IN (
+            SELECT dbt_account_id, dbt_run_id FROM relay.dbt_runs
+            WHERE recorded_at < %(before)s AND coalesce(planned_at, given_up_at) < %(before)s
+              AND NOT EXISTS (
+                SELECT FROM relay.decisions
+                WHERE (decisions.dbt_account_id, decisions.dbt_run_id)
+                    = (dbt_runs.dbt_account_id, dbt_runs.dbt_run_id))
+            ORDER BY recorded_at LIMIT %(most)s)
+        """,
+    "builds": """
+        DELETE FROM relay.builds
+        WHERE (dbt_account_id, project_id, node, dbt_job_id, environment_id) IN (
+            SELECT dbt_account_id, project_id, node, dbt_job_id, environment_id
+            FROM relay.builds WHERE finished_at < %(before)s - interval '335 days'
+            LIMIT %(most)s)
+        """,
+    "procrastinate_jobs": """
+        DELETE FROM procrastinate_jobs WHERE id IN (
+            SELECT id FROM procrastinate_jobs
+            WHERE status IN ('failed', 'cancelled', 'aborted', 'succeeded') AND NOT EXISTS (
+                SELECT FROM procrastinate_events
+                WHERE job_id = procrastinate_jobs.id AND at >= %(before)s)
+            LIMIT %(most)s)
+        """,
+}
