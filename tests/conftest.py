@@ -127,7 +127,8 @@ def _sql(database):
     with psycopg.connect(database.conninfo, autocommit=True) as connection:
 
         def ask(query, *arguments):
-            cursor = connection.execute(query, arguments)
+            given = arguments[0] if arguments and isinstance(arguments[0], dict) else arguments
+            cursor = connection.execute(query, given)
             return cursor.fetchall() if cursor.description else None
 
         yield ask

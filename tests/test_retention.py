@@ -1,0 +1,124 @@
+"""What ended long ago is forgotten, what is still to do or looked back to is not."""
+
+from datetime import timedelta
+
+import pytest
+
+from relay.sandbox import story
+from relay.sandbox.wire import Status
+
+NIGHT = story.FIRST_DBT_RUN_ID
+TABLES = ("deliveries", "dbt_runs", "decisions", "triggers", "sync_runs", "builds")
+
+
+@pytest.fixture(name="rows")
+def _rows(sql):
+    """How many rows a table of relay's has."""
+    return lambda table: sql(f"SELECT count(*) FROM relay.{table}")[0][0]
+
+
+@pytest.fixture(name="a_month_passes")
+def _a_month_passes(relay):
+    """Time passes; then a worker makes its round."""
+
+    def pass_(days=31):
+        relay.tick(days * 86400)
+        relay.services.store.retention.prune(before=relay.clock() - timedelta(days=30))
+
+    return pass_
+
+
+def relayed(relay, number=0):
+    relay.deliver(story.nightly_run(NIGHT + number))
+    relay.work()
+    for run in relay.sandbox.census.sync_runs:
+        if run.end is None:
+            relay.sandbox.census.finish(run.sync_run_id)
+    relay.work_for(16)
+
+
+def test_what_ended_a_month_ago_goes_but_each_syncs_last_trigger(relay, rows, a_month_passes):
+    relayed(relay)
+    relayed(relay, 1)
+    assert [rows(table) for table in TABLES[:5]] == [2, 2, 8, 8, 8]
+    a_month_passes()
+    assert [rows(table) for table in TABLES[:5]] == [0, 1, 4, 4, 4]
+    relayed(relay, 2)
+    a_month_passes()
+    assert [rows(table) for table in TABLES[:5]] == [0, 1, 4, 4, 4]
+
+
+def test_what_is_younger_stays(relay, rows, a_month_passes):
+    relayed(relay)
+    relayed(relay, 1)
+    a_month_passes(28)
+    assert [rows(table) for table in TABLES[:5]] == [2, 2, 8, 8, 8]
+
+
+def test_what_is_not_done_stays_whatever_its_age(relay, rows, a_month_passes):
+    relay.deliver(story.nightly_run())
+    relay.work()
+    relay.sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
+    relay.deliver(story.nightly_run(NIGHT + 1))
+    relay.work()
+    a_month_passes()
+    assert [rows(table) for table in TABLES[:5]] == [0, 2, 4, 4, 4]
+
+
+def test_a_sync_still_cools_down_from_a_run_of_a_month_ago(relay, sandbox, rows, a_month_passes):
+    relay.map(
+        "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers], at_most_every: 60d}\n"
+    )
+    relayed(relay)
+    a_month_passes()
+    relayed(relay, 1)
+    assert len(sandbox.census.sync_runs_of(5123)) == 1
+
+
+def test_jobs_that_failed_for_good_go_too(relay, sql, store, clock):
+    sql("SELECT procrastinate_defer_jobs_v1(ARRAY[ROW('relay','old',0,NULL,NULL,'{}',NULL)"
+        "::procrastinate_job_to_defer_v1])")  # fmt: skip
+    sql("UPDATE procrastinate_jobs SET status = 'failed'")
+    store.retention.prune(before=clock() - timedelta(days=30))
+    assert sql("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+    store.retention.prune(before=clock() + timedelta(days=1))
+    assert sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
+
+
+def test_under_a_steady_load_the_tables_stop_growing(sql, store, clock, rows):
+    start = clock() - timedelta(days=100)
+    sizes = []
+    for day in range(70):
+        now = start + timedelta(days=day)
+        sql(_A_DAY, {"now": now, "day": day})
+        store.retention.prune(before=now - timedelta(days=30))
+        sizes.append([rows(table) for table in TABLES[:5]])
+    assert sizes[31] == sizes[-1]
+    assert max(sizes) == sizes[-1]
+
+
+# A day's load: fifty runs, each of one sync of five.
+_A_DAY = """
+WITH run AS (
+    SELECT %(day)s * 50 + number AS id, number %% 5 + 1 AS sync_id
+    FROM generate_series(1, 50) AS number
+), delivered AS (
+    INSERT INTO relay.deliveries (delivery_id, received_at, event_id, dbt_run_id, body)
+    SELECT gen_random_uuid(), %(now)s, 'wev_' || id, id, 'x' FROM run
+), ran AS (
+    INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id, recorded_at, planned_at)
+    SELECT 1, id, %(now)s, %(now)s FROM run
+), decided AS (
+    INSERT INTO relay.decisions
+    SELECT 'default', sync_id, 1, id, 'rebuilt', '{}', '{}', '[]', %(now)s FROM run
+), synced AS (
+    INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, ended_at, outcome,
+                                 sync_run_id)
+    SELECT 'default', sync_id, false, %(now)s, %(now)s, 'completed', id FROM run
+    RETURNING attempt_id, sync_run_id
+)
+INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync, because,
+                            through, requested_at, due_at, ran_for, attempt_id)
+SELECT 'default', sync_id, 1, id, false, '{}', '{}', %(now)s, %(now)s, %(now)s, attempt_id
+FROM run JOIN synced ON sync_run_id = id
+"""
