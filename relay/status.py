@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from relay.database import Server, asking
+from relay.decision.mapping import told_id
 from relay.store import Overview, overview
 
 
@@ -14,9 +15,23 @@ def look(server: Server, *, newest: int) -> Overview:
 
 
 def describe(seen: Overview) -> str:
-    """Three tables."""
+    """A table of each."""
     return "\n".join(
         (
+            "given up",
+            *table(
+                ("when", "dbt run", "sync", "problem"),
+                [
+                    (
+                        _short(row.given_up_at),
+                        row.dbt_run_id,
+                        row.sync_id and told_id(row.workspace or "", row.sync_id),
+                        row.problem,
+                    )
+                    for row in seen.given_up
+                ],
+            ),
+            "",
             "deliveries",
             *table(
                 ("received", "dbt run", "became", "why", "delivery"),
@@ -32,7 +47,7 @@ def describe(seen: Overview) -> str:
                 [
                     (
                         _short(row.requested_at),
-                        row.sync_id,
+                        told_id(row.workspace, row.sync_id),
                         row.dbt_run_id,
                         row.sync_run_id,
                         row.state,
@@ -48,7 +63,7 @@ def describe(seen: Overview) -> str:
                 [
                     (
                         _short(row.begun_at),
-                        row.sync_id,
+                        told_id(row.workspace, row.sync_id),
                         row.sync_run_id,
                         row.status,
                         row.looks,

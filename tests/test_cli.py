@@ -18,6 +18,7 @@ from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
+from relay.sandbox.wire import Status
 from relay.store import Delivery, record_deliveries
 from relay.web import create_app
 
@@ -283,7 +284,20 @@ class TestStatus:
         assert len(told["open_sync_runs"]) == 4
 
     def test_of_nothing_says_so(self, command, here):
-        assert command("status", **here).stdout.count("none") == 3
+        assert command("status", **here).stdout.count("none") == 4
+
+    def test_shows_first_what_nobody_will_try_again(self, command, relay, here, sandbox):
+        relay.map("version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers]}\n")
+        sandbox.census.fail_next("/trigger", Status(422))
+        relay.deliver(story.nightly_run())
+        relay.work()
+        sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
+        relay.deliver(story.nightly_run(story.FIRST_DBT_RUN_ID + 1))
+        relay.work_for(40 * 60)
+        run, sync = json.loads(command("status", "--json", **here).stdout)["given_up"]
+        assert (run["dbt_run_id"], run["sync_id"]) == (story.FIRST_DBT_RUN_ID + 1, None)
+        assert (sync["dbt_run_id"], sync["sync_id"]) == (story.FIRST_DBT_RUN_ID, 5123)
+        assert "HTTP 422" in sync["problem"]
 
     def test_of_a_database_that_is_gone_ends_with_1_and_words(self, command):
         result = command("status", RELAY_DATABASE_URL="postgresql://u:s3cr3t@127.0.0.1:1/x")

@@ -28,7 +28,7 @@ class TriggerRow:
     requested_at: datetime
     workspace: str
     sync_id: int
-    dbt_run_id: int
+    dbt_run_id: int | None  # None: a person asked for it
     sync_run_id: int | None
     state: str
     problem: str | None
@@ -47,18 +47,34 @@ class SyncRunRow:
     problem: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUpRow:
+    """What relay will not try again by itself: a dbt run, or a sync that it was to trigger.
+
+    `sync_id` is None where a whole run was given up; `dbt_run_id` where a person asked.
+    """
+
+    given_up_at: datetime
+    dbt_run_id: int | None
+    workspace: str | None
+    sync_id: int | None
+    problem: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Overview:
     """What there is to see at a glance, the newest first."""
 
+    given_up: list[GivenUpRow]
     deliveries: list[DeliveryRow]
     triggers: list[TriggerRow]
     open_sync_runs: list[SyncRunRow]
 
 
 def overview(connection: Connection, *, newest: int) -> Overview:
-    """The newest deliveries and triggers, and every sync run that is open."""
+    """What was given up, the newest deliveries and triggers, and every sync run that is open."""
     return Overview(
+        given_up=every(connection, GivenUpRow, _GIVEN_UP_ROWS, (newest,)),
         deliveries=every(connection, DeliveryRow, _DELIVERY_ROWS, (newest,)),
         triggers=every(connection, TriggerRow, _TRIGGER_ROWS, (newest,)),
         open_sync_runs=every(connection, SyncRunRow, _OPEN_SYNC_RUN_ROWS),
@@ -74,6 +90,15 @@ def last_heartbeat(connection: Connection) -> tuple[datetime, datetime | None]:
     return row[0], row[1]
 
 
+_GIVEN_UP_ROWS = """
+SELECT given_up_at, dbt_run_id, NULL AS workspace, NULL::bigint AS sync_id, problem
+FROM relay.dbt_runs WHERE given_up_at IS NOT NULL
+UNION ALL
+SELECT ended_at, dbt_run_id, triggers.workspace, triggers.sync_id, problem
+FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
+WHERE outcome = 'refused' AND NOT is_redone
+ORDER BY given_up_at DESC LIMIT %s
+"""
 _DELIVERY_ROWS = """
 SELECT received_at, deliveries.delivery_id, deliveries.dbt_run_id,
        CASE WHEN ignored_because IS NOT NULL THEN 'ignored'
