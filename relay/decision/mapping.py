@@ -290,8 +290,8 @@ class _Reader:
                 self._problem(where, f"unknown key; {hint}known here are {known}")
             elif self._has_type(where, item, _type_of(form, key)):
                 good[key] = item
-        for name, known_key in fields.items():
-            if known_key.required and name not in value and name != "version":
+        for name in _required_of(form):
+            if name not in value and name != "version":
                 self._problem(path or "the file", f"`{name}` is missing")
         return good
 
@@ -391,6 +391,11 @@ def _spot(mark: yaml.Mark) -> _Spot:
 @functools.cache
 def _fields_of(form: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
     return {each.name: each for each in msgspec.structs.fields(form)}
+
+
+@functools.cache
+def _required_of(form: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(name for name, known in _fields_of(form).items() if known.required)
 
 
 @functools.cache
