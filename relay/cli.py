@@ -11,7 +11,6 @@ import click
 import msgspec
 
 from relay import logs
-from relay.check import check_everything, check_mapping, strictly, with_manifest
 from relay.database import Server, joined, migrate, server_of
 from relay.decision.mapping import DEFAULT_WORKSPACE
 from relay.exits import PROBLEM, settings_or_exit, told
@@ -93,6 +92,13 @@ def check(
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
     very many nodes, a warning.
     """
+    from relay.check import (  # noqa: PLC0415
+        check_everything,
+        check_mapping,
+        strictly,
+        with_manifest,
+    )
+
     report = check_everything() if mapping is None else check_mapping(mapping)
     if manifest is not None:
         report = with_manifest(report, manifest, most=most)

@@ -156,10 +156,10 @@ class RebuiltModels:
         times = (timing.started_at for _, timing in self.timings.values())
         return read_time(min((each for each in times if each), default=None))
 
-    def of_one_invocation(self, *nodes: str) -> bool:
-        """Whether these nodes were all executed, and by one invocation."""
-        invocations = {self.timings[each][0] if each in self.timings else None for each in nodes}
-        return len(invocations) == 1 and None not in invocations
+    def of_one_invocation(self, node: str, other: str) -> bool:
+        """Whether both nodes were executed, and by one invocation."""
+        both = node in self.timings and other in self.timings
+        return both and self.timings[node][0] == self.timings[other][0]
 
     def rebuild(self, node: str) -> Rebuild | None:
         """When the run rebuilt a node; None if it did not."""

@@ -59,7 +59,12 @@ class Lineage:
     @functools.cached_property
     def views_on(self) -> Edges:
         """The views and ephemeral models that read each node, and so show its rows."""
-        return _readers(each for each in self.rebuildable.values() if each.is_view)
+        return _readers(self.views.values())
+
+    @functools.cached_property
+    def views(self) -> Mapping[str, Node]:
+        """The views and ephemeral models."""
+        return {key: node for key, node in self.rebuildable.items() if node.is_view}
 
     @functools.cached_property
     def rebuildable(self) -> Mapping[str, Node]:

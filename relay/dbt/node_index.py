@@ -17,6 +17,7 @@ from relay.dbt.selectors import has_wildcards
 
 _Keys = Callable[[Node], Iterable[str]]
 _By = Mapping[str, Collection[str]]
+_Index = Callable[[Mapping[str, Node]], _By]
 
 _RESOURCES = r"(?:model|seed|snapshot)"
 
@@ -26,27 +27,27 @@ class NodeIndex:
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         self._nodes = nodes
-        self._by_method: dict[str, _By] = {}
+        self._made: dict[_Index, _By] = {}  # a name's is a unique_id's too
 
     def find(self, method: str, value: str) -> Collection[str]:
         """The unique_ids of the nodes that a method selects with this value."""
         looks_at = _METHODS[method]
         if has_wildcards(value):
             return [each for each, node in self._nodes.items() if looks_at.matches(node, value)]
-        if method not in self._by_method:
-            self._by_method[method] = looks_at.index(self._nodes)
-        return self._by_method[method].get(value, ())
+        if looks_at.index not in self._made:
+            self._made[looks_at.index] = looks_at.index(self._nodes)
+        return self._made[looks_at.index].get(value, ())
 
 
 @dataclass(frozen=True, slots=True)
 class _Method:
     """`index` has nodes by the values that select them; `matches` is for values with wildcards."""
 
-    index: Callable[[Mapping[str, Node]], _By]
+    index: _Index
     matches: Callable[[Node, str], bool]
 
 
-def _keyed(keys: _Keys) -> Callable[[Mapping[str, Node]], _By]:
+def _keyed(keys: _Keys) -> _Index:
     """An index by all of a node's keys."""
 
     def index(nodes: Mapping[str, Node]) -> _By:

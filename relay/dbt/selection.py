@@ -51,12 +51,19 @@ class Selection:
         if term.is_a_name and term.value in self._named:
             return self._named[term.value]
         if term.reaches:
-            start = self._start(term)
-            up = _reached(start, term.parents, self._lineage.parents)
-            return up | _reached(start, term.children, self._lineage.children)
+            return self._around(term)
         if term.method == "exposure":
             return _depended_on_by(self._start(term), self._lineage)
         return self._lineage.index.find(term.method, term.value)
+
+    def _around(self, term: Term) -> set[str]:
+        start = self._start(term)
+        found = set(start)
+        if term.parents:
+            found |= _reached(start, term.parents, self._lineage.parents)
+        if term.children:  # edges the other way take time to make: only where a word asks
+            found |= _reached(start, term.children, self._lineage.children)
+        return found
 
     def _start(self, term: Term) -> Collection[str]:
         index = self._lineage.index if term.is_named else self._lineage.whole_index

@@ -76,7 +76,7 @@ def has_wildcards(value: str) -> bool:
 
 def read_selector(word: str) -> Selector:
     """One word of `depends_on`. Raises ValueError, which says what is wrong with it."""
-    if not word.strip() or any(each.isspace() for each in word):
+    if word.split() != [word]:
         raise ValueError(f"{word!r} is no selector: write each word as an item of its own")
     return Selector(word, tuple(_read_term(term, word) for term in word.split(",")))
 

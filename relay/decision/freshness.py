@@ -6,8 +6,9 @@ or runs build parts of one project, a model may have read a parent that was rebu
 
 import functools
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
-from relay.dbt.artifacts import Rebuild, RebuiltModels
+from relay.dbt.artifacts import Rebuild, RebuiltModels, Standing
 from relay.dbt.manifest import Lineage
 from relay.dbt.runs import DbtRun
 from relay.decision.history import History
@@ -38,27 +39,30 @@ class Freshness:
         return {model: parent for model, parent in parents if parent is not None}
 
     def _run_may_be_mixed(self) -> bool:
-        """Whether some model of the run itself may be outdated: one invocation alone has none."""
+        """Whether some model of the run itself may be outdated: one invocation alone has none.
+
+        Builds of what it rebuilt do not count: its own, or later ones, where it is asked about
+        again.
+        """
         began = self._rebuilt.began
+        others = self._history.builds.keys() - self._rebuilt.standing(Standing.REBUILT)
         return not self._rebuilt.has_one_invocation or any(
             build.ended > began
-            for builds in self._history.builds.values()
-            for build in builds
+            for node in others
+            for build in self._history.builds[node]
             if build.ended and began
         )
 
     def _newer_parent(self, model: str) -> str | None:
-        if self._is_view(model):
+        built = self._rebuild(model)
+        if model in self._lineage.views or built is None or built.began is None:
             return None
-        return next((each for each in self._read_by(model) if self._is_newer(each, model)), None)
+        newer = (each for each in self._read_by(model) if self._ended_after(built.began, each))
+        return next((e for e in newer if not self._rebuilt.of_one_invocation(model, e)), None)
 
-    def _is_newer(self, parent: str, model: str) -> bool:
-        if self._rebuilt.of_one_invocation(model, parent):
-            return False
-        built, rebuilt = self._rebuild(model), self._rebuild(parent)
-        if not (built and built.began and rebuilt and rebuilt.ended):
-            return False
-        return rebuilt.ended > built.began
+    def _ended_after(self, began: datetime, parent: str) -> bool:
+        rebuilt = self._rebuild(parent)
+        return rebuilt is not None and rebuilt.ended is not None and rebuilt.ended > began
 
     def _rebuild(self, node: str) -> Rebuild | None:
         """The last rebuild of a node that is known."""
@@ -81,11 +85,7 @@ class Freshness:
             for parent in self._lineage.parents.get(left.pop(), ()):
                 if parent not in seen:
                     seen.add(parent)
-                    if self._is_view(parent):
+                    if parent in self._lineage.views:
                         left.append(parent)
                     else:
                         yield parent
-
-    def _is_view(self, node: str) -> bool:
-        known = self._lineage.rebuildable.get(node)
-        return known is not None and known.is_view

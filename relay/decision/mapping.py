@@ -28,7 +28,7 @@ CENSUS_URL = "https://app.getcensus.com"
 Value = TypeVar("Value")
 
 # libyaml's, where PyYAML was built with it: ten times as fast on thousands of syncs.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Spot = tuple[int, int]  # line and column, from 1
 
 PositiveId = Annotated[int, msgspec.Meta(gt=0)]
@@ -300,8 +300,8 @@ class _Reader:
                 self._problem(where, f"unknown key; {hint}known here are {known}")
             elif self._has_type(where, item, _type_of(form, key)):
                 good[key] = item
-        for name, known_key in fields.items():
-            if known_key.required and name not in value and name != "version":
+        for name in _required_of(form):
+            if name not in value and name != "version":
                 self._problem(path or "the file", f"`{name}` is missing")
         return good
 
@@ -340,7 +340,6 @@ class _Reader:
 def _parse(body: bytes, file: str) -> tuple[object, dict[str, _Spot]]:
     """The document as plain values, and where each of its paths stands."""
     try:
-        _must_be_shallow(body)
         loader = _Loader(body)
         node = loader.get_single_node()
         if node is None:
@@ -359,14 +358,21 @@ def _parse(body: bytes, file: str) -> tuple[object, dict[str, _Spot]]:
         raise BadMapping((Problem(f"{file}:1:1", f"no YAML: {on_one_line}", 1, 1),)) from None
 
 
-def _must_be_shallow(body: bytes) -> None:
-    """Raise ValueError for what is nested deeper than libyaml's stack is high: it would crash."""
-    depth = 0
-    for event in yaml.parse(body, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_NESTED:
+class _Loader(_YamlLoader):  # type: ignore[misc]
+    """Refuses what is nested deeper than libyaml's stack is high: it would crash.
+
+    PyYAML calls these two around each node, for resolvers by path; here there are none.
+    """
+
+    _depth = 0
+
+    def descend_resolver(self, _parent: object, _index: object) -> None:
+        self._depth += 1
+        if self._depth > MOST_NESTED:
             raise ValueError(f"nested more than {MOST_NESTED} levels deep")
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
 
 
 def _walk(node: yaml.Node, path: str, spots: dict[str, _Spot], file: str) -> Iterator[Problem]:
@@ -395,6 +401,11 @@ def _spot(mark: yaml.Mark) -> _Spot:
 @functools.cache
 def _fields_of(form: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
     return {each.name: each for each in msgspec.structs.fields(form)}
+
+
+@functools.cache
+def _required_of(form: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(name for name, known in _fields_of(form).items() if known.required)
 
 
 @functools.cache

@@ -67,8 +67,10 @@ class Plan:
 
     def through(self, models: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The views among these models, and what the run executed behind each."""
-        views = self.judge.views if self.judge else None
-        return {each: views.read_by(each) for each in models if views and each in views.standings}
+        if self.judge is None:
+            return {}
+        views = self.judge.views
+        return {each: views.read_by(each) for each in sorted(views.standings.keys() & models)}
 
     def conditions(self, sync: Sync) -> tuple[Condition, ...]:
         """All that was judged of a sync, in order; nothing where the run does not concern it."""

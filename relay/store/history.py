@@ -94,7 +94,7 @@ def _builds(connection: Connection, run: DbtRun) -> dict[str, tuple[Build, ...]]
         FROM relay.builds WHERE (dbt_account_id, project_id) = (%s, %s)
         """,
         (run.dbt_account_id, run.project_id or 0),
-    )
+    ).fetchall()
     builds: dict[str, tuple[Build, ...]] = {}
     for node, *columns in rows:
         builds[node] = (*builds.get(node, ()), Build(*columns))
