@@ -106,7 +106,7 @@ def _data(answer: Answer) -> Any:
 def _opened(answer: Answer) -> _Envelope | None:
     try:
         return _envelope.decode(answer.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -14,7 +14,8 @@ ROOT = Path(relay.__file__).parent
 # A module imports only from floors below its own.
 FLOORS = [
     {"errors", "spelling"},
-    {"notation", "events", "sync_runs", "dbt.runs", "dbt.decoding", "dbt.selectors", "dbt.nodes"},
+    {"notation", "events", "sync_runs"}
+    | {"dbt.runs", "dbt.webhooks", "dbt.decoding", "dbt.selectors", "dbt.nodes"},
     {"dbt.node_index", "dbt.artifacts"},
     {"dbt.manifest"},
     {"dbt.views"},

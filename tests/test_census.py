@@ -1,10 +1,13 @@
 """Every answer of Census becomes a value or a clear error."""
 
+import contextlib
+
 import pytest
 
 from relay.census import Census
-from relay.errors import BadArtifact, Rejected, Unanswered
+from relay.errors import BadArtifact, Rejected, Unanswered, Unavailable
 from relay.sandbox import story
+from relay.sandbox.census import SandboxCensus
 from relay.sandbox.census_runs import SandboxSync
 from relay.sandbox.wire import Body, Status
 from relay.settings import Secret
@@ -53,6 +56,7 @@ class TestTriggering:
             (Body(b'{"status":"success","data":null}'), "HTTP 200"),
             (Body(b'{"status":"success","data":{"sync_run_id":9'), "HTTP 200"),
             (Body(b'{"status":"created","data":{"sync_run_id":9}}'), "HTTP 200"),
+            (Body(b'{"status":"success","data":{"sync_run_id":"\xff"}}'), "HTTP 200"),
             (Body(b'{"status":"success","data":{"sync_run_id":9}}', 422), "HTTP 422"),
             (Body(b'{"data":' + b"[" * 9999), "HTTP 200"),
             (Status(409), "HTTP 409"),
@@ -183,3 +187,18 @@ def test_a_wrong_key_is_told_as_such(sandbox):
 )
 def test_a_status_and_its_flag_have_one_meaning(fields, outcome):
     assert SyncRun(sync_run_id=1, **fields).outcome == outcome
+
+
+@pytest.mark.parametrize("fault", SandboxCensus.passing_faults, ids=str)
+def test_a_fault_that_passes_is_never_taken_for_a_refusal(sandbox, fault):
+    census = census_of(sandbox)
+    sync_run_id = census.trigger_sync(5124)
+    sandbox.census.fail_next("/trigger", fault)
+    sandbox.census.fail_next("GET", fault, times=2)
+    with contextlib.suppress(Unavailable, Unanswered):
+        census.trigger_sync(5123)
+    with contextlib.suppress(Unavailable):
+        census.get_sync_run(sync_run_id)
+    with contextlib.suppress(Unavailable):
+        census.list_sync_runs(5124)
+    assert census.get_sync_run(sync_run_id).outcome is None

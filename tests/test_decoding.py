@@ -54,6 +54,7 @@ def test_it_may_be_read_from_a_memoryview():
         (b'{"nodes": []}', "$.nodes"),
         (b'{"nodes": {"a": {}}}', "missing required field `unique_id`"),
         (b'{"nodes": {"a": {"unique_id": 5}}}', "unique_id"),
+        (b'{"nodes": {"a": {"unique_id": "\xff"}}}', "utf-8"),
         (b'{"nodes": ' + b'{"a":' * 100_000, ""),
     ],
 )

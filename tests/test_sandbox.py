@@ -1,5 +1,6 @@
 """The stand-ins do what the vendors document, over real HTTP; only the time of day is ours."""
 
+import contextlib
 import gzip
 import json
 import threading
@@ -9,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from relay.sandbox import Sandbox, open_sandbox, recordings, story, webhooks
 from relay.sandbox.census import Refused
@@ -22,8 +24,10 @@ from relay.sandbox.dbt_runs import (
     SandboxStep,
     invoke,
 )
+from relay.sandbox.dbt_subscriptions import SandboxSubscription
 from relay.sandbox.recordings import load
 from relay.sandbox.wire import (
+    KEPT_REQUESTS,
     Body,
     Delay,
     HangUp,
@@ -414,6 +418,63 @@ class TestListOfRuns:
         assert answer.json()["data"]
 
 
+class TestWebhookSubscriptions:
+    @pytest.fixture
+    def v3(self, dbt_cloud, dbt):
+        root = f"/api/v3/accounts/{story.DBT_ACCOUNT_ID}/webhooks"
+        return Client(dbt_cloud, root, dbt.authorization)
+
+    def test_they_are_listed_in_the_form_of_the_docs(self, v3, clock):
+        microseconds = str(int(clock.now.timestamp() * 1_000_000))
+        answer = v3.get("/subscriptions").json()
+        assert answer["data"] == [
+            {
+                "id": "wsu_2QGRb6TLFTOlBXsWjL4kb0RHTWc",
+                "account_identifier": answer["data"][0]["account_identifier"],
+                "name": "relay",
+                "description": "",
+                "job_ids": [],
+                "event_types": ["job.run.completed"],
+                "client_url": "http://127.0.0.1:8080/webhooks/dbt",
+                "active": True,
+                "created_at": microseconds,
+                "updated_at": microseconds,
+                "account_id": str(story.DBT_ACCOUNT_ID),
+                "http_status_code": "0",
+            }
+        ]
+        assert answer["status"] == {"code": 200}
+
+    def test_it_is_the_one_that_sends_the_events(self, dbt_cloud, v3):
+        dbt_cloud.add_run(nightly())
+        event = json.loads(dbt_cloud.completed_event(1))
+        subscription = v3.get("/subscriptions").json()["data"][0]
+        assert (event["webhookId"], event["webhookName"]) == (
+            subscription["id"],
+            subscription["name"],
+        )
+
+    def test_they_come_ten_to_a_page(self, dbt_cloud, v3):
+        for number in range(11):
+            dbt_cloud.add_subscription(
+                SandboxSubscription(webhook_id=str(number), client_url="", job_ids=(number,))
+            )
+        first, last = v3.get("/subscriptions").json(), v3.get("/subscriptions", offset=10).json()
+        assert (len(first["data"]), len(last["data"])) == (10, 2)
+        assert last["extra"] == {
+            "pagination": {"total_count": 12, "count": 2},
+            "filters": {"offset": 10, "limit": 10},
+        }
+        assert last["data"][1]["job_ids"] == ["10"]
+        assert v3.get("/subscriptions", limit="few").status_code == 400
+
+    def test_they_are_those_of_one_account_and_need_its_token(self, dbt_cloud, v3):
+        other = Client(dbt_cloud, "/api/v3/accounts/1/webhooks", v3.authorization)
+        assert other.get("/subscriptions").status_code == 404
+        v3.authorization = "Token wrong"
+        assert v3.get("/subscriptions").status_code == 401
+
+
 class TestDbtCredentials:
     @pytest.mark.parametrize("scheme", ["Token", "Bearer"])
     def test_both_ways_to_write_a_token_open(self, dbt, scheme):
@@ -770,6 +831,93 @@ class TestFaults:
         assert [seen.path for seen in census.requests_to("GET ")] == ["/api/v1/syncs"]
 
 
+def codes_of(api, number):
+    return [api.get("/syncs").status_code for _ in range(number)]
+
+
+class TestFaultsAtRandom:
+    FAULTS = (Status(500), Status(429, retry_after=1), StatusAfter(503))
+
+    def test_about_that_share_of_the_requests_meets_one(self, api, census):
+        census.fail_at_random(0.25, self.FAULTS, seed=1)
+        codes = codes_of(api, 100)
+        assert 15 < 100 - codes.count(200) < 35
+        assert set(codes) == {200, 500, 429, 503}
+
+    @pytest.mark.parametrize(("share", "codes"), [(0, {200}), (1, {500, 429, 503})])
+    def test_it_may_be_none_or_all(self, api, census, share, codes):
+        census.fail_at_random(share, self.FAULTS, seed=1)
+        assert set(codes_of(api, 30)) == codes
+
+    def test_the_same_seed_has_the_same_faults(self, api, census):
+        seeds = {}
+        for seed in (1, 2, 1):
+            census.fail_at_random(0.5, self.FAULTS, seed=seed)
+            codes = codes_of(api, 30)
+            assert seeds.setdefault(seed, codes) == codes
+        assert seeds[1] != seeds[2]
+
+    def test_so_it_has_for_many_threads_together(self, api, census):
+        census.fail_at_random(0.5, self.FAULTS, seed=1)
+        alone = codes_of(api, 60)
+        census.fail_at_random(0.5, self.FAULTS, seed=1)
+        with ThreadPoolExecutor(6) as threads:
+            together = threads.map(lambda _: codes_of(api, 10), range(6))
+        assert sorted(code for codes in together for code in codes) == sorted(alone)
+
+    def test_one_that_was_asked_for_goes_first_and_moves_no_other(self, api, census):
+        census.fail_at_random(0.5, self.FAULTS, seed=1)
+        codes = codes_of(api, 30)
+        census.fail_at_random(0.5, self.FAULTS, seed=1)
+        census.fail_next("/syncs", Status(418))
+        assert codes_of(api, 30) == [418, *codes[1:]]
+
+    def test_healing_ends_it(self, api, census):
+        census.fail_at_random(1, self.FAULTS, seed=1)
+        census.heal()
+        assert set(codes_of(api, 10)) == {200}
+
+    @pytest.mark.parametrize(("share", "faults"), [(1.5, FAULTS), (-0.1, FAULTS), (0.5, ())])
+    def test_what_makes_no_sense_is_refused(self, census, share, faults):
+        with pytest.raises(ValueError, match=r"share|fault"):
+            census.fail_at_random(share, faults, seed=1)
+
+    @pytest.mark.parametrize("vendor", ["census", "dbt_cloud"])
+    def test_what_passes_has_every_kind_of_fault(self, sandbox, vendor):
+        faults = getattr(sandbox, vendor).passing_faults
+        kinds = {Status, StatusAfter, HangUp, HangUpAfter, Delay, Body, TruncatedBody}
+        assert set(map(type, faults)) == kinds
+
+    def test_no_passing_fault_of_censuses_is_a_refusal(self, sandbox):
+        codes = [
+            each.code if isinstance(each, Status) else each.status
+            for each in sandbox.census.passing_faults
+            if isinstance(each, Status | Body)
+        ]
+        assert all(code == 429 or code >= 500 for code in codes)
+
+
+class TestJournal:
+    def ask(self, census, path, times=1):
+        environ = EnvironBuilder(path).get_environ()
+        for _ in range(times):
+            run_wsgi_app(census, environ, buffered=True)
+
+    def test_only_the_newest_requests_are_kept_and_all_are_counted(self, census):
+        census.fail_next("", Status(500), times=10 * KEPT_REQUESTS)
+        self.ask(census, "/api/v1/syncs")
+        self.ask(census, "/api/v1/sync_runs/1", times=KEPT_REQUESTS - 1)
+        self.ask(census, "/api/v1/sync_runs/23")
+        kept = census.requests
+        assert len(kept) == KEPT_REQUESTS
+        assert kept[0].path == "/api/v1/sync_runs/1"
+        assert kept[-1].path == "/api/v1/sync_runs/23"
+        assert census.request_counts == {
+            "GET /api/v1/syncs": 1,
+            "GET /api/v1/sync_runs/*": KEPT_REQUESTS,
+        }
+
+
 class TestServer:
     def test_the_date_header_tells_the_stand_ins_time(self, api, clock):
         assert parsedate_to_datetime(api.get("/syncs").headers["Date"]) == clock.now
@@ -803,6 +951,16 @@ class TestServer:
             assert again.census.url.endswith(f":{port}")
 
 
+def came_through(client, path, number):
+    """How many of so many questions got a whole answer that was one."""
+    through = 0
+    for _ in range(number):
+        with contextlib.suppress(requests.RequestException):
+            answer = client.get(path)
+            through += answer.ok and "json" in answer.headers["Content-Type"]
+    return through
+
+
 class TestControl:
     def control(self, sandbox, method, path, body=None):
         url = f"{sandbox.dbt_cloud.url}/sandbox/{path}"
@@ -818,6 +976,8 @@ class TestControl:
         assert len(state["syncs"]) == len(story.SYNCS)
         assert state["requests"]["dbt_cloud"] == []
         assert state["requests"]["census"][0].endswith(f"POST {TRIGGER}")
+        counts = {"dbt_cloud": {}, "census": {"POST /api/v1/syncs/*/trigger": 1}}
+        assert state["request_counts"] == counts
 
     def test_a_sync_run_can_be_finished(self, sandbox, api):
         sync_run_id = trigger(api)
@@ -836,9 +996,36 @@ class TestControl:
             api.post("/syncs/5123/trigger")
         assert len(sandbox.census.sync_runs) == 1
 
-    @pytest.mark.parametrize("body", [{"stand_in": "hightouch", "path": ""}, {"pth": "/"}, []])
-    def test_a_wrong_wish_is_told_so(self, sandbox, body):
-        answer = self.control(sandbox, "POST", "fail", body)
+    def test_requests_can_be_made_to_fail_at_random(self, sandbox, api, dbt):
+        wish = {"stand_in": "census", "share": 1, "seed": 7}
+        answer = self.control(sandbox, "POST", "fail_at_random", wish).json()
+        assert (answer["share"], answer["seed"]) == (1, 7)
+        assert list(answer["faults"]) == ["census"]
+        assert "HangUpAfter()" in answer["faults"]["census"]
+        assert came_through(api, "/syncs", 20) < 10  # these were only late
+        assert came_through(dbt, "/runs/", 20) == 20
+        self.control(sandbox, "POST", "fail_at_random", {"share": 0})
+        assert came_through(api, "/syncs", 20) == 20
+
+    def test_by_default_a_tenth_of_both_does(self, sandbox, api, dbt):
+        answer = self.control(sandbox, "POST", "fail_at_random").json()
+        assert (answer["share"], list(answer["faults"])) == (0.1, ["dbt_cloud", "census"])
+        assert 80 <= came_through(api, "/syncs", 100) < 100
+        assert 80 <= came_through(dbt, "/runs/", 100) < 100
+
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [
+            ("fail", {"stand_in": "hightouch", "path": ""}),
+            ("fail", {"pth": "/"}),
+            ("fail", []),
+            ("fail_at_random", {"stand_in": "hightouch"}),
+            ("fail_at_random", {"share": 1.1}),
+            ("fail_at_random", {"share": "0.1"}),
+        ],
+    )
+    def test_a_wrong_wish_is_told_so(self, sandbox, path, body):
+        answer = self.control(sandbox, "POST", path, body)
         assert answer.status_code == 400
         assert answer.json()["error"]
 

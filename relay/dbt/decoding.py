@@ -43,11 +43,11 @@ def decode(decoder: "msgspec.json.Decoder[Form]", body: Buffer, form: type[Form]
         raise BadArtifact(str(exc)) from exc
     except RecursionError as exc:
         raise BadArtifact("it is nested too deeply") from exc
-    except msgspec.DecodeError as exc:
-        first = exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        first: Exception = exc
     try:
         return decoder.decode(_NOT_JSON.sub(rb"\1null", body))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _slowly(body, form, first)
 
 

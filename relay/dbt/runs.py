@@ -77,6 +77,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    """That a run has ended, and when: what a list of runs tells of it.
+
+    Ids are dbt Cloud's; None where it gave none. `finished_at` has a zone.
+    """
+
+    dbt_run_id: int
+    dbt_job_id: int | None
+    environment_id: int | None
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DbtRun:
     """A run and what it was started for. Ids are dbt Cloud's; None where it gave none.
 

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 
 from relay.sandbox.census_answers import paged, sync_json, sync_run_json
 from relay.sandbox.census_runs import RECORDS, End, SandboxSync, SandboxSyncRun
-from relay.sandbox.wire import Clock, StandIn, as_json, utc_now
+from relay.sandbox.wire import PASSING, Body, Clock, StandIn, as_json, utc_now
 
 _API = "/api/<any(v1, v2):version>"
 _FIRST_SYNC_RUN_ID = 90001
@@ -37,6 +37,9 @@ class SandboxCensus(StandIn):
     A run is queued for a second, or a quarter of `runs_take` if that is less, then works until
     `runs_take` after its beginning and completes. With None it works until `finish` ends it.
     """
+
+    # Not with 200: as the answer to a trigger that would be a refusal, and those do not pass.
+    passing_faults = (*PASSING, Body(b"<html>Back soon</html>", 503, "text/html"))
 
     def __init__(
         self, api_key: str, *, runs_take: timedelta | None = None, clock: Clock = utc_now

@@ -1,15 +1,20 @@
 """Routes to steer the stand-ins from another shell, on both their ports.
 
-- `GET /sandbox/state`: dbt runs, syncs, sync runs and the requests so far
+- `GET /sandbox/state`: dbt runs, syncs, sync runs, how many requests of each kind came, and the
+  newest 10,000 of each stand-in
 - `POST /sandbox/dbt_runs`, `{"recording": "build_model_error"}`: let there be a run of `story`, by
   default one where all is well; answers with the webhook body that tells of its end
 - `POST /sandbox/finish/SYNC_RUN_ID`, `{"records_failed": 3}`: end a sync run; the keys are those
   of `SandboxCensus.finish`
 - `POST /sandbox/fail`, `{"stand_in": "census", "path": "/trigger", "status": 503, "times": 2}`: let
   the next requests fail; `"hang_up": "before"` or `"after"` (the work) in place of a status
+- `POST /sandbox/fail_at_random`, `{"stand_in": "both", "share": 0.1, "seed": 1}`: let from now on
+  this share of the requests meet one of the faults that a patient client comes through, which the
+  answer lists: 429, 5xx before and after the work, lost, late and broken answers; by default a
+  tenth of both stand-ins' with the seed 1. `"share": 0` ends it
 """
 
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from flask import Flask, abort, request
@@ -21,7 +26,7 @@ from relay.sandbox.census import SandboxCensus
 from relay.sandbox.census_runs import SandboxSyncRun
 from relay.sandbox.dbt_cloud import SandboxDbtCloud
 from relay.sandbox.dbt_runs import HUMANIZED, SandboxRun
-from relay.sandbox.wire import Fault, HangUp, HangUpAfter, Seen, Status, as_json
+from relay.sandbox.wire import Fault, HangUp, HangUpAfter, Seen, StandIn, Status, as_json
 
 T = TypeVar("T")
 
@@ -43,6 +48,12 @@ class _Fail(msgspec.Struct, forbid_unknown_fields=True):
         if self.status is not None:
             return Status(self.status, self.retry_after)
         return HangUp() if self.hang_up == "before" else HangUpAfter()
+
+
+class _FailAtRandom(msgspec.Struct, forbid_unknown_fields=True):
+    stand_in: Literal["dbt_cloud", "census", "both"] = "both"
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
+    seed: int = 1
 
 
 def control(dbt_cloud: SandboxDbtCloud, census: SandboxCensus) -> Flask:
@@ -82,6 +93,16 @@ def control(dbt_cloud: SandboxDbtCloud, census: SandboxCensus) -> Flask:
         stand_in.fail_next(asked.path, asked.fault, times=asked.times)
         return as_json({"fault": str(asked.fault), "path": asked.path, "times": asked.times})
 
+    @app.post("/sandbox/fail_at_random")
+    def fail_at_random() -> Response:
+        asked = _read(_FailAtRandom)
+        both: dict[str, StandIn] = {"dbt_cloud": dbt_cloud, "census": census}
+        chosen = {name: each for name, each in both.items() if asked.stand_in in (name, "both")}
+        for stand_in in chosen.values():
+            stand_in.fail_at_random(asked.share, stand_in.passing_faults, seed=asked.seed)
+        faults = {name: list(map(str, each.passing_faults)) for name, each in chosen.items()}
+        return as_json({"share": asked.share, "seed": asked.seed, "faults": faults})
+
     return app
 
 
@@ -101,6 +122,10 @@ def _state(dbt_cloud: SandboxDbtCloud, census: SandboxCensus) -> dict[str, Any]:
         "dbt_runs": [_dbt_run_state(run) for run in dbt_cloud.runs],
         "syncs": [{"sync_id": sync.sync_id, "label": sync.label} for sync in census.syncs],
         "sync_runs": [_sync_run_state(census, run) for run in census.sync_runs],
+        "request_counts": {
+            "dbt_cloud": dbt_cloud.request_counts,
+            "census": census.request_counts,
+        },
         "requests": {
             "dbt_cloud": [_request_state(seen) for seen in dbt_cloud.requests],
             "census": [_request_state(seen) for seen in census.requests],

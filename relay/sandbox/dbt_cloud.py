@@ -1,10 +1,11 @@
-"""A stand-in for dbt Cloud's Administrative API, as far as it tells what a run rebuilt.
+"""A stand-in for dbt Cloud's Administrative API: what runs rebuilt, and where webhooks lead.
 
 Routes and parameters: github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml, shown at
-https://docs.getdbt.com/dbt-cloud/api-v2.
+https://docs.getdbt.com/dbt-cloud/api-v2, and for the webhooks openapi-v3.yaml.
 """
 
 import gzip
+from dataclasses import replace
 
 from flask import abort, request
 from werkzeug.wrappers import Response
@@ -13,24 +14,30 @@ from relay.sandbox import webhooks
 from relay.sandbox.dbt_answers import enveloped, error, run_json
 from relay.sandbox.dbt_run_query import RunQuery
 from relay.sandbox.dbt_runs import ARTIFACTS, SandboxRun
-from relay.sandbox.wire import Clock, StandIn, utc_now
+from relay.sandbox.dbt_subscriptions import SandboxSubscription, page_of
+from relay.sandbox.wire import PASSING, Body, Clock, StandIn, utc_now
 
 _RUNS = "/api/v2/accounts/<int:account_id>/runs/"
+_SUBSCRIPTIONS = "/api/v3/accounts/<int:account_id>/webhooks/subscriptions"
 
 
 class SandboxDbtCloud(StandIn):
-    """One account of dbt Cloud, its runs and their artifacts."""
+    """One account of dbt Cloud, its runs and their artifacts, its webhook subscriptions."""
+
+    passing_faults = (*PASSING, Body(b"<html>Log in</html>", content_type="text/html"))
 
     def __init__(self, account_id: int, token: str, *, clock: Clock = utc_now) -> None:
         super().__init__(clock)
         self.account_id = account_id
         self._token = token
         self._runs: dict[int, SandboxRun] = {}
+        self._subscriptions: dict[str, SandboxSubscription] = {}
         add = self._app.add_url_rule
         add(_RUNS, view_func=self._list_runs)
         add(f"{_RUNS}<int:dbt_run_id>/", view_func=self._get_run)
         add(f"{_RUNS}<int:dbt_run_id>/artifacts/", view_func=self._list_artifacts)
         add(f"{_RUNS}<int:dbt_run_id>/artifacts/<path:name>", view_func=self._get_artifact)
+        add(_SUBSCRIPTIONS, view_func=self._list_subscriptions)
 
     def add_run(self, run: SandboxRun) -> SandboxRun:
         """Let there be this run, in place of an earlier one of the same id; returns it with times.
@@ -52,6 +59,23 @@ class SandboxDbtCloud(StandIn):
         """All runs, by id."""
         with self._lock:
             return [run for _, run in sorted(self._runs.items())]
+
+    def add_subscription(self, subscription: SandboxSubscription) -> None:
+        """Let there be this webhook subscription, in place of an earlier one of the same id.
+
+        Nothing is sent to its URL: tests and `relay send` deliver what `completed_event` gives.
+        """
+        created_at = subscription.created_at or self.now()
+        with self._lock:
+            self._subscriptions[subscription.webhook_id] = replace(
+                subscription, created_at=created_at
+            )
+
+    @property
+    def subscriptions(self) -> list[SandboxSubscription]:
+        """All webhook subscriptions, in the order they were added."""
+        with self._lock:
+            return list(self._subscriptions.values())
 
     def completed_event(self, dbt_run_id: int, *, event_id: str | None = None) -> bytes:
         """The body of the webhook that tells of this run's end; `webhooks` has the other events.
@@ -97,6 +121,13 @@ class SandboxDbtCloud(StandIn):
         if artifact is None:
             abort(404)
         return _file(artifact)
+
+    def _list_subscriptions(self, account_id: int) -> Response:
+        self._must_be_ours(account_id)
+        try:
+            return page_of(self.subscriptions, request.args, account_id=account_id)
+        except ValueError as exc:
+            abort(400, str(exc))
 
     def _find(self, account_id: int, dbt_run_id: int) -> SandboxRun:
         self._must_be_ours(account_id)

@@ -76,11 +76,12 @@ def open_sandbox(
     dbt_cloud_port: int = 0,
     census_port: int = 0,
 ) -> Sandbox:
-    """Both stand-ins with the syncs of `story` and no dbt run yet; not started.
+    """Both stand-ins with the subscription and the syncs of `story`, no dbt run yet; not started.
 
     `runs_take` is how long each sync run goes on, None for until it is told to end.
     """
     dbt_cloud = SandboxDbtCloud(story.DBT_ACCOUNT_ID, story.DBT_TOKEN, clock=clock)
+    dbt_cloud.add_subscription(story.SUBSCRIPTION)
     census = SandboxCensus(story.CENSUS_API_KEY, runs_take=runs_take, clock=clock)
     for sync in story.SYNCS:
         census.add_sync(sync)

@@ -2,7 +2,9 @@
 
 from relay.sandbox.census_runs import SandboxSync
 from relay.sandbox.dbt_runs import SandboxRun, invoke
+from relay.sandbox.dbt_subscriptions import SandboxSubscription
 from relay.sandbox.recordings import load
+from relay.sandbox.webhooks import WEBHOOK_ID, WEBHOOK_NAME
 
 # The secrets of nobody: they open what is on this machine's loopback and holds invented data.
 DBT_ACCOUNT_ID = 66847
@@ -35,6 +37,11 @@ SYNCS = (
         source="fct_tickets",
         destination_object="ticket",
     ),
+)
+
+# To where relay listens unless it is told otherwise.
+SUBSCRIPTION = SandboxSubscription(
+    webhook_id=WEBHOOK_ID, name=WEBHOOK_NAME, client_url="http://127.0.0.1:8080/webhooks/dbt"
 )
 
 # A mapping file for these syncs.

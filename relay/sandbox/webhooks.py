@@ -17,6 +17,10 @@ from relay.sandbox.dbt_runs import CANCELLED, ERROR, RUNNING, SUCCESS, SandboxRu
 _RUN_STATUS = {RUNNING: "Running", SUCCESS: "Success", ERROR: "Errored", CANCELLED: "Canceled"}
 _KSUID_LENGTH = 27
 
+# Of the subscription that sends them.
+WEBHOOK_ID = "wsu_2QGRb6TLFTOlBXsWjL4kb0RHTWc"
+WEBHOOK_NAME = "relay"
+
 
 def completed_event(
     run: SandboxRun, *, dbt_account_id: int, at: datetime, event_id: str | None = None
@@ -91,8 +95,8 @@ def _event(
         "eventId": event_id or _new_event_id(),
         "timestamp": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z"),  # nanoseconds
         "eventType": event_type,
-        "webhookId": "wsu_2QGRb6TLFTOlBXsWjL4kb0RHTWc",
-        "webhookName": "relay",
+        "webhookId": WEBHOOK_ID,
+        "webhookName": WEBHOOK_NAME,
         "data": data,
     }
     return msgspec.json.encode(body)

@@ -1,17 +1,23 @@
 """What both stand-ins share: the wire to them, faults put into it, a journal of requests."""
 
+import random
+import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import msgspec
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
+
+KEPT_REQUESTS = 10_000  # of each stand-in; those before are only counted
+_IN_PATH = re.compile(r"(?<=/)[0-9]+(?=/|$)")  # an id
 
 Clock = Callable[[], datetime]
 
@@ -69,6 +75,18 @@ class TruncatedBody:
 
 Fault = Status | StatusAfter | HangUp | HangUpAfter | Delay | Body | TruncatedBody
 
+# What passes: whoever looks at what was done and asks again comes through all of it.
+PASSING: tuple[Fault, ...] = (
+    Status(500),
+    Status(502),
+    Status(429, retry_after=1),
+    StatusAfter(503),
+    HangUp(),
+    HangUpAfter(),
+    TruncatedBody(),
+    Delay(0.3),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -84,6 +102,11 @@ class Seen:
         """`POST /api/v1/syncs/5123/trigger`: what `fail_next` and `requests_to` look into."""
         return f"{self.method} {self.path}"
 
+    @property
+    def kind(self) -> str:
+        """`POST /api/v1/syncs/*/trigger`: what requests are counted by."""
+        return _IN_PATH.sub("*", self.line)
+
 
 @dataclass(slots=True)
 class _Armed:
@@ -92,17 +115,34 @@ class _Armed:
     left: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Weather:
+    """Some requests meet a fault: which ones, and which fault, the seed has settled."""
+
+    share: float
+    faults: Sequence[Fault]
+    chance: random.Random
+
+    def next_fault(self) -> Fault | None:
+        # Both are drawn for every request: what the n-th meets does not hang on those before it.
+        met, fault = self.chance.random() < self.share, self.chance.choice(self.faults)
+        return fault if met else None
+
+
 class StandIn(ABC):
     """A vendor's API as a WSGI app. Safe to ask and to steer from several threads at once."""
 
     url = ""  # where it is served; `Sandbox` fills it in
+    passing_faults: ClassVar[tuple[Fault, ...]] = PASSING
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.RLock()
         self._closing = threading.Event()
-        self._requests: list[Seen] = []
+        self._requests: deque[Seen] = deque(maxlen=KEPT_REQUESTS)
+        self._counts: Counter[str] = Counter()
         self._armed: list[_Armed] = []
+        self._weather: _Weather | None = None
         self._app = Flask(type(self).__module__, static_folder=None)
         self._app.before_request(self._let_in)
         self._app.register_error_handler(HTTPException, self._in_our_words)
@@ -115,19 +155,44 @@ class StandIn(ABC):
         with self._lock:
             self._armed.append(_Armed(path_part, fault, times))
 
+    def fail_at_random(self, share: float, faults: Sequence[Fault], *, seed: int) -> None:
+        """Let from now on this share of the requests, from 0 to 1, meet one of these faults each.
+
+        The n-th request from now meets the same under the same seed, whichever thread asks it. A
+        fault of `fail_next` goes first. In place of an earlier share; `heal` ends it.
+        `passing_faults` are those that a patient client comes through. Raises ValueError.
+        """
+        if not 0 <= share <= 1:
+            raise ValueError(f"a share is a number from 0 to 1, not {share}")
+        if not faults:
+            raise ValueError("there is no fault to meet")
+        chance = random.Random(seed)  # noqa: S311  no secret: to be had again is its purpose
+        with self._lock:
+            self._weather = _Weather(share, tuple(faults), chance)
+
     def heal(self) -> None:
-        """Forget every fault that no request has met yet."""
+        """Forget every fault that no request has met yet, and those met at random."""
         with self._lock:
             self._armed.clear()
+            self._weather = None
 
     @property
     def requests(self) -> list[Seen]:
-        """Every request so far, in the order they came, the failed ones too."""
+        """The newest KEPT_REQUESTS requests, in the order they came, the failed ones too."""
         with self._lock:
             return list(self._requests)
 
+    @property
+    def request_counts(self) -> dict[str, int]:
+        """How many requests came, of each method and path, ids in it as `*`; all since the start.
+
+        `{"POST /api/v1/syncs/*/trigger": 7}`
+        """
+        with self._lock:
+            return dict(self._counts)
+
     def requests_to(self, path_part: str) -> list[Seen]:
-        """The requests whose `METHOD /path` contains `path_part`."""
+        """Of `requests`, those whose `METHOD /path` contains `path_part`."""
         return [seen for seen in self.requests if path_part in seen.line]
 
     def now(self) -> datetime:
@@ -174,12 +239,17 @@ class StandIn(ABC):
         )
         with self._lock:
             self._requests.append(seen)
-            for armed in self._armed:
-                if armed.path_part in seen.line:
-                    armed.left -= 1
-                    if armed.left < 1:
-                        self._armed.remove(armed)
-                    return armed.fault
+            self._counts[seen.kind] += 1
+            by_chance = self._weather.next_fault() if self._weather else None
+            return self._armed_for(seen) or by_chance
+
+    def _armed_for(self, seen: Seen) -> Fault | None:
+        for armed in self._armed:
+            if armed.path_part in seen.line:
+                armed.left -= 1
+                if armed.left < 1:
+                    self._armed.remove(armed)
+                return armed.fault
         return None
 
     def _work(self, environ: WSGIEnvironment) -> Response:

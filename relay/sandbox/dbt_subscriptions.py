@@ -1,0 +1,77 @@
+"""Webhook subscriptions as the stand-in keeps them, and how it lists them.
+
+The fields and forms are those of the sample in https://docs.getdbt.com/docs/deploy/webhooks, "List
+all webhook subscriptions"; `deactivate_reason` is from github.com/dbt-labs/dbt-cloud-openapi-spec,
+openapi-v3.yaml, Subscription.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from relay.sandbox.wire import as_json
+
+PER_PAGE = 10  # as the sample's; neither source says what holds without `limit`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSubscription:
+    """A webhook subscription, in the API's words; no job_ids are all jobs.
+
+    `created_at` None is the time at which it is added.
+    """
+
+    webhook_id: str
+    client_url: str
+    name: str = "relay"
+    description: str = ""
+    event_types: tuple[str, ...] = ("job.run.completed",)
+    job_ids: tuple[int, ...] = ()
+    active: bool = True
+    http_status_code: str = "0"  # nothing was sent yet
+    deactivate_reason: str | None = None
+    created_at: datetime | None = None
+
+
+def page_of(
+    subscriptions: Sequence[SandboxSubscription], args: Mapping[str, str], *, account_id: int
+) -> Response:
+    """The part that is asked for. Raises ValueError for a limit or an offset that is no number."""
+    limit, offset = int(args.get("limit", PER_PAGE)), int(args.get("offset", 0))
+    page = subscriptions[offset : offset + limit]
+    return as_json(
+        {
+            "data": [_json(each, account_id) for each in page],
+            "status": {"code": 200},
+            "extra": {
+                "pagination": {"total_count": len(subscriptions), "count": len(page)},
+                "filters": {"offset": offset, "limit": limit},
+            },
+        }
+    )
+
+
+def _json(subscription: SandboxSubscription, account_id: int) -> dict[str, Any]:
+    said = {
+        "id": subscription.webhook_id,
+        "account_identifier": "act_2QGRb5hzzeCNe5y2YBLsVKBWaB8",
+        "name": subscription.name,
+        "description": subscription.description,
+        "job_ids": [str(job_id) for job_id in subscription.job_ids],
+        "event_types": list(subscription.event_types),
+        "client_url": subscription.client_url,
+        "active": subscription.active,
+        "created_at": _microseconds(subscription.created_at),
+        "updated_at": _microseconds(subscription.created_at),
+        "account_id": str(account_id),
+        "http_status_code": subscription.http_status_code,
+    }
+    reason = subscription.deactivate_reason
+    return said if reason is None else said | {"deactivate_reason": reason}
+
+
+def _microseconds(at: datetime | None) -> str:
+    return str(int(at.timestamp() * 1_000_000)) if at else "0"
