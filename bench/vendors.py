@@ -76,6 +76,11 @@ class Vendors:
         looks: dict[int, list[float]] = self._ask("looks")
         return looks
 
+    def own_cpu(self) -> float:
+        """Seconds of CPU they have taken so far."""
+        seconds: float = self._ask("own_cpu")
+        return seconds
+
     def _ask(self, *question: object) -> Any:
         self._pipe.send(question)
         return self._pipe.recv()
@@ -186,6 +191,9 @@ class _Both:
 
     async def looks(self) -> dict[int, list[float]]:
         return dict(self._looks)
+
+    async def own_cpu(self) -> float:
+        return time.process_time()
 
     async def _measured(self, work: Awaitable[None]) -> Window:
         cpu, began, refused = time.process_time(), time.monotonic(), self._refused
