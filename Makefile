@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install demo test lint types tests format lock bench clean
+.PHONY: help install demo test lint types tests test-crash format lock bench clean
 
 help:            ## what can be made
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 install: $(VENV)/.installed   ## the locked dependencies and relay itself, in .venv
 
@@ -30,6 +30,9 @@ types: install
 
 tests: install
 	@$(BIN)/pytest
+
+test-crash: install   ## a storm: a busy night while everything is killed, at random (5 minutes)
+	@$(BIN)/pytest -m storm -n 0 -rP tests/crash
 
 format: install  ## put the code into its one form
 	@$(BIN)/ruff check --fix-only .

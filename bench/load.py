@@ -44,7 +44,7 @@ class Template:
         for number in numbers:
             body = self.body.replace(self.event_id, event_id(number).encode())
             body = body.replace(self.dbt_run_id, b"%d" % number)
-            yield _request(target, body)
+            yield request(target, body)
 
 
 @dataclass(slots=True)
@@ -158,7 +158,7 @@ class _Loop:
             raise SystemExit("the server hung up in the middle of an answer")
         if not found:
             return
-        status, length, is_kept = _understand(head)
+        status, length, is_kept = understand(head)
         if len(body) < length:
             return
         now = time.perf_counter()
@@ -205,7 +205,7 @@ class _Loop:
 
 
 @functools.lru_cache(maxsize=64)  # a head changes with its Date, once a second
-def _understand(head: bytes) -> tuple[int, int, bool]:
+def understand(head: bytes) -> tuple[int, int, bool]:
     """An answer's status, the length of its body, and whether the connection stays."""
     first, *lines = head.decode("latin-1").lower().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
@@ -213,7 +213,8 @@ def _understand(head: bytes) -> tuple[int, int, bool]:
     return int(first.split()[1]), int(headers["content-length"]), is_kept
 
 
-def _request(target: Target, body: bytes) -> bytes:
+def request(target: Target, body: bytes) -> bytes:
+    """A delivery's whole HTTP request, signed."""
     signature = sign(body, Secret(target.secret.decode()))
     head = (
         f"POST {target.path} HTTP/1.1",

@@ -190,6 +190,11 @@ class TestCi:
         assert "RELAY_TEST_DATABASE_URL" in (ROOT / "tests" / "conftest.py").read_text()
         assert job["steps"][-1]["run"] == "make tests"
 
+    def test_the_workflow_lets_a_storm_go_over_it(self):
+        job = self.WORKFLOW["jobs"]["storm"]
+        assert job["timeout-minutes"] <= 20
+        assert job["steps"][-1]["run"] == "make test-crash"
+
     def test_the_workflow_may_only_read(self):
         assert self.WORKFLOW["permissions"] == {"contents": "read"}
         assert not any("permissions" in job for job in self.WORKFLOW["jobs"].values())

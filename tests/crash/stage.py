@@ -25,6 +25,9 @@ from relay.settings import Secret
 from relay.store import Delivery, record_deliveries
 
 CHECKOUT = Path(relay.__file__).parent.parent
+UP = (sys.executable, "-m", "relay", "up")
+WORKER = (sys.executable, "-m", "relay", "worker")
+WEB = (sys.executable, "-m", "gunicorn", "-c", str(CHECKOUT / "config" / "gunicorn.conf.py"))
 PATIENCE = 30.0  # seconds for what should take a few
 ONE_SYNC = """\
 version: 1
@@ -59,23 +62,19 @@ class Stage:
 
     def worker(self, **settings):
         """Start `relay worker`, and wait until it works."""
-        worker = self.start("worker", sys.executable, "-m", "relay", "worker", **settings)
+        worker = self.start("worker", *WORKER, **settings)
         self.wait_until(lambda: worker.logged("worker.started"), "a worker")
         return worker
 
     def web(self, **settings):
         """Start gunicorn, and wait until it answers."""
-        web = self.start(
-            *("web", sys.executable, "-m", "gunicorn"),
-            *("-c", str(CHECKOUT / "config" / "gunicorn.conf.py")),
-            **settings,
-        )
+        web = self.start("web", *WEB, **settings)
         self.wait_until(lambda: web.answers("/healthz"), "web")
         return web
 
     def up(self, **settings):
         """Start `relay up`, and wait until it is ready."""
-        up = self.start("up", sys.executable, "-m", "relay", "up", **settings)
+        up = self.start("up", *UP, **settings)
         self.wait_until(lambda: up.answers("/readyz"), "`relay up` to be ready")
         return up
 
@@ -163,7 +162,8 @@ class Process:
     """A process in a session of its own; what it says goes to files."""
 
     def __init__(self, path, command, settings):
-        self.url = f"http://127.0.0.1:{settings['PORT']}"
+        self.name, self.port = path.name, settings["PORT"]
+        self.url = f"http://127.0.0.1:{self.port}"
         self._out, self._err = path.with_suffix(".out"), path.with_suffix(".err")
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._popen = subprocess.Popen(
@@ -217,6 +217,9 @@ class Process:
     def wait(self, seconds=PATIENCE):
         """Its exit status."""
         return self._popen.wait(seconds)
+
+    def has_ended(self):
+        return self._popen.poll() is not None
 
     def family(self):
         """It and every process below it, with their command lines."""

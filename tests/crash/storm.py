@@ -1,0 +1,375 @@
+"""What the storm is made of: a busy night, its deliveries, what is killed, and the count after."""
+
+import contextlib
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from threading import Event, Thread
+
+import psutil
+import psycopg
+import requests
+
+from crash.stage import kill_tree, postmaster
+from relay.errors import DatabaseUnavailable
+from relay.sandbox.census_runs import SandboxSync
+from relay.sandbox.dbt_runs import SandboxRun, invoke
+from relay.sandbox.recordings import load
+from relay.sandbox.wire import Delay
+
+FIRST_RUN, FIRST_JOB, FIRST_SYNC, FIRST_SHARED_SYNC = 1001, 501, 2001, 9001
+SHARED_MODELS = 10
+DELIVERIES_A_SECOND = 5
+ANSWERS_AFTER = 0.4  # seconds, of a trigger
+SENT_AGAIN_AFTER = 0.5  # seconds; dbt Cloud itself waits longer
+LIVES_FROM, LIVES_TO = 0.3, 1.5  # seconds from one kill to the next
+KILLS = 25  # at least
+RECORDED = "model.jaffle_crm.customers", "model.jaffle_crm.crm_orders"
+
+
+class Night:
+    """dbt runs of different jobs, each with a model of its own that two syncs read.
+
+    Each also builds one of a few models that several jobs build: the sync of that one may answer
+    several runs at once.
+    """
+
+    def __init__(self, dbt_runs):
+        self.numbers = range(dbt_runs)
+
+    def let_there_be(self, stage):
+        """Have both vendors and the mapping know of it."""
+        for sync_id in sorted({sync_id for sync_id, _ in self.pairs}):
+            stage.census.add_sync(_sync(sync_id))
+        stage.map(self._mapping())
+        for number in self.numbers:
+            stage.dbt_cloud.add_run(_dbt_run(number))
+        # So that many a kill comes between what Census did and what relay heard of it.
+        stage.census.fail_next("/trigger", Delay(ANSWERS_AFTER), times=10**6)
+
+    @property
+    def pairs(self):
+        """Every sync with every dbt run that it has to be triggered for."""
+        return {
+            (sync_id, FIRST_RUN + number)
+            for number in self.numbers
+            for sync_id in (*_own_syncs(number), FIRST_SHARED_SYNC + number % SHARED_MODELS)
+        }
+
+    def _mapping(self):
+        own = [
+            (sync_id, f"own_{number}", [FIRST_JOB + number])
+            for number in self.numbers
+            for sync_id in _own_syncs(number)
+        ]
+        shared = [
+            (
+                FIRST_SHARED_SYNC + shared,
+                f"shared_{shared}",
+                [FIRST_JOB + number for number in self.numbers[shared::SHARED_MODELS]],
+            )
+            for shared in range(SHARED_MODELS)
+        ]
+        lines = [
+            f"  - {{sync_id: {sync_id}, depends_on: [{model}], jobs: {jobs}}}"
+            for sync_id, model, jobs in (*own, *shared)
+        ]
+        return "\n".join(("version: 1", "syncs:", *lines, ""))
+
+
+def _own_syncs(number):
+    return FIRST_SYNC + 2 * number, FIRST_SYNC + 2 * number + 1
+
+
+def _sync(sync_id):
+    return SandboxSync(sync_id=sync_id, label=None, source="a model", destination_object="Contact")
+
+
+def _dbt_run(number):
+    recording = load("build").only(*RECORDED)
+    run_results = recording.run_results
+    names = f"own_{number}", f"shared_{number % SHARED_MODELS}"
+    for recorded, name in zip(RECORDED, names, strict=True):
+        run_results = run_results.replace(recorded.encode(), f"model.jaffle_crm.{name}".encode())
+    build = invoke("dbt build", replace(recording, run_results=run_results))
+    return SandboxRun.of(build, dbt_run_id=FIRST_RUN + number, dbt_job_id=FIRST_JOB + number)
+
+
+class Deliverer:
+    """dbt Cloud's webhooks: each is sent again, the same event, until it is acknowledged."""
+
+    def __init__(self, stage, night, webs):
+        self._bodies = {
+            FIRST_RUN + number: stage.dbt_cloud.completed_event(FIRST_RUN + number)
+            for number in night.numbers
+        }
+        self._webs = webs
+        self._stopping = Event()
+        self.acknowledged = {}  # when, by dbt_run_id
+        self.answers = Counter()
+
+    def __enter__(self):
+        self._threads = ThreadPoolExecutor(2 * DELIVERIES_A_SECOND)
+        began = time.monotonic()
+        self._all = [
+            self._threads.submit(self._deliver, dbt_run_id, began + at / DELIVERIES_A_SECOND)
+            for at, dbt_run_id in enumerate(self._bodies)
+        ]
+        return self
+
+    def __exit__(self, *_):
+        self._stopping.set()
+        self._threads.shutdown(cancel_futures=True)
+
+    @property
+    def is_done(self):
+        return all(each.done() for each in self._all)
+
+    def raise_what_failed(self):
+        for each in self._all:
+            each.result()
+
+    @property
+    def told(self):
+        return f"{len(self._all)} deliveries, answered {dict(self.answers)}"
+
+    def _deliver(self, dbt_run_id, at):
+        self._stopping.wait(max(at - time.monotonic(), 0))
+        attempt = dbt_run_id
+        while not self._stopping.is_set():
+            # A load balancer takes turns, and does not know yet who was killed.
+            web = self._webs[attempt % len(self._webs)]
+            if self._is_acknowledged(web.process, self._bodies[dbt_run_id]):
+                self.acknowledged[dbt_run_id] = datetime.now(UTC)
+                return
+            attempt += 1
+            self._stopping.wait(SENT_AGAIN_AFTER)
+
+    def _is_acknowledged(self, process, body):
+        try:
+            status = process.post(body).status_code
+        except requests.RequestException as exc:
+            status = type(exc).__name__
+        self.answers[status] += 1
+        return status == requests.codes.accepted
+
+
+@dataclass
+class Kept:
+    """A process that an orchestrator keeps: one that died is started again, on the same port."""
+
+    stage: object
+    name: str
+    command: tuple
+    process: object = None
+
+    def keep(self):
+        if self.process is None or self.process.has_ended():
+            port = {} if self.process is None else {"PORT": self.process.port}
+            self.process = self.stage.start(self.name, *self.command, **port)
+
+
+class Orchestrator:
+    """Looks whether all that should run does, and starts again what does not."""
+
+    def __init__(self, *kept, server=None):
+        self._kept, self._server = kept, server
+        self._stopping = Event()
+        self._thread = Thread(target=self._keep_all)
+
+    def __enter__(self):
+        for each in self._kept:
+            each.keep()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopping.set()
+        self._thread.join()
+
+    def _keep_all(self):
+        while not self._stopping.wait(0.2):
+            if self._server is not None:
+                with contextlib.suppress(DatabaseUnavailable):
+                    self._server.ensure_running()
+            for each in self._kept:
+                each.keep()
+
+
+class Killer:
+    """`kill -9` of one thing after another, at random."""
+
+    def __init__(self, random, victims):
+        self._random, self._victims = random, victims
+        self.killed = Counter()
+        self.last = None
+
+    def kill_until(self, is_over):
+        while not is_over() or self.killed.total() < KILLS:
+            time.sleep(self._random.uniform(LIVES_FROM, LIVES_TO))
+            name = self._random.choice(sorted(self._victims))
+            if self._victims[name]():
+                self.killed[name] += 1
+                self.last = datetime.now(UTC)
+
+    @property
+    def told(self):
+        return f"{self.killed.total()} kills: {dict(self.killed)}"
+
+
+def kill_kept(kept):
+    """It and all below it, as when its machine goes."""
+
+    def kill():
+        process = kept.process
+        is_there = not process.has_ended()
+        process.kill()
+        return is_there
+
+    return kill
+
+
+def kill_alone(kept):
+    """Its first process, and nothing else."""
+
+    def kill():
+        process = kept.process
+        is_there = not process.has_ended()
+        process.kill_alone()
+        return is_there
+
+    return kill
+
+
+def kill_child(kept, word):
+    """One process that it started itself, and what that one started."""
+
+    def kill():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(kept.process.pid).children():
+                if word in " ".join(child.cmdline()):
+                    kill_tree(child)
+                    return True
+        return False
+
+    return kill
+
+
+def kill_database(stage):
+    """The server's first process; the others notice, and end."""
+
+    def kill():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if server := postmaster(stage.data_dir):
+                server.kill()
+                return True
+        return False
+
+    return kill
+
+
+@dataclass(frozen=True)
+class Count:
+    """What became of each pair, held against what Census really ran."""
+
+    lost: set  # pairs without a completed sync run
+    doubled: set  # pairs served by two sync runs
+    unknown: set  # sync runs that relay does not know
+    pairs: int
+    sync_runs: int
+    in_the_storm: int  # pairs triggered before the last kill
+    recovered: int  # sync runs whose answer was lost, and that were found
+    recovery: float  # seconds from the last kill to the last trigger
+    longest_wait: float  # seconds from a 202 to a trigger of its run
+
+    @classmethod
+    def after(cls, stage, night, deliverer, killer):
+        serving, triggered_at = defaultdict(set), {}
+        for *pair, sync_run_id, at in stage.sql(_COMPLETED):
+            serving[tuple(pair)].add(sync_run_id)
+            triggered_at[tuple(pair)] = at
+        completed = set(serving)
+        for line in stage.logged("sync.triggered"):
+            for dbt_run_id in line["dbt_run_ids"]:
+                serving[line["sync_id"], dbt_run_id].add(line["sync_run_id"])
+        known = {sync_run_id for (sync_run_id,) in stage.sql(_KNOWN)}
+        there = stage.census.sync_runs
+        waits = [
+            (at - deliverer.acknowledged[dbt_run_id]).total_seconds()
+            for (_, dbt_run_id), at in triggered_at.items()
+        ]
+        return cls(
+            lost=night.pairs - completed,
+            doubled={pair for pair, sync_run_ids in serving.items() if len(sync_run_ids) > 1},
+            unknown={run for run in there if run.sync_run_id not in known},
+            pairs=len(night.pairs),
+            sync_runs=len(there),
+            in_the_storm=sum(at < killer.last for at in triggered_at.values()),
+            recovered=len(stage.logged("sync.trigger_recovered")),
+            recovery=(
+                max(triggered_at.values(), default=killer.last) - killer.last
+            ).total_seconds(),
+            longest_wait=max(waits, default=0),
+        )
+
+    @property
+    def wrong(self):
+        """The syncs that were not served as they should."""
+        by_pair = {sync_id for sync_id, _ in self.lost | self.doubled}
+        return by_pair | {run.sync_id for run in self.unknown}
+
+    @property
+    def told(self):
+        return (
+            f"{self.pairs} triggers, {self.in_the_storm} of them sent before the last kill,"
+            f" by {self.sync_runs} sync runs\n"
+            f"{self.recovered} answers of Census's were lost, and their sync runs found\n"
+            f"lost: {len(self.lost)}, doubled: {len(self.doubled | self.unknown)}\n"
+            f"from the last kill to the last trigger: {self.recovery:.0f} s\n"
+            f"from a 202 to a trigger, at most: {self.longest_wait:.0f} s"
+        )
+
+
+_COMPLETED = """
+SELECT sync_id, dbt_run_id, sync_run_id, triggered_at
+FROM relay.triggers JOIN relay.sync_runs USING (attempt_id, sync_id)
+WHERE outcome = 'completed'
+"""
+_KNOWN = "SELECT sync_run_id FROM relay.sync_runs WHERE sync_run_id IS NOT NULL"
+_STILL_TO_DO = """
+SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL),
+       (SELECT count(*) FROM relay.triggers WHERE attempt_id IS NULL),
+       (SELECT count(*) FROM relay.sync_runs WHERE ended_at IS NULL)
+"""
+
+
+def wait_for_quiet(stage, seconds):
+    """Until every dbt run is decided on and every sync run has ended, or it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not _is_quiet(stage) and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+
+def _is_quiet(stage):
+    try:
+        return stage.sql(_STILL_TO_DO) == [(0, 0, 0)]
+    except psycopg.OperationalError:
+        return False
+
+
+def all_about(stage, sync_ids):
+    """What the database, Census and the log lines tell of these syncs, for whoever has to look."""
+    undecided = stage.sql("SELECT row_to_json(r) FROM relay.dbt_runs r WHERE planned_at IS NULL")
+    jobs = stage.sql("SELECT row_to_json(j) FROM procrastinate_jobs j")
+    told = [*map(str, undecided), *map(str, jobs)]
+    for sync_id in sorted(sync_ids):
+        told += [f"--- sync {sync_id}", *map(str, stage.census.sync_runs_of(sync_id))]
+        for table in ("triggers", "sync_runs"):
+            query = f"SELECT row_to_json(t) FROM relay.{table} t WHERE sync_id = %s"
+            told += [f"{table}: {row}" for (row,) in stage.sql(query, sync_id)]
+        for process in stage.processes:
+            lines = (line for line in process.lines if line.get("sync_id") == sync_id)
+            told += [f"{process.name}: {line}" for line in lines]
+    return "\n".join(told)
