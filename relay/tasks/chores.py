@@ -37,4 +37,4 @@ def prune(services: Services) -> None:
     """Forget what came, was decided and ended long ago."""
     deleted = services.store.retention.prune(before=services.clock() - KEPT)
     if any(deleted.values()):
-        log.info("database.pruned", **{name: rows for name, rows in deleted.items() if rows})
+        log.info("database.pruned", rows={table: rows for table, rows in deleted.items() if rows})
