@@ -1,5 +1,7 @@
 """Workers that are killed, told to stop, or lose their database, while a vendor is slow."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -145,6 +147,28 @@ class TestAtWork:
         assert len(told) == len(set(told))
         (worker,) = stage.processes
         assert not worker.logged("worker.stopped")
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(180)
+def test_a_worker_that_was_only_suspended_doubles_nothing(stage):
+    """Taken for dead, its jobs are another's; then it goes on where it was."""
+    stage.server.join()
+    stage.name_the_database()
+    stage.map(ONE_SYNC)
+    stage.census.fail_next("/trigger", Delay(2))
+    suspended = stage.worker()
+    stage.record()
+    until_asked(stage, stage.census, "/trigger")
+    os.kill(suspended.pid, signal.SIGSTOP)
+    other = stage.worker()
+    stage.wait_until(lambda: other.logged("job.rescued"), "a rescue", seconds=TAKEN_OVER_WITHIN)
+    time.sleep(5)  # for the other one to wake up and look
+    os.kill(suspended.pid, signal.SIGCONT)
+    stage.wait_for("sync_run.finished", seconds=TAKEN_OVER_WITHIN)
+    (run,) = stage.census.sync_runs
+    assert stage.sql("SELECT sync_run_id FROM relay.sync_runs") == [(run.sync_run_id,)]
+    stage.server.leave()
 
 
 class TestToldToStop:

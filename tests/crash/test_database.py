@@ -1,0 +1,111 @@
+"""A database that is restarted, fails over, or has no room left, under web and a worker at work."""
+
+import contextlib
+import os
+import subprocess
+import time
+
+import pytest
+import requests
+
+from crash.stage import ONE_SYNC
+from relay.sandbox import story
+
+RUN = story.FIRST_DBT_RUN_ID
+RUNS = range(RUN, RUN + 12)
+ROOM = 160  # MB for relay's own PostgreSQL on a disk of its own
+
+
+def deliver(stage, web, dbt_run_id):
+    """As dbt Cloud does: again, until it is acknowledged."""
+    body = stage.event(dbt_run_id)
+
+    def is_acknowledged():
+        with contextlib.suppress(requests.RequestException):
+            return web.post(body).status_code == 202
+        return False
+
+    stage.wait_until(is_acknowledged, f"a 202 for dbt run {dbt_run_id}")
+
+
+def all_runs_are_served_once(stage):
+    stage.wait_until(
+        lambda: (
+            stage.sql(
+                "SELECT count(*) FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)"
+                " WHERE outcome = 'completed'"
+            )
+            == [(len(RUNS),)]
+        ),
+        "a completed sync run for each dbt run",
+        seconds=60,
+    )
+    recorded = stage.sql("SELECT sync_run_id FROM relay.sync_runs ORDER BY 1")
+    assert recorded == [(run.sync_run_id,) for run in stage.census.sync_runs]
+
+
+@pytest.fixture(name="named")
+def _named(stage):
+    """A server that relay neither starts nor stops, with web and a worker on it."""
+    stage.server.join()
+    stage.name_the_database()
+    stage.map(ONE_SYNC)
+    yield stage
+    stage.server.leave()
+
+
+def test_one_that_is_restarted_costs_nothing(named):
+    web, _ = named.web(), named.worker()
+    for number, dbt_run_id in enumerate(RUNS):
+        if number in (4, 8):
+            named.server.leave()
+            named.server.join()
+        deliver(named, web, dbt_run_id)
+    all_runs_are_served_once(named)
+
+
+def test_one_that_cuts_all_connections_again_and_again_costs_nothing(named):
+    """What a failover looks like from here: an idle connection too is gone when it is used."""
+    web, _ = named.web(), named.worker()
+    for dbt_run_id in RUNS:
+        named.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        deliver(named, web, dbt_run_id)
+    all_runs_are_served_once(named)
+
+
+@pytest.fixture(name="small_disk")
+def _small_disk(empty_stage):
+    """A stage whose data folder has a small disk of its own."""
+    empty_stage.data_dir.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o", f"size={ROOM}m", "tmpfs", empty_stage.data_dir)
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a disk, and not in every container")
+    yield empty_stage
+    empty_stage.close()
+    subprocess.run(("umount", "--lazy", empty_stage.data_dir), check=True)
+
+
+def test_a_full_disk_is_a_503_and_all_goes_on_when_there_is_room(small_disk):
+    stage = small_disk
+    stage.map(ONE_SYNC)
+    up = stage.up()
+    first, *others = RUNS
+    deliver(stage, up, first)
+    stage.wait_for("sync_run.finished")
+    ballast = stage.data_dir / "ballast"
+    with ballast.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(2**16))
+            file.flush()
+    large = (
+        stage.event(others[0])[:-1] + b', "padding": "' + os.urandom(300_000).hex().encode() + b'"}'
+    )
+    stage.wait_until(lambda: up.post(large).status_code == 503, "a 503")
+    time.sleep(2)  # the worker writes too: its heartbeat
+    ballast.unlink()
+    for dbt_run_id in others:
+        deliver(stage, up, dbt_run_id)
+    all_runs_are_served_once(stage)
