@@ -194,11 +194,10 @@ def _times(
 ) -> list[tuple[Delivered, float, float]]:
     """Each run with when it was decided, and when Census had told its sync run."""
     rows = service.ask(_TIMES, [each.dbt_run_id for each in delivered])
-    known = {dbt_run_id: times for dbt_run_id, *times in rows}
+    by_id = {each.dbt_run_id: each for each in delivered}
     return [
-        (each, *map(float, known[each.dbt_run_id]))
-        for each in delivered
-        if each.dbt_run_id in known
+        (by_id[dbt_run_id], float(planned), float(triggered))
+        for dbt_run_id, planned, triggered in rows
     ]
 
 

@@ -22,10 +22,15 @@ from relay.sandbox.wire import Delay
 FIRST_RUN, FIRST_JOB, FIRST_SYNC, FIRST_SHARED_SYNC = 1001, 501, 2001, 9001
 SHARED_MODELS = 10
 DELIVERIES_A_SECOND = 5
-ANSWERS_AFTER = 0.4  # seconds, of a trigger
+ANSWERS_AFTER = 0.4  # seconds
+FAILING = 0.1  # of the requests to a vendor
+SLOW_TO_FAILING = 5
+SHARE = FAILING * (1 + SLOW_TO_FAILING)
 SENT_AGAIN_AFTER = 0.5  # seconds; dbt Cloud itself waits longer
 LIVES_FROM, LIVES_TO = 0.3, 1.5  # seconds from one kill to the next
 KILLS = 25  # at least
+LULLS = 0.3  # of the times between two kills
+LONGEST_LULL = 10.0  # seconds
 RECORDED = "model.jaffle_crm.customers", "model.jaffle_crm.crm_orders"
 
 
@@ -39,15 +44,14 @@ class Night:
     def __init__(self, dbt_runs):
         self.numbers = range(dbt_runs)
 
-    def let_there_be(self, stage):
+    def let_there_be(self, stage, seed):
         """Have both vendors and the mapping know of it."""
         for sync_id in sorted({sync_id for sync_id, _ in self.pairs}):
             stage.census.add_sync(_sync(sync_id))
         stage.map(self._mapping())
         for number in self.numbers:
             stage.dbt_cloud.add_run(_dbt_run(number))
-        # So that many a kill comes between what Census did and what relay heard of it.
-        stage.census.fail_next("/trigger", Delay(ANSWERS_AFTER), times=10**6)
+        rough_weather(stage, seed)
 
     @property
     def pairs(self):
@@ -77,6 +81,19 @@ class Night:
             for sync_id, model, jobs in (*own, *shared)
         ]
         return "\n".join(("version: 1", "syncs:", *lines, ""))
+
+
+def rough_weather(stage, seed):
+    """Both vendors fail at random; and Census is slow, so that kills come before its answers."""
+    passing, slow = stage.census.passing_faults, [Delay(ANSWERS_AFTER)] * SLOW_TO_FAILING
+    stage.census.fail_at_random(SHARE, [*passing, *slow * len(passing)], seed=seed)
+    stage.dbt_cloud.fail_at_random(FAILING, stage.dbt_cloud.passing_faults, seed=seed)
+
+
+def clear_weather(stage):
+    """Nobody waits long after the storm because a vendor failed once more."""
+    stage.census.heal()
+    stage.dbt_cloud.heal()
 
 
 def _own_syncs(number):
@@ -206,9 +223,11 @@ class Killer:
         self.killed = Counter()
         self.last = None
 
-    def kill_until(self, is_over):
+    def kill_until(self, is_over, webs):
         while not is_over() or self.killed.total() < KILLS:
             time.sleep(self._random.uniform(LIVES_FROM, LIVES_TO))
+            if self._random.random() < LULLS:
+                _let_work(webs)
             name = self._random.choice(sorted(self._victims))
             if self._victims[name]():
                 self.killed[name] += 1
@@ -217,6 +236,14 @@ class Killer:
     @property
     def told(self):
         return f"{self.killed.total()} kills: {dict(self.killed)}"
+
+
+def _let_work(webs):
+    """A lull: a slow machine too gets to where there is something to lose."""
+    deadline = time.monotonic() + LONGEST_LULL
+    while time.monotonic() < deadline and not all(web.process.answers("/readyz") for web in webs):
+        time.sleep(0.1)
+    time.sleep(LIVES_TO)
 
 
 def kill_kept(kept):
