@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import procrastinate.schema
 import psycopg
+import psycopg_pool
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from relay.embedded import EmbeddedServer
@@ -18,6 +21,8 @@ from relay.migrations import HEAD
 from relay.settings import Settings
 
 ONE_AT_A_TIME = 0x72656C6179  # "relay", the key of the advisory lock
+
+CHECKED_AFTER = 1.0  # seconds
 
 # A server that is gone without a word is noticed by the kernel, not by a query's patience.
 _REACHING = {
@@ -99,7 +104,36 @@ def asking(server: Server) -> Iterator[ImpatientConnection]:
         raise DatabaseUnavailable(f"it does not answer: {exc}") from exc
 
 
-def notice_when_we_are_gone(connection: psycopg.Connection[Any]) -> None:
+@contextmanager
+def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPool]:
+    """Connections in autocommit, so many at most; a dead one is replaced when it is asked for."""
+    with psycopg_pool.ConnectionPool(
+        server.ensure_running,
+        kwargs={"autocommit": True},
+        min_size=1,
+        max_size=most,
+        timeout=10.0,
+        check=_CheckedLately().check,
+        configure=_notice_when_we_are_gone,
+        open=True,
+    ) as pool:
+        yield pool
+
+
+class _CheckedLately:
+    """Asks a connection whether it lives, but not one that was asked within the last second."""
+
+    def __init__(self) -> None:
+        self._asked_at: WeakKeyDictionary[object, float] = WeakKeyDictionary()
+
+    def check(self, connection: psycopg.Connection[Any]) -> None:
+        now = time.monotonic()
+        if now - self._asked_at.get(connection, 0.0) > CHECKED_AFTER:
+            psycopg_pool.ConnectionPool.check_connection(connection)
+            self._asked_at[connection] = now
+
+
+def _notice_when_we_are_gone(connection: psycopg.Connection[Any]) -> None:
     """Have the server end this connection, and with it what it holds, soon after our machine dies.
 
     By itself it would take two hours to notice that nobody is there any more.
@@ -109,7 +143,6 @@ def notice_when_we_are_gone(connection: psycopg.Connection[Any]) -> None:
         " set_config('tcp_keepalives_interval', '5', false),"
         " set_config('tcp_keepalives_count', '2', false)"
     )
-    connection.commit()
 
 
 def server_of(settings: Settings) -> Server:

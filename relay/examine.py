@@ -88,6 +88,8 @@ class Examiner:
 
     def _invocations(self, run: DbtRun) -> Iterator[Invocation]:
         for step in run.steps:
+            if not step.may_have_run_results:
+                continue
             run_results = self._dbt_cloud.get_run_results(run.dbt_run_id, step=step.index)
             if run_results is not None:
                 yield Invocation(run.dbt_run_id, step, run_results)

@@ -13,7 +13,7 @@ from relay.dbt.decoding import garbage_uncollected
 from relay.decision.conditions import Condition
 from relay.decision.judge import Reason, Trigger, Withheld
 from relay.decision.mapping import Sync, SyncMapping, told_id
-from relay.decision.plan import Plan, decide
+from relay.decision.plan import Case, Plan
 from relay.errors import BadMapping, Problem
 from relay.examine import Examined, counted
 from relay.mapping_file import load
@@ -163,9 +163,10 @@ def _decided_now(
     examined = examiner.examine(dbt_run_id)
     run = examined.run
     with examiner.lineage(examined, mapping, now=now) as lineage:
+        case = Case(run, examined.rebuilt, mapping, lineage, now=now)
         with asking(server) as connection:
-            history = read_history(connection, run, mapping)
-        return examined, decide(run, examined.rebuilt, mapping, lineage, history, now=now)
+            history = read_history(connection, run, mapping, case.looks_back_at)
+        return examined, case.decide(history)
 
 
 def _verdict(each: Trigger | Withheld, plan: Plan) -> Verdict:

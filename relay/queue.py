@@ -4,13 +4,12 @@ Procrastinate keeps them in PostgreSQL, so what makes a job necessary and the jo
 one commit. web defers by name and imports no task.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
-import procrastinate
 import psycopg
-from procrastinate.exceptions import ConnectorException
-from procrastinate.types import JSONDict
+from psycopg.types.json import Jsonb
 
 QUEUE = "relay"
 
@@ -21,14 +20,16 @@ LOOK_AT_SYNC_RUN = "look_at_sync_run"
 CATCH_UP = "catch_up"
 PRUNE = "prune"
 
-# Never opened: every job goes through a connection that is given.
-_app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+# The engine's own function, as its clients call it: this way a job is part of one statement, and
+# one statement may make many. Columns: queue, task, priority, lock, queueing lock, arguments, time.
+DEFER_ALL: LiteralString = "procrastinate_defer_jobs_v1(array_agg(job))"
+AS_A_JOB: LiteralString = "::procrastinate_job_to_defer_v1 AS job"
 
 
 def defer(
     connection: psycopg.Connection[Any],
     task: str,
-    arguments: JSONDict,
+    arguments: Mapping[str, object],
     *,
     at: datetime | None = None,
     lock: str | None = None,
@@ -38,11 +39,7 @@ def defer(
     `at` is when to run it, None for at once. Jobs of one `lock` run one at a time in the order
     they were deferred: one that waits for its time holds none, or it would hold up the others.
     """
-    deferrer = _app.configure_task(
-        task, queue=QUEUE, schedule_at=at, lock=lock, connection=connection
-    )
-    try:
-        deferrer.defer(**arguments)
-    except ConnectorException as exc:
-        # The connection is relay's own: what happened to it is told in psycopg's words.
-        raise exc.__cause__ or exc from None
+    connection.execute(_DEFER, (QUEUE, task, lock, Jsonb(dict(arguments)), at))
+
+
+_DEFER = f"SELECT {DEFER_ALL} FROM (SELECT ROW(%s, %s, 0, %s, NULL, %s, %s){AS_A_JOB}) AS due"

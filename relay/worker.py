@@ -4,21 +4,20 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import procrastinate
 import psycopg
-import psycopg_pool
 from procrastinate.exceptions import ConnectorException
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay import queue, tasks
 from relay.census import V1_ENDS, speaks_v1
-from relay.database import Server, migrate, notice_when_we_are_gone
+from relay.database import Server, migrate, pool_of
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.mapping_file import MappingFile
@@ -51,7 +50,7 @@ def run(settings: Settings, server: Server) -> None:
     if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
-    with _pool(server) as pool:
+    with pool_of(server, most=CONNECTIONS) as pool:
         services = Services(
             settings=settings,
             store=Store(pool),
@@ -212,20 +211,6 @@ def _add_round(engine: procrastinate.App, services: Services) -> None:
             await manager.retry_job(job)
             log.warning("job.rescued", task=job.task_name, **_ids(job.task_kwargs))
         await asyncio.to_thread(tasks.hand_out_chores, services)
-
-
-@contextmanager
-def _pool(server: Server) -> Iterator[psycopg_pool.ConnectionPool]:
-    with psycopg_pool.ConnectionPool(
-        server.ensure_running,
-        min_size=1,
-        max_size=CONNECTIONS,
-        timeout=10.0,
-        check=psycopg_pool.ConnectionPool.check_connection,
-        configure=notice_when_we_are_gone,
-        open=True,
-    ) as pool:
-        yield pool
 
 
 async def _first_of(*waits: Awaitable[Any]) -> None:

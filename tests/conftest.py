@@ -9,13 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-import psycopg_pool
 import pytest
 import structlog
 from psycopg.conninfo import make_conninfo
 
 from relay import tasks
-from relay.database import NamedServer, migrate
+from relay.database import NamedServer, migrate, pool_of
 from relay.embedded import EmbeddedServer
 from relay.mapping_file import MappingFile
 from relay.replay import replay_run
@@ -136,7 +135,7 @@ def _sql(database):
 
 @pytest.fixture(name="store")
 def _store(database):
-    with psycopg_pool.ConnectionPool(database.conninfo, min_size=1, max_size=4, open=True) as pool:
+    with pool_of(database, most=4) as pool:
         yield Store(pool)
 
 

@@ -569,7 +569,7 @@ class TestDbtCloudInTrouble:
         assert len(events("sync.triggered")) == 1
 
     def test_a_late_artifact_is_waited_for(self, one, sandbox, events):
-        sandbox.dbt_cloud.fail_next("/artifacts/run_results.json", Status(404), times=4)
+        sandbox.dbt_cloud.fail_next("/artifacts/run_results.json", Status(404))
         one.deliver(night())
         one.work()
         assert "has no run_results.json yet" in events("dbt_run.retried")[0]["problem"]
@@ -603,6 +603,15 @@ class TestDbtCloudInTrouble:
         assert given_up["log_level"] == "error"
         assert nothing_is_left_to_do(one)
         assert one.sql("SELECT given_up_at IS NOT NULL FROM relay.dbt_runs") == [(True,)]
+
+    def test_the_time_in_which_nobody_tried_does_not_count(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(502), times=2)
+        one.deliver(night())
+        one.work()
+        one.tick(86400)
+        one.work_for(60)
+        assert events("dbt_run.given_up") == []
+        assert len(events("sync.triggered")) == 1
 
     def test_a_run_that_was_given_up_can_be_replayed(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/artifacts/", Status(404), times=1000)
@@ -1026,6 +1035,29 @@ class TestCensusInTrouble:
         (failed,) = events("sync.trigger_failed")
         assert "HTTP 503" in failed["problem"]
         assert nothing_is_left_to_do(one)
+
+    @pytest.mark.parametrize("fault", [Status(429), HangUp(), HangUpAfter()])
+    def test_the_time_in_which_nobody_tried_does_not_count(self, one, sandbox, events, fault):
+        sandbox.census.fail_next("/trigger", fault)
+        one.deliver(night())
+        one.work()
+        one.tick(86400)
+        sandbox.census.fail_next("/", Status(502))
+        one.work_for(300)
+        assert events("sync.trigger_failed") == []
+        assert len(sandbox.census.sync_runs) == 1
+        assert len(events("sync.triggered")) == 1
+
+    def test_nor_does_it_before_a_run_is_abandoned(self, one, sandbox, events):
+        one.deliver(night())
+        one.work()
+        one.tick(86400)
+        sandbox.census.fail_next("/sync_runs/", Status(502), times=3)
+        one.work_for(40)
+        finish_all(sandbox)
+        one.work_for(30)
+        assert events("sync_run.abandoned") == []
+        assert len(events("sync_run.finished")) == 1
 
     def test_faults_while_following_are_borne(self, one, sandbox, events):
         one.deliver(night())

@@ -9,14 +9,14 @@ from cases import NOON, dbt_run, mapping_of, sync
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.dbt.artifacts import RebuiltModels, Standing
+from relay.dbt.artifacts import RebuiltModels, Standing, Timing
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
 from relay.dbt.runs import CANCELLED, ERROR, SUCCESS
 from relay.dbt.selectors import read_selector
-from relay.decision.history import History, SyncHistory
+from relay.decision.history import Build, History, SyncHistory
 from relay.decision.mapping import Sync
-from relay.decision.plan import decide
+from relay.decision.plan import Case, decide
 
 NAMES = "abcdef"
 IDS = {name: f"model.shop.{name}" for name in NAMES}
@@ -85,6 +85,35 @@ def test_a_model_that_no_sync_selects_never_changes_a_decision(
         for did in (without, with_it)
     ]
     assert plans[0].verdicts == plans[1].verdicts
+
+
+FINISHED = st.integers(-48, 0).map(lambda hours: NOON + timedelta(hours=hours))
+BUILT = st.builds(
+    Build,
+    dbt_run_id=st.just(8),
+    dbt_job_id=st.sampled_from([7, 8]),
+    environment_id=st.just(3),
+    finished_at=FINISHED,
+    is_good=st.booleans(),
+    failed_a_test=st.booleans(),
+    began=st.none() | FINISHED,
+    ended=st.none() | FINISHED,
+)
+BUILDS = st.dictionaries(st.sampled_from(list(IDS.values())), st.tuples(BUILT))
+
+
+@given(SYNCS, NODES, KINDS, READS, BUILDS)
+def test_what_a_run_does_not_look_back_at_never_changes_a_decision(
+    syncs, nodes, kinds, reads, builds
+):
+    rebuilt = (node for node, standing in nodes.items() if standing is Standing.REBUILT)
+    timings = {
+        node: ("build", Timing("2026-11-01T11:00:00Z", "2026-11-01T12:00:00Z")) for node in rebuilt
+    }
+    did = RebuiltModels(nodes, timings=timings)
+    case = Case(dbt_run(), did, mapping_of(*syncs), lineage(kinds, reads), now=NOON)
+    kept = {node: builds[node] for node in builds.keys() & case.looks_back_at}
+    assert case.decide(History({}, kept)).verdicts == case.decide(History({}, builds)).verdicts
 
 
 class World:

@@ -62,7 +62,7 @@ def _in_one_moment(relay, two_workers, clock):
             return plan
 
         def record(store, run, decide):
-            store.dbt_runs.record_plan(run, mapping, decide, now=clock())
+            store.dbt_runs.record_plan(run, mapping, [A], decide, now=clock())
 
         first = threading.Thread(target=record, args=(one, run_of(8), slowly))
         second = threading.Thread(
@@ -102,14 +102,14 @@ def test_of_two_runs_the_later_one_is_remembered_whichever_is_told_first(relay, 
     for dbt_run_id, seconds in ((9, 60), (8, 0)):
         decided = Plan(builds={A: built_by(dbt_run_id, clock() + timedelta(seconds=seconds))})
         run = run_of(dbt_run_id)
-        store.dbt_runs.record_plan(run, NO_SYNCS, lambda _, to=decided: to, now=clock())
+        store.dbt_runs.record_plan(run, NO_SYNCS, (), lambda _, to=decided: to, now=clock())
     assert relay.sql("SELECT dbt_run_id FROM relay.builds") == [(9,)]
 
 
 def test_a_run_is_decided_once(relay, store, clock):
     relay.deliver(FIRST)
     decided = [
-        store.dbt_runs.record_plan(run_of(8), NO_SYNCS, lambda _: TRIGGER, now=clock())
+        store.dbt_runs.record_plan(run_of(8), NO_SYNCS, (), lambda _: TRIGGER, now=clock())
         for _ in range(2)
     ]
     assert decided == [TRIGGER, None]
@@ -125,5 +125,5 @@ def test_a_failed_run_does_not_forget_when_a_model_was_last_rebuilt(relay, store
     for build in (rebuilt, failed):
         plan = Plan(builds={A: build})
         run = run_of(build.dbt_run_id)
-        store.dbt_runs.record_plan(run, NO_SYNCS, lambda _, to=plan: to, now=clock())
+        store.dbt_runs.record_plan(run, NO_SYNCS, (), lambda _, to=plan: to, now=clock())
     assert relay.sql("SELECT is_good, began, ended FROM relay.builds") == [(False, began, ended)]

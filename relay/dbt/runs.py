@@ -16,6 +16,9 @@ REBUILDABLE = ("model.", "seed.", "snapshot.")
 
 # dbt's commands that change what stands in the warehouse.
 REBUILDING_COMMANDS = frozenset({"build", "run", "seed", "snapshot", "retry", "clone"})
+# These leave no run_results.json, and so do the steps before the first command of a run.
+WITHOUT_RESULTS = frozenset({"debug", "deps"})
+PREPARING_STEPS = 3
 # Its other commands, so that the word can be found between a command's flags.
 _OTHER_COMMANDS = frozenset(
     {"compile", "debug", "deps", "docs", "list", "ls", "parse", "run-operation", "show"}
@@ -66,6 +69,12 @@ class Step:
     @property
     def succeeded(self) -> bool:
         return self.status == SUCCESS
+
+    @property
+    def may_have_run_results(self) -> bool:
+        """Whether it may have left a run_results.json: not if it prepared the run, or fetched."""
+        prepares = self.command is None and self.index <= PREPARING_STEPS
+        return not prepares and self.dbt_command not in WITHOUT_RESULTS
 
     @property
     def must_have_run_results(self) -> bool:

@@ -57,7 +57,9 @@ class Freshness:
         built = self._rebuild(model)
         if model in self._lineage.views or built is None or built.began is None:
             return None
-        newer = (each for each in self._read_by(model) if self._ended_after(built.began, each))
+        newer = (
+            each for each in read_by(self._lineage, model) if self._ended_after(built.began, each)
+        )
         return next((e for e in newer if not self._rebuilt.of_one_invocation(model, e)), None)
 
     def _ended_after(self, began: datetime, parent: str) -> bool:
@@ -78,14 +80,15 @@ class Freshness:
         ]
         return max(rebuilds, key=lambda each: each[0])[1] if rebuilds else None
 
-    def _read_by(self, model: str) -> Iterator[str]:
-        """What a model reads that holds rows: directly, or through views."""
-        left, seen = [model], {model}
-        while left:
-            for parent in self._lineage.parents.get(left.pop(), ()):
-                if parent not in seen:
-                    seen.add(parent)
-                    if parent in self._lineage.views:
-                        left.append(parent)
-                    else:
-                        yield parent
+
+def read_by(lineage: Lineage, model: str) -> Iterator[str]:
+    """What a model reads that holds rows: directly, or through views."""
+    left, seen = [model], {model}
+    while left:
+        for parent in lineage.parents.get(left.pop(), ()):
+            if parent not in seen:
+                seen.add(parent)
+                if parent in lineage.views:
+                    left.append(parent)
+                else:
+                    yield parent

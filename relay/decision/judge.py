@@ -1,7 +1,8 @@
 """Judge a sync on what one dbt run did: every reason to withhold it, in order. No I/O here."""
 
+import copy
 import functools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,7 +13,7 @@ from relay.dbt.manifest import Lineage
 from relay.dbt.runs import DbtRun
 from relay.dbt.selection import Selection
 from relay.dbt.views import Views
-from relay.decision.freshness import Freshness
+from relay.decision.freshness import Freshness, read_by
 from relay.decision.history import Build, History
 from relay.decision.mapping import Sync
 
@@ -74,17 +75,12 @@ class Judge:
     """What a run did, gathered once; then sync after sync is judged on it."""
 
     def __init__(
-        self,
-        run: DbtRun,
-        rebuilt: RebuiltModels,
-        lineage: Lineage | None,
-        history: History,
-        now: datetime,
+        self, run: DbtRun, rebuilt: RebuiltModels, lineage: Lineage | None, now: datetime
     ) -> None:
         self.run = run
         self.rebuilt = rebuilt
         self.lineage = lineage or Lineage({})
-        self.history = history
+        self.history = History()
         self._now = now
         self.views = Views(rebuilt, self.lineage)
         self.standings = {**rebuilt.nodes, **self.views.standings}
@@ -95,6 +91,25 @@ class Judge:
         self._failed_its_test = frozenset[str]().union(*self.failed_tests.values())
         self._tested = Selection(self._failed_its_test, lineage)
         self._ordered: dict[frozenset[str], tuple[str, ...]] = {}
+
+    def told(self, history: History) -> "Judge":
+        """The same judge, told what was before."""
+        told = copy.copy(self)
+        told.history = history
+        return told
+
+    def looks_back_at(self, syncs: Iterable[Sync]) -> frozenset[str]:
+        """The nodes whose earlier builds bear on these syncs, as far as the run concerns them."""
+        looking = [
+            sync
+            for sync in syncs
+            if (sync.require == "all" or sync.checks_parents) and self.concerned(sync)
+        ]
+        # Many syncs have the same words.
+        words = {sync.depends_on for sync in looking}
+        models = frozenset[str]().union(*map(self._waited_for.selected, words))
+        read = (read_by(self.lineage, model) for model in models)
+        return models.union(*read) if any(sync.checks_parents for sync in looking) else models
 
     def verdict(self, sync: Sync) -> Trigger | Withheld | None:
         """What becomes of the sync; None where the run does not concern it."""

@@ -1,5 +1,6 @@
 """Decide which syncs a dbt run triggers, which it withholds, and why. Pure: no I/O here."""
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -99,6 +100,46 @@ def needs_lineage(run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping) -> 
     )
 
 
+class Case:
+    """A run and what it did, gone through as far as that goes without what was before.
+
+    `lineage` may be None where `needs_lineage` says so. `rebuilt` holds what the run and the
+    earlier attempts it retries did; what one of those has triggered a sync with does not
+    concern that sync again.
+    """
+
+    def __init__(
+        self,
+        run: DbtRun,
+        rebuilt: RebuiltModels,
+        mapping: SyncMapping,
+        lineage: Lineage | None,
+        *,
+        now: datetime,
+    ) -> None:
+        self._mapping = mapping
+        self._judge = None if run.never_counts_because else Judge(run, rebuilt, lineage, now)
+
+    @functools.cached_property
+    def looks_back_at(self) -> frozenset[str]:
+        """The nodes whose earlier builds `decide` has to be told of."""
+        return self._judge.looks_back_at(self._mapping.syncs) if self._judge else frozenset()
+
+    def decide(self, history: History) -> Plan:
+        """Judge every sync of the mapping on what the run did to its own models."""
+        if self._judge is None:
+            return Plan()
+        judge = self._judge.told(history)
+        verdicts = [verdict for sync in self._mapping.syncs if (verdict := judge.verdict(sync))]
+        keeps_builds = self._mapping.looks_at_builds and not judge.run.was_cancelled
+        return Plan(
+            triggers=tuple(each for each in verdicts if isinstance(each, Trigger)),
+            withheld=tuple(each for each in verdicts if isinstance(each, Withheld)),
+            builds=Builds(judge) if keeps_builds else {},
+            judge=judge,
+        )
+
+
 def decide(
     run: DbtRun,
     rebuilt: RebuiltModels,
@@ -108,19 +149,5 @@ def decide(
     *,
     now: datetime,
 ) -> Plan:
-    """Judge every sync of the mapping on what the run did to its own models.
-
-    `lineage` may be None where `needs_lineage` says so. `rebuilt` holds what the run and the
-    earlier attempts it retries did; what one of those has triggered a sync with does not
-    concern that sync again.
-    """
-    if run.never_counts_because:
-        return Plan()
-    judge = Judge(run, rebuilt, lineage, history, now)
-    verdicts = [verdict for sync in mapping.syncs if (verdict := judge.verdict(sync))]
-    return Plan(
-        triggers=tuple(each for each in verdicts if isinstance(each, Trigger)),
-        withheld=tuple(each for each in verdicts if isinstance(each, Withheld)),
-        builds=Builds(judge) if mapping.looks_at_builds and not run.was_cancelled else {},
-        judge=judge,
-    )
+    """What a run means, where all that was before is at hand."""
+    return Case(run, rebuilt, mapping, lineage, now=now).decide(history)

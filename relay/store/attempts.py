@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from relay.store import jobs
 from relay.store.transactions import Connection, Transactions, every, one
@@ -15,8 +15,8 @@ class Attempt:
     """An attempt to start a sync run, and the run it started.
 
     `sent_at` is None while surely no POST is under way; `look_from` is when one whose answer
-    never came has had its time. `faults` counts the tries in vain so far. `sync_run_id` is None
-    until Census told it.
+    never came has had its time. `faults` counts the tries in vain so far, then the latest looks in
+    vain; `paused` are the seconds between those tries. `sync_run_id` is None until Census told it.
     """
 
     attempt_id: int
@@ -27,6 +27,7 @@ class Attempt:
     sent_at: datetime | None
     look_from: datetime | None
     faults: int
+    paused: float
     sync_run_id: int | None
     triggered_at: datetime | None
     looks: int
@@ -48,12 +49,23 @@ class Cause:
     requested_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Triggers that wait: since when the oldest does, and how the sync's latest attempt ended.
+
+    `after` is None if there was none, or it has not ended.
+    """
+
+    since: datetime
+    after: str | None
+
+
 class Attempts(Transactions):
     """What each sync waits for, and who is at work on it."""
 
     def open(self, workspace: str, sync_id: int) -> Attempt | None:
         """The sync's attempt or sync run that has not ended; None if there is none."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             return one(
                 connection,
                 Attempt,
@@ -61,29 +73,20 @@ class Attempts(Transactions):
                 (workspace, sync_id),
             )
 
-    def last_outcome(self, workspace: str, sync_id: int) -> Outcome | None:
-        """How the sync's latest attempt ended; None if it has not, or there was none."""
-        with self._transaction() as connection:
-            row = connection.execute(
-                """
-                SELECT outcome FROM relay.sync_runs WHERE (workspace, sync_id) = (%s, %s)
-                ORDER BY attempt_id DESC LIMIT 1
-                """,
-                (workspace, sync_id),
-            ).fetchone()
-            return Outcome(row[0]) if row and row[0] else None
+    def is_open(self, attempt: Attempt) -> bool:
+        """Whether it has still not ended, also by a transaction that is under way."""
+        with self._statement() as connection:
+            rows = connection.execute(
+                "SELECT FROM relay.sync_runs WHERE attempt_id = %s AND ended_at IS NULL FOR SHARE",
+                (attempt.attempt_id,),
+            )
+            return rows.rowcount > 0
 
-    def waiting_since(self, workspace: str, sync_id: int, *, now: datetime) -> datetime | None:
-        """Since when the oldest trigger that is due waits for this sync; None if none does."""
-        with self._transaction() as connection:
-            row = connection.execute(
-                """
-                SELECT min(due_at) FROM relay.triggers
-                WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
-                """,
-                (workspace, sync_id, now),
-            ).fetchone()
-            return row[0] if row else None
+    def waiting(self, workspace: str, sync_id: int, *, now: datetime) -> Waiting | None:
+        """The triggers that are due and wait for this sync; None if none does."""
+        with self._statement() as connection:
+            found = one(connection, Waiting, _WAITING, (workspace, sync_id, now))
+            return found if found and found.since else None
 
     def begin(
         self, workspace: str, sync_id: int, *, now: datetime, look_from: datetime
@@ -125,7 +128,7 @@ class Attempts(Transactions):
 
         None if another worker is at it, or has been since the attempt was read.
         """
-        with self._transaction() as connection:
+        with self._statement() as connection:
             return one(
                 connection,
                 Attempt,
@@ -150,12 +153,12 @@ class Attempts(Transactions):
 
     def come_back(self, workspace: str, sync_id: int, *, at: datetime) -> None:
         """Look at what waits for the sync again at `at`."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             jobs.wake_sync(connection, workspace, sync_id, at)
 
     def wake(self, workspace: str, sync_id: int) -> None:
         """Look at what waits for the sync now."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             jobs.run_sync(connection, workspace, sync_id)
 
 
@@ -184,35 +187,28 @@ class Held:
         )
         return frozenset(sync_run_id for (sync_run_id,) in rows)
 
-    def look_before_sending(self, *, at: datetime, problem: str) -> None:
-        """The POST may have started a run: come back at `at` and look for it."""
+    def look_before_sending(self, *, now: datetime, pause: timedelta, problem: str) -> None:
+        """The POST may have started a run: come back after a pause and look for it."""
         self._connection.execute(
-            """
-            UPDATE relay.sync_runs SET look_from = %s, problem = %s, faults = faults + 1
-            WHERE attempt_id = %s
-            """,
-            (at, problem, self.attempt.attempt_id),
+            "UPDATE relay.sync_runs SET look_from = %s WHERE attempt_id = %s",
+            (now + pause, self.attempt.attempt_id),
         )
-        self._wake(at)
+        self._come_back(now, pause, problem)
 
-    def send_later(self, *, at: datetime, problem: str) -> None:
-        """The POST surely started nothing: come back at `at` and send it."""
+    def send_later(self, *, now: datetime, pause: timedelta, problem: str) -> None:
+        """The POST surely started nothing: come back after a pause and send it."""
         self._connection.execute(
-            """
-            UPDATE relay.sync_runs
-            SET sent_at = NULL, look_from = NULL, problem = %s, faults = faults + 1
-            WHERE attempt_id = %s
-            """,
-            (problem, self.attempt.attempt_id),
+            "UPDATE relay.sync_runs SET sent_at = NULL, look_from = NULL WHERE attempt_id = %s",
+            (self.attempt.attempt_id,),
         )
-        self._wake(at)
+        self._come_back(now, pause, problem)
 
     def record_triggered(self, sync_run_id: int, *, now: datetime, look_at: datetime) -> None:
         """Record the run that Census started, and look at it at `look_at`."""
         self._connection.execute(
             """
             UPDATE relay.sync_runs
-            SET sync_run_id = %s, triggered_at = %s, look_from = NULL, problem = NULL
+            SET sync_run_id = %s, triggered_at = %s, look_from = NULL, problem = NULL, faults = 0
             WHERE attempt_id = %s
             """,
             (sync_run_id, now, self.attempt.attempt_id),
@@ -223,15 +219,32 @@ class Held:
         """Record that Census will not start a run; triggers that came meanwhile go on."""
         end(self._connection, self.attempt, Outcome.REFUSED, now=now, problem=problem)
 
-    def _wake(self, at: datetime) -> None:
-        jobs.wake_sync(self._connection, self.attempt.workspace, self.attempt.sync_id, at)
+    def _come_back(self, now: datetime, pause: timedelta, problem: str) -> None:
+        self._connection.execute(
+            """
+            UPDATE relay.sync_runs SET problem = %s, faults = faults + 1, paused = paused + %s
+            WHERE attempt_id = %s
+            """,
+            (problem, pause.total_seconds(), self.attempt.attempt_id),
+        )
+        attempt = self.attempt
+        jobs.wake_sync(self._connection, attempt.workspace, attempt.sync_id, now + pause)
 
 
 _COLUMNS = (
-    "attempt_id, workspace, sync_id, full_sync, begun_at, sent_at, look_from, faults, sync_run_id,"
-    " triggered_at, looks, status, ended_at"
+    "attempt_id, workspace, sync_id, full_sync, begun_at, sent_at, look_from, faults, paused,"
+    " sync_run_id, triggered_at, looks, status, ended_at"
 )
 ATTEMPT = f"SELECT {_COLUMNS} FROM relay.sync_runs"
+_WAITING = """
+SELECT min(due_at) AS since, (
+    SELECT outcome FROM relay.sync_runs
+    WHERE (workspace, sync_id) = (triggers.workspace, triggers.sync_id)
+    ORDER BY attempt_id DESC LIMIT 1) AS after
+FROM relay.triggers
+WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
+GROUP BY workspace, sync_id
+"""
 # Still as it was read: who has sent it since has left another time.
 _FREE = """
 SELECT attempt_id FROM relay.sync_runs
@@ -276,6 +289,18 @@ def end(
     )
     if updated.rowcount == 0:
         return False
-    if outcome is not Outcome.SKIPPED:
+    if outcome is not Outcome.SKIPPED and _something_waits(connection, attempt):
         jobs.run_sync(connection, attempt.workspace, attempt.sync_id)
     return True
+
+
+def _something_waits(connection: Connection, attempt: Attempt) -> bool:
+    """A trigger that comes in this moment has a job of its own, which `is_open` holds up."""
+    rows = connection.execute(
+        """
+        SELECT FROM relay.triggers
+        WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL LIMIT 1
+        """,
+        (attempt.workspace, attempt.sync_id),
+    )
+    return rows.rowcount > 0

@@ -13,7 +13,7 @@ class CatchUps(Transactions):
 
     def begin(self, dbt_account_id: int, *, now: datetime) -> None:
         """Note relay's first start: only what ends from then on is caught up."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             connection.execute(
                 "INSERT INTO relay.catch_ups VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
                 (dbt_account_id, now, now),
@@ -21,7 +21,7 @@ class CatchUps(Transactions):
 
     def begun(self, dbt_account_id: int) -> tuple[datetime, datetime] | None:
         """When relay was first started, and until when the list was read; None: it never was."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             return connection.execute(
                 """
                 SELECT first_started_at, read_until FROM relay.catch_ups WHERE dbt_account_id = %s
@@ -58,6 +58,6 @@ class CatchUps(Transactions):
 
     def last_delivery(self) -> datetime | None:
         """When the newest delivery came; None: none is known."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             row = connection.execute("SELECT max(received_at) FROM relay.deliveries").fetchone()
             return row[0] if row else None

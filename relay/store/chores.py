@@ -11,7 +11,7 @@ class Chores(Transactions):
 
     def begin(self, name: str, *, at: datetime) -> None:
         """Have a chore be due then, or before if it is already."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             connection.execute(
                 """
                 INSERT INTO relay.chores AS known (name, due_at) VALUES (%s, %s)

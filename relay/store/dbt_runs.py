@@ -1,8 +1,8 @@
 """A dbt run, from its delivery to its plan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from relay.dbt.runs import DbtRun
 from relay.decision.history import History
@@ -18,15 +18,15 @@ from relay.store.transactions import Connection, Transactions, one
 class RecordedRun:
     """A dbt run as recorded.
 
-    `failing_since`: since when asking the vendor has been failing, `faults` times.
+    It was examined `faults` times in vain, with `paused` seconds between the tries, together.
     """
 
     dbt_account_id: int
     dbt_run_id: int
     event_id: str | None
     recorded_at: datetime
-    failing_since: datetime | None
     faults: int
+    paused: float
     planned_at: datetime | None
     given_up_at: datetime | None
 
@@ -40,13 +40,13 @@ class DbtRuns(Transactions):
 
     def get(self, dbt_account_id: int, dbt_run_id: int) -> RecordedRun | None:
         """A recorded dbt run; None if there is none."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             return one(
                 connection,
                 RecordedRun,
                 """
-                SELECT dbt_account_id, dbt_run_id, event_id, recorded_at, failing_since,
-                       faults, planned_at, given_up_at
+                SELECT dbt_account_id, dbt_run_id, event_id, recorded_at, faults, paused,
+                       planned_at, given_up_at
                 FROM relay.dbt_runs WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                 """,
                 (dbt_account_id, dbt_run_id),
@@ -56,15 +56,17 @@ class DbtRuns(Transactions):
         self,
         run: DbtRun,
         mapping: SyncMapping,
+        looks_back_at: Collection[str],
         decide: Callable[[History], Plan],
         *,
         now: datetime,
     ) -> Plan | None:
         """Decide on a run and record the plan, with a job for every sync to trigger.
 
-        `decide` is told what was decided before, and nothing that could matter to it is decided
-        meanwhile. What was triggered already, where the run is replayed, is no part of the plan.
-        None if another job was faster: then nothing was changed.
+        `decide` is told what was decided before, and of the earlier builds of the nodes that it
+        looks back at; nothing that could matter to it is decided meanwhile. What was triggered
+        already, where the run is replayed, is no part of the plan. None if another job was
+        faster: then nothing was changed.
         """
         key = (run.dbt_account_id, run.dbt_run_id)
         with self._transaction() as connection:
@@ -81,24 +83,25 @@ class DbtRuns(Transactions):
             )
             if updated.rowcount == 0:
                 return None
-            plan = decide(read_history(connection, run, mapping))
+            plan = decide(read_history(connection, run, mapping, looks_back_at))
             plan = plan.without(triggered_for(connection, *key))
             record_decisions(connection, run, plan, now)
             record_builds(connection, run, plan)
         return plan
 
-    def examine_again(self, run: RecordedRun, *, at: datetime, now: datetime, problem: str) -> None:
-        """Note what went wrong and look at the run again at `at`."""
+    def examine_again(
+        self, run: RecordedRun, *, now: datetime, pause: timedelta, problem: str
+    ) -> None:
+        """Note what went wrong and look at the run again after a pause."""
         with self._transaction() as connection:
             connection.execute(
                 """
-                UPDATE relay.dbt_runs
-                SET problem = %s, failing_since = coalesce(failing_since, %s), faults = faults + 1
+                UPDATE relay.dbt_runs SET problem = %s, faults = faults + 1, paused = paused + %s
                 WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                 """,
-                (problem, now, run.dbt_account_id, run.dbt_run_id),
+                (problem, pause.total_seconds(), run.dbt_account_id, run.dbt_run_id),
             )
-            examine(connection, run.dbt_account_id, run.dbt_run_id, at=at)
+            examine(connection, run.dbt_account_id, run.dbt_run_id, at=now + pause)
 
     def give_up(self, run: RecordedRun, *, now: datetime, problem: str) -> None:
         """Stop looking at the run: a person may have it examined again."""

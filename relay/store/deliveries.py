@@ -48,9 +48,7 @@ def record_deliveries(
     return frozenset(delivery_id for (delivery_id,) in rows)
 
 
-# The jobs are deferred by the engine's own SQL function, as its clients do: calling it here
-# rather than through them saves three round trips of four, and half of web's CPU.
-_RECORD_DELIVERIES = """
+_RECORD_DELIVERIES = f"""
 WITH recorded AS (
     INSERT INTO relay.deliveries
         (delivery_id, event_id, dbt_account_id, dbt_run_id, ignored_because, body)
@@ -65,12 +63,12 @@ WITH recorded AS (
     ON CONFLICT DO NOTHING
     RETURNING delivery_id, dbt_account_id, dbt_run_id
 ), jobs AS (
-    SELECT procrastinate_defer_jobs_v1(array_agg(job)) FROM (
+    SELECT {queue.DEFER_ALL} FROM (
         SELECT ROW(
             %s, %s, 0, NULL, NULL,
             jsonb_build_object('dbt_account_id', dbt_account_id, 'dbt_run_id', dbt_run_id),
             NULL
-        )::procrastinate_job_to_defer_v1 AS job
+        ){queue.AS_A_JOB}
         FROM new_runs
     ) AS due
     HAVING count(*) > 0

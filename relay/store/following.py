@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from relay import queue
 from relay.store import jobs
 from relay.store.attempts import ATTEMPT, Attempt, Cause, causes_of, end
 from relay.store.transactions import Transactions, one
@@ -13,12 +14,12 @@ class Following(Transactions):
 
     def get(self, attempt_id: int) -> Attempt | None:
         """The run of an attempt, by the attempt's id; None if there is none."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             return one(connection, Attempt, f"{ATTEMPT} WHERE attempt_id = %s", (attempt_id,))
 
     def causes(self, attempt_id: int) -> tuple[Cause, ...]:
         """The triggers it answers, the newest dbt run last."""
-        with self._transaction() as connection:
+        with self._statement() as connection:
             return causes_of(connection, attempt_id)
 
     def look_again(self, attempt: Attempt, status: str | None, *, at: datetime) -> bool:
@@ -26,19 +27,19 @@ class Following(Transactions):
 
         `status` is None where it said nothing.
         """
-        with self._transaction() as connection:
-            updated = connection.execute(
-                """
-                UPDATE relay.sync_runs SET looks = looks + 1, status = coalesce(%s, status)
-                WHERE attempt_id = %s AND looks = %s AND ended_at IS NULL
-                """,
-                (status, attempt.attempt_id, attempt.looks),
+        with self._statement() as connection:
+            looked = connection.execute(
+                _LOOK_AGAIN,
+                {
+                    "attempt_id": attempt.attempt_id,
+                    "looks": attempt.looks,
+                    "status": status,
+                    "queue": queue.QUEUE,
+                    "task": queue.LOOK_AT_SYNC_RUN,
+                    "at": at,
+                },
             )
-            if updated.rowcount == 0:
-                return False
-            looks = attempt.looks + 1
-            jobs.look_at_sync_run(connection, attempt.attempt_id, looks=looks, at=at)
-            return True
+            return looked.rowcount > 0
 
     def record_end(
         self, attempt: Attempt, run: SyncRun, outcome: Outcome, *, now: datetime
@@ -65,3 +66,23 @@ class Following(Transactions):
                 )
                 jobs.wake_sync(connection, attempt.workspace, attempt.sync_id, at)
             return ended
+
+
+# What is done every few seconds for every sync run there is: one round trip.
+_LOOK_AGAIN = f"""
+WITH looked AS (
+    UPDATE relay.sync_runs
+    SET looks = looks + 1, status = coalesce(%(status)s::text, status),
+        faults = CASE WHEN %(status)s::text IS NULL THEN faults + 1 ELSE 0 END
+    WHERE attempt_id = %(attempt_id)s AND looks = %(looks)s AND ended_at IS NULL
+    RETURNING attempt_id, looks
+)
+SELECT {queue.DEFER_ALL} FROM (
+    SELECT ROW(
+        %(queue)s, %(task)s, 0, NULL, NULL,
+        jsonb_build_object('attempt_id', attempt_id, 'looks', looks), %(at)s::timestamptz
+    ){queue.AS_A_JOB}
+    FROM looked
+) AS jobs
+HAVING count(*) > 0
+"""

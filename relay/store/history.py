@@ -1,6 +1,6 @@
 """What was decided before, as far as the next decision asks for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import LiteralString
 
@@ -12,8 +12,13 @@ from relay.store.transactions import Connection
 SyncKey = tuple[str, int]  # workspace and sync_id
 
 
-def read_history(connection: Connection, run: DbtRun, mapping: SyncMapping) -> History:
-    """What bears on this run: other attempts at it, and for syncs that look back what they see."""
+def read_history(
+    connection: Connection, run: DbtRun, mapping: SyncMapping, nodes: Collection[str]
+) -> History:
+    """What bears on this run: other attempts at it, and for syncs that look back what they see.
+
+    Of earlier builds those of the given nodes.
+    """
     before, since = _answered(connection, run)
     waiting = [sync for sync in mapping.syncs if sync.require == "all"]
     cooling = [sync for sync in mapping.syncs if sync.at_most_every]
@@ -29,7 +34,7 @@ def read_history(connection: Connection, run: DbtRun, mapping: SyncMapping) -> H
             )
             for key in {*before, *since, *ran_for, *triggered_at}
         },
-        builds=_builds(connection, run) if mapping.looks_at_builds else {},
+        builds=_builds(connection, run, nodes) if nodes else {},
     )
 
 
@@ -86,14 +91,16 @@ GROUP BY workspace, sync_id
 """
 
 
-def _builds(connection: Connection, run: DbtRun) -> dict[str, tuple[Build, ...]]:
+def _builds(
+    connection: Connection, run: DbtRun, nodes: Collection[str]
+) -> dict[str, tuple[Build, ...]]:
     rows = connection.execute(
         """
         SELECT node, dbt_run_id, nullif(dbt_job_id, 0), nullif(environment_id, 0), finished_at,
                is_good, failed_a_test, began, ended
-        FROM relay.builds WHERE (dbt_account_id, project_id) = (%s, %s)
+        FROM relay.builds WHERE (dbt_account_id, project_id) = (%s, %s) AND node = ANY(%s)
         """,
-        (run.dbt_account_id, run.project_id or 0),
+        (run.dbt_account_id, run.project_id or 0, list(nodes)),
     ).fetchall()
     builds: dict[str, tuple[Build, ...]] = {}
     for node, *columns in rows:

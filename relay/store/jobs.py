@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from procrastinate.types import JSONDict
-
 from relay import queue
 from relay.store.transactions import Connection
 
@@ -13,7 +11,7 @@ def examine(
     connection: Connection, dbt_account_id: int, dbt_run_id: int, *, at: datetime | None = None
 ) -> None:
     """The job that finds out what a dbt run rebuilt, and decides; at once without a time."""
-    arguments: JSONDict = {"dbt_account_id": dbt_account_id, "dbt_run_id": dbt_run_id}
+    arguments = {"dbt_account_id": dbt_account_id, "dbt_run_id": dbt_run_id}
     queue.defer(connection, queue.RELAY_RUN, arguments, at=at)
 
 
@@ -32,16 +30,16 @@ def run_syncs(connection: Connection, syncs: Sequence[tuple[str, int]]) -> None:
         connection.execute(_RUN_SYNCS, (queue.QUEUE, queue.RUN_SYNC, workspaces, sync_ids))
 
 
-# The engine's own function: its clients call it for a batch of one lock, and here each sync has
-# its own, which keeps two workers from starting it at once.
-_RUN_SYNCS = """
-SELECT procrastinate_defer_jobs_v1(array_agg(
-    ROW(
-        %s, %s, 0, 'sync/' || workspace || '/' || sync_id, NULL,
+# Each sync has a lock of its own, which keeps two workers from starting it at once. And what is
+# decided goes before what is to be examined (priority 1): a trigger does not wait behind runs.
+_RUN_SYNCS = f"""
+SELECT {queue.DEFER_ALL} FROM (
+    SELECT ROW(
+        %s, %s, 1, 'sync/' || workspace || '/' || sync_id, NULL,
         jsonb_build_object('workspace', workspace, 'sync_id', sync_id), NULL
-    )::procrastinate_job_to_defer_v1
-))
-FROM unnest(%s::text[], %s::bigint[]) AS due (workspace, sync_id)
+    ){queue.AS_A_JOB}
+    FROM unnest(%s::text[], %s::bigint[]) AS due (workspace, sync_id)
+) AS jobs
 """
 
 
@@ -52,5 +50,5 @@ def wake_sync(connection: Connection, workspace: str, sync_id: int, at: datetime
 
 def look_at_sync_run(connection: Connection, attempt_id: int, *, looks: int, at: datetime) -> None:
     """The job that asks Census how a sync run goes, at `at`."""
-    arguments: JSONDict = {"attempt_id": attempt_id, "looks": looks}
+    arguments = {"attempt_id": attempt_id, "looks": looks}
     queue.defer(connection, queue.LOOK_AT_SYNC_RUN, arguments, at=at)

@@ -52,7 +52,7 @@ def replay(connection: Connection, dbt_account_id: int, dbt_run_id: int, redo: R
             """
             INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id) VALUES (%s, %s)
             ON CONFLICT (dbt_account_id, dbt_run_id)
-            DO UPDATE SET planned_at = NULL, given_up_at = NULL, failing_since = NULL, faults = 0,
+            DO UPDATE SET planned_at = NULL, given_up_at = NULL, faults = 0, paused = 0,
                           problem = NULL
             WHERE coalesce(relay.dbt_runs.given_up_at, relay.dbt_runs.planned_at) IS NOT NULL
             """,

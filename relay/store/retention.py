@@ -22,7 +22,7 @@ class Retention(Transactions):
     def _delete(self, sql: LiteralString, before: datetime) -> int:
         deleted = 0
         while True:
-            with self._transaction() as connection:
+            with self._statement() as connection:
                 rows = connection.execute(sql, {"before": before, "most": AT_ONCE}).rowcount
             deleted += rows
             if rows < AT_ONCE:

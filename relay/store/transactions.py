@@ -14,7 +14,7 @@ Row = TypeVar("Row")
 
 
 class Connections(Protocol):
-    """Where connections come from: a pool, in the worker."""
+    """Where connections come from, each in autocommit: a pool, in the worker."""
 
     def connection(self) -> AbstractContextManager[Connection]: ...
 
@@ -26,12 +26,18 @@ class Transactions:
         self._connections = connections
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _statement(self) -> Iterator[Connection]:
+        """For one statement, which is a transaction of its own: a third of the round trips."""
         try:
-            with self._connections.connection() as connection, connection.transaction():
+            with self._connections.connection() as connection:
                 yield connection
         except psycopg.OperationalError as exc:
             raise DatabaseUnavailable(f"PostgreSQL does not answer: {exc}") from exc
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._statement() as connection, connection.transaction():
+            yield connection
 
 
 def one(

@@ -1,12 +1,10 @@
 """A dbt run: find out what it rebuilt, decide, and make a trigger of each decision to trigger."""
 
-from datetime import timedelta
-
 from structlog.contextvars import bind_contextvars
 
 from relay.backoff import pause
 from relay.dbt.artifacts import Standing
-from relay.decision.plan import Plan, decide
+from relay.decision.plan import Case, Plan
 from relay.errors import BadArtifact, VendorError
 from relay.examine import Examined, counted
 from relay.logs import get_logger
@@ -26,14 +24,11 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
     mapping, examiner = services.mapping.current, services.examiner
     try:
         examined = examiner.examine(dbt_run_id)
-        run, rebuilt = examined.run, examined.rebuilt
         with examiner.lineage(examined, mapping, now=services.clock()) as lineage:
             now = services.clock()
+            case = Case(examined.run, examined.rebuilt, mapping, lineage, now=now)
             plan = services.store.dbt_runs.record_plan(
-                run,
-                mapping,
-                lambda history: decide(run, rebuilt, mapping, lineage, history, now=now),
-                now=now,
+                examined.run, mapping, case.looks_back_at, case.decide, now=now
             )
     except (VendorError, BadArtifact) as exc:
         # A refusal too: a token that is being replaced must not cost the night's syncs.
@@ -46,15 +41,14 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
 def _examine_again_or_give_up(
     services: Services, recorded: RecordedRun, exc: VendorError | BadArtifact
 ) -> None:
-    now = services.clock()
-    failing_since = recorded.failing_since or now
-    if now - failing_since >= timedelta(seconds=services.settings.retry_for):
+    # Only pauses count: while no worker ran, nobody tried.
+    if recorded.paused >= services.settings.retry_for:
         _give_up(services, recorded, str(exc))
         return
-    retry_after = getattr(exc, "retry_after", None)
-    at = now + pause(recorded.faults + 1, retry_after=retry_after)
-    services.store.dbt_runs.examine_again(recorded, at=at, now=now, problem=str(exc))
-    log.warning("dbt_run.retried", problem=str(exc), again_at=at)
+    now = services.clock()
+    wait = pause(recorded.faults + 1, retry_after=getattr(exc, "retry_after", None))
+    services.store.dbt_runs.examine_again(recorded, now=now, pause=wait, problem=str(exc))
+    log.warning("dbt_run.retried", problem=str(exc), again_at=now + wait)
 
 
 def _give_up(services: Services, recorded: RecordedRun, problem: str) -> None:

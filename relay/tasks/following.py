@@ -51,11 +51,18 @@ def _take(services: Services, attempt: Attempt, run: SyncRun) -> None:
 
 def _look_again(services: Services, attempt: Attempt, status: str | None, last: str) -> None:
     now = services.clock()
-    if is_past_the_deadline(services, attempt.triggered_at, now):
+    is_late = is_past_the_deadline(services, attempt.triggered_at, now)
+    if is_late and (status is not None or _has_been_asked_in_vain(services, attempt)):
         _abandon(services, attempt, f"not ended within the deadline; {last}")
         return
     at = next_look(services, now)
     services.store.following.look_again(attempt, status, at=at)
+
+
+def _has_been_asked_in_vain(services: Services, attempt: Attempt) -> bool:
+    """Whether Census has had its time to answer: relay may have been down until the deadline."""
+    settings = services.settings
+    return attempt.faults * settings.follow_interval >= settings.retry_for
 
 
 def _wait_for_the_run_in_its_way(services: Services, attempt: Attempt, run: SyncRun) -> None:

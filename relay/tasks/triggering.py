@@ -27,25 +27,26 @@ def wake_sync(services: Services, *, workspace: str, sync_id: int) -> None:
 
 def run_sync(services: Services, *, workspace: str, sync_id: int) -> None:
     """Start a sync run for the triggers that wait, unless one is going."""
-    attempt = services.store.attempts.open(workspace, sync_id)
+    attempts = services.store.attempts
+    attempt = attempts.open(workspace, sync_id)
     if attempt is None:
         _begin(services, workspace, sync_id)
     elif attempt.sync_run_id is None:
         _finish_what_was_begun(services, attempt)
+    elif not attempts.is_open(attempt):
+        _begin(services, workspace, sync_id)
     # Else a run is being followed: its end brings what waits.
 
 
 def _begin(services: Services, workspace: str, sync_id: int) -> None:
     now = services.clock()
     attempts = services.store.attempts
-    waiting_since = attempts.waiting_since(workspace, sync_id, now=now)
-    if waiting_since is None:
+    waiting = attempts.waiting(workspace, sync_id, now=now)
+    if waiting is None:
         return
     # After a run that was skipped: triggering while another one goes would only be skipped again.
-    waits_for_another = attempts.last_outcome(workspace, sync_id) is Outcome.SKIPPED and _is_going(
-        services, workspace, sync_id
-    )
-    if waits_for_another and not is_past_the_deadline(services, waiting_since, now):
+    waits_for_another = waiting.after == Outcome.SKIPPED and _is_going(services, workspace, sync_id)
+    if waits_for_another and not is_past_the_deadline(services, waiting.since, now):
         attempts.come_back(workspace, sync_id, at=next_look(services, now))
         return
     look_from = now + _time_for_an_answer(services)
@@ -179,15 +180,16 @@ def _later_or_refuse(
     exc: VendorError | BadArtifact,
     do_later: Callable[..., None],
 ) -> Afterwards:
-    now = services.clock()
-    if now - held.attempt.begun_at >= timedelta(seconds=services.settings.retry_for):
+    # Only pauses count: while no worker ran, nobody tried.
+    if held.attempt.paused >= services.settings.retry_for:
         return _refuse(services, str(exc), held)
-    at = now + pause(held.attempt.faults + 1, retry_after=getattr(exc, "retry_after", None))
+    now = services.clock()
+    wait = pause(held.attempt.faults + 1, retry_after=getattr(exc, "retry_after", None))
     if isinstance(exc, Unanswered):
         # Census may still be at work on it, also where a gateway has answered in its place.
-        at = max(at, now + _time_for_an_answer(services))
-    do_later(at=at, problem=str(exc))
-    return partial(log.warning, "sync.trigger_retried", problem=str(exc), again_at=at)
+        wait = max(wait, _time_for_an_answer(services))
+    do_later(now=now, pause=wait, problem=str(exc))
+    return partial(log.warning, "sync.trigger_retried", problem=str(exc), again_at=now + wait)
 
 
 def _refuse(services: Services, problem: str, held: Held) -> Afterwards:

@@ -37,8 +37,8 @@ def upgrade() -> None:
             dbt_job_id     bigint,
             environment_id bigint,
             first_run_id   bigint,           -- the run it goes back to, by retries
-            failing_since  timestamptz,      -- first of the vendor's faults now being retried
-            faults         integer NOT NULL DEFAULT 0,  -- of them since then
+            faults         integer NOT NULL DEFAULT 0,  -- tries to examine it, in vain
+            paused         double precision NOT NULL DEFAULT 0,  -- seconds between them, together
             planned_at     timestamptz,
             given_up_at    timestamptz,
             problem        text,
@@ -89,7 +89,8 @@ def upgrade() -> None:
             begun_at          timestamptz NOT NULL,
             sent_at           timestamptz,   -- null: no POST is under way, surely
             look_from         timestamptz,   -- when a POST without an answer has had its time
-            faults            integer NOT NULL DEFAULT 0,  -- tries to start it, in vain
+            faults            integer NOT NULL DEFAULT 0,  -- tries to start it, or looks, in vain
+            paused            double precision NOT NULL DEFAULT 0,  -- seconds between tries
             sync_run_id       bigint,        -- null: Census has not told it yet
             triggered_at      timestamptz,
             looks             integer NOT NULL DEFAULT 0,
