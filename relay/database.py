@@ -120,6 +120,22 @@ def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPoo
         yield pool
 
 
+def engines_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
+    """A pool for the engine, which would check a connection before each query, and commit after.
+
+    Each of its queries is a transaction of its own.
+    """
+    ours = {"check": _CheckedLately().check_async, "configure": _set_up_for_the_engine}
+    return psycopg_pool.AsyncConnectionPool(**arguments | ours)
+
+
+async def _set_up_for_the_engine(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.set_autocommit(True)
+    # A queue that was empty when PostgreSQL last looked is believed to be so: with 2,000 jobs it
+    # would then sort them all for each that is fetched (160 ms), and not take the first (0.6 ms).
+    await connection.execute("SET enable_sort = off")
+
+
 class _CheckedLately:
     """Asks a connection whether it lives, but not one that was asked within the last second."""
 
@@ -127,10 +143,19 @@ class _CheckedLately:
         self._asked_at: WeakKeyDictionary[object, float] = WeakKeyDictionary()
 
     def check(self, connection: psycopg.Connection[Any]) -> None:
-        now = time.monotonic()
-        if now - self._asked_at.get(connection, 0.0) > CHECKED_AFTER:
+        if self._is_due(connection):
             psycopg_pool.ConnectionPool.check_connection(connection)
-            self._asked_at[connection] = now
+
+    async def check_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        if self._is_due(connection):
+            await psycopg_pool.AsyncConnectionPool.check_connection(connection)
+
+    def _is_due(self, connection: object) -> bool:
+        now = time.monotonic()
+        if now - self._asked_at.get(connection, 0.0) < CHECKED_AFTER:
+            return False
+        self._asked_at[connection] = now
+        return True
 
 
 def _notice_when_we_are_gone(connection: psycopg.Connection[Any]) -> None:

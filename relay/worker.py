@@ -17,7 +17,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay import queue, tasks
 from relay.census import V1_ENDS, speaks_v1
-from relay.database import Server, migrate, pool_of
+from relay.database import Server, engines_pool, migrate, pool_of
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.mapping_file import MappingFile
@@ -145,7 +145,11 @@ class _Worker:
 def engine_of(services: Services, server: Server) -> procrastinate.App:
     """Procrastinate with relay's tasks, its jobs in the server's database."""
     connector = procrastinate.PsycopgConnector(
-        conninfo=server.ensure_running, min_size=1, max_size=4, timeout=10.0
+        pool_factory=engines_pool,
+        conninfo=server.ensure_running,
+        min_size=1,
+        max_size=4,
+        timeout=10.0,
     )
     engine = procrastinate.App(connector=connector)
     for name, task in _TASKS.items():
