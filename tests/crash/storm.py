@@ -216,7 +216,7 @@ class Orchestrator:
 
 
 class Killer:
-    """`kill -9` of one thing after another, at random."""
+    """`kill -9` of one thing after another, at random; in rounds, so that none is left out."""
 
     def __init__(self, random, victims):
         self._random, self._victims = random, victims
@@ -224,11 +224,13 @@ class Killer:
         self.last = None
 
     def kill_until(self, is_over, webs):
+        left = []
         while not is_over() or self.killed.total() < KILLS:
+            left = left or self._random.sample(sorted(self._victims), len(self._victims))
             time.sleep(self._random.uniform(LIVES_FROM, LIVES_TO))
             if self._random.random() < LULLS:
                 _let_work(webs)
-            name = self._random.choice(sorted(self._victims))
+            name = left.pop()
             if self._victims[name]():
                 self.killed[name] += 1
                 self.last = datetime.now(UTC)

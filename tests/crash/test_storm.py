@@ -49,6 +49,7 @@ def survives(stage, seed, orchestrator, webs, victims):
         wait_for_quiet(stage, QUIET_AFTER)
         count = Count.after(stage, night, deliverer, killer)
     print(f"RELAY_STORM_SEED={seed}", killer.told, deliverer.told, count.told, sep="\n")  # noqa: T201
+    assert set(killer.killed) == set(victims)
     assert count.wrong == set(), all_about(stage, count.wrong)
     assert stage.logged("task.failed", level="error") == []
 
