@@ -20,7 +20,7 @@ from relay.dbt.runs import DbtRun, FinishedRun, Step
 from relay.dbt.webhooks import WebhookSubscription
 from relay.errors import BadArtifact, Rejected
 from relay.notation import read_time
-from relay.transport import Answer, Download, Transport
+from relay.transport import LONGEST_MESSAGE, Answer, Download, Transport
 
 Read = TypeVar("Read")
 Row = TypeVar("Row")
@@ -156,11 +156,32 @@ _HINTS: dict[int, str] = {
 def _must_be_good(answer: Answer | Download, what: str, *, of: str = "runs") -> None:
     if answer.ok:
         return
+    said = _own_words(answer.body if isinstance(answer, Answer) else bytes(answer.content))
     hint = _HINTS.get(answer.http_status, "").format(of=of)
     raise Rejected(
-        f"dbt Cloud answered HTTP {answer.http_status} for {what}{hint}",
+        f"dbt Cloud answered HTTP {answer.http_status} for {what}{said}{hint}",
         http_status=answer.http_status,
     )
+
+
+class _Status(msgspec.Struct):
+    user_message: str = ""
+
+
+class _Error(msgspec.Struct):
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+_error_decoder = msgspec.json.Decoder(_Error)
+
+
+def _own_words(body: bytes) -> str:
+    """What dbt Cloud says itself, such as that this address is not on the account's list."""
+    try:
+        said = _error_decoder.decode(body).status.user_message
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return f": {' '.join(said.split())[:LONGEST_MESSAGE]}" if said else ""
 
 
 class _Trigger(msgspec.Struct):

@@ -320,7 +320,7 @@ def _in_words(exc: Exception) -> str:
         case requests.Timeout():
             return "no answer in time"
         case requests.exceptions.SSLError():
-            return "its certificate was not accepted"
+            return "no TLS connection that can be trusted"
         case _ if _never_connected(exc):
             return "no connection"
         case _:

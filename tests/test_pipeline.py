@@ -1092,6 +1092,47 @@ class TestCensusInTrouble:
         assert "deadline" in abandoned["problem"]
         assert nothing_is_left_to_do(one)
 
+    def test_a_run_that_census_does_not_know_any_more_is_abandoned(self, one, sandbox, events):
+        one.deliver(night())
+        one.work()
+        sandbox.census.fail_next("/sync_runs/", Status(404))
+        one.work_for(15)
+        assert "HTTP 404" in events("sync_run.abandoned")[0]["problem"]
+        assert nothing_is_left_to_do(one)
+
+    def test_a_run_that_failed_without_counts_is_at_its_end(self, one, sandbox, events):
+        """As Census's own example has it: no counts, and no time of its end."""
+        one.deliver(night())
+        one.work()
+        failed = (
+            b'{"status":"success","data":{"id":90001,"status":"failed","completed_at":null,'
+            b'"records_processed":null,"records_updated":null,"records_failed":null,'
+            b'"records_invalid":0,"error_code":"JSON_ARRAY_ERROR","error_message":"no array"}}'
+        )
+        sandbox.census.fail_next("/sync_runs/", Body(failed))
+        one.work_for(15)
+        (ended,) = events("sync_run.finished")
+        assert (ended["outcome"], ended["records_failed"]) == ("failed", None)
+        assert (ended["error_code"], ended["log_level"]) == ("JSON_ARRAY_ERROR", "error")
+
+    def test_each_workspace_rests_for_itself(self, relay, sandbox):
+        relay.map(
+            "version: 1\nsyncs:\n"
+            "  - {sync_id: 5123, depends_on: [customers], workspace: emea}\n"
+            "  - {sync_id: 5124, depends_on: [customers]}\n"
+            "  - {sync_id: 5125, depends_on: [customers]}\n"
+            f"workspaces:\n  emea: {{url: '{sandbox.census.url}', api_key_env: CENSUS_API_KEY,"
+            " api_version: v2}\n"
+        )
+        sandbox.census.fail_next("POST /api/v1/", Status(429, retry_after=60))
+        relay.deliver(night())
+        relay.work()
+        asked = [seen.path for seen in sandbox.census.requests_to("/trigger")]
+        assert max(asked) == "/api/v2/syncs/5123/trigger", "emea is asked all the same"
+        assert len(asked) == 2, "one of the others is not even asked"
+        relay.work_for(70)
+        assert len(sandbox.census.sync_runs) == 3
+
     def test_a_canceled_run_is_at_its_end(self, one, sandbox, events):
         one.deliver(night())
         one.work()

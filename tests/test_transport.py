@@ -152,6 +152,15 @@ def test_where_nobody_listens_nothing_was_done(send):
         send(transport(url), TRIGGER)
 
 
+@pytest.mark.parametrize(
+    ("send", "error"), [(Transport.ask, Unavailable), (Transport.command, Unanswered)]
+)
+def test_a_tls_failure_is_told_as_one(sandbox, send, error):
+    plain = sandbox.census.url.replace("http:", "https:")
+    with pytest.raises(error, match="no TLS connection that can be trusted"):
+        send(transport(plain), TRIGGER)
+
+
 class TestADownload:
     """Over a server of its own, that answers with the bytes it was given."""
 

@@ -1,4 +1,4 @@
-"""A database that is restarted, fails over, or has no room left, under web and a worker at work."""
+"""What is restarted, fails over, is replaced or has no room left, under web and workers at work."""
 
 import contextlib
 import os
@@ -10,6 +10,7 @@ import requests
 
 from crash.stage import ONE_SYNC
 from relay.sandbox import story
+from relay.sandbox.wire import Delay
 
 RUN = story.FIRST_DBT_RUN_ID
 RUNS = range(RUN, RUN + 12)
@@ -74,6 +75,23 @@ def test_one_that_cuts_all_connections_again_and_again_costs_nothing(named):
         )
         deliver(named, web, dbt_run_id)
     all_runs_are_served_once(named)
+
+
+def test_a_deploy_in_the_middle_of_the_work_costs_nothing(named):
+    """Web and both workers are replaced one by one, told to stop as a platform does."""
+    named.census.fail_next("/trigger", Delay(0.3), times=100)
+    web, workers = named.web(), [named.worker(), named.worker()]
+    for number, dbt_run_id in enumerate(RUNS):
+        deliver(named, web, dbt_run_id)
+        if number in (3, 6):
+            old = workers.pop(0)
+            old.terminate()
+            workers.append(named.worker())
+        if number == 5:
+            old, web = web, named.web()
+            old.terminate()
+    all_runs_are_served_once(named)
+    assert named.logged("worker.stopped", drained=False) == []
 
 
 @pytest.fixture(name="small_disk")
