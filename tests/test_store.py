@@ -4,10 +4,11 @@ import dataclasses
 import threading
 from datetime import timedelta
 
-import psycopg_pool
+import psycopg
 import pytest
 from cases import dbt_run, mapping_of, sync
 
+from relay.database import pool_of
 from relay.decision.history import Build, SyncHistory
 from relay.decision.judge import Trigger
 from relay.decision.plan import Plan
@@ -42,7 +43,7 @@ def built_by(dbt_run_id, finished_at):
 
 @pytest.fixture(name="two_workers")
 def _two_workers(database):
-    with psycopg_pool.ConnectionPool(database.conninfo, min_size=2, open=True) as pool:
+    with pool_of(database, most=4) as pool:
         yield Store(pool), Store(pool)
 
 
@@ -127,3 +128,21 @@ def test_a_failed_run_does_not_forget_when_a_model_was_last_rebuilt(relay, store
         run = run_of(build.dbt_run_id)
         store.dbt_runs.record_plan(run, NO_SYNCS, (), lambda _, to=plan: to, now=clock())
     assert relay.sql("SELECT is_good, began, ended FROM relay.builds") == [(False, began, ended)]
+
+
+def test_a_trigger_that_comes_while_a_run_ends_is_not_left_waiting(relay, sandbox, store, database):
+    """Its job finds the run open, though the transaction that ends it has seen no trigger."""
+    relay.map("version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers]}\n")
+    relay.deliver(story.nightly_run())
+    relay.work()
+    attempt = store.attempts.open("default", 5123)
+    assert store.attempts.is_open(attempt)
+    told = []
+    ask = threading.Thread(target=lambda: told.append(store.attempts.is_open(attempt)))
+    with psycopg.connect(database.conninfo) as ending:
+        ending.execute("UPDATE relay.sync_runs SET ended_at = now(), outcome = 'completed'")
+        ask.start()
+        ask.join(0.3)
+        assert told == [], "it waits until the end is recorded"
+    ask.join(10)
+    assert told == [False]
