@@ -1162,9 +1162,12 @@ class TestAWorkerThatWasTakenForDead:
         assert len(sandbox.census.sync_runs) == 1
         assert len(events("sync.triggered")) == 1
 
-    def test_does_not_send_what_another_one_has_sent_since(self, one, sandbox, slow):
+    @pytest.mark.parametrize("answer", ["a run", "none"])
+    def test_does_not_send_what_another_one_has_sent_since(self, one, sandbox, slow, answer):
+        if answer == "none":
+            sandbox.census.fail_next("/trigger", HangUp())
         one.work_for(61)
-        assert len(sandbox.census.sync_runs) == 1
+        assert len(sandbox.census.requests_to("/trigger")) == 2
         with one.services.store.attempts.hold(slow) as held:
             assert held is None
         now = one.clock()
