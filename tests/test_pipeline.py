@@ -858,6 +858,14 @@ class TestARunThatNoWebhookToldOf:
         (silent,) = events("webhook.silent")
         assert (silent["last_delivery_at"], silent["missed"]) == (None, 1)
 
+    def test_is_no_silence_where_other_webhooks_came_since(self, watching, sql, events):
+        watching.deliver(self.ended(watching, NIGHT, ago=300))
+        sql("UPDATE relay.deliveries SET received_at = %s", watching.clock())
+        self.ended(watching, NIGHT + 1, ago=600)
+        watching.round()
+        assert len(events("dbt_run.caught_up")) == 1
+        assert events("webhook.silent") == []
+
     def test_has_the_webhook_subscription_looked_at(self, watching, sandbox, events):
         inactive = dataclasses.replace(
             story.SUBSCRIPTION, active=False, deactivate_reason="it failed too often"
