@@ -49,8 +49,7 @@ class CatchUps(Transactions):
                 jobs.examine(connection, dbt_account_id, dbt_run_id)
             connection.execute(
                 """
-                UPDATE relay.catch_ups SET read_until = greatest(read_until, %s)
-                WHERE dbt_account_id = %s
+                UPDATE relay.catch_ups SET read_until = %s WHERE dbt_account_id = %s
                 """,
                 (read_until, dbt_account_id),
             )
