@@ -10,7 +10,7 @@ from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
 from relay.dbt.runs import CANCELLED
 from relay.decision.history import Build, History, SyncHistory
-from relay.decision.plan import decide, needs_lineage
+from relay.decision.plan import Case, needs_lineage
 
 REBUILT, FAILED = Standing.REBUILT, Standing.FAILED
 A, B, V = "model.shop.a", "model.shop.b", "model.shop.v"
@@ -22,6 +22,14 @@ LINEAGE = Lineage({A: Node(A, name="a"), B: Node(B, name="b"), V: VIEW, TEST.uni
 def build(hours_ago, **fields):
     given = {"dbt_run_id": 8, "dbt_job_id": 7, "environment_id": 3, "is_good": True}
     return Build(**(given | fields), finished_at=NOON - timedelta(hours=hours_ago))
+
+
+def decide(run, did, mapping, lineage, history, *, now):
+    """As the service does: told only of the builds that the run looks back at."""
+    case = Case(run, did, mapping, lineage, now=now)
+    looked_at = history.builds.keys() & case.looks_back_at
+    builds = {node: history.builds[node] for node in looked_at}
+    return case.decide(History(history.syncs, builds))
 
 
 def plan(a_sync, nodes, *, of=None, builds=None, past=None, reused=(), tests=None, now=NOON):
@@ -42,9 +50,14 @@ def outcome(a_sync, nodes, **given):
 
 ALL = sync("a", "b", require="all")
 WAITS = ("waiting_for_models", (B,))
+ALL_WHATEVER_THEIR_AGE = sync("a", "b", require="all", consistency="ignore")
 
 
 class TestRequireAll:
+    @pytest.mark.parametrize("a_sync", [ALL, ALL_WHATEVER_THEIR_AGE])
+    def test_looks_back_whether_parents_are_checked_or_not(self, a_sync):
+        assert outcome(a_sync, {A: REBUILT}, builds={B: (build(1),)}) == "triggered"
+
     @pytest.mark.parametrize(
         ("nodes", "builds", "past", "expected"),
         [
@@ -197,6 +210,11 @@ class TestConsistency:
     ):
         known = {node: (build(1, **fields),) for node, fields in builds.items()}
         assert judged(BLOCK, spans(**timings), known) == expected
+
+    def test_also_where_the_parent_is_no_model_of_the_syncs(self):
+        known = {P: (build(1, began=at(0), ended=at(5)),)}
+        only_m = sync("m", consistency="block")
+        assert judged(only_m, spans(m=(1, 4, 7)), known) == [("stale_parent", (M,))]
 
     @pytest.mark.parametrize(
         ("a_sync", "is_withheld"),
