@@ -1068,6 +1068,22 @@ class TestCensusInTrouble:
         assert events("sync_run.abandoned") == []
         assert len(events("sync_run.finished")) == 1
 
+    def test_only_looks_in_a_row_are_in_vain(self, one, sandbox, events):
+        settings = dataclasses.replace(one.services.settings, retry_for=30)
+        one.services = dataclasses.replace(one.services, settings=settings)
+        one.deliver(night())
+        one.work()
+        for _ in range(3):
+            sandbox.census.fail_next("/sync_runs/", Status(502))
+            one.work_for(30)  # one look in vain, and one that is answered
+        one.tick(86400)
+        sandbox.census.fail_next("/sync_runs/", Status(502), times=2)
+        one.work_for(15)
+        finish_all(sandbox)
+        one.work_for(30)
+        assert events("sync_run.abandoned") == []
+        assert len(events("sync_run.finished")) == 1
+
     def test_faults_while_following_are_borne(self, one, sandbox, events):
         one.deliver(night())
         one.work()
