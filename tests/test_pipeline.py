@@ -597,8 +597,10 @@ class TestDbtCloudInTrouble:
     def test_it_is_given_up_visibly_in_the_end(self, one, sandbox, events):
         sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
         one.deliver(night())
+        began = one.clock()
         one.work_for(40 * 60)
         (given_up,) = events("dbt_run.given_up")
+        assert events("dbt_run.retried")[-1]["again_at"] - began >= timedelta(minutes=30)
         assert "HTTP 503" in given_up["problem"]
         assert given_up["log_level"] == "error"
         assert nothing_is_left_to_do(one)
@@ -1018,6 +1020,16 @@ class TestCensusInTrouble:
         assert events("sync.trigger_recovered") == []
         assert len(sandbox.census.requests_to("/syncs/5123/sync_runs")) == 1
 
+    def test_a_look_that_is_refused_is_no_end(self, one, sandbox, events):
+        """A key that is being replaced must not hide a sync run that goes on unfollowed."""
+        sandbox.census.fail_next("/trigger", HangUpAfter())
+        sandbox.census.fail_next("/syncs/5123/sync_runs", Status(401))
+        one.deliver(night())
+        one.work_for(120)
+        assert events("sync.trigger_failed") == []
+        assert len(events("sync.trigger_recovered")) == 1
+        assert len(sandbox.census.sync_runs) == 1
+
     def test_an_older_run_of_somebody_elses_is_not_taken_for_ours(self, one, sandbox, clock):
         older = sandbox.census.trigger(5123)
         sandbox.census.finish(older.sync_run_id)
@@ -1040,8 +1052,10 @@ class TestCensusInTrouble:
     def test_it_is_given_up_visibly_in_the_end(self, one, sandbox, events):
         sandbox.census.fail_next("/trigger", Status(503), times=1000)
         one.deliver(night())
+        began = one.clock()
         one.work_for(40 * 60)
         (failed,) = events("sync.trigger_failed")
+        assert events("sync.trigger_retried")[-1]["again_at"] - began >= timedelta(minutes=30)
         assert "HTTP 503" in failed["problem"]
         assert nothing_is_left_to_do(one)
 
