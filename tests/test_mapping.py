@@ -239,3 +239,17 @@ def test_durations_are_seconds_and_have_their_defaults():
     assert (sync.require, sync.within, sync.at_most_every) == ("all", 6 * 3600, 1800)
     (plain,) = read_mapping(one().encode(), file="syncs.yml").syncs
     assert (plain.require, plain.within, plain.at_most_every) == ("any", 24 * 3600, None)
+
+
+@pytest.mark.parametrize(
+    ("second", "jobs"),
+    [
+        ("jobs: [8, 7]", {7, 8}),
+        ("full_sync: true", None),  # of every job
+        ("enabled: false", {7}),
+    ],
+)
+def test_the_jobs_whose_runs_may_trigger_anything(second, jobs):
+    syncs = "{sync_id: 1, depends_on: [a], jobs: [7]}, {sync_id: 2, depends_on: [a], %s}" % second
+    mapping = read_mapping(f"version: 1\nsyncs: [{syncs}]\n".encode(), file="syncs.yml")
+    assert mapping.dbt_job_ids == jobs

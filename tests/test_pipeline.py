@@ -657,6 +657,17 @@ class TestATriggerByHand:
         (line,) = events("sync.triggered")
         assert (line["dbt_run_id"], line["dbt_run_ids"], line["because"]) == (None, [], [])
 
+    @pytest.mark.parametrize(("full_sync", "asked"), [("true", True), ("false", False)])
+    def test_sends_the_records_that_the_mapping_says(self, one, sandbox, full_sync, asked):
+        one.map(
+            "version: 1\nsyncs:\n"
+            f"  - {{sync_id: 5123, depends_on: [customers], full_sync: {full_sync}}}\n"
+        )
+        mapping = one.services.mapping.current
+        by_hand.trigger(one.database, mapping, "default", 5123, by_hand.Records.AS_MAPPED)
+        one.work()
+        assert [run.full_sync for run in sandbox.census.sync_runs] == [asked]
+
     def test_goes_together_with_what_a_run_brings(self, one, sandbox, events):
         one.deliver(night())
         one.work()
@@ -1026,7 +1037,7 @@ class TestCensusInTrouble:
         sandbox.census.fail_next("/syncs/5123/sync_runs", Status(401))
         one.deliver(night())
         one.work_for(120)
-        assert events("sync.trigger_failed") == []
+        assert events("sync.trigger_failed", "task.failed") == []
         assert len(events("sync.trigger_recovered")) == 1
         assert len(sandbox.census.sync_runs) == 1
 
