@@ -250,6 +250,7 @@ def test_durations_are_seconds_and_have_their_defaults():
     ],
 )
 def test_the_jobs_whose_runs_may_trigger_anything(second, jobs):
-    syncs = "{sync_id: 1, depends_on: [a], jobs: [7]}, {sync_id: 2, depends_on: [a], %s}" % second
-    mapping = read_mapping(f"version: 1\nsyncs: [{syncs}]\n".encode(), file="syncs.yml")
+    first = "{sync_id: 1, depends_on: [a], jobs: [7]}"
+    text = f"version: 1\nsyncs: [{first}, {{sync_id: 2, depends_on: [a], {second}}}]\n"
+    mapping = read_mapping(text.encode(), file="syncs.yml")
     assert mapping.dbt_job_ids == jobs

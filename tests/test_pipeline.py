@@ -536,6 +536,17 @@ class TestARetriedRun:
         relay.work()
         assert len(events("sync.triggered")) == 4
 
+    def test_triggers_what_census_refused_the_first_time(
+        self, relay, sandbox, failed, retry, events
+    ):
+        sandbox.census.fail_next("/trigger", Status(422))
+        relay.deliver(failed)
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.trigger_failed")] == [5126]
+        relay.deliver(retry)
+        relay.work()
+        assert len(events("sync.triggered")) == 4
+
     def test_lets_a_sync_go_whose_models_stand_in_both(self, relay, failed, retry, events):
         relay.map(
             "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [stg_customers, customers]}\n"
