@@ -1,6 +1,6 @@
 """`relay trigger`: have a sync triggered without a dbt run."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 
 from relay.database import Server, asking
@@ -17,7 +17,13 @@ class Records(Enum):
 
 
 def trigger(
-    server: Server, mapping: SyncMapping, workspace: str, sync_id: int, records: Records
+    server: Server,
+    mapping: SyncMapping,
+    workspace: str,
+    sync_id: int,
+    records: Records,
+    *,
+    now: datetime,
 ) -> None:
     """Put a trigger of a sync, mapped or not, where workers find it.
 
@@ -29,5 +35,4 @@ def trigger(
     mapped = mapping.sync(workspace, sync_id)
     full_sync = records is Records.ALL or (mapped is not None and mapped.full_sync)
     with asking(server) as connection:
-        now = datetime.now(UTC)
         trigger_by_hand(connection, workspace, sync_id, full_sync=full_sync, now=now)

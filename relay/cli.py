@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -246,7 +247,8 @@ def trigger(sync_id: int, workspace: str, records: str) -> None:
 
     with _on_database() as (settings, server):
         which = by_hand.Records.ALL if records == "all" else by_hand.Records.AS_MAPPED
-        by_hand.trigger(server, load(settings.mapping), workspace, sync_id, which)
+        now = datetime.now(UTC)
+        by_hand.trigger(server, load(settings.mapping), workspace, sync_id, which, now=now)
     click.echo(f"sync {sync_id}: a worker will trigger it, see `relay status`")
 
 

@@ -13,7 +13,7 @@ import pytest
 import structlog
 from psycopg.conninfo import make_conninfo
 
-from relay import tasks
+from relay import by_hand, tasks
 from relay.database import NamedServer, migrate, pool_of
 from relay.embedded import EmbeddedServer
 from relay.mapping_file import MappingFile
@@ -174,6 +174,11 @@ class Relay:
     def replay(self, dbt_run_id, redo=Redo.NOTHING):
         """What `relay replay` does; what it comes to."""
         return replay_run(self.database, self.services.settings, dbt_run_id, redo)
+
+    def trigger(self, sync_id, records):
+        """What `relay trigger` does."""
+        mapping = self.services.mapping.current
+        by_hand.trigger(self.database, mapping, "default", sync_id, records, now=self.clock())
 
     def start(self):
         """What a worker does when it starts."""

@@ -367,6 +367,16 @@ class TestASyncThatWaitsForAllOfItsModels:
             ["model.jaffle_crm.fct_revenue"],
         ]
 
+    def test_waits_for_all_of_them_anew_after_a_trigger_by_hand_too(self, waiting, events):
+        waiting.deliver(self.rebuilt(0, "customers"))
+        waiting.work()
+        waiting.tick(60)
+        waiting.trigger(5123, by_hand.Records.AS_MAPPED)
+        waiting.work_for(60)
+        waiting.deliver(self.rebuilt(1, "fct_revenue"))
+        waiting.work()
+        assert events("sync.withheld")[-1]["models"] == ["model.jaffle_crm.customers"]
+
     def test_is_not_helped_by_a_rebuild_that_is_too_old(self, waiting, events):
         waiting.deliver(self.rebuilt(0, "customers"))
         waiting.work()
@@ -662,8 +672,7 @@ class TestDbtCloudInTrouble:
 
 class TestATriggerByHand:
     def test_tells_that_no_dbt_run_is_behind_it(self, one, events):
-        mapping = one.services.mapping.current
-        by_hand.trigger(one.database, mapping, "default", 5123, by_hand.Records.AS_MAPPED)
+        one.trigger(5123, by_hand.Records.AS_MAPPED)
         one.work()
         (line,) = events("sync.triggered")
         assert (line["dbt_run_id"], line["dbt_run_ids"], line["because"]) == (None, [], [])
@@ -674,8 +683,7 @@ class TestATriggerByHand:
             "version: 1\nsyncs:\n"
             f"  - {{sync_id: 5123, depends_on: [customers], full_sync: {full_sync}}}\n"
         )
-        mapping = one.services.mapping.current
-        by_hand.trigger(one.database, mapping, "default", 5123, by_hand.Records.AS_MAPPED)
+        one.trigger(5123, by_hand.Records.AS_MAPPED)
         one.work()
         assert [run.full_sync for run in sandbox.census.sync_runs] == [asked]
 
@@ -683,8 +691,7 @@ class TestATriggerByHand:
         one.deliver(night())
         one.work()
         one.deliver(night(1))
-        mapping = one.services.mapping.current
-        by_hand.trigger(one.database, mapping, "default", 5123, by_hand.Records.ALL)
+        one.trigger(5123, by_hand.Records.ALL)
         one.work()
         finish_all(sandbox)
         one.work_for(15)
