@@ -287,7 +287,7 @@ class TestFinishedRuns:
     )
     def test_a_token_that_may_not_read_them_is_told(self, dbt_cloud, sandbox, code, hint):
         sandbox.dbt_cloud.fail_next("/runs/", Status(code))
-        with pytest.raises(Rejected, match=f"{code} for the list of runs; .*{hint}"):
+        with pytest.raises(Rejected, match=f"{code} for the list of runs: .*; .*{hint}"):
             list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + MINUTE)
 
     def test_one_without_an_end_is_given_up(self, dbt_cloud, sandbox):
