@@ -219,12 +219,8 @@ def replay(
     if until is not None and since is None:
         raise click.UsageError("--until goes with --since")
     with _on_database() as (settings, server):
-        if delivery_id is not None:
-            dbt_run_ids: tuple[int, ...] = (replays.run_told_of_by(server, delivery_id),)
-        elif since is not None:
-            dbt_run_ids = replays.runs_since(server, settings, since=since, until=until or 0)
-        else:
-            dbt_run_ids = (dbt_run_id or 0,)
+        asked = replays.Asked(dbt_run_id, delivery_id, since, until or 0)
+        dbt_run_ids = replays.runs_asked_for(server, settings, asked)
         do = replays.preview if only_shows else replays.replay_run
         came_to = []
         for each in dbt_run_ids:

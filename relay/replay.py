@@ -14,6 +14,7 @@ from relay.settings import Settings
 from relay.store import (
     Redo,
     Replayed,
+    Told,
     Triggered,
     is_recorded,
     left_alone,
@@ -45,29 +46,35 @@ class Previewed:
     left_alone: tuple[Triggered, ...]
 
 
-def run_told_of_by(server: Server, delivery_id: uuid.UUID) -> int:
-    """The dbt run of a delivery. Raises NothingToReplay, DatabaseUnavailable."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which runs a person means: one, that of a delivery, or all told of so many seconds ago."""
+
+    dbt_run_id: int | None
+    delivery_id: uuid.UUID | None
+    since: int | None
+    until: int = 0
+
+
+def runs_asked_for(server: Server, settings: Settings, asked: Asked) -> tuple[int, ...]:
+    """Their ids, the first told of first. Raises NothingToReplay, DatabaseUnavailable."""
+    if asked.dbt_run_id is not None:
+        return (asked.dbt_run_id,)
     with asking(server) as connection:
-        told = run_of_delivery(connection, delivery_id)
+        if asked.delivery_id is not None:
+            return (_run_of(run_of_delivery(connection, asked.delivery_id), asked.delivery_id),)
+        now = datetime.now(UTC)
+        since = now - timedelta(seconds=asked.since or 0)
+        until = now - timedelta(seconds=asked.until)
+        return runs_recorded(connection, _account(settings), since=since, until=until)
+
+
+def _run_of(told: Told | None, delivery_id: uuid.UUID) -> int:
     if told is None:
         raise NothingToReplay(f"there is no delivery {delivery_id}: `relay status` lists them")
     if told.dbt_run_id is None:
         raise NothingToReplay(f"delivery {delivery_id} was ignored: {told.ignored_because}")
     return told.dbt_run_id
-
-
-def runs_since(
-    server: Server, settings: Settings, *, since: int, until: int, now: datetime | None = None
-) -> tuple[int, ...]:
-    """The runs that relay was told of between so many seconds ago and so many, the oldest first."""
-    now = now or datetime.now(UTC)
-    with asking(server) as connection:
-        return runs_recorded(
-            connection,
-            _account(settings),
-            since=now - timedelta(seconds=since),
-            until=now - timedelta(seconds=until),
-        )
 
 
 def replay_run(server: Server, settings: Settings, dbt_run_id: int, redo: Redo) -> RunReplayed:

@@ -16,6 +16,7 @@ from relay.store.overview import Overview, last_heartbeat, overview
 from relay.store.replays import (
     Redo,
     Replayed,
+    Told,
     Triggered,
     is_recorded,
     left_alone,
@@ -50,6 +51,7 @@ __all__ = [
     "Redo",
     "Replayed",
     "Store",
+    "Told",
     "Triggered",
     "find_decision",
     "is_recorded",
