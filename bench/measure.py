@@ -171,6 +171,23 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
+def anonymous(pid: int) -> int:
+    """The anonymous memory of a process and of all below it, in bytes: what nobody shares.
+
+    PostgreSQL's shared buffers are not in it: they fill once, up to the size they are set to.
+    """
+    process = psutil.Process(pid)
+    return sum(map(_anonymous, [process, *process.children(recursive=True)]))
+
+
+def _anonymous(process: psutil.Process) -> int:
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_bytes()
+    except OSError:
+        return 0
+    return _kilobytes(status, b"RssAnon:") * 1024
+
+
 def _memory(process: psutil.Process) -> int:
     try:
         pss: int = process.memory_full_info().pss

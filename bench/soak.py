@@ -23,7 +23,7 @@ from typing import Any
 
 import requests
 from jobs import FIRST_DBT_RUN, Jobs
-from measure import MEGABYTE, Usage, machine, markdown
+from measure import MEGABYTE, anonymous, machine, markdown
 from service import Service, serving
 
 from relay.sandbox import open_sandbox, story
@@ -62,7 +62,7 @@ def main() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What each part holds at a moment: bytes of PSS, and the database's on disk."""
+    """What each part holds at a moment: bytes of its own, and the database's on disk."""
 
     at: float  # seconds since the first delivery
     memory: dict[str, int]
@@ -199,7 +199,7 @@ def _soak(both: "_Vendors", service: Service, seconds: float) -> tuple[Counter[i
 
 
 def _sample(service: Service, at: float) -> Sample:
-    memory = {name: Usage.of(pid).memory for name, pid in service.parts.items()}
+    memory = {name: anonymous(pid) for name, pid in service.parts.items()}
     ((size,),) = service.ask("SELECT pg_database_size(current_database())")
     return Sample(at, memory, size)
 
