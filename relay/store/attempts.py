@@ -85,8 +85,7 @@ class Attempts(Transactions):
     def waiting(self, workspace: str, sync_id: int, *, now: datetime) -> Waiting | None:
         """The triggers that are due and wait for this sync; None if none does."""
         with self._statement() as connection:
-            found = one(connection, Waiting, _WAITING, (workspace, sync_id, now))
-            return found if found and found.since else None
+            return one(connection, Waiting, _WAITING, (workspace, sync_id, now))
 
     def begin(
         self, workspace: str, sync_id: int, *, now: datetime, look_from: datetime
@@ -189,19 +188,11 @@ class Held:
 
     def look_before_sending(self, *, now: datetime, pause: timedelta, problem: str) -> None:
         """The POST may have started a run: come back after a pause and look for it."""
-        self._connection.execute(
-            "UPDATE relay.sync_runs SET look_from = %s WHERE attempt_id = %s",
-            (now + pause, self.attempt.attempt_id),
-        )
-        self._come_back(now, pause, problem)
+        self._come_back(now + pause, pause, problem, sent_at=self.attempt.sent_at)
 
     def send_later(self, *, now: datetime, pause: timedelta, problem: str) -> None:
         """The POST surely started nothing: come back after a pause and send it."""
-        self._connection.execute(
-            "UPDATE relay.sync_runs SET sent_at = NULL, look_from = NULL WHERE attempt_id = %s",
-            (self.attempt.attempt_id,),
-        )
-        self._come_back(now, pause, problem)
+        self._come_back(now + pause, pause, problem, sent_at=None)
 
     def record_triggered(self, sync_run_id: int, *, now: datetime, look_at: datetime) -> None:
         """Record the run that Census started, and look at it at `look_at`."""
@@ -219,16 +210,20 @@ class Held:
         """Record that Census will not start a run; triggers that came meanwhile go on."""
         end(self._connection, self.attempt, Outcome.REFUSED, now=now, problem=problem)
 
-    def _come_back(self, now: datetime, pause: timedelta, problem: str) -> None:
+    def _come_back(
+        self, at: datetime, pause: timedelta, problem: str, *, sent_at: datetime | None
+    ) -> None:
+        attempt = self.attempt
         self._connection.execute(
             """
-            UPDATE relay.sync_runs SET problem = %s, faults = faults + 1, paused = paused + %s
+            UPDATE relay.sync_runs
+            SET sent_at = %s, look_from = %s, problem = %s, faults = faults + 1,
+                paused = paused + %s
             WHERE attempt_id = %s
             """,
-            (problem, pause.total_seconds(), self.attempt.attempt_id),
+            (sent_at, at, problem, pause.total_seconds(), attempt.attempt_id),
         )
-        attempt = self.attempt
-        jobs.wake_sync(self._connection, attempt.workspace, attempt.sync_id, now + pause)
+        jobs.wake_sync(self._connection, attempt.workspace, attempt.sync_id, at)
 
 
 _COLUMNS = (
@@ -271,7 +266,10 @@ def end(
     run: SyncRun | None = None,
     problem: str | None = None,
 ) -> bool:
-    """Record an end, and have what waits for the sync go on. False if it had ended."""
+    """Record an end, and have what waits for the sync go on. False if it had ended.
+
+    A run that was skipped did nothing: its triggers wait again.
+    """
     updated = connection.execute(
         """
         UPDATE relay.sync_runs
@@ -289,7 +287,12 @@ def end(
     )
     if updated.rowcount == 0:
         return False
-    if outcome is not Outcome.SKIPPED and _something_waits(connection, attempt):
+    if outcome is Outcome.SKIPPED:
+        connection.execute(
+            "UPDATE relay.triggers SET attempt_id = NULL WHERE attempt_id = %s",
+            (attempt.attempt_id,),
+        )
+    if _something_waits(connection, attempt):
         jobs.run_sync(connection, attempt.workspace, attempt.sync_id)
     return True
 

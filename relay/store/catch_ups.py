@@ -48,9 +48,7 @@ class CatchUps(Transactions):
             for dbt_run_id in sorted(new):
                 jobs.examine(connection, dbt_account_id, dbt_run_id)
             connection.execute(
-                """
-                UPDATE relay.catch_ups SET read_until = %s WHERE dbt_account_id = %s
-                """,
+                "UPDATE relay.catch_ups SET read_until = %s WHERE dbt_account_id = %s",
                 (read_until, dbt_account_id),
             )
         return tuple(run for run in runs if run.dbt_run_id in new)

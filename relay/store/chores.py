@@ -20,17 +20,15 @@ class Chores(Transactions):
                 (name, at),
             )
 
-    def hand_out(self, name: str, *, now: datetime, every: timedelta) -> bool:
+    def hand_out(self, name: str, *, now: datetime, every: timedelta) -> None:
         """Put the chore's job into the queue if it is due, and have it be due again after `every`.
 
-        False if it is not due, or another worker was faster.
+        Of several workers one does.
         """
         with self._transaction() as connection:
             due = connection.execute(
                 "UPDATE relay.chores SET due_at = %s WHERE name = %s AND due_at <= %s",
                 (now + every, name, now),
             )
-            if due.rowcount == 0:
-                return False
-            queue.defer(connection, name, {}, lock=name)
-            return True
+            if due.rowcount:
+                queue.defer(connection, name, {}, lock=name)

@@ -51,7 +51,7 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
             for each in to_send
         ],
     )
-    run_syncs(connection, [(each.sync.workspace, each.sync.sync_id) for each in plan.triggers])
+    run_syncs(connection, [each.sync.key for each in plan.triggers])
     for each in held:
         wake_sync(connection, each.sync.workspace, each.sync.sync_id, each.until or now)
 

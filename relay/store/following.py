@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from relay import queue
-from relay.store import jobs
 from relay.store.attempts import ATTEMPT, Attempt, Cause, causes_of, end
 from relay.store.transactions import Transactions, one
 from relay.sync_runs import Outcome, SyncRun
@@ -22,13 +21,13 @@ class Following(Transactions):
         with self._statement() as connection:
             return causes_of(connection, attempt_id)
 
-    def look_again(self, attempt: Attempt, status: str | None, *, at: datetime) -> bool:
-        """Note what Census said and look again at `at`. False if another look was faster.
+    def look_again(self, attempt: Attempt, status: str | None, *, at: datetime) -> None:
+        """Note what Census said and look again at `at`, unless another look was faster.
 
         `status` is None where it said nothing.
         """
         with self._statement() as connection:
-            looked = connection.execute(
+            connection.execute(
                 _LOOK_AGAIN,
                 {
                     "attempt_id": attempt.attempt_id,
@@ -39,7 +38,6 @@ class Following(Transactions):
                     "at": at,
                 },
             )
-            return looked.rowcount > 0
 
     def record_end(
         self, attempt: Attempt, run: SyncRun, outcome: Outcome, *, now: datetime
@@ -52,20 +50,6 @@ class Following(Transactions):
         """Record that a run is followed no longer. False if it had ended."""
         with self._transaction() as connection:
             return end(connection, attempt, Outcome.ABANDONED, now=now, problem=problem)
-
-    def record_skipped(
-        self, attempt: Attempt, run: SyncRun, *, now: datetime, at: datetime
-    ) -> bool:
-        """Record that a run did nothing, and let its triggers wait again until `at`."""
-        with self._transaction() as connection:
-            ended = end(connection, attempt, Outcome.SKIPPED, now=now, run=run)
-            if ended:
-                connection.execute(
-                    "UPDATE relay.triggers SET attempt_id = NULL WHERE attempt_id = %s",
-                    (attempt.attempt_id,),
-                )
-                jobs.wake_sync(connection, attempt.workspace, attempt.sync_id, at)
-            return ended
 
 
 # What is done every few seconds for every sync run there is: one round trip.

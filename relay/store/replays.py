@@ -1,13 +1,12 @@
 """Having a dbt run examined again, and what stays as it is then."""
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from relay.store.jobs import examine
-from relay.store.transactions import Connection, every
+from relay.store.transactions import Connection, every, one
 
 
 class Replayed(StrEnum):
@@ -103,8 +102,7 @@ def is_recorded(connection: Connection, dbt_account_id: int, dbt_run_id: int) ->
 def run_of_delivery(connection: Connection, delivery_id: uuid.UUID) -> Told | None:
     """What a delivery told of; None if there is no such delivery (any more)."""
     sql = "SELECT dbt_run_id, ignored_because FROM relay.deliveries WHERE delivery_id = %s"
-    found: Sequence[Told] = every(connection, Told, sql, (delivery_id,))
-    return found[0] if found else None
+    return one(connection, Told, sql, (delivery_id,))
 
 
 def runs_recorded(

@@ -85,6 +85,7 @@ _OLD: dict[str, LiteralString] = {
         DELETE FROM relay.builds
         WHERE (dbt_account_id, project_id, node, dbt_job_id, environment_id) IN (
             SELECT dbt_account_id, project_id, node, dbt_job_id, environment_id
+            -- A year: `within` may be long, and a node's parent may be rebuilt seldom.
             FROM relay.builds WHERE finished_at < %(before)s - interval '335 days'
             LIMIT %(most)s)
         """,

@@ -71,7 +71,7 @@ def _wait_for_the_run_in_its_way(services: Services, attempt: Attempt, run: Sync
     causes = services.store.following.causes(attempt.attempt_id)
     if any(is_past_the_deadline(services, cause.requested_at, now) for cause in causes):
         _abandon(services, attempt, "skipped, again and again, until the deadline")
-    elif services.store.following.record_skipped(attempt, run, now=now, at=now):
+    elif services.store.following.record_end(attempt, run, Outcome.SKIPPED, now=now):
         log.warning("sync_run.skipped", **dbt_runs(causes))
 
 
