@@ -12,7 +12,7 @@ from relay.store import trigger_by_hand
 class Records(Enum):
     """Which records of the sync's source are sent."""
 
-    AS_MAPPED = "as the mapping file says"
+    AS_MAPPED = "mapped"  # as the mapping file says
     ALL = "all"
 
 

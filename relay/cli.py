@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -12,6 +11,7 @@ import click
 import msgspec
 
 from relay import logs
+from relay.clock import utc_now
 from relay.database import Server, joined, migrate, server_of
 from relay.decision.mapping import DEFAULT_WORKSPACE
 from relay.exits import PROBLEM, settings_or_exit, told
@@ -242,9 +242,8 @@ def trigger(sync_id: int, workspace: str, records: str) -> None:
     from relay import by_hand  # noqa: PLC0415
 
     with _on_database() as (settings, server):
-        which = by_hand.Records.ALL if records == "all" else by_hand.Records.AS_MAPPED
-        now = datetime.now(UTC)
-        by_hand.trigger(server, load(settings.mapping), workspace, sync_id, which, now=now)
+        which = by_hand.Records(records)
+        by_hand.trigger(server, load(settings.mapping), workspace, sync_id, which, now=utc_now())
     click.echo(f"sync {sync_id}: a worker will trigger it, see `relay status`")
 
 

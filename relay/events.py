@@ -17,6 +17,9 @@ SIGNATURE_BYTES = 32  # SHA-256
 LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
 LONGEST_EVENT_ID = 200  # dbt's are 31 characters
 
+# Of the three events the one that comes for every end of a run, when its artifacts are there.
+RUN_COMPLETED = "job.run.completed"
+
 _HMAC_SHA256 = HMACAlgorithm(hashlib.sha256)
 
 
@@ -57,7 +60,7 @@ class Event:
         verify(body, signature, secrets=secrets)
         payload = _read(body)
         event_id = _event_id(payload)
-        if payload.event_type != "job.run.completed":
+        if payload.event_type != RUN_COMPLETED:
             # `errored` comes before the run's artifacts are there, and again as `completed`.
             raise NotForUs(Ignored.OTHER_EVENT_TYPE, event_id=event_id)
         if _positive_integer(payload.account_id) != dbt_account_id:

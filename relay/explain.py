@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from relay.clock import utc_now
 from relay.database import Server, asking
 from relay.dbt.artifacts import Standing
 from relay.dbt.decoding import garbage_uncollected
@@ -158,7 +159,7 @@ def describe_explanation(explained: Explanation) -> str:
 def _decided_now(
     server: Server, settings: Settings, mapping: SyncMapping, dbt_run_id: int
 ) -> tuple[Examined, Plan]:
-    now = datetime.now(UTC)
+    now = utc_now()
     examiner = examiner_of(settings, dbt_cloud_of(settings))
     examined = examiner.examine(dbt_run_id)
     run = examined.run

@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from relay.clock import utc_now
 from relay.database import Server, asking
 from relay.decision.mapping import told_id
 from relay.errors import BadSettings, NothingToReplay, Problem
@@ -63,7 +64,7 @@ def runs_asked_for(server: Server, settings: Settings, asked: Asked) -> tuple[in
     with asking(server) as connection:
         if asked.delivery_id is not None:
             return (_run_of(run_of_delivery(connection, asked.delivery_id), asked.delivery_id),)
-        now = datetime.now(UTC)
+        now = utc_now()
         since = now - timedelta(seconds=asked.since or 0)
         until = now - timedelta(seconds=asked.until)
         return runs_recorded(connection, _account(settings), since=since, until=until)

@@ -1,11 +1,10 @@
 """What a task works with, built once by the worker and by whoever asks a vendor a question."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from relay.census import Census
+from relay.clock import Clock, utc_now
 from relay.dbt_cloud import DbtCloud
 from relay.decision.mapping import DEFAULT_WORKSPACE, Workspace
 from relay.errors import BadSettings, Problem, Rejected
@@ -15,11 +14,9 @@ from relay.logs import get_logger, hide
 from relay.mapping_file import MappingFile
 from relay.settings import Secret, Settings
 from relay.store import Store
-from relay.transport import Transport, utc_now
+from relay.transport import Transport
 
 CONNECTIONS = 16  # to each vendor at once, as many as the worker runs jobs
-
-Clock = Callable[[], datetime]
 
 log = get_logger()
 

@@ -11,10 +11,10 @@ import tempfile
 import time
 import urllib.parse
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
 from urllib3.util import Retry
 
+from relay.clock import Clock, utc_now
 from relay.errors import Rejected, Unanswered, Unavailable
 from relay.settings import Secret
 
@@ -36,11 +37,6 @@ LONGEST_WAIT = 3600  # seconds that a vendor may ask for
 CHUNK = 2**18
 TOO_MANY_REQUESTS = 429
 LONGEST_MESSAGE = 300  # characters of a vendor's words that are worth a log line
-
-
-def utc_now() -> datetime:
-    """The time of day."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,7 @@ class Transport:
         connections: int,
         downloads: Path | None = None,
         limits: Limits | None = None,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Clock = utc_now,
     ) -> None:
         """`downloads` is the folder for large bodies; None for the machine's temporary one."""
         self._vendor = vendor

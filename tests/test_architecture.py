@@ -15,8 +15,8 @@ ROOT = Path(relay.__file__).parent
 FLOORS = [
     {"errors", "spelling"},
     {"notation", "events", "sync_runs"}
-    | {"dbt.runs", "dbt.webhooks", "dbt.decoding", "dbt.selectors", "dbt.nodes"},
-    {"dbt.node_index", "dbt.artifacts"},
+    | {"dbt.runs", "dbt.decoding", "dbt.selectors", "dbt.nodes"},
+    {"dbt.node_index", "dbt.artifacts", "dbt.webhooks"},
     {"dbt.manifest"},
     {"dbt.views"},
     {"dbt.selection", "decision.mapping"},
@@ -25,7 +25,7 @@ FLOORS = [
     {"decision.judge"},
     {"decision.conditions"},
     {"decision.plan"},
-    {"settings"},
+    {"settings", "clock"},
     {"logs", "gunicorn_logs", "migrations"},
     {"transport", "embedded", "queue", "mapping_file", "exits", "backoff"},
     {"database", "store", "lineage_cache"},
@@ -142,6 +142,7 @@ def test_a_vendors_field_names_stay_at_its_door():
     theirs = {
         "runId": {"events", "sandbox"},
         "eventType": {"events", "sandbox"},
+        "job.run.completed": {"events", "sandbox"},
         "job_definition_id": {"dbt_cloud", "sandbox"},
         "run_step_command": {"dbt_cloud", "sandbox"},
         "source_record_invalids": {"census", "sandbox"},

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-# https://docs.getdbt.com/docs/deploy/webhooks: of the three events the one that comes for every
-# end of a run, and only when its artifacts can be fetched.
-RUN_COMPLETED = "job.run.completed"
+from relay.events import RUN_COMPLETED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 from flask import abort, request
 from werkzeug.wrappers import Response
 
+from relay.clock import Clock, utc_now
 from relay.sandbox.census_answers import paged, sync_json, sync_run_json
 from relay.sandbox.census_runs import RECORDS, End, SandboxSync, SandboxSyncRun
-from relay.sandbox.wire import PASSING, Body, Clock, StandIn, as_json, utc_now
+from relay.sandbox.wire import PASSING, Body, StandIn, as_json
 
 _API = "/api/<any(v1, v2):version>"
 _FIRST_SYNC_RUN_ID = 90001

@@ -10,12 +10,13 @@ from dataclasses import replace
 from flask import abort, request
 from werkzeug.wrappers import Response
 
+from relay.clock import Clock, utc_now
 from relay.sandbox import webhooks
 from relay.sandbox.dbt_answers import enveloped, error, run_json
 from relay.sandbox.dbt_run_query import RunQuery
 from relay.sandbox.dbt_runs import ARTIFACTS, SandboxRun
 from relay.sandbox.dbt_subscriptions import SandboxSubscription, page_of
-from relay.sandbox.wire import PASSING, Body, Clock, StandIn, utc_now
+from relay.sandbox.wire import PASSING, Body, StandIn
 
 _RUNS = "/api/v2/accounts/<int:account_id>/runs/"
 _SUBSCRIPTIONS = "/api/v3/accounts/<int:account_id>/webhooks/subscriptions"

@@ -9,11 +9,12 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from relay.clock import Clock, utc_now
 from relay.sandbox import story
 from relay.sandbox.census import SandboxCensus
 from relay.sandbox.control import control
 from relay.sandbox.dbt_cloud import SandboxDbtCloud
-from relay.sandbox.wire import Clock, StandIn, utc_now
+from relay.sandbox.wire import StandIn
 
 HOST = "127.0.0.1"
 _POLL_SECONDS = 0.01  # how long stopping a server may take

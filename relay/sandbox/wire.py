@@ -5,9 +5,9 @@ import re
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -16,15 +16,10 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from relay.clock import Clock
+
 KEPT_REQUESTS = 10_000  # of each stand-in; those before are only counted
 _IN_PATH = re.compile(r"(?<=/)[0-9]+(?=/|$)")  # an id
-
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The time of day, with its zone."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
