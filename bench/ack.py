@@ -35,8 +35,8 @@ from measure import (
     wait_for_answer,
 )
 
-from relay.database import joined
-from relay.embedded import EmbeddedServer
+from relay.postgres.embedded import EmbeddedServer
+from relay.postgres.server import joined
 from relay.sandbox import story
 from relay.sandbox.server import open_sandbox
 

@@ -30,11 +30,10 @@ from measure import (
     wait_for_answer,
 )
 
+from relay.dbt.deliveries import sign
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.server import Sandbox, open_sandbox
-from relay.send import sign
-from relay.settings import Secret
 
 REPORT = Path(__file__).parent / "idle.md"
 SETTLE = 5.0  # seconds between the last work and the measurement
@@ -143,7 +142,7 @@ def _relay_a_dbt_run(sandbox: Sandbox, port: int) -> None:
     """Let dbt Cloud tell of a run's end, wait until its syncs have ended, then a little more."""
     sandbox.dbt_cloud.add_run(story.nightly_run())
     body = sandbox.dbt_cloud.completed_event(story.FIRST_DBT_RUN_ID)
-    headers = {"Authorization": sign(body, Secret(story.WEBHOOK_SECRET))}
+    headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
     url = f"http://127.0.0.1:{port}/webhooks/dbt"
     requests.post(url, data=body, headers=headers, timeout=10).raise_for_status()
     _until(lambda: len(sandbox.census.sync_runs) == len(story.SYNCS), "the syncs to be triggered")

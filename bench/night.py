@@ -21,15 +21,15 @@ import psutil
 import requests
 from measure import AnonymousPeak, cpu_of, folder, free_port, resident_peak, stop, wait_for_answer
 
-from relay.database import joined, migrate
-from relay.embedded import EmbeddedServer
+from relay.dbt.deliveries import sign
+from relay.postgres.embedded import EmbeddedServer
+from relay.postgres.migrate import migrate
+from relay.postgres.server import joined
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SUCCESS, SandboxRun, invoke
 from relay.sandbox.recordings import Recording
 from relay.sandbox.server import open_sandbox
-from relay.send import sign
-from relay.settings import Secret
 
 CHECKOUT = Path(__file__).parent.parent
 PATIENCE = 180.0  # seconds from a delivery to its syncs: the sandbox compresses all of it
@@ -66,7 +66,7 @@ class Night:
         body = self._sandbox.events[self._told]
         self._told += 1
         before, manifests = cpu_of(self._worker.pid), self._manifests()
-        headers = {"Authorization": sign(body, Secret(story.WEBHOOK_SECRET))}
+        headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
         url = f"http://127.0.0.1:{self._web}/webhooks/dbt"
         requests.post(url, data=body, headers=headers, timeout=10).raise_for_status()
         self._wait()

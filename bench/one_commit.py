@@ -10,12 +10,12 @@ from flask import Flask
 from psycopg_pool import ConnectionPool
 
 from relay import logs
-from relay.database import Server, server_of
-from relay.health import Health
-from relay.recorder import Recorder
+from relay.postgres.server import Server, server_of
 from relay.settings import Role, Settings
 from relay.store import Delivery, record_deliveries
-from relay.web import create_app
+from relay.web.app import create_app
+from relay.web.health import Health
+from relay.web.recorder import Recorder
 
 CONNECTIONS = 4  # of each worker process
 

@@ -57,15 +57,15 @@ def relay_fetch(url: str) -> Work:
 
 def relay_download(url: str) -> Work:
     """Download and decode a manifest.json, as relay does."""
-    from relay.dbt_cloud import DbtCloud  # noqa: PLC0415 - the other probes go without
+    from relay.vendors.dbt_cloud import DbtCloud  # noqa: PLC0415 - the other probes go without
 
     dbt_cloud = DbtCloud(_transport(url), dbt_account_id=1)
     return lambda: dbt_cloud.get_manifest(1, step=1)
 
 
 def _transport(url: str) -> Any:
-    from relay.settings import Secret  # noqa: PLC0415
-    from relay.transport import Transport  # noqa: PLC0415
+    from relay.secret import Secret  # noqa: PLC0415
+    from relay.vendors.transport import Transport  # noqa: PLC0415
 
     return Transport(
         vendor="dbt Cloud",
@@ -126,7 +126,7 @@ PROBES: Mapping[str, Callable[[str], Work]] = {
 
 
 def _dbt_cloud(path: str) -> Any:
-    from relay.dbt_cloud import DbtCloud  # noqa: PLC0415
+    from relay.vendors.dbt_cloud import DbtCloud  # noqa: PLC0415
 
     return DbtCloud(_OnDisk(path), dbt_account_id=1)  # type: ignore[arg-type]
 
@@ -141,7 +141,7 @@ class _OnDisk:
     def download(self, path: str, params: object = None) -> Iterator[Any]:
         import mmap  # noqa: PLC0415
 
-        from relay.transport import Download  # noqa: PLC0415
+        from relay.vendors.transport import Download  # noqa: PLC0415
 
         with Path(self._path).open("rb") as file:
             pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

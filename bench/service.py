@@ -16,8 +16,9 @@ import psycopg
 from measure import folder, free_port, postmaster, stop, wait_for_answer
 from psycopg.conninfo import conninfo_to_dict
 
-from relay.database import joined, migrate
-from relay.embedded import EmbeddedServer
+from relay.postgres.embedded import EmbeddedServer
+from relay.postgres.migrate import migrate
+from relay.postgres.server import joined
 
 CHECKOUT = Path(__file__).parent.parent
 GUNICORN_CONF = str(CHECKOUT / "config" / "gunicorn.conf.py")

@@ -26,12 +26,11 @@ from jobs import FIRST_DBT_RUN, Jobs
 from measure import MEGABYTE, anonymous, machine, markdown
 from service import Service, serving
 
+from relay.dbt.deliveries import sign
 from relay.sandbox import open_sandbox, story
 from relay.sandbox.census_runs import SandboxSync
 from relay.sandbox.command import environment
 from relay.sandbox.server import Sandbox
-from relay.send import sign
-from relay.settings import Secret
 
 REPORT = Path(__file__).parent / "soak.md"
 JOBS = Jobs(100, syncs_each=2)
@@ -172,7 +171,7 @@ class _Deliveries:
         self.answers: Counter[int] = Counter()
 
     def deliver(self, body: bytes) -> None:
-        headers = {"Authorization": sign(body, Secret(story.WEBHOOK_SECRET))}
+        headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
         while True:
             answer = requests.post(self._url, data=body, headers=headers, timeout=10)
             self.answers[answer.status_code] += 1

@@ -1,6 +1,6 @@
 """How gunicorn serves relay's web process. Every value has its reason beside it."""
 
-from relay.gunicorn_hooks import (  # noqa: F401 - gunicorn looks them up by these names
+from relay.web.gunicorn_hooks import (  # noqa: F401 - gunicorn looks them up by these names
     SETTINGS,
     on_exit,
     on_starting,
@@ -9,7 +9,7 @@ from relay.gunicorn_hooks import (  # noqa: F401 - gunicorn looks them up by the
     when_ready,
 )
 
-wsgi_app = "relay.web:application()"
+wsgi_app = "relay.web.app:application()"
 bind = f"0.0.0.0:{SETTINGS.port}"
 workers = SETTINGS.web_concurrency
 
@@ -33,5 +33,5 @@ keepalive = 75  # longer than the usual proxy keeps its connections
 control_socket_disable = True
 
 # relay logs a line for each delivery itself; set accesslog to "-" for gunicorn's own.
-logger_class = "relay.gunicorn_logs.GunicornLogger"
+logger_class = "relay.web.gunicorn_logs.GunicornLogger"
 accesslog = None

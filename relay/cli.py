@@ -1,23 +1,14 @@
-"""relay's commands. Each is a few lines: the work is done in the modules they name."""
+"""relay's command line: each command's words and options. `commands/` does what they say."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
 
 import click
-import msgspec
 
-from relay import logs
-from relay.clock import utc_now
-from relay.database import Server, joined, migrate, server_of
-from relay.decision.mapping import DEFAULT_WORKSPACE
-from relay.exits import PROBLEM, settings_or_exit, told
-from relay.mapping_file import load
 from relay.notation import read_duration
-from relay.settings import Role, Settings
+from relay.workspaces import DEFAULT_WORKSPACE
 
 of_run = click.option(
     "--run", "dbt_run_id", required=True, type=click.IntRange(min=1), help="The dbt run's id."
@@ -46,28 +37,25 @@ def main() -> None:
 @main.command()
 def up() -> None:
     """Run database, web and worker together, until Ctrl-C."""
-    from relay import up as supervisor  # noqa: PLC0415 - each command loads what it needs
+    from relay.commands.processes import run_up
 
-    with _started(Role.SERVICE) as settings:
-        load(settings.mapping)
-        supervisor.run(settings, server_of(settings))
+    run_up()
 
 
 @main.command()
 def worker() -> None:
     """Run the worker: it asks dbt Cloud, decides, triggers and follows."""
-    from relay import worker as workers  # noqa: PLC0415
+    from relay.commands.processes import run_worker
 
-    with _started(Role.WORKER) as settings, joined(server_of(settings)) as server:
-        workers.run(settings, server)
+    run_worker()
 
 
 @main.command(name="migrate")
 def migrate_() -> None:
     """Bring the database's schema to date; the processes also do it when they start."""
-    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
-        applied = migrate(server)
-        click.echo(f"applied: {', '.join(applied)}" if applied else "up to date")
+    from relay.commands.processes import run_migrate
+
+    run_migrate()
 
 
 @main.command()
@@ -93,40 +81,18 @@ def check(
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
     very many nodes, a warning.
     """
-    from relay.check import (  # noqa: PLC0415
-        check_everything,
-        check_mapping,
-        strictly,
-        with_manifest,
-    )
+    from relay.commands import check as command
 
-    report = check_everything() if mapping is None else check_mapping(mapping)
-    if manifest is not None:
-        report = with_manifest(report, manifest, most=most)
-    if is_strict:
-        report = strictly(report)
-    if wants_json:
-        _print_json(report)
-    else:
-        for problem in report.problems:
-            click.echo(problem, err=True)
-        for warning in report.warnings:
-            click.echo(f"warning: {warning}", err=True)
-        if not report.problems:
-            click.echo(f"{report.mapping}: {_count(report.syncs, 'sync')}, no problem")
-    sys.exit(report.exit_status)
+    sys.exit(command.run(mapping, manifest, most=most, is_strict=is_strict, wants_json=wants_json))
 
 
 @main.command()
 @as_json
 def config(*, wants_json: bool) -> None:
     """Show the settings in effect; secrets are masked."""
-    described = settings_or_exit(Role.COMMAND).describe()
-    if wants_json:
-        _print_json(described)
-        return
-    for name, value in described.items():
-        click.echo(f"{name}={','.join(value) if isinstance(value, list) else value or ''}")
+    from relay.commands import config as command
+
+    command.run(wants_json=wants_json)
 
 
 @main.command()
@@ -134,14 +100,9 @@ def config(*, wants_json: bool) -> None:
 @as_json
 def status(newest: int, *, wants_json: bool) -> None:
     """Show the newest deliveries and triggers, and the sync runs that are open."""
-    from relay.status import describe, look  # noqa: PLC0415
+    from relay.commands import status as command
 
-    with _on_database() as (_, server):
-        overview = look(server, newest=newest)
-    if wants_json:
-        _print_json(overview)
-    else:
-        click.echo(describe(overview))
+    command.run(newest, wants_json=wants_json)
 
 
 @main.command()
@@ -149,14 +110,9 @@ def status(newest: int, *, wants_json: bool) -> None:
 @as_json
 def plan(dbt_run_id: int, *, wants_json: bool) -> None:
     """Show what relay would do after a dbt run, and do nothing."""
-    from relay.explain import describe_plan, plan_run  # noqa: PLC0415
+    from relay.commands import plan as command
 
-    with _on_database() as (settings, server):
-        planned = plan_run(server, settings, dbt_run_id)
-    if wants_json:
-        _print_json(planned)
-    else:
-        click.echo(describe_plan(planned))
+    command.run(dbt_run_id, wants_json=wants_json)
 
 
 @main.command()
@@ -169,21 +125,11 @@ def explain(
     sync_id: int, dbt_run_id: int | None, *, last: bool, workspace: str, wants_json: bool
 ) -> None:
     """Tell why a sync was triggered or withheld for a dbt run: all that was judged."""
-    from relay.explain import describe_explanation, explain_sync  # noqa: PLC0415
+    from relay.commands import explain as command
 
     if (dbt_run_id is None) is not last:
         raise click.UsageError("say which run: either --run ID or --last")
-    with _on_database() as (settings, server):
-        explained = explain_sync(
-            server, settings, workspace=workspace, sync_id=sync_id, dbt_run_id=dbt_run_id
-        )
-    if explained is None:
-        click.echo(f"no dbt run has concerned sync {sync_id} yet", err=True)
-        sys.exit(PROBLEM)
-    if wants_json:
-        _print_json(explained)
-    else:
-        click.echo(describe_explanation(explained))
+    sys.exit(command.run(workspace, sync_id, dbt_run_id, wants_json=wants_json))
 
 
 @main.command()
@@ -211,26 +157,16 @@ def replay(
     A sync that was triggered for a run is left alone, unless with --again; one that Census refused
     to start is not. Runs that were given up, or that nobody told of, are examined as if new.
     """
-    from relay import replay as replays  # noqa: PLC0415
-    from relay.store import Redo  # noqa: PLC0415
+    from relay.commands import replay as command
+    from relay.operations.replay import Asked
+    from relay.store import Redo
 
     if sum(each is not None for each in (dbt_run_id, delivery_id, since)) != 1:
         raise click.UsageError("say what to replay: one of --run, --delivery and --since")
     if until is not None and since is None:
         raise click.UsageError("--until goes with --since")
-    with _on_database() as (settings, server):
-        asked = replays.Asked(dbt_run_id, delivery_id, since, until or 0)
-        dbt_run_ids = replays.runs_asked_for(server, settings, asked)
-        do = replays.preview if only_shows else replays.replay_run
-        came_to = []
-        for each in dbt_run_ids:
-            came_to.append(do(server, settings, each, Redo(redo)))
-            if not wants_json:
-                click.echo(replays.describe(came_to[-1]))
-    if wants_json:
-        _print_json(came_to)
-    elif not dbt_run_ids:
-        click.echo("no dbt run was told of in that time")
+    asked = Asked(dbt_run_id, delivery_id, since, until or 0)
+    command.run(asked, Redo(redo), only_shows=only_shows, wants_json=wants_json)
 
 
 @main.command()
@@ -239,12 +175,10 @@ def replay(
 @click.option("--full-sync", "records", flag_value="all", default="mapped", help="All records.")
 def trigger(sync_id: int, workspace: str, records: str) -> None:
     """Have a sync triggered now, without a dbt run; it waits for its run under way."""
-    from relay import by_hand  # noqa: PLC0415
+    from relay.commands import trigger as command
+    from relay.operations.trigger import Records
 
-    with _on_database() as (settings, server):
-        which = by_hand.Records(records)
-        by_hand.trigger(server, load(settings.mapping), workspace, sync_id, which, now=utc_now())
-    click.echo(f"sync {sync_id}: a worker will trigger it, see `relay status`")
+    command.run(sync_id, workspace, Records(records))
 
 
 @main.command()
@@ -252,13 +186,9 @@ def trigger(sync_id: int, workspace: str, records: str) -> None:
 @click.option("--to", "url", required=True, help="Where relay listens: https://…/webhooks/dbt")
 def send(file: BinaryIO, url: str) -> None:
     """Sign the event in FILE (- for stdin) with the first webhook secret, and deliver it."""
-    from relay.send import deliver  # noqa: PLC0415
+    from relay.commands import send as command
 
-    settings = settings_or_exit(Role.COMMAND)
-    with told():
-        answer = deliver(file.read(), url, settings)
-    click.echo(f"HTTP {answer.http_status} {answer.body}")
-    sys.exit(0 if answer.accepted else PROBLEM)
+    sys.exit(command.run(file, url))
 
 
 @main.command()
@@ -266,7 +196,7 @@ def send(file: BinaryIO, url: str) -> None:
 @click.option("--census-port", default=8082, show_default=True)
 def sandbox(dbt_port: int, census_port: int) -> None:
     """Run a stand-in dbt Cloud and a stand-in Census on this machine, until Ctrl-C."""
-    from relay.sandbox.command import serve  # noqa: PLC0415
+    from relay.sandbox.command import serve
 
     serve(dbt_port=dbt_port, census_port=census_port)
 
@@ -274,32 +204,6 @@ def sandbox(dbt_port: int, census_port: int) -> None:
 @main.command()
 def demo() -> None:
     """Watch a dbt run become Census sync runs: the real service, on the sandbox."""
-    from relay.sandbox.demo import run  # noqa: PLC0415
+    from relay.sandbox.demo import run
 
     sys.exit(run())
-
-
-@contextmanager
-def _started(role: Role) -> Iterator[Settings]:
-    """The settings, with logging set up; relay's own errors end the command in words."""
-    settings = settings_or_exit(role)
-    # A command's own words have stdout for themselves.
-    logs.configure(settings, to=sys.stderr if role is Role.COMMAND else sys.stdout)
-    with told():
-        yield settings
-
-
-@contextmanager
-def _on_database() -> Iterator[tuple[Settings, Server]]:
-    """The settings, and the server with its schema up to date: for what a command asks."""
-    with _started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
-        migrate(server)
-        yield settings, server
-
-
-def _print_json(value: object) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

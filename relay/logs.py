@@ -12,7 +12,8 @@ from typing import Any, TextIO
 import msgspec
 import structlog
 
-from relay.settings import Secret, Settings
+from relay.secret import Secret
+from relay.settings import Settings
 
 # A shorter one would black out half of every line, and is no secret.
 SHORTEST_SECRET = 4

@@ -4,16 +4,10 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from relay.decision.mapping import (
-    DEFAULT_WORKSPACE,
-    Sync,
-    SyncMapping,
-    Workspace,
-    read_mapping,
-    told_id,
-)
+from relay.decision.mapping import Sync, SyncMapping, read_mapping
 from relay.errors import BadMapping, Problem
 from relay.logs import get_logger
+from relay.workspaces import DEFAULT_WORKSPACE, Workspace, told_id
 
 log = get_logger()
 

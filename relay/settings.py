@@ -7,31 +7,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from relay.decision.mapping import CENSUS_URL
 from relay.errors import BadSettings, Problem
 from relay.notation import read_duration, read_vendor_url, write_duration
-
-
-class Secret:
-    """A value that shows itself only to whom it is revealed: not in a repr, str or traceback."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The value itself: for the wire, never for a log."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
+from relay.secret import Secret
+from relay.workspaces import CENSUS_URL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

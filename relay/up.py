@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import relay
-from relay.database import Server, joined, migrate
 from relay.errors import BadSettings, Problem
 from relay.logs import get_logger
+from relay.postgres.migrate import migrate
+from relay.postgres.server import Server, joined
 from relay.settings import Settings
 
 DRAIN_SECONDS = 27  # the worker takes 25

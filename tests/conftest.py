@@ -13,17 +13,22 @@ import pytest
 import structlog
 from psycopg.conninfo import make_conninfo
 
-from relay import by_hand, tasks
-from relay.database import NamedServer, migrate, pool_of
-from relay.embedded import EmbeddedServer
+from relay.evidence.examine import examiner_of
 from relay.mapping_file import MappingFile
-from relay.replay import replay_run
+from relay.operations import trigger as by_hand
+from relay.operations.replay import replay_run
+from relay.postgres.connections import pool_of
+from relay.postgres.embedded import EmbeddedServer
+from relay.postgres.migrate import migrate
+from relay.postgres.server import NamedServer
 from relay.sandbox import open_sandbox, story
 from relay.sandbox.command import environment
-from relay.services import Censuses, Services, dbt_cloud_of, examiner_of
 from relay.settings import Role, Settings
 from relay.store import Delivery, Redo, Store, record_deliveries
-from relay.worker import engine_of
+from relay.vendors.connect import Censuses, dbt_cloud_of
+from relay.worker import tasks
+from relay.worker.process import engine_of
+from relay.worker.services import Services
 
 
 class Clock:
@@ -263,7 +268,7 @@ def _relay(settings, store, database, sandbox, sql, clock):
         mapping=mapping,
         dbt_cloud=dbt_cloud,
         examiner=examiner_of(settings, dbt_cloud),
-        censuses=Censuses(settings, mapping, clock),
+        censuses=Censuses(settings, lambda: mapping.current.workspaces, clock),
         clock=clock,
     )
     return Relay(services, database, sandbox, sql, clock, Path(settings.mapping))

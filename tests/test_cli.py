@@ -12,15 +12,15 @@ from werkzeug.serving import make_server
 
 from relay.cli import main
 from relay.decision.judge import Reason
-from relay.health import Health
-from relay.recorder import Recorder
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
 from relay.sandbox.wire import Status
 from relay.store import Delivery, record_deliveries
-from relay.web import create_app
+from relay.web.app import create_app
+from relay.web.health import Health
+from relay.web.recorder import Recorder
 
 WHOLE = environment("https://ab123.us1.dbt.com", "https://app.getcensus.com")
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from relay import cli, up, worker
+from relay import cli, up
 from relay.decision.mapping import read_mapping
+from relay.worker import process as worker
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

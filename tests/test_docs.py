@@ -20,9 +20,9 @@ import yaml
 from click.testing import CliRunner
 
 from relay import cli
+from relay.dbt.deliveries import Ignored
 from relay.decision.judge import Reason
 from relay.decision.mapping import json_schema, read_mapping
-from relay.events import Ignored
 from relay.sandbox.recordings import load
 from relay.settings import VARIABLES, Role, Settings
 from relay.sync_runs import Outcome

@@ -12,8 +12,9 @@ import structlog
 from gunicorn.config import Config
 
 from relay import logs
-from relay.gunicorn_logs import GunicornLogger
-from relay.settings import Role, Secret, Settings
+from relay.secret import Secret
+from relay.settings import Role, Settings
+from relay.web.gunicorn_logs import GunicornLogger
 
 SECRETS = {
     "DBT_CLOUD_WEBHOOK_SECRETS": "s3cr3t-hook-one,s3cr3t-hook-two",

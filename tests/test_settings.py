@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from relay.errors import BadSettings
-from relay.settings import VARIABLES, Role, Secret, Settings
+from relay.secret import Secret
+from relay.settings import VARIABLES, Role, Settings
 
 WHOLE = {
     "DBT_CLOUD_WEBHOOK_SECRETS": "hook-one, hook-two",

@@ -13,7 +13,7 @@ from relay.dbt.manifest import Lineage
 from relay.dbt.runs import DbtRun
 from relay.dbt.selection import Selection
 from relay.dbt.views import Views
-from relay.decision.freshness import Freshness, read_by
+from relay.decision.consistency import Freshness, read_by
 from relay.decision.history import Build, History
 from relay.decision.mapping import Sync
 

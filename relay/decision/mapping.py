@@ -19,11 +19,10 @@ from relay.dbt.selectors import Selector, read_selector
 from relay.errors import BadMapping, Problem
 from relay.notation import read_duration, read_vendor_url
 from relay.spelling import did_you_mean
+from relay.workspaces import CENSUS_URL, DEFAULT_WORKSPACE, Workspace
 
-DEFAULT_WORKSPACE = "default"
 WITHIN = 24 * 3600  # seconds
 MOST_NESTED = 50  # levels; a mapping file needs five
-CENSUS_URL = "https://app.getcensus.com"
 
 Value = TypeVar("Value")
 
@@ -116,16 +115,6 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
-class Workspace:
-    """A Census workspace beside the default one; its key is in the environment."""
-
-    name: str
-    url: str
-    api_key_env: str
-    api_version: str
-
-
-@dataclass(frozen=True, slots=True)
 class SyncMapping:
     """A mapping file that holds together. `digest` names its content.
 
@@ -157,11 +146,6 @@ class SyncMapping:
         """The dbt jobs whose runs may trigger anything; None for those of every job."""
         jobs = [each.jobs for each in self.syncs if each.enabled]
         return None if None in jobs else frozenset().union(*(each or () for each in jobs))
-
-
-def told_id(workspace: str, sync_id: int) -> int | str:
-    """A sync's id as a person knows it: `5123`, and `emea/5123` beside the default workspace."""
-    return sync_id if workspace == DEFAULT_WORKSPACE else f"{workspace}/{sync_id}"
 
 
 def read_mapping(body: bytes, *, file: str) -> SyncMapping:

@@ -5,9 +5,9 @@ import threading
 
 import click
 
-from relay.exits import told
 from relay.sandbox import story
 from relay.sandbox.server import open_sandbox
+from relay.terminal import exit_on_error
 
 
 def serve(*, dbt_port: int, census_port: int) -> None:
@@ -15,7 +15,7 @@ def serve(*, dbt_port: int, census_port: int) -> None:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    with told(), open_sandbox(dbt_cloud_port=dbt_port, census_port=census_port) as sandbox:
+    with exit_on_error(), open_sandbox(dbt_cloud_port=dbt_port, census_port=census_port) as sandbox:
         for name, value in environment(sandbox.dbt_cloud.url, sandbox.census.url).items():
             click.echo(f"export {name}={value}")
         click.echo(f"# what they saw: curl {sandbox.dbt_cloud.url}/sandbox/state")

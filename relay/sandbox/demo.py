@@ -24,12 +24,11 @@ from typing import Any
 import click
 import requests
 
+from relay.commands.tables import table
+from relay.dbt.deliveries import sign
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.server import Sandbox, open_sandbox
-from relay.send import sign
-from relay.settings import Secret
-from relay.status import table
 
 Line = dict[str, Any]
 
@@ -192,7 +191,7 @@ class _Service:
         raise _FellShort("relay did not become ready")
 
     def post(self, body: bytes) -> None:
-        headers = {"Authorization": sign(body, Secret(story.WEBHOOK_SECRET))}
+        headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
         answer = requests.post(f"{self._url}/webhooks/dbt", data=body, headers=headers, timeout=10)
         if answer.status_code != requests.codes.accepted:
             raise _FellShort(f"the delivery was answered with HTTP {answer.status_code}")

@@ -5,15 +5,13 @@ Every method raises DatabaseUnavailable where PostgreSQL does not answer. Times 
 
 from relay.store.attempts import Attempt, Attempts, Cause, Held
 from relay.store.by_hand import trigger_by_hand
-from relay.store.catch_ups import CatchUps
-from relay.store.chores import Chores
+from relay.store.catch_up import CatchUps
 from relay.store.dbt_runs import DbtRuns, RecordedRun
 from relay.store.decisions import Decision, find_decision
 from relay.store.deliveries import Delivery, record_deliveries
-from relay.store.following import Following
 from relay.store.history import read_history
-from relay.store.overview import Overview, last_heartbeat, overview
-from relay.store.replays import (
+from relay.store.periodic import Chores
+from relay.store.replay import (
     Redo,
     Replayed,
     Told,
@@ -25,6 +23,8 @@ from relay.store.replays import (
     runs_recorded,
 )
 from relay.store.retention import Retention
+from relay.store.status import Overview, last_heartbeat, read_overview
+from relay.store.sync_runs import Following
 from relay.store.transactions import Connections
 
 
@@ -57,8 +57,8 @@ __all__ = [
     "is_recorded",
     "last_heartbeat",
     "left_alone",
-    "overview",
     "read_history",
+    "read_overview",
     "record_deliveries",
     "replay",
     "run_of_delivery",

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from relay import queue
+from relay.store import jobs
 from relay.store.transactions import Connection
 
 
@@ -41,8 +41,8 @@ def record_deliveries(
             [each.dbt_run_id for each in deliveries],
             [each.ignored_because for each in deliveries],
             [each.body for each in deliveries],
-            queue.QUEUE,
-            queue.RELAY_RUN,
+            jobs.QUEUE,
+            jobs.RELAY_RUN,
         ),
     )
     return frozenset(delivery_id for (delivery_id,) in rows)
@@ -63,12 +63,12 @@ WITH recorded AS (
     ON CONFLICT DO NOTHING
     RETURNING delivery_id, dbt_account_id, dbt_run_id
 ), jobs AS (
-    SELECT {queue.DEFER_ALL} FROM (
+    SELECT {jobs.DEFER_ALL} FROM (
         SELECT ROW(
             %s, %s, 0, NULL, NULL,
             jsonb_build_object('dbt_account_id', dbt_account_id, 'dbt_run_id', dbt_run_id),
             NULL
-        ){queue.AS_A_JOB}
+        ){jobs.AS_A_JOB}
         FROM new_runs
     ) AS due
     HAVING count(*) > 0

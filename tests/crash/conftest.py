@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from crash.stage import Stage
-from relay.database import migrate
-from relay.embedded import EmbeddedServer
+from relay.postgres.embedded import EmbeddedServer
+from relay.postgres.migrate import migrate
 from relay.sandbox import open_sandbox
 
 RUNS_TAKE = timedelta(seconds=1)

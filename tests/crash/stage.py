@@ -17,11 +17,10 @@ import requests
 from psycopg.conninfo import conninfo_to_dict
 
 import relay
-from relay.embedded import EmbeddedServer
+from relay.dbt.deliveries import sign
+from relay.postgres.embedded import EmbeddedServer
 from relay.sandbox import story
 from relay.sandbox.command import environment
-from relay.send import sign
-from relay.settings import Secret
 from relay.store import Delivery, record_deliveries
 
 CHECKOUT = Path(relay.__file__).parent.parent
@@ -236,7 +235,7 @@ class Process:
 
     def post(self, body, *, signature=None):
         """Deliver a body, with its own signature unless another is given; the answer."""
-        signature = signature or sign(body, Secret(story.WEBHOOK_SECRET))
+        signature = signature or sign(body, story.WEBHOOK_SECRET.encode())
         headers = {"Authorization": signature}
         return requests.post(f"{self.url}/webhooks/dbt", data=body, headers=headers, timeout=20)
 

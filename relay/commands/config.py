@@ -1,0 +1,17 @@
+"""`relay config`: the settings in effect, secrets masked."""
+
+import click
+
+from relay.commands.session import print_json
+from relay.settings import Role
+from relay.terminal import settings_or_exit
+
+
+def run(*, wants_json: bool) -> None:
+    """Print every variable with its effective value."""
+    described = settings_or_exit(Role.COMMAND).describe()
+    if wants_json:
+        print_json(described)
+        return
+    for name, value in described.items():
+        click.echo(f"{name}={','.join(value) if isinstance(value, list) else value or ''}")

@@ -1,0 +1,53 @@
+"""`relay explain`: each condition, what was seen, and the verdict."""
+
+from collections.abc import Iterator
+
+import click
+
+from relay.commands.session import on_database, print_json
+from relay.commands.tables import table
+from relay.decision.judge import Reason
+from relay.operations.explain import Explanation, explain_sync
+from relay.terminal import PROBLEM
+from relay.workspaces import told_id
+
+
+def run(workspace: str, sync_id: int, dbt_run_id: int | None, *, wants_json: bool) -> int:
+    """Print the explanation and return the exit status; without a run, of the last one."""
+    with on_database() as (settings, server):
+        explained = explain_sync(
+            server, settings, workspace=workspace, sync_id=sync_id, dbt_run_id=dbt_run_id
+        )
+    if explained is None:
+        click.echo(f"no dbt run has concerned sync {sync_id} yet", err=True)
+        return PROBLEM
+    if wants_json:
+        print_json(explained)
+    else:
+        click.echo(describe_explanation(explained))
+    return 0
+
+
+def describe_explanation(explained: Explanation) -> str:
+    """Each condition with what was seen, then the verdict and the models that decided it."""
+    at = explained.decided_at
+    when = f"decided {at:%Y-%m-%d %H:%M:%S} UTC" if at else "as it would be decided now"
+    sync = told_id(explained.workspace, explained.sync_id)
+    heading = f"sync {sync}, dbt run {explained.dbt_run_id}, {when}"
+    if explained.never_counts is not None:
+        return f"{heading}\nthe run never counts: {explained.never_counts}"
+    if explained.reason is None:
+        return f"{heading}\nnot concerned: the run executed none of its models"
+    rows = [
+        (each.reason, "yes" if each.holds else "no", each.seen) for each in explained.conditions
+    ]
+    verdict = "triggered" if explained.reason is Reason.REBUILT else f"withheld: {explained.reason}"
+    return "\n".join(
+        (heading, *table(("condition", "holds", "seen"), rows), verdict, *_models(explained))
+    )
+
+
+def _models(explained: Explanation) -> Iterator[str]:
+    for model in explained.models:
+        behind = explained.through.get(model)
+        yield f"  {model}" + (f", through {', '.join(behind)}" if behind else "")

@@ -1,0 +1,44 @@
+"""`relay plan`: what would happen, in a form for a terminal."""
+
+import click
+
+from relay.commands.session import on_database, print_json
+from relay.commands.tables import table
+from relay.decision.judge import Reason
+from relay.operations.plan import Planned, plan_run
+from relay.workspaces import told_id
+
+MOST_NAMED = 3  # models in a table's cell
+
+
+def run(dbt_run_id: int, *, wants_json: bool) -> None:
+    """Print what relay would do after a dbt run."""
+    with on_database() as (settings, server):
+        planned = plan_run(server, settings, dbt_run_id)
+    if wants_json:
+        print_json(planned)
+    else:
+        click.echo(describe_plan(planned))
+
+
+def describe_plan(planned: Planned) -> str:
+    """A table, a line for each sync that the run concerns."""
+    if planned.never_counts:
+        return f"dbt run {planned.dbt_run_id} never counts: {planned.never_counts}"
+    rows = [
+        (
+            told_id(each.workspace, each.sync_id),
+            "trigger" if each.reason is Reason.REBUILT else f"withhold: {each.reason}",
+            _few(each.models),
+        )
+        for each in planned.verdicts
+    ]
+    did = f"{len(planned.rebuilt)} rebuilt, {len(planned.failed)} failed or skipped"
+    return "\n".join(
+        (f"dbt run {planned.dbt_run_id}: {did}", *table(("sync", "decision", "models"), rows))
+    )
+
+
+def _few(models: tuple[str, ...]) -> str:
+    more = len(models) - MOST_NAMED
+    return ", ".join(models[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

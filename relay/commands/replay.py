@@ -1,0 +1,57 @@
+"""`relay replay`: what became of each run, and which syncs are left alone."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from relay.commands.plan import describe_plan
+from relay.commands.session import on_database, print_json
+from relay.operations.replay import (
+    Asked,
+    Previewed,
+    RunReplayed,
+    preview,
+    replay_run,
+    runs_asked_for,
+)
+from relay.store import Redo, Replayed, Triggered
+from relay.workspaces import told_id
+
+_WORDS = {
+    Replayed.DUE: "a worker will examine it",
+    Replayed.UNDER_WAY: "it is being examined already",
+}
+
+
+def run(asked: Asked, redo: Redo, *, only_shows: bool, wants_json: bool) -> None:
+    """Replay each run that is asked for, or only show it, and print what became of it."""
+    with on_database() as (settings, server):
+        dbt_run_ids = runs_asked_for(server, settings, asked)
+        do = preview if only_shows else replay_run
+        came_to = []
+        for each in dbt_run_ids:
+            came_to.append(do(server, settings, each, redo))
+            if not wants_json:
+                click.echo(describe(came_to[-1]))
+    if wants_json:
+        print_json(came_to)
+    elif not dbt_run_ids:
+        click.echo("no dbt run was told of in that time")
+
+
+def describe(result: RunReplayed | Previewed) -> str:
+    """What becomes of the run, and a line for each sync that is left alone."""
+    match result:
+        case RunReplayed():
+            first = f"dbt run {result.dbt_run_id}: {_WORDS[result.replay]}"
+        case Previewed():
+            alone = {(each.workspace, each.sync_id) for each in result.left_alone}
+            first = describe_plan(result.planned.without(alone))
+    return "\n".join((first, *_alone(result.left_alone)))
+
+
+def _alone(triggered: Sequence[Triggered]) -> Iterator[str]:
+    for each in triggered:
+        run = f"sync run {each.sync_run_id}" if each.sync_run_id else "its sync run is yet to start"
+        sync = told_id(each.workspace, each.sync_id)
+        yield f"  sync {sync} was triggered for it already ({run}): only --again does so once more"

@@ -1,0 +1,140 @@
+"""A dbt Cloud webhook delivery: prove it genuine, then read it. No I/O here.
+
+https://docs.getdbt.com/docs/deploy/webhooks
+"""
+
+import binascii
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+from itsdangerous import HMACAlgorithm
+
+from relay.errors import NotForUs, NotGenuine
+
+SIGNATURE_BYTES = 32  # SHA-256
+LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
+LONGEST_EVENT_ID = 200  # dbt's are 31 characters
+
+# Of the three events the one that comes for every end of a run, when its artifacts are there.
+RUN_COMPLETED = "job.run.completed"
+
+_HMAC_SHA256 = HMACAlgorithm(hashlib.sha256)
+
+
+class Ignored(StrEnum):
+    """Why a genuine delivery is acknowledged and not acted on."""
+
+    UNREADABLE = "unreadable"
+    NOT_AN_EVENT = "not_an_event"
+    OTHER_EVENT_TYPE = "other_event_type"
+    OTHER_ACCOUNT = "other_account"
+    NO_RUN_ID = "no_run_id"
+    NO_RUN_STATUS = "no_run_status"  # what the button `Test endpoint` sends
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A genuine `job.run.completed` of our account. Only `from_delivery` makes one.
+
+    Of the payload only the ids are kept: its words for a run's end have changed several
+    times, and whatever decides is asked from dbt Cloud itself.
+    """
+
+    event_id: str | None  # None where it told none: the run is what makes a delivery a repeat
+    dbt_account_id: int
+    dbt_run_id: int
+
+    @classmethod
+    def from_delivery(
+        cls, body: bytes, signature: str | None, *, secrets: tuple[bytes, ...], dbt_account_id: int
+    ) -> "Event":
+        """Prove a delivery genuine over its raw body, and only then read it.
+
+        `signature` is the `Authorization` header, None where there is none. Several secrets
+        are several subscriptions, or one whose secret is being replaced.
+
+        Raises NotGenuine, or NotForUs with one of the reasons in `Ignored`.
+        """
+        verify(body, signature, secrets=secrets)
+        payload = _read(body)
+        event_id = _event_id(payload)
+        if payload.event_type != RUN_COMPLETED:
+            # `errored` comes before the run's artifacts are there, and again as `completed`.
+            raise NotForUs(Ignored.OTHER_EVENT_TYPE, event_id=event_id)
+        if _positive_integer(payload.account_id) != dbt_account_id:
+            raise NotForUs(Ignored.OTHER_ACCOUNT, event_id=event_id)
+        dbt_run_id = _positive_integer(payload.data.run_id)
+        if dbt_run_id is None:
+            raise NotForUs(Ignored.NO_RUN_ID, event_id=event_id)
+        if payload.data.run_status_code is None and payload.data.run_status is None:
+            raise NotForUs(Ignored.NO_RUN_STATUS, event_id=event_id)
+        return cls(event_id=event_id, dbt_account_id=dbt_account_id, dbt_run_id=dbt_run_id)
+
+
+def verify(body: bytes, signature: str | None, *, secrets: tuple[bytes, ...]) -> None:
+    """Raise NotGenuine unless `signature` is the lower-case hex HMAC-SHA256 of `body`.
+
+    Every secret is tried, also after one has matched, so that the time taken says nothing.
+    """
+    if signature is None:
+        raise NotGenuine("no_signature")
+    try:
+        # unhexlify, not bytes.fromhex: that one passes over blanks and line ends.
+        mac = binascii.unhexlify(signature)
+    except (ValueError, binascii.Error):
+        raise NotGenuine("malformed_signature") from None
+    if len(mac) != SIGNATURE_BYTES:
+        raise NotGenuine("malformed_signature")
+    matches = [_HMAC_SHA256.verify_signature(secret, body, mac) for secret in secrets]
+    if not any(matches):
+        raise NotGenuine("wrong_signature")
+
+
+def sign(body: bytes, secret: bytes) -> str:
+    """The `Authorization` header that dbt Cloud would send with this body."""
+    return _HMAC_SHA256.get_signature(secret, body).hex()
+
+
+class _Data(msgspec.Struct):
+    run_id: str | int | None = msgspec.field(name="runId", default=None)
+    run_status: str | None = msgspec.field(name="runStatus", default=None)
+    run_status_code: int | str | None = msgspec.field(name="runStatusCode", default=None)
+
+
+class _Payload(msgspec.Struct):
+    event_type: str = msgspec.field(name="eventType")
+    event_id: str | int | None = msgspec.field(name="eventId", default=None)
+    account_id: int | str | None = msgspec.field(name="accountId", default=None)
+    data: _Data = msgspec.field(default_factory=_Data)
+
+
+_decoder = msgspec.json.Decoder(_Payload)
+
+
+def _read(body: bytes) -> _Payload:
+    try:
+        # msgspec does not look at the bytes of fields it passes over, and a NUL or a bad
+        # byte that goes unseen here would be refused by PostgreSQL later.
+        body.decode("utf-8")
+        return _decoder.decode(body)
+    except msgspec.ValidationError:
+        raise NotForUs(Ignored.NOT_AN_EVENT) from None
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        raise NotForUs(Ignored.UNREADABLE) from None
+
+
+def _event_id(payload: _Payload) -> str | None:
+    event_id = "" if payload.event_id is None else str(payload.event_id)
+    # PostgreSQL stores no NUL, and a delivery that cannot be stored would come again for ever.
+    fits = 0 < len(event_id) <= LONGEST_EVENT_ID and event_id.isprintable()
+    return event_id if fits else None
+
+
+def _positive_integer(value: str | int | None) -> int | None:
+    text = str(value)
+    if not (text.isascii() and text.isdigit()):
+        return None
+    number = int(text) if len(text) <= len(str(LARGEST_ID)) else 0
+    return number if 0 < number <= LARGEST_ID else None

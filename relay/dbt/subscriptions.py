@@ -1,0 +1,93 @@
+"""dbt Cloud's webhook subscriptions: whether relay hears of every run's end. No I/O here.
+
+Values only; `dbt_cloud.py` makes them from the Administrative API's answers.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from relay.dbt.deliveries import RUN_COMPLETED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSubscription:
+    """What dbt Cloud tells of which jobs, and where to.
+
+    `dbt_job_ids` is empty for all jobs of the account. `deactivate_reason` is dbt Cloud's own
+    words for why a subscription is not active, None where it has none.
+    """
+
+    subscription_id: str
+    name: str
+    client_url: str
+    is_active: bool
+    event_types: tuple[str, ...]
+    dbt_job_ids: frozenset[int] = frozenset()
+    deactivate_reason: str | None = None
+
+    def leads_to(self, url_path: str) -> bool:
+        """Whether the path of its URL ends in this one."""
+        try:
+            return urlsplit(self.client_url).path.endswith(url_path)
+        except ValueError:  # a bracket that is no IPv6 address's
+            return False
+
+    def __str__(self) -> str:
+        url = urlsplit(self.client_url)
+        # Without what may be a secret: a password, or a token in the query.
+        address = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+        return f"webhook subscription {self.name!r} ({self.subscription_id}) to {address}"
+
+
+def troubles(
+    subscriptions: Iterable[WebhookSubscription],
+    *,
+    url_path: str = "/webhooks/dbt",
+    mapped_job_ids: frozenset[int] | None = None,
+) -> tuple[str, ...]:
+    """What keeps ends of runs from relay, each in a sentence for who can mend it; () if nothing.
+
+    Of relay's own subscriptions, which are those whose URL's path ends in `url_path`: another
+    relay's of the same account look the same, hence the URL in each sentence.
+    `mapped_job_ids` are the jobs whose runs relay waits for, None for those of any job.
+    """
+    ours = [each for each in subscriptions if each.leads_to(url_path)]
+    if not ours:
+        return (f"no webhook subscription leads to a URL that ends in {url_path}: {_MAKE_ONE}",)
+    told = [trouble for each in ours for trouble in _own_troubles(each)]
+    return (*told, *_unheard_jobs(ours, mapped_job_ids))
+
+
+_MAKE_ONE = f"make one with the event {RUN_COMPLETED} (Account settings, Webhooks)"
+
+
+def _own_troubles(subscription: WebhookSubscription) -> Iterable[str]:
+    if not subscription.is_active:
+        reason = subscription.deactivate_reason
+        why = f", and dbt Cloud says why: {reason}" if reason else ""
+        yield (
+            f"{subscription} is not active{why}; activate it again (Account settings, Webhooks),"
+            " or delete it if another took its place"
+        )
+    if RUN_COMPLETED not in subscription.event_types:
+        listed = ", ".join(subscription.event_types) or "no event"
+        yield f"{subscription} lists {listed}; relay needs {RUN_COMPLETED}"
+
+
+def _unheard_jobs(
+    ours: list[WebhookSubscription], mapped_job_ids: frozenset[int] | None
+) -> Iterable[str]:
+    if mapped_job_ids is None or not all(each.dbt_job_ids for each in ours):
+        return
+    listed = frozenset[int]().union(*(each.dbt_job_ids for each in ours))
+    if unheard := mapped_job_ids - listed:
+        yield (
+            f"no webhook subscription to relay lists {_jobs(unheard)}, which the mapping waits"
+            f" for; they list {_jobs(listed)}"
+        )
+
+
+def _jobs(dbt_job_ids: frozenset[int]) -> str:
+    word = "job" if len(dbt_job_ids) == 1 else "jobs"
+    return f"{word} {', '.join(map(str, sorted(dbt_job_ids)))}"

@@ -1,0 +1,163 @@
+"""`relay check`: everything that is wrong with the settings and the mapping file, at once."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from relay.dbt.manifest import Lineage, read_disabled, read_manifest
+from relay.dbt.selection import Selection
+from relay.dbt.selectors import Selector, has_wildcards
+from relay.decision.mapping import SyncMapping
+from relay.errors import BadArtifact, BadMapping, BadSettings
+from relay.mapping_file import load
+from relay.settings import Role, Settings
+from relay.spelling import nearest
+from relay.terminal import PROBLEM, WRONG_SETTINGS
+from relay.vendors.census.client import V1_ENDS, speaks_v1
+
+MOST_NAMED = 5  # nodes in one warning
+MOST_GUESSED = 50  # words: a project that has none of so many is another one, and guesses are slow
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found. `exit_status` is what a command should end with."""
+
+    mapping: str
+    syncs: int
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    exit_status: int
+
+
+def check_everything() -> Report:
+    """Check the settings of every process, and the mapping file they name."""
+    try:
+        settings = Settings.from_environment(Role.SERVICE)
+    except BadSettings as exc:
+        of_mapping = check_mapping(Settings.mapping_path())
+        problems = (*(str(problem) for problem in exc.problems), *of_mapping.problems)
+        return Report(of_mapping.mapping, of_mapping.syncs, problems, (), WRONG_SETTINGS)
+    of_mapping = check_mapping(settings.mapping)
+    problems = (*of_mapping.problems, *_missing_keys(settings))
+    status = PROBLEM if problems else 0
+    warnings = () if problems else _warnings(settings)
+    return Report(of_mapping.mapping, of_mapping.syncs, problems, warnings, status)
+
+
+def check_mapping(path: Path) -> Report:
+    """Check a mapping file alone."""
+    try:
+        mapping = load(path)
+    except BadMapping as exc:
+        problems = tuple(str(problem) for problem in exc.problems)
+        return Report(str(path), 0, problems, (), PROBLEM)
+    return Report(str(path), len(mapping.syncs), (), (), 0)
+
+
+def with_manifest(report: Report, path: Path, *, most: int) -> Report:
+    """The same report, and what the words of the mapping select in this manifest.json.
+
+    A word that selects nothing, or only what is disabled, is a problem; a name that several
+    packages have, and a word that selects more than `most` nodes, a warning.
+    """
+    try:
+        mapping = load(Path(report.mapping))
+        manifest = path.read_bytes()
+        lineage, disabled = read_manifest(manifest), read_disabled(manifest)
+    except BadMapping:
+        return report  # it tells already
+    except BadArtifact as exc:
+        return _with_problems(report, (f"{path}: {exc}",))
+    except OSError as exc:
+        return _with_problems(report, (f"{path}: cannot be read: {exc.strerror}",))
+    selected = tuple(_selections(mapping, lineage))
+    problems = tuple(_words_without_nodes(selected, lineage, disabled))
+    warnings = (*_ambiguous_names(selected, lineage), *_words_of_many_nodes(selected, most))
+    return replace(_with_problems(report, problems), warnings=(*report.warnings, *warnings))
+
+
+def strictly(report: Report) -> Report:
+    """The same report, where every warning is a problem."""
+    return replace(_with_problems(report, report.warnings), warnings=())
+
+
+def _with_problems(report: Report, problems: tuple[str, ...]) -> Report:
+    status = report.exit_status or (PROBLEM if problems else 0)
+    return replace(report, problems=(*report.problems, *problems), exit_status=status)
+
+
+class _Selected(NamedTuple):
+    """A word of the mapping, where it stands, and what it selects."""
+
+    place: str
+    selector: Selector
+    nodes: frozenset[str]
+
+
+def _selections(mapping: SyncMapping, lineage: Lineage) -> Iterator[_Selected]:
+    selection = Selection(lineage.rebuildable.keys(), lineage)
+    for sync, places in zip(mapping.syncs, mapping.places, strict=True):
+        for selector, place in zip(sync.depends_on, places, strict=True):
+            yield _Selected(place, selector, selection.selected_by(selector))
+
+
+def _words_without_nodes(
+    selected: Iterable[_Selected], lineage: Lineage, disabled: Lineage
+) -> Iterator[str]:
+    switched_off = Selection(disabled.rebuildable.keys(), disabled)
+    lost = [(place, selector) for place, selector, nodes in selected if not nodes]
+    for number, (place, selector) in enumerate(lost):
+        if switched_off.selected_by(selector):
+            is_so = "selects only what is" if selector.needs_manifest else "is"
+            yield f"{place}: {selector.word!r} {is_so} disabled in this project"
+        else:
+            meant = _meant_by(selector, lineage) if number < MOST_GUESSED else None
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            yield f"{place}: {selector.word!r} selects nothing in this project{hint}"
+
+
+def _meant_by(selector: Selector, lineage: Lineage) -> str | None:
+    """A name or unique_id of the project that is nearly what the word names."""
+    for term in selector.terms:
+        is_one = term.is_named and not has_wildcards(term.value)
+        if is_one and not lineage.index.find(term.method, term.value):
+            nodes = lineage.rebuildable.values()
+            return nearest(term.value, (getattr(node, term.method) for node in nodes))
+    return None
+
+
+def _ambiguous_names(selected: Iterable[_Selected], lineage: Lineage) -> Iterator[str]:
+    for place, selector, nodes in selected:
+        packages = {(node.partition(".")[0], lineage.nodes[node].package_name) for node in nodes}
+        if len(packages) > 1 and not selector.needs_manifest:
+            named = ", ".join(sorted(nodes)[:MOST_NAMED])
+            yield (
+                f"{place}: {selector.word!r} is the name of several: {named}; "
+                "write the unique_id if you mean one"
+            )
+
+
+def _words_of_many_nodes(selected: Iterable[_Selected], most: int) -> Iterator[str]:
+    for place, selector, nodes in selected:
+        if len(nodes) > most:
+            yield f"{place}: {selector.word!r} selects {len(nodes)} nodes, more than {most}"
+
+
+def _missing_keys(settings: Settings) -> tuple[str, ...]:
+    try:
+        workspaces = load(settings.mapping).workspaces.values()
+    except BadMapping:
+        return ()
+    return tuple(
+        f"{workspace.api_key_env}: is not set, and workspace {workspace.name} needs it"
+        for workspace in workspaces
+        if settings.secret_named(workspace.api_key_env) is None
+    )
+
+
+def _warnings(settings: Settings) -> tuple[str, ...]:
+    if speaks_v1(settings, load(settings.mapping)):
+        return (f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; v2 is ready here",)
+    return ()

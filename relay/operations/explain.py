@@ -1,0 +1,86 @@
+"""Why a sync was triggered or withheld for a dbt run, or would be."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from relay.decision.conditions import Condition
+from relay.decision.judge import Reason
+from relay.decision.mapping import Sync, SyncMapping
+from relay.errors import BadMapping, Problem
+from relay.mapping_file import load
+from relay.operations.plan import Through, as_verdict, decided_now
+from relay.postgres.connections import asking
+from relay.postgres.server import Server
+from relay.settings import Settings
+from relay.store import Decision, find_decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a sync was triggered or withheld for a dbt run; `reason` None: it does not concern it.
+
+    `decided_at` is None for what was not decided, but would be now; `never_counts` is why the
+    run means nothing to any sync, None if it may.
+    """
+
+    workspace: str
+    sync_id: int
+    dbt_run_id: int
+    decided_at: datetime | None
+    reason: Reason | None
+    models: tuple[str, ...]
+    through: Through
+    conditions: tuple[Condition, ...]
+    never_counts: str | None = None
+
+
+def explain_sync(
+    server: Server, settings: Settings, *, workspace: str, sync_id: int, dbt_run_id: int | None
+) -> Explanation | None:
+    """Why a sync was, or would be, triggered or withheld for a run.
+
+    Without a run it is the last one that concerned the sync; None if there was none. What was
+    decided is told as it was seen then. Raises as `plan_run` does.
+    """
+    with asking(server) as connection:
+        decision = find_decision(connection, workspace, sync_id, dbt_run_id)
+    if decision is not None:
+        return _as_decided(decision)
+    if dbt_run_id is None:
+        return None
+    mapping = load(settings.mapping)
+    sync = _mapped(mapping, settings, workspace, sync_id)
+    examined, plan = decided_now(server, settings, mapping, dbt_run_id)
+    verdict = next((as_verdict(each, plan) for each in plan.verdicts if each.sync == sync), None)
+    return Explanation(
+        workspace=workspace,
+        sync_id=sync_id,
+        dbt_run_id=dbt_run_id,
+        decided_at=None,
+        reason=verdict.reason if verdict else None,
+        models=verdict.models if verdict else (),
+        through=verdict.through if verdict else {},
+        conditions=plan.conditions(sync),
+        never_counts=examined.run.never_counts_because,
+    )
+
+
+def _as_decided(decision: Decision) -> Explanation:
+    return Explanation(
+        workspace=decision.workspace,
+        sync_id=decision.sync_id,
+        dbt_run_id=decision.dbt_run_id,
+        decided_at=decision.decided_at.astimezone(UTC),
+        reason=decision.reason,
+        models=decision.models,
+        through={view: tuple(nodes) for view, nodes in decision.through.items()},
+        conditions=decision.conditions,
+    )
+
+
+def _mapped(mapping: SyncMapping, settings: Settings, workspace: str, sync_id: int) -> Sync:
+    sync = mapping.sync(workspace, sync_id)
+    if sync is None:
+        where, what = str(settings.mapping), f"has no sync {sync_id} of workspace {workspace!r}"
+        raise BadMapping((Problem(where, what),))
+    return sync

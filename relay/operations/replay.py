@@ -1,0 +1,100 @@
+"""Have dbt runs examined and decided again, or show what that would come to."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from relay.clock import utc_now
+from relay.errors import BadSettings, NothingToReplay, Problem
+from relay.operations.plan import Planned, plan_run
+from relay.postgres.connections import asking
+from relay.postgres.server import Server
+from relay.settings import Settings
+from relay.store import (
+    Redo,
+    Replayed,
+    Told,
+    Triggered,
+    is_recorded,
+    left_alone,
+    replay,
+    run_of_delivery,
+    runs_recorded,
+)
+from relay.vendors.connect import dbt_cloud_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReplayed:
+    """What became of asking for a run; `left_alone` are syncs that were triggered for it."""
+
+    dbt_run_id: int
+    replay: Replayed
+    left_alone: tuple[Triggered, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed:
+    """What a replay of a run would come to, if it were decided now."""
+
+    planned: Planned
+    left_alone: tuple[Triggered, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which runs a person means: one, that of a delivery, or all told of so many seconds ago."""
+
+    dbt_run_id: int | None
+    delivery_id: uuid.UUID | None
+    since: int | None
+    until: int = 0
+
+
+def runs_asked_for(server: Server, settings: Settings, asked: Asked) -> tuple[int, ...]:
+    """Their ids, the first told of first. Raises NothingToReplay, DatabaseUnavailable."""
+    if asked.dbt_run_id is not None:
+        return (asked.dbt_run_id,)
+    with asking(server) as connection:
+        if asked.delivery_id is not None:
+            return (_run_of(run_of_delivery(connection, asked.delivery_id), asked.delivery_id),)
+        now = utc_now()
+        since = now - timedelta(seconds=asked.since or 0)
+        until = now - timedelta(seconds=asked.until)
+        return runs_recorded(connection, _account(settings), since=since, until=until)
+
+
+def _run_of(told: Told | None, delivery_id: uuid.UUID) -> int:
+    if told is None:
+        raise NothingToReplay(f"there is no delivery {delivery_id}: `relay status` lists them")
+    if told.dbt_run_id is None:
+        raise NothingToReplay(f"delivery {delivery_id} was ignored: {told.ignored_because}")
+    return told.dbt_run_id
+
+
+def replay_run(server: Server, settings: Settings, dbt_run_id: int, redo: Redo) -> RunReplayed:
+    """Put a run into the workers' queue.
+
+    Raises BadSettings, DatabaseUnavailable; VendorError for a run that neither relay nor dbt Cloud
+    knows.
+    """
+    account = _account(settings)
+    with asking(server) as connection:
+        if not is_recorded(connection, account, dbt_run_id):
+            dbt_cloud_of(settings).get_run(dbt_run_id)
+        alone = left_alone(connection, account, dbt_run_id, redo)
+        came_to = replay(connection, account, dbt_run_id, redo)
+    return RunReplayed(dbt_run_id=dbt_run_id, replay=came_to, left_alone=alone)
+
+
+def preview(server: Server, settings: Settings, dbt_run_id: int, redo: Redo) -> Previewed:
+    """What a replay would come to; nothing is done. Raises as `plan_run` does."""
+    with asking(server) as connection:
+        alone = left_alone(connection, _account(settings), dbt_run_id, redo)
+    return Previewed(planned=plan_run(server, settings, dbt_run_id), left_alone=alone)
+
+
+def _account(settings: Settings) -> int:
+    if settings.dbt_account_id is None:
+        raise BadSettings((Problem("DBT_CLOUD_ACCOUNT_ID", "is not set"),))
+    return settings.dbt_account_id

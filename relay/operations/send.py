@@ -1,0 +1,42 @@
+"""Signing an event as dbt Cloud does, and delivering it."""
+
+from dataclasses import dataclass
+
+import requests
+
+from relay.dbt.deliveries import sign
+from relay.errors import BadSettings, Problem, Unavailable
+from relay.settings import Settings
+
+ACCEPTED = 202
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the service answered."""
+
+    http_status: int
+    body: str
+
+    @property
+    def accepted(self) -> bool:
+        return self.http_status == ACCEPTED
+
+
+def deliver(body: bytes, url: str, settings: Settings) -> Delivered:
+    """Send a body with its signature. Raises BadSettings, Unavailable."""
+    if not settings.webhook_secrets:
+        raise BadSettings(
+            (Problem("DBT_CLOUD_WEBHOOK_SECRETS", "is not set: nothing to sign with"),)
+        )
+    headers = {
+        "Authorization": sign(body, settings.webhook_secrets[0].reveal().encode()),
+        "Content-Type": "application/json",
+    }
+    try:
+        answer = requests.post(
+            url, data=body, headers=headers, timeout=(3.05, 10), allow_redirects=False
+        )
+    except requests.RequestException as exc:
+        raise Unavailable(f"no answer from {url}: {type(exc).__name__}") from None
+    return Delivered(answer.status_code, answer.text.strip())

@@ -1,0 +1,11 @@
+"""What came, what was triggered and what is under way, at a glance."""
+
+from relay.postgres.connections import asking
+from relay.postgres.server import Server
+from relay.store import Overview, read_overview
+
+
+def look(server: Server, *, newest: int) -> Overview:
+    """Read the overview. Raises DatabaseUnavailable."""
+    with asking(server) as connection:
+        return read_overview(connection, newest=newest)

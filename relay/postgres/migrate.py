@@ -1,0 +1,110 @@
+"""Bringing the database's schema up to date: the engine's, and relay's own."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import procrastinate.schema
+import psycopg
+
+from relay.errors import DatabaseUnavailable
+from relay.logs import get_logger
+from relay.postgres.migrations import HEAD
+from relay.postgres.server import Server
+
+ONE_AT_A_TIME = 0x72656C6179  # "relay", the key of the advisory lock
+
+log = get_logger()
+
+
+def migrate(server: Server) -> tuple[str, ...]:
+    """Bring the database's schema to date, one process at a time; return what was applied.
+
+    Two schemas, one step: Procrastinate's, with the migrations it has gained since, and
+    relay's own. Raises DatabaseUnavailable.
+    """
+    try:
+        with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+            if is_current(connection):
+                return ()
+            connection.execute("SELECT pg_advisory_lock(%s)", (ONE_AT_A_TIME,))
+            applied = (*_migrate_the_engine(connection), *_migrate_relay(server))
+    except psycopg.Error as exc:
+        raise DatabaseUnavailable(f"the database cannot be brought to date: {exc}") from exc
+    if applied:
+        log.info("database.migrated", applied=list(applied))
+    return applied
+
+
+def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+    """Whether the schema is the one this relay was written for."""
+    row = connection.execute("SELECT to_regclass('relay.alembic_version')").fetchone()
+    if row == (None,):
+        return False
+    row = connection.execute(
+        "SELECT version_num, (SELECT array_agg(name) FROM relay.engine_migrations)"
+        " FROM relay.alembic_version"
+    ).fetchone()
+    if row is None:
+        return False
+    version, applied = row
+    return version == HEAD and set(_engine_migrations()) <= set(applied or ())  # type: ignore[call-overload]
+
+
+def _migrate_the_engine(
+    connection: psycopg.Connection[tuple[object, ...]],
+) -> Iterator[str]:
+    """Procrastinate keeps no version in the database, so relay lists what it applied."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS relay")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS relay.engine_migrations"
+        " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    known = {name for (name,) in connection.execute("SELECT name FROM relay.engine_migrations")}
+    available = _engine_migrations()
+    if known:
+        for name in sorted(set(available) - known):
+            _apply(connection, available[name].read_text(encoding="utf-8"), (name,))
+            yield name
+        return
+    row = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+    if row != (None,):
+        raise DatabaseUnavailable(
+            "this database holds another program's Procrastinate tables: "
+            "give relay a database of its own"
+        )
+    schema = procrastinate.schema.SchemaManager.get_schema()
+    _apply(connection, schema, tuple(available))
+    yield "procrastinate"
+
+
+def _engine_migrations() -> dict[str, Path]:
+    folder = Path(procrastinate.schema.SchemaManager.get_migrations_path())
+    return {path.name: path for path in sorted(folder.glob("*.sql"))}
+
+
+def _apply(
+    connection: psycopg.Connection[tuple[object, ...]], sql: str, names: tuple[str, ...]
+) -> None:
+    with connection.transaction():
+        connection.execute(sql.encode())
+        connection.cursor().executemany(
+            "INSERT INTO relay.engine_migrations (name) VALUES (%s)", [(name,) for name in names]
+        )
+
+
+def _migrate_relay(server: Server) -> tuple[str, ...]:
+    # In a process of its own: Alembic brings SQLAlchemy, 30 MB that the service would keep.
+    # The conninfo goes through a pipe: it may hold a password, and arguments can be seen.
+    child = subprocess.run(
+        [sys.executable, "-m", "relay.postgres.migrations.run"],
+        input=server.ensure_running(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode != 0:
+        last_words = child.stderr.rstrip().rpartition("\n")[2]
+        raise DatabaseUnavailable(f"the database cannot be brought to date: {last_words}")
+    return tuple(child.stdout.split())

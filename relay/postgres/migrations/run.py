@@ -1,0 +1,53 @@
+"""Run Alembic over relay's migrations: `python -m relay.postgres.migrations.run < conninfo`.
+
+From code: there is no alembic.ini to lose.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import sqlalchemy
+import sqlalchemy.exc
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+
+MIGRATIONS = Path(__file__).parent
+
+
+def upgrade(conninfo: str) -> Iterator[str]:
+    """Apply what is missing, each step in a transaction of its own; yield what was applied."""
+    script = ScriptDirectory(str(MIGRATIONS))
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(conninfo),
+        poolclass=sqlalchemy.NullPool,
+    )
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table_schema": "relay", "transaction_per_migration": True}
+        )
+        missing = script.iterate_revisions("head", context.get_current_revision())
+        for revision in reversed(list(missing)):
+            with Operations.context(context), context.begin_transaction(_per_migration=True):
+                revision.module.upgrade()
+                context.stamp(script, revision.revision)
+            connection.commit()
+            yield revision.revision
+
+
+def main() -> int:
+    """Read a conninfo, upgrade its database, tell what was applied; 1 and a sentence if not."""
+    try:
+        for applied in upgrade(sys.stdin.read()):
+            print(applied)  # noqa: T201 - to the parent process
+    except sqlalchemy.exc.SQLAlchemyError as exc:
+        print(str(exc.__cause__ or exc).partition("\n")[0], file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

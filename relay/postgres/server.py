@@ -1,0 +1,86 @@
+"""Which PostgreSQL: the one that is named, or relay's own."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from relay.errors import BadSettings, Problem
+from relay.postgres.embedded import EmbeddedServer
+from relay.settings import Settings
+
+# A server that is gone without a word is noticed by the kernel, not by a query's patience.
+_REACHING = {
+    "connect_timeout": "3",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "10000",
+    "application_name": "relay",
+}
+
+
+class Server(Protocol):
+    """A PostgreSQL server: somebody else's, or relay's own."""
+
+    def join(self) -> None:
+        """Have it run as long as this process lives. Raises DatabaseUnavailable."""
+
+    @property
+    def conninfo(self) -> str:
+        """How to reach it, running or not."""
+
+    def ensure_running(self, within: float = ...) -> str:
+        """Its conninfo, for a pool to call before it connects.
+
+        Raises DatabaseUnavailable where it had to be started and that took too long.
+        """
+
+    def leave(self) -> None:
+        """No longer need it."""
+
+
+class NamedServer:
+    """The server of RELAY_DATABASE_URL: it runs, or it does not."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            # libpq's own message repeats the URL, and so the password.
+            problem = Problem("RELAY_DATABASE_URL", "cannot be read as a PostgreSQL URL")
+            raise BadSettings((problem,)) from None
+        self.conninfo = make_conninfo(url, **_without(_REACHING, conninfo_to_dict(url)))
+
+    def join(self) -> None:
+        """Nothing to do: it is not ours to start."""
+
+    def ensure_running(self, within: float = 0.0) -> str:
+        """Its conninfo: it is not ours to start."""
+        return self.conninfo
+
+    def leave(self) -> None:
+        """Nothing to do: it is not ours to stop."""
+
+
+def _without(these: dict[str, str], named: Mapping[str, object]) -> dict[str, str]:
+    return {key: value for key, value in these.items() if key not in named}
+
+
+def server_of(settings: Settings) -> Server:
+    """The server the settings name; relay's own where they name none. Raises BadSettings."""
+    if settings.database_url is not None:
+        return NamedServer(settings.database_url.reveal())
+    return EmbeddedServer(settings.data_dir)
+
+
+@contextmanager
+def joined(server: Server) -> Iterator[Server]:
+    """The server, running for as long as the block does."""
+    server.join()
+    try:
+        yield server
+    finally:
+        server.leave()

@@ -1,0 +1,125 @@
+"""What a person asks for: what came, what was triggered, what is under way, who is alive."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from relay.store.transactions import Connection, every
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """A delivery and what became of its run: `ignored`, `recorded`, `planned` or `given up`."""
+
+    received_at: datetime
+    delivery_id: uuid.UUID
+    dbt_run_id: int | None
+    became: str
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerRow:
+    """A trigger and how far it is.
+
+    `cooling down`, `waiting`, `sending`, `running`, or its run's outcome.
+    """
+
+    requested_at: datetime
+    workspace: str
+    sync_id: int
+    dbt_run_id: int | None  # None: a person asked for it
+    sync_run_id: int | None
+    state: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRunRow:
+    """A sync run that has not ended, or an attempt to start one."""
+
+    begun_at: datetime
+    workspace: str
+    sync_id: int
+    sync_run_id: int | None
+    status: str | None
+    looks: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUpRow:
+    """What relay will not try again by itself: a dbt run, or a sync that it was to trigger.
+
+    `sync_id` is None where a whole run was given up; `dbt_run_id` where a person asked.
+    """
+
+    given_up_at: datetime
+    dbt_run_id: int | None
+    workspace: str | None
+    sync_id: int | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What there is to see at a glance, the newest first."""
+
+    given_up: list[GivenUpRow]
+    deliveries: list[DeliveryRow]
+    triggers: list[TriggerRow]
+    open_sync_runs: list[SyncRunRow]
+
+
+def read_overview(connection: Connection, *, newest: int) -> Overview:
+    """What was given up, the newest deliveries and triggers, and every sync run that is open."""
+    return Overview(
+        given_up=every(connection, GivenUpRow, _GIVEN_UP_ROWS, (newest,)),
+        deliveries=every(connection, DeliveryRow, _DELIVERY_ROWS, (newest,)),
+        triggers=every(connection, TriggerRow, _TRIGGER_ROWS, (newest,)),
+        open_sync_runs=every(connection, SyncRunRow, _OPEN_SYNC_RUN_ROWS),
+    )
+
+
+def last_heartbeat(connection: Connection) -> tuple[datetime, datetime | None]:
+    """What time it is in the database, and when a worker last said that it lives; None: never."""
+    row = connection.execute(
+        "SELECT now(), max(last_heartbeat) FROM procrastinate_workers"
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+_GIVEN_UP_ROWS = """
+SELECT given_up_at, dbt_run_id, NULL AS workspace, NULL::bigint AS sync_id, problem
+FROM relay.dbt_runs WHERE given_up_at IS NOT NULL
+UNION ALL
+SELECT ended_at, dbt_run_id, triggers.workspace, triggers.sync_id, problem
+FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
+WHERE outcome = 'refused' AND NOT is_redone
+ORDER BY given_up_at DESC LIMIT %s
+"""
+_DELIVERY_ROWS = """
+SELECT received_at, deliveries.delivery_id, deliveries.dbt_run_id,
+       CASE WHEN ignored_because IS NOT NULL THEN 'ignored'
+            WHEN planned_at IS NOT NULL THEN 'planned'
+            WHEN given_up_at IS NOT NULL THEN 'given up'
+            ELSE 'recorded' END AS became,
+       coalesce(ignored_because, problem) AS why
+FROM relay.deliveries LEFT JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
+ORDER BY received_at DESC LIMIT %s
+"""
+_TRIGGER_ROWS = """
+SELECT requested_at, triggers.workspace, triggers.sync_id, dbt_run_id, sync_run_id, problem,
+       CASE WHEN attempt_id IS NULL AND due_at > now() THEN 'cooling down'
+            WHEN attempt_id IS NULL THEN 'waiting'
+            WHEN outcome IS NOT NULL THEN outcome
+            WHEN sync_run_id IS NULL THEN 'sending'
+            ELSE 'running' END AS state
+FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id)
+ORDER BY requested_at DESC, trigger_id DESC LIMIT %s
+"""
+_OPEN_SYNC_RUN_ROWS = """
+SELECT begun_at, workspace, sync_id, sync_run_id, status, looks, problem
+FROM relay.sync_runs WHERE ended_at IS NULL ORDER BY begun_at DESC
+"""

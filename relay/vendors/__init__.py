@@ -1,0 +1,1 @@
+"""dbt Cloud and Census over HTTP, one door each: their field names are written nowhere else."""

@@ -1,0 +1,107 @@
+"""Clients of both vendors, as the settings and the mapping file describe them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from relay.clock import Clock, utc_now
+from relay.errors import BadSettings, Problem, Rejected
+from relay.logs import get_logger, hide
+from relay.secret import Secret
+from relay.settings import Settings
+from relay.vendors.census import Census
+from relay.vendors.dbt_cloud import DbtCloud
+from relay.vendors.transport import Transport
+from relay.workspaces import DEFAULT_WORKSPACE, Workspace
+
+CONNECTIONS = 16  # to each vendor at once, as many as the worker runs jobs
+
+log = get_logger()
+
+
+class Censuses:
+    """The Census of each workspace. A changed mapping may bring new ones."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        workspaces: Callable[[], Mapping[str, Workspace]],
+        clock: Clock = utc_now,
+    ) -> None:
+        """`workspaces` are those of the mapping file in force, by name."""
+        self._settings = settings
+        self._workspaces = workspaces
+        self._clock = clock
+        self._made: dict[Workspace, Census] = {}
+
+    def of(self, workspace: str) -> Census:
+        """The Census of a workspace. Raises Rejected if the mapping or the key is gone."""
+        described = self._describe(workspace)
+        if described not in self._made:
+            self._made[described] = self._make(described)
+        return self._made[described]
+
+    def _describe(self, workspace: str) -> Workspace:
+        if workspace == DEFAULT_WORKSPACE:
+            settings = self._settings
+            return Workspace(
+                DEFAULT_WORKSPACE,
+                settings.census_url,
+                "CENSUS_API_KEY",
+                settings.census_api_version,
+            )
+        known = self._workspaces()
+        if workspace not in known:
+            raise Rejected(f"the mapping file has no workspace {workspace!r} any more")
+        return known[workspace]
+
+    def _make(self, workspace: Workspace) -> Census:
+        transport = Transport(
+            vendor="Census",
+            base_url=workspace.url,
+            token=self._key(workspace),
+            read_seconds=self._settings.http_timeout,
+            connections=CONNECTIONS,
+            clock=self._clock,
+        )
+        return Census(transport, api_version=workspace.api_version)
+
+    def _key(self, workspace: Workspace) -> Secret:
+        key = self._settings.secret_named(workspace.api_key_env)
+        if key is None:
+            raise Rejected(f"{workspace.api_key_env} is not set: it is {workspace.name}'s API key")
+        hide(key)
+        return key
+
+
+def dbt_cloud_of(settings: Settings, clock: Clock = utc_now) -> DbtCloud:
+    """The account's dbt Cloud. Raises BadSettings where the settings do not name it."""
+    url, token, account = settings.dbt_cloud_url, settings.dbt_cloud_token, settings.dbt_account_id
+    if url is None or token is None or account is None:
+        names = ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID")
+        raise BadSettings(tuple(Problem(name, "is not set") for name in names))
+    transport = Transport(
+        vendor="dbt Cloud",
+        base_url=url,
+        token=token,
+        read_seconds=settings.http_timeout,
+        connections=CONNECTIONS,
+        downloads=_folder_for_downloads(settings.data_dir),
+        clock=clock,
+    )
+    return DbtCloud(transport, dbt_account_id=account)
+
+
+def _folder_for_downloads(data_dir: Path) -> Path | None:
+    """A folder on a disk; a temporary folder is memory in many a container.
+
+    None, for the temporary folder, where RELAY_DATA_DIR cannot be written: a worker with a named
+    PostgreSQL can do without.
+    """
+    folder = data_dir / "downloads"
+    try:
+        for each in (data_dir, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        log.warning("data_dir.not_writable", folder=str(data_dir), problem=exc.strerror)
+        return None
+    return folder

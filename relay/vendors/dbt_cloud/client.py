@@ -1,0 +1,87 @@
+"""The dbt Administrative API, as much of it as relay needs.
+
+https://docs.getdbt.com/dbt-cloud/api-v2; v3 has no run endpoints, and v2 none of webhooks.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import TypeVar
+
+from relay.dbt.artifacts import RunResults, read_run_results
+from relay.dbt.decoding import Buffer
+from relay.dbt.manifest import Lineage, read_manifest
+from relay.dbt.runs import DbtRun, FinishedRun
+from relay.dbt.subscriptions import WebhookSubscription
+from relay.errors import BadArtifact
+from relay.vendors.dbt_cloud import run_list, subscriptions
+from relay.vendors.dbt_cloud.answers import decoded, must_be_good
+from relay.vendors.dbt_cloud.runs import as_dbt_run, run_decoder
+from relay.vendors.transport import Transport
+
+Read = TypeVar("Read")
+
+
+class DbtCloud:
+    """One account of dbt Cloud."""
+
+    def __init__(self, transport: Transport, *, dbt_account_id: int) -> None:
+        self._transport = transport
+        self.dbt_account_id = dbt_account_id
+        self._decoding = threading.Lock()
+
+    def get_run(self, dbt_run_id: int) -> DbtRun:
+        """A run with its steps. Raises Unavailable, Rejected, BadArtifact."""
+        answer = self._transport.ask(
+            f"{self._run_path(dbt_run_id)}/", {"include_related": "trigger,job,run_steps"}
+        )
+        run = decoded(answer, run_decoder, f"dbt run {dbt_run_id}").data
+        return as_dbt_run(run, self.dbt_account_id)
+
+    def get_run_results(self, dbt_run_id: int, *, step: int) -> RunResults | None:
+        """What the step wrote into run_results.json; None where it has none.
+
+        Raises Unavailable, Rejected, BadArtifact.
+        """
+        return self._artifact(dbt_run_id, "run_results.json", step, read_run_results)
+
+    def get_manifest(self, dbt_run_id: int, *, step: int) -> Lineage:
+        """The project as the step saw it. Raises Unavailable, Rejected, BadArtifact."""
+        lineage = self._artifact(dbt_run_id, "manifest.json", step, read_manifest)
+        if lineage is None:
+            raise BadArtifact(f"step {step} of dbt run {dbt_run_id} has no manifest.json")
+        return lineage
+
+    def list_finished_runs(self, *, since: datetime, until: datetime) -> tuple[FinishedRun, ...]:
+        """The account's runs that ended from `since` to `until`; `run_list` says how and when."""
+        path = f"{self._account_path('v2')}/runs/"
+        return run_list.list_finished_runs(self._transport, path, since=since, until=until)
+
+    def list_webhook_subscriptions(self) -> tuple[WebhookSubscription, ...]:
+        """The account's webhook subscriptions, the inactive ones too, as dbt Cloud orders them."""
+        path = f"{self._account_path('v3')}/webhooks/subscriptions"
+        return subscriptions.list_webhook_subscriptions(self._transport, path)
+
+    def _artifact(
+        self, dbt_run_id: int, path: str, step: int, read: Callable[[Buffer], Read]
+    ) -> Read | None:
+        what = f"{path} of step {step} of dbt run {dbt_run_id}"
+        # Without `step` dbt Cloud answers with the last step's, often that of `docs generate`.
+        artifact = f"{self._run_path(dbt_run_id)}/artifacts/{path}"
+        with self._transport.download(artifact, {"step": str(step)}) as download:
+            if download.http_status == HTTPStatus.NOT_FOUND:
+                return None
+            must_be_good(download, what)
+            try:
+                # One at a time: decoding is what takes the memory.
+                with self._decoding:
+                    return read(download.content)
+            except BadArtifact as exc:
+                raise BadArtifact(f"{what}: {exc}") from exc
+
+    def _run_path(self, dbt_run_id: int) -> str:
+        return f"{self._account_path('v2')}/runs/{dbt_run_id}"
+
+    def _account_path(self, api_version: str) -> str:
+        return f"/api/{api_version}/accounts/{self.dbt_account_id}"

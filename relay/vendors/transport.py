@@ -1,0 +1,275 @@
+"""requests with time limits; whatever the wire does becomes one of three errors.
+
+`ask` is for questions, which may be asked again; `command` for what starts something, where
+an answer lost on the way must not lead to a second start.
+"""
+
+import email.utils
+import io
+import tempfile
+import urllib.parse
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
+from urllib3.util import Retry
+
+from relay.clock import Clock, utc_now
+from relay.errors import Rejected, Unanswered, Unavailable
+from relay.secret import Secret
+from relay.vendors.body import BeyondLimits, Sink, TooLarge, mapped, take_body
+
+CONNECT_SECONDS = 3.05
+LARGEST_ANSWER = 16 * 2**20  # bytes, of an answer that is held in memory
+LARGEST_DOWNLOAD = 2**30  # bytes on disk; a manifest of 50,000 models
+LARGEST_COMPRESSED = 2**28  # bytes on the wire; artifacts shrink to a tenth
+# Seconds that a body may take: the read time-out alone would let it drip for ever.
+LONGEST_ANSWER, LONGEST_DOWNLOAD = 60.0, 600.0
+LONGEST_WAIT = 3600  # seconds that a vendor may ask for
+TOO_MANY_REQUESTS = 429
+LONGEST_MESSAGE = 300  # characters of a vendor's words that are worth a log line
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A vendor's answer of any status below 500. `vendor_now` is its Date header."""
+
+    http_status: int
+    body: bytes
+    vendor_now: datetime | None
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.http_status < 300  # noqa: PLR2004
+
+    @property
+    def excerpt(self) -> str:
+        """The first words of the body, on one line, for a message."""
+        return " ".join(self.body[: 4 * LONGEST_MESSAGE].decode(errors="replace").split())[
+            :LONGEST_MESSAGE
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer whose body is on disk; `content` may be read while the download is open."""
+
+    http_status: int
+    content: memoryview
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.http_status < 300  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a body is taken, in bytes, and for how long, in seconds."""
+
+    answer: int = LARGEST_ANSWER
+    answer_seconds: float = LONGEST_ANSWER
+    download: int = LARGEST_DOWNLOAD
+    download_seconds: float = LONGEST_DOWNLOAD
+    compressed: int = LARGEST_COMPRESSED
+
+
+class Transport:
+    """A vendor's base URL and our token for it.
+
+    While a vendor that was asked too often wants to be left alone, it is: what would be sent
+    meanwhile ends as if it had said so again. Each has such a rest of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        vendor: str,
+        base_url: str,
+        token: Secret,
+        read_seconds: float,
+        connections: int,
+        downloads: Path | None = None,
+        limits: Limits | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        """`downloads` is the folder for large bodies; None for the machine's temporary one."""
+        self._vendor = vendor
+        self._base_url = base_url
+        self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._downloads = downloads
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._rest_until = clock()
+        self._session = requests.Session()
+        self._session.auth = _Bearer(token)
+        self._session.headers["Accept-Encoding"] = "gzip"
+        self._session.mount(base_url, HTTPAdapter(pool_maxsize=connections))
+
+    def __repr__(self) -> str:
+        return f"Transport({self._vendor}, {self._base_url})"
+
+    def ask(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """GET. Raises Unavailable where there is no answer, or one of 429 or from 500 up."""
+        body = io.BytesIO()
+        http_status, vendor_now = self._ask(path, params, self._answer_into(body))
+        return Answer(http_status, body.getvalue(), vendor_now)
+
+    @contextmanager
+    def download(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Download]:
+        """GET a large body into a temporary file; it is gone when the block ends.
+
+        Raises Unavailable as `ask` does, Rejected for a body beyond the limits.
+        """
+        with tempfile.TemporaryFile(dir=self._downloads) as file:
+            http_status, _ = self._ask(path, params, self._download_into(file))
+            file.flush()
+            with mapped(file) as content:
+                yield Download(http_status, content)
+
+    def _ask(
+        self, path: str, params: Mapping[str, str] | None, into: Sink
+    ) -> tuple[int, datetime | None]:
+        what = f"GET {path}{_query(params)} at {self._vendor}"
+        try:
+            answer = self._send("GET", path, params, into)
+        except TooLarge as exc:
+            raise Rejected(f"{what}: {exc}") from None
+        except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
+            raise Unavailable(f"{what}: {_in_words(exc)}") from None
+        if isinstance(answer, _Trouble):
+            raise Unavailable(
+                f"{what}: HTTP {answer.http_status}",
+                http_status=answer.http_status,
+                retry_after=answer.retry_after,
+            )
+        return answer
+
+    def command(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """POST without a body.
+
+        Raises Unavailable where it surely did nothing (no connection, 429), Unanswered where
+        nobody can tell (the answer was lost, is beyond the limits, or is from 500 up).
+        """
+        what = f"POST {path}{_query(params)} at {self._vendor}"
+        body = io.BytesIO()
+        try:
+            answer = self._send("POST", path, params, self._answer_into(body))
+        except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
+            if _never_connected(exc):
+                raise Unavailable(f"{what}: {_in_words(exc)}") from None
+            raise Unanswered(f"{what}: {_in_words(exc)}") from None
+        if isinstance(answer, _Trouble):
+            message = f"{what}: HTTP {answer.http_status}"
+            if answer.http_status == TOO_MANY_REQUESTS:
+                raise Unavailable(
+                    message, http_status=answer.http_status, retry_after=answer.retry_after
+                )
+            raise Unanswered(message, http_status=answer.http_status)
+        http_status, vendor_now = answer
+        return Answer(http_status, body.getvalue(), vendor_now)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        into: Sink,
+    ) -> "tuple[int, datetime | None] | _Trouble":
+        rest = (self._rest_until - self._clock()).total_seconds()
+        if rest > 0:
+            return _Trouble(TOO_MANY_REQUESTS, rest)
+        with self._session.request(
+            method,
+            self._base_url + path,
+            params=params,
+            timeout=self._timeout,
+            # A redirect would send the token elsewhere, or turn a POST into a GET.
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            status = response.status_code
+            if status == TOO_MANY_REQUESTS or status >= 500:  # noqa: PLR2004
+                wait = _seconds_to_wait(response.headers.get("Retry-After"))
+                if status == TOO_MANY_REQUESTS:
+                    rest_until = self._clock() + timedelta(seconds=wait or 0.0)
+                    self._rest_until = max(self._rest_until, rest_until)
+                return _Trouble(status, wait)
+            take_body(response, into)
+            return status, _http_date(response.headers.get("Date"))
+
+    def _answer_into(self, file: BinaryIO) -> Sink:
+        return Sink(file, self._limits.answer, self._limits.answer_seconds, self._limits.compressed)
+
+    def _download_into(self, file: BinaryIO) -> Sink:
+        return Sink(
+            file, self._limits.download, self._limits.download_seconds, self._limits.compressed
+        )
+
+
+class _Bearer(requests.auth.AuthBase):
+    """An auth of the session's own also keeps requests from reading ~/.netrc instead."""
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    http_status: int
+    retry_after: float | None
+
+
+def _query(params: Mapping[str, str] | None) -> str:
+    return f"?{urllib.parse.urlencode(params)}" if params else ""
+
+
+def _never_connected(exc: Exception) -> bool:
+    if isinstance(exc, requests.ConnectTimeout):
+        return True
+    reason = getattr(exc.args[0], "reason", None) if exc.args else None
+    return isinstance(reason, NewConnectionError)
+
+
+def _in_words(exc: Exception) -> str:
+    """What happened, without requests' own text: that repeats the URL."""
+    match exc:
+        case BeyondLimits():
+            return str(exc)
+        case requests.ConnectTimeout():
+            return "no connection in time"
+        case requests.Timeout():
+            return "no answer in time"
+        case requests.exceptions.SSLError():
+            return "no TLS connection that can be trusted"
+        case _ if _never_connected(exc):
+            return "no connection"
+        case _:
+            return f"the connection broke ({type(exc).__name__})"
+
+
+def _seconds_to_wait(retry_after: str | None) -> float | None:
+    """Retry-After is a number of seconds or an HTTP date; anything else asks for nothing."""
+    if retry_after is None:
+        return None
+    try:
+        return Retry(retry_after_max=LONGEST_WAIT).parse_retry_after(retry_after)
+    except InvalidHeader:
+        return None
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        return email.utils.parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None

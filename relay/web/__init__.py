@@ -1,0 +1,1 @@
+"""The web process: it verifies a delivery's signature, stores the delivery, and responds."""

@@ -1,0 +1,184 @@
+"""The web process: prove a delivery genuine, put it on disk, answer. It does nothing else.
+
+It imports no task and no HTTP client, so it starts at once, stays small, and goes on
+recording while the worker is down.
+"""
+
+import uuid
+from dataclasses import dataclass
+
+import msgspec
+import prometheus_client
+from flask import Flask, Response, request
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed
+
+from relay import logs
+from relay.dbt.deliveries import Event
+from relay.errors import DatabaseUnavailable, NotForUs, NotGenuine
+from relay.logs import get_logger
+from relay.postgres.server import server_of
+from relay.settings import Role, Settings
+from relay.store import Delivery
+from relay.web.health import Health
+from relay.web.recorder import Recorder
+
+LARGEST_BODY = 2**20  # bytes; dbt's own are under 1 kB
+
+log = get_logger()
+
+DELIVERIES = prometheus_client.Counter(
+    "relay_deliveries", "Webhook deliveries by what became of them.", ["status"]
+)
+
+
+def create_app(settings: Settings, recorder: Recorder, health: Health) -> Flask:
+    """The WSGI application. `settings` must hold the secrets and the account."""
+    app = Flask("relay", static_folder=None)
+    proof = _Proof(
+        secrets=tuple(secret.reveal().encode() for secret in settings.webhook_secrets),
+        dbt_account_id=settings.dbt_account_id or 0,
+    )
+
+    @app.post("/webhooks/dbt")
+    def receive() -> Response:
+        return _receive(proof, recorder)
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return _answer(200, {"status": "ok"})
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        checks = health.check()
+        ready = all(check.is_well for check in checks)
+        told = {check.name: check.told for check in checks}
+        return _answer(
+            200 if ready else 503, {"status": "ready" if ready else "not_ready", "checks": told}
+        )
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        text = prometheus_client.generate_latest()
+        return Response(text, content_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+    @app.errorhandler(HTTPException)
+    def refuse(exc: HTTPException) -> Response:
+        answer = _answer(exc.code or 500, {"status": "refused", "reason": exc.name.lower()})
+        if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
+            answer.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
+        return answer
+
+    return app
+
+
+def application() -> Flask:
+    """The application as the environment describes it, for gunicorn to call.
+
+    Raises BadSettings.
+    """
+    settings = Settings.from_environment(Role.WEB)
+    logs.configure(settings)
+    server = server_of(settings)
+    return create_app(settings, Recorder(server), Health(server, settings.mapping))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Proof:
+    """What a delivery is held against."""
+
+    secrets: tuple[bytes, ...]
+    dbt_account_id: int
+
+
+def _receive(proof: _Proof, recorder: Recorder) -> Response:
+    try:
+        body = _read_body()
+    except (OSError, ClientDisconnected):
+        # It stopped sending; gunicorn_hooks sets how long that may take.
+        return _refuse(408, "body_incomplete")
+    if body is None:
+        return _refuse(413, "body_too_large")
+    signature = request.headers.get("Authorization")
+    try:
+        event = Event.from_delivery(
+            body, signature, secrets=proof.secrets, dbt_account_id=proof.dbt_account_id
+        )
+    except NotGenuine as exc:
+        return _refuse(401, exc.reason)
+    except NotForUs as exc:
+        return _record_ignored(recorder, body, exc)
+    return _record(recorder, body, event)
+
+
+def _read_body() -> bytes | None:
+    """The raw body; None if it is too large. One byte more is read, to see a chunked one's size."""
+    if (request.content_length or 0) > LARGEST_BODY:
+        return None
+    body = request.stream.read(LARGEST_BODY + 1)
+    return body if len(body) <= LARGEST_BODY else None
+
+
+def _record(recorder: Recorder, body: bytes, event: Event) -> Response:
+    delivery = Delivery(
+        delivery_id=uuid.uuid4(),
+        body=body,
+        event_id=event.event_id,
+        dbt_account_id=event.dbt_account_id,
+        dbt_run_id=event.dbt_run_id,
+    )
+    try:
+        is_new = recorder.record(delivery)
+    except DatabaseUnavailable as exc:
+        return _not_recorded(exc)
+    if not is_new:
+        log.info(
+            "delivery.repeated",
+            event_id=event.event_id,
+            dbt_account_id=event.dbt_account_id,
+            dbt_run_id=event.dbt_run_id,
+        )
+        return _acknowledge("duplicate", {"dbt_run_id": event.dbt_run_id})
+    delivery_id = str(delivery.delivery_id)
+    log.info(
+        "delivery.accepted",
+        event_id=event.event_id,
+        delivery_id=delivery_id,
+        dbt_account_id=event.dbt_account_id,
+        dbt_run_id=event.dbt_run_id,
+    )
+    return _acknowledge("accepted", {"delivery_id": delivery_id, "dbt_run_id": event.dbt_run_id})
+
+
+def _record_ignored(recorder: Recorder, body: bytes, exc: NotForUs) -> Response:
+    delivery = Delivery(
+        delivery_id=uuid.uuid4(), body=body, event_id=exc.event_id, ignored_because=exc.reason
+    )
+    try:
+        recorder.record(delivery)
+    except DatabaseUnavailable as unavailable:
+        return _not_recorded(unavailable)
+    log.info("delivery.ignored", reason=exc.reason, event_id=exc.event_id)
+    return _acknowledge("ignored", {"reason": exc.reason})
+
+
+def _acknowledge(status: str, more: dict[str, object]) -> Response:
+    DELIVERIES.labels(status).inc()
+    return _answer(202, {"status": status, **more})
+
+
+def _refuse(code: int, reason: str) -> Response:
+    log.warning("delivery.refused", reason=reason)
+    DELIVERIES.labels("refused").inc()
+    return _answer(code, {"status": "refused", "reason": reason})
+
+
+def _not_recorded(exc: DatabaseUnavailable) -> Response:
+    log.error("delivery.refused", reason="not_recorded", problem=str(exc))
+    DELIVERIES.labels("not_recorded").inc()
+    answer = _answer(503, {"status": "refused", "reason": "not_recorded"})
+    answer.headers["Retry-After"] = "5"
+    return answer
+
+
+def _answer(code: int, content: dict[str, object]) -> Response:
+    return Response(msgspec.json.encode(content), status=code, content_type="application/json")

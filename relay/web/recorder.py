@@ -1,0 +1,146 @@
+"""Group commit: deliveries that wait together are written together, in one transaction.
+
+Whoever finds nobody writing writes for all that wait, then calls up the first of those that
+came meanwhile to do the same. Under load a batch grows by itself to what came in during the
+last commit; a lone delivery waits for nobody.
+"""
+
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+
+import psycopg
+
+from relay.errors import DatabaseUnavailable
+from relay.postgres.connections import ImpatientConnection, connect_impatiently
+from relay.postgres.server import Server
+from relay.store import Delivery, record_deliveries
+
+PATIENCE = 4.0  # seconds until a delivery is answered with 503; dbt waits for 10
+SHORTEST_WRITE = 0.7  # of it at least for a write: who is called up late writes for others too
+SHORTEST_CONNECT = 2.0  # seconds; libpq's own limit is no shorter
+MOST_AT_ONCE = 200  # deliveries in one transaction
+
+
+def _closed_lock() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    delivery: Delivery
+    called: threading.Lock = field(default_factory=_closed_lock)  # opened when written, or to write
+    is_writer: bool = False
+    is_new: bool = False
+    # Until it is known to be on disk, it is not: nothing is acknowledged by default.
+    error: DatabaseUnavailable | None = field(
+        default_factory=lambda: DatabaseUnavailable("a delivery was not recorded")
+    )
+
+
+class Recorder:
+    """Records deliveries for the threads of one process, over one connection."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._lock = threading.Lock()  # for the two below
+        self._waiting: list[_Waiting] = []
+        self._someone_writes = False
+        self._connection: ImpatientConnection | None = None  # the writer's
+
+    def record(self, delivery: Delivery) -> bool:
+        """Write a delivery to disk; return whether it brought a new run.
+
+        Raises DatabaseUnavailable within PATIENCE seconds: then nothing may be acknowledged.
+        """
+        mine = _Waiting(delivery)
+        deadline = time.monotonic() + PATIENCE
+        self._queue_up(mine)
+        if not mine.is_writer and not mine.called.acquire(timeout=PATIENCE):
+            self._withdraw(mine)
+            raise DatabaseUnavailable("the database did not take a delivery in time")
+        if mine.is_writer:
+            self._write_what_waits(deadline)
+        if mine.error is not None:
+            raise mine.error
+        return mine.is_new
+
+    def close(self) -> None:
+        """Let go of the connection. Nobody may be recording any more."""
+        self._drop_connection()
+
+    def _queue_up(self, mine: _Waiting) -> None:
+        with self._lock:
+            self._waiting.append(mine)
+            if not self._someone_writes:
+                self._someone_writes = mine.is_writer = True
+
+    def _write_what_waits(self, deadline: float) -> None:
+        with self._lock:
+            batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+        try:
+            new = self._write([each.delivery for each in batch], deadline)
+            for each in batch:
+                each.is_new = each.delivery.delivery_id in new
+                each.error = None
+        except (psycopg.Error, DatabaseUnavailable) as exc:
+            for each in batch:
+                each.error = DatabaseUnavailable(f"a delivery was not recorded: {exc}")
+        finally:
+            for each in batch:
+                if not each.is_writer:
+                    each.called.release()
+            with self._lock:
+                self._call_up_the_next()
+
+    def _call_up_the_next(self) -> None:
+        self._someone_writes = bool(self._waiting)
+        if self._someone_writes:
+            self._waiting[0].is_writer = True
+            self._waiting[0].called.release()
+
+    def _write(self, deliveries: list[Delivery], deadline: float) -> frozenset[uuid.UUID]:
+        """Write them, over a new connection if the one we had turns out to be dead."""
+        had_a_connection = self._connection is not None
+        try:
+            return self._write_once(deliveries, deadline)
+        except psycopg.OperationalError:
+            self._drop_connection()
+            if not had_a_connection or time.monotonic() > deadline - 1.0:
+                raise
+            return self._write_once(deliveries, deadline)
+        except psycopg.Error:
+            self._drop_connection()
+            raise
+
+    def _write_once(self, deliveries: list[Delivery], deadline: float) -> frozenset[uuid.UUID]:
+        if self._connection is None:
+            self._connection = self._connect(deadline)
+        self._connection.patience = max(deadline - time.monotonic(), SHORTEST_WRITE)
+        return record_deliveries(self._connection, deliveries)
+
+    def _connect(self, deadline: float) -> ImpatientConnection:
+        left = deadline - time.monotonic()
+        if left < SHORTEST_CONNECT:
+            raise DatabaseUnavailable("no time is left to connect to the database")
+        try:
+            return connect_impatiently(self._server.conninfo)
+        except psycopg.OperationalError:
+            # relay's own server may have been killed; somebody else's is left alone.
+            left = deadline - time.monotonic()
+            return connect_impatiently(self._server.ensure_running(within=left))
+
+    def _withdraw(self, mine: _Waiting) -> None:
+        with self._lock:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                if mine.is_writer:  # called up in the very moment it gave up
+                    self._call_up_the_next()
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

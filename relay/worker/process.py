@@ -1,0 +1,230 @@
+"""The worker: Procrastinate running relay's tasks, its takeover of dead workers, its shutdown."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import procrastinate
+import psycopg
+from procrastinate.exceptions import ConnectorException
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from relay.errors import DatabaseUnavailable
+from relay.evidence.examine import examiner_of
+from relay.logs import get_logger
+from relay.mapping_file import MappingFile
+from relay.postgres.connections import engines_pool, pool_of
+from relay.postgres.migrate import migrate
+from relay.postgres.server import Server
+from relay.settings import Settings
+from relay.store import Store, jobs
+from relay.vendors.census.client import V1_ENDS, speaks_v1
+from relay.vendors.connect import CONNECTIONS, Censuses, dbt_cloud_of
+from relay.worker import tasks
+from relay.worker.services import Services
+
+# A worker that dies is noticed after STALLED_SECONDS and its jobs are taken up at the next
+# round: within 60 seconds, as users are promised.
+HEARTBEAT_SECONDS = 5
+STALLED_SECONDS = 25
+ROUND_CRON = "* * * * * */10"  # every ten seconds: croniter's sixth field, the last
+
+POLLING_SECONDS = 1.0  # scheduled jobs are seen by polling, new ones by NOTIFY
+MAPPING_SECONDS = 5.0
+DRAIN_SECONDS = 20.0
+LAST_SECONDS = 24.0  # of the 25 that a platform gives after SIGTERM
+RESTART_SECONDS = 2.0
+
+log = get_logger()
+
+
+def run(settings: Settings, server: Server) -> None:
+    """Work until SIGTERM or SIGINT, then let the jobs under way end.
+
+    Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
+    """
+    mapping = MappingFile(settings.mapping)
+    dbt_cloud = dbt_cloud_of(settings)
+    if speaks_v1(settings, mapping.current):
+        log.warning("census.v1_ends", on=V1_ENDS)
+    migrate(server)
+    with pool_of(server, most=CONNECTIONS) as pool:
+        services = Services(
+            settings=settings,
+            store=Store(pool),
+            mapping=mapping,
+            dbt_cloud=dbt_cloud,
+            examiner=examiner_of(settings, dbt_cloud),
+            censuses=Censuses(settings, lambda: mapping.current.workspaces),
+        )
+        tasks.begin_chores(services)
+        asyncio.run(_Worker(services, server).work())
+        log.info("worker.stopped", pid=os.getpid())
+
+
+class _Worker:
+    def __init__(self, services: Services, server: Server) -> None:
+        self._services = services
+        self._server = server
+        self._stopping = asyncio.Event()
+        self._broken = asyncio.Event()
+
+    async def work(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.set_exception_handler(self._note_breakage)
+        loop.set_default_executor(ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="job"))
+        log.info("worker.started", pid=os.getpid())  # from here on it can be told to stop
+        watch = asyncio.create_task(self._watch_the_mapping())
+        try:
+            while not self._stopping.is_set():
+                await self._run_the_engine()
+        finally:
+            watch.cancel()
+
+    async def _run_the_engine(self) -> None:
+        """Run it until it is to stop, or breaks: a database that went away comes back.
+
+        A new engine is a new worker to Procrastinate, so that jobs whose end the old one
+        could not record are seen as a dead worker's, and taken up again.
+        """
+        self._broken.clear()
+        try:
+            async with engine_of(self._services, self._server).open_async() as engine:
+                await self._until_it_ends(engine)
+        except (ConnectorException, DatabaseUnavailable, psycopg.OperationalError) as exc:
+            log.warning("worker.lost_the_database", problem=str(exc))
+            await _first_of(self._stopping.wait(), asyncio.sleep(RESTART_SECONDS))
+
+    async def _until_it_ends(self, engine: procrastinate.App) -> None:
+        running = asyncio.create_task(
+            engine.run_worker_async(
+                queues=[jobs.QUEUE],
+                concurrency=CONNECTIONS,
+                fetch_job_polling_interval=POLLING_SECONDS,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                stalled_worker_timeout=STALLED_SECONDS,
+                shutdown_graceful_timeout=DRAIN_SECONDS,
+                delete_jobs="successful",
+                install_signal_handlers=False,
+            )
+        )
+        await _first_of(running, self._stopping.wait(), self._broken.wait())
+        running.cancel()  # the engine then takes no new job, and waits for those under way
+        with suppress(asyncio.CancelledError):
+            await running
+
+    async def _watch_the_mapping(self) -> None:
+        while True:
+            await asyncio.sleep(MAPPING_SECONDS)
+            self._services.mapping.refresh()
+
+    def _stop(self) -> None:
+        if not self._stopping.is_set():
+            self._stopping.set()
+            last = threading.Timer(LAST_SECONDS, self._leave_at_once)
+            last.daemon = True
+            last.start()
+
+    def _leave_at_once(self) -> None:
+        """A call to a vendor outlasted the drain: its job is left for another worker."""
+        log.warning("worker.stopped", pid=os.getpid(), drained=False)
+        self._server.leave()
+        os._exit(0)
+
+    def _note_breakage(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An engine's own task failed unheard, most likely to record how a job ended."""
+        problem = context.get("exception") or context.get("message")
+        log.warning("worker.engine_restarted", problem=str(problem))
+        self._broken.set()
+
+
+def engine_of(services: Services, server: Server) -> procrastinate.App:
+    """Procrastinate with relay's tasks, its jobs in the server's database."""
+    connector = procrastinate.PsycopgConnector(
+        pool_factory=engines_pool,
+        conninfo=server.ensure_running,
+        min_size=1,
+        max_size=4,
+        timeout=10.0,
+    )
+    engine = procrastinate.App(connector=connector)
+    for name, task in _TASKS.items():
+        add = engine.task(name=name, queue=jobs.QUEUE, retry=_Persistence())
+        add(_told(name, partial(task, services)))
+    _add_round(engine, services)
+    return engine
+
+
+_TASKS: dict[str, Callable[..., None]] = {
+    jobs.RELAY_RUN: tasks.relay_run,
+    jobs.RUN_SYNC: tasks.run_sync,
+    jobs.WAKE_SYNC: tasks.wake_sync,
+    jobs.LOOK_AT_SYNC_RUN: tasks.look_at_sync_run,
+    jobs.CATCH_UP: tasks.catch_up,
+    jobs.PRUNE: tasks.prune,
+}
+
+
+class _Persistence(procrastinate.BaseRetryStrategy):
+    """What a task did not foresee is tried again, ever more slowly, for about a day."""
+
+    attempts = 300
+
+    def get_retry_decision(
+        self, *, exception: BaseException, job: procrastinate.jobs.Job
+    ) -> procrastinate.RetryDecision | None:
+        if job.attempts >= self.attempts:
+            return None
+        return procrastinate.RetryDecision(retry_in={"seconds": min(2**job.attempts, 300)})
+
+
+def _told(name: str, task: Callable[..., None]) -> Callable[..., None]:
+    """The task, with its ids bound to every line it logs, and a line if it fails."""
+
+    def tell(**arguments: Any) -> None:
+        clear_contextvars()
+        bind_contextvars(**_ids(arguments))
+        try:
+            task(**arguments)
+        except DatabaseUnavailable as exc:
+            log.warning("task.failed", task=name, problem=str(exc))
+            raise
+        except Exception:
+            log.exception("task.failed", task=name)
+            raise
+
+    return tell
+
+
+def _ids(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("dbt_account_id", "dbt_run_id", "workspace", "sync_id")
+    return {name: arguments[name] for name in names if name in arguments}
+
+
+def _add_round(engine: procrastinate.App, services: Services) -> None:
+    @engine.periodic(cron=ROUND_CRON)
+    @engine.task(name="round", queue=jobs.QUEUE, queueing_lock="round", pass_context=True)
+    async def look_round(context: procrastinate.JobContext, timestamp: int) -> None:
+        """Give the jobs of dead workers to those that live, and hand out the chores."""
+        manager = context.app.job_manager
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
+            await manager.retry_job(job)
+            log.warning("job.rescued", task=job.task_name, **_ids(job.task_kwargs))
+        await asyncio.to_thread(tasks.hand_out_chores, services)
+
+
+async def _first_of(*waits: Awaitable[Any]) -> None:
+    """Wait until one of them is done; a task that was given goes on."""
+    ours = [asyncio.ensure_future(each) for each in waits]
+    await asyncio.wait(ours, return_when=asyncio.FIRST_COMPLETED)
+    for each, given in zip(ours, waits, strict=True):
+        if each is not given:
+            each.cancel()

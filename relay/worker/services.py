@@ -1,0 +1,24 @@
+"""What a task works with."""
+
+from dataclasses import dataclass
+
+from relay.clock import Clock, utc_now
+from relay.evidence.examine import Examiner
+from relay.mapping_file import MappingFile
+from relay.settings import Settings
+from relay.store import Store
+from relay.vendors.connect import Censuses
+from relay.vendors.dbt_cloud import DbtCloud
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a task may touch; tests give their own clock."""
+
+    settings: Settings
+    store: Store
+    mapping: MappingFile
+    dbt_cloud: DbtCloud
+    examiner: Examiner
+    censuses: Censuses
+    clock: Clock = utc_now

@@ -1,0 +1,87 @@
+"""The dbt runs that no webhook told of: found in dbt Cloud's own list, and why they were missed."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from relay.dbt.runs import FinishedRun
+from relay.dbt.subscriptions import troubles
+from relay.errors import BadArtifact, Rejected, VendorError
+from relay.logs import get_logger
+from relay.worker.services import Services
+
+FARTHEST_BACK = timedelta(days=7)
+# A webhook comes a while after its run's end, and dbt Cloud's list may show one late.
+TIME_FOR_THE_WEBHOOK = timedelta(minutes=1)
+OVERLAP = timedelta(minutes=10)
+AT_ONCE = timedelta(hours=1)  # of the list: what was read is kept, whatever happens then
+
+log = get_logger()
+
+
+def catch_up(services: Services) -> None:
+    """Take the finished runs of mapped jobs that no delivery told of."""
+    dbt_account_id = services.dbt_cloud.dbt_account_id
+    begun = services.store.catch_ups.begun(dbt_account_id)
+    if begun is None:
+        return
+    services.mapping.refresh()
+    now = services.clock()
+    first_started_at, read_until = begun
+    since = max(first_started_at, read_until - OVERLAP, now - FARTHEST_BACK)
+    try:
+        missed = [
+            run
+            for begin, end in _spans(since, now - TIME_FOR_THE_WEBHOOK)
+            for run in _take(services, begin, end)
+        ]
+        _tell_of_silence(services, missed)
+        _tell_what_is_wrong_with_the_webhook(services)
+    except (VendorError, BadArtifact) as exc:
+        log.warning("catch_up.failed", problem=str(exc))
+
+
+def _spans(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    while since < until:
+        yield since, min(since + AT_ONCE, until)
+        since += AT_ONCE
+
+
+def _take(services: Services, since: datetime, until: datetime) -> tuple[FinishedRun, ...]:
+    dbt_account_id = services.dbt_cloud.dbt_account_id
+    mapped = services.mapping.current.dbt_job_ids
+    runs = [
+        run
+        for run in services.dbt_cloud.list_finished_runs(since=since, until=until)
+        if mapped is None or run.dbt_job_id in mapped
+    ]
+    missed = services.store.catch_ups.take(dbt_account_id, runs, read_until=until)
+    for run in missed:
+        log.info(
+            "dbt_run.caught_up",
+            dbt_account_id=dbt_account_id,
+            dbt_run_id=run.dbt_run_id,
+            dbt_job_id=run.dbt_job_id,
+            finished_at=run.finished_at,
+        )
+    return missed
+
+
+def _tell_of_silence(services: Services, missed: list[FinishedRun]) -> None:
+    """Missing one run may be a hiccup; nothing at all since the first of them is not."""
+    if not missed:
+        return
+    last_delivery = services.store.catch_ups.last_delivery()
+    if last_delivery is None or last_delivery < missed[0].finished_at:
+        log.warning("webhook.silent", last_delivery_at=last_delivery, missed=len(missed))
+
+
+def _tell_what_is_wrong_with_the_webhook(services: Services) -> None:
+    try:
+        subscriptions = services.dbt_cloud.list_webhook_subscriptions()
+    except Rejected as exc:
+        # Reading them is a right that the token need not have.
+        log.info("webhook.not_readable", problem=str(exc))
+        return
+    mapped = services.mapping.current.dbt_job_ids
+    for trouble in troubles(subscriptions, mapped_job_ids=mapped):
+        log.warning("webhook.unwell", problem=trouble)

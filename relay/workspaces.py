@@ -1,0 +1,21 @@
+"""Census workspaces, and how a sync of one is written for a person. No I/O here."""
+
+from dataclasses import dataclass
+
+DEFAULT_WORKSPACE = "default"  # the one of the CENSUS_* settings
+CENSUS_URL = "https://app.getcensus.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A Census workspace beside the default one; its key is in the environment."""
+
+    name: str
+    url: str
+    api_key_env: str
+    api_version: str
+
+
+def told_id(workspace: str, sync_id: int) -> int | str:
+    """A sync's id as a person knows it: `5123`, and `emea/5123` beside the default workspace."""
+    return sync_id if workspace == DEFAULT_WORKSPACE else f"{workspace}/{sync_id}"

@@ -1,0 +1,449 @@
+"""relay's own PostgreSQL: real servers, real processes that share one, real kills."""
+
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from relay.errors import DatabaseUnavailable
+from relay.postgres.embedded import EmbeddedServer
+
+IS_ROOT = os.geteuid() == 0
+NOBODY = pwd.getpwnam("nobody")
+CANNOT_PASS = 77  # a script's exit status where its user may not read what it needs
+
+# Joins the server in a folder, and leaves it when its stdin is closed.
+MEMBER = """
+import sys
+from pathlib import Path
+from relay.postgres.embedded import EmbeddedServer
+
+server = EmbeddedServer(Path(sys.argv[1]))
+server.join()
+print("joined", flush=True)
+sys.stdin.read()
+server.leave()
+"""
+
+# The interpreter itself may lie where only root passes: all is imported before root becomes nobody.
+AS_NOBODY = """
+import encodings.idna, os, pwd, sys
+from pathlib import Path
+import psycopg
+from relay.postgres.embedded import EmbeddedServer
+from relay.postgres.programs import bin_path
+from relay.errors import DatabaseUnavailable
+
+if os.geteuid() == 0:
+    nobody = pwd.getpwnam("nobody")
+    os.setgroups([])
+    os.setgid(nobody.pw_gid)
+    os.setuid(nobody.pw_uid)
+if not os.access(bin_path() / "postgres", os.X_OK):
+    sys.exit(77)
+server = EmbeddedServer(Path(sys.argv[1]))
+"""
+
+
+class Member:
+    """A process that uses the server."""
+
+    def __init__(self, data_dir, **environment):
+        self._popen = subprocess.Popen(
+            [sys.executable, "-c", MEMBER, str(data_dir)],
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.started_the_server = False
+
+    def wait_until_joined(self):
+        for line in self._popen.stdout:
+            self.started_the_server |= b"database.started" in line
+            if line == b"joined\n":
+                return self
+        raise AssertionError(f"a member ended with {self._popen.wait()} before it joined")
+
+    def leave(self):
+        self._popen.communicate()
+        assert self._popen.returncode == 0
+
+    def kill_alone(self):
+        self._popen.kill()
+        self._popen.wait()
+
+    def kill_with_its_children(self):
+        os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait()
+
+    def close(self):
+        if self._popen.poll() is None:
+            self.kill_with_its_children()
+        self._popen.stdin.close()
+        self._popen.stdout.close()
+
+
+@pytest.fixture(name="folder")
+def _folder():
+    """Not pytest's: as root it would close that to the server whenever another pytest starts."""
+    with tempfile.TemporaryDirectory(prefix="relay-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(name="data_dir")
+def _data_dir(folder):
+    """A folder that does not exist yet. No server is left running in it."""
+    data_dir = folder / "data"
+    yield data_dir
+    for each in servers_in(data_dir):
+        each.send_signal(signal.SIGINT)
+    until(lambda: not servers_in(data_dir))
+
+
+@pytest.fixture(name="initdb_done", scope="session")
+def _initdb_done():
+    """The data folder of a server that has been stopped."""
+    with tempfile.TemporaryDirectory(prefix="relay-test-") as folder:
+        server = EmbeddedServer(Path(folder) / "data")
+        server.join()
+        server.leave()
+        yield Path(folder) / "data"
+
+
+@pytest.fixture(name="not_the_first_start")
+def _not_the_first_start(initdb_done, data_dir):
+    # Not shutil: as root the files belong to the server's user, and stay so.
+    subprocess.run(["cp", "-a", initdb_done, data_dir], check=True)
+
+
+@pytest.fixture(name="server")
+def _server(data_dir):
+    """This process's own membership, not joined yet."""
+    server = EmbeddedServer(data_dir)
+    yield server
+    server.leave()
+
+
+@pytest.fixture(name="member")
+def _member(data_dir):
+    """Have a process join: `member() -> Member`, which may not be there yet."""
+    members = []
+
+    def join(**environment):
+        members.append(Member(data_dir, **environment))
+        return members[-1]
+
+    yield join
+    for each in members:
+        each.close()
+
+
+def servers_in(data_dir):
+    """The first processes of all servers that run in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            program, *arguments = process.cmdline()
+        except (psutil.Error, ValueError):
+            continue
+        if Path(program).name == "postgres" and str(data_dir / "postgres") in arguments:
+            found.append(process)
+    return found
+
+
+def the_server_in(data_dir):
+    (server,) = servers_in(data_dir)
+    return server
+
+
+def ask(server, query):
+    with psycopg.connect(server.conninfo, autocommit=True) as connection:
+        cursor = connection.execute(query)
+        return cursor.fetchall() if cursor.description else None
+
+
+def until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+class TestTheFirstStart:
+    def test_it_starts_in_a_folder_that_did_not_exist(self, server, data_dir):
+        server.join()
+        assert ask(server, "SELECT 1") == [(1,)]
+        assert the_server_in(data_dir)
+
+    def test_processes_that_join_at_once_share_one_server(self, member, data_dir):
+        members = [member() for _ in range(4)]
+        for each in members:
+            each.wait_until_joined()
+        assert sum(each.started_the_server for each in members) == 1
+        assert the_server_in(data_dir)
+
+    def test_the_folder_it_makes_is_readable_for_its_user_alone(self, server, data_dir):
+        server.join()
+        assert stat.S_IMODE(data_dir.stat().st_mode) & 0o066 == 0
+
+    def test_a_half_made_folder_is_no_obstacle(self, server, data_dir):
+        half_made = data_dir / "postgres.new" / "base"
+        half_made.mkdir(parents=True)
+        (data_dir / "postgres.new" / "PG_VERSION").write_text("18\n")
+        server.join()
+        assert ask(server, "SELECT 1") == [(1,)]
+
+    @pytest.mark.parametrize(
+        "initdb_goes_on", [False, True], ids=["and its initdb", "and not its initdb"]
+    )
+    def test_a_process_killed_during_its_first_start_is_no_obstacle(
+        self, member, server, data_dir, initdb_goes_on
+    ):
+        killed = member()
+        until(lambda: list(data_dir.glob("postgres.new*/PG_VERSION")))
+        if initdb_goes_on:
+            killed.kill_alone()
+        else:
+            killed.kill_with_its_children()
+        assert not (data_dir / "postgres").exists()
+        server.join()
+        assert ask(server, "SELECT 1") == [(1,)]
+
+
+@pytest.mark.usefixtures("not_the_first_start")
+class TestWhoStartsAndStopsIt:
+    def test_the_last_to_leave_stops_it(self, member, server, data_dir):
+        members = [member() for _ in range(2)]
+        for each in members:
+            each.wait_until_joined()
+        running = the_server_in(data_dir)
+        members[0].leave()
+        assert ask(server, "SELECT 1") == [(1,)]
+        assert the_server_in(data_dir) == running
+        members[1].leave()
+        assert servers_in(data_dir) == []
+
+    def test_a_killed_process_does_not_keep_the_last_one_from_stopping_it(self, member, data_dir):
+        killed, last = member(), member()
+        killed.wait_until_joined()
+        last.wait_until_joined()
+        killed.kill_alone()
+        assert the_server_in(data_dir)
+        last.leave()
+        assert servers_in(data_dir) == []
+
+    def test_where_the_last_is_killed_it_waits_for_the_next(self, member, server, data_dir):
+        member().wait_until_joined().kill_with_its_children()
+        running = the_server_in(data_dir)
+        server.join()
+        assert the_server_in(data_dir) == running
+        server.leave()
+        assert servers_in(data_dir) == []
+
+    def test_a_child_that_leaves_does_not_leave_for_its_parent(self, server, data_dir):
+        server.join()
+        child = os.fork()
+        if child == 0:
+            server.leave()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert ask(server, "SELECT 1") == [(1,)]
+
+    def test_leaving_is_safe_twice_and_without_having_joined(self, server, data_dir):
+        server.leave()
+        server.join()
+        server.leave()
+        server.leave()
+        assert servers_in(data_dir) == []
+
+
+@pytest.mark.usefixtures("not_the_first_start")
+class TestWhatAKillLeaves:
+    def test_a_killed_server_is_started_again_with_everything_committed(self, server, data_dir):
+        server.join()
+        ask(server, "CREATE TABLE kept AS SELECT generate_series(1, 1000)")
+        the_server_in(data_dir).kill()
+        server.ensure_running()
+        assert ask(server, "SELECT count(*) FROM kept") == [(1000,)]
+        server.leave()
+        assert servers_in(data_dir) == []
+
+    def test_several_that_find_it_killed_start_one(self, server, member, data_dir):
+        server.join()
+        the_server_in(data_dir).kill()
+        members = [member() for _ in range(3)]
+        for each in members:
+            each.wait_until_joined()
+        assert sum(each.started_the_server for each in members) == 1
+        assert the_server_in(data_dir)
+
+    def test_a_pid_file_that_names_another_living_process_is_no_obstacle(self, server, data_dir):
+        server.join()
+        the_server_in(data_dir).kill()
+        pid_file = data_dir / "postgres" / "postmaster.pid"
+        # PostgreSQL believes the file only if it could be its own: a process of the same user.
+        owner = pid_file.stat().st_uid if IS_ROOT else None
+        with subprocess.Popen(["sleep", "60"], user=owner) as other:
+            try:
+                _, *rest = pid_file.read_text().splitlines(keepends=True)
+                pid_file.write_text("".join((f"{other.pid}\n", *rest)))
+                server.ensure_running()
+                assert ask(server, "SELECT 1") == [(1,)]
+                assert other.poll() is None
+            finally:
+                other.kill()
+
+
+@pytest.mark.usefixtures("not_the_first_start")
+class TestWhoMayReachIt:
+    def test_only_through_a_socket_in_a_folder_that_is_its_users_alone(self, server, data_dir):
+        server.join()
+        (socket,) = data_dir.rglob(".s.PGSQL.5432")
+        for each in (socket.parent.stat(), socket.stat()):
+            assert stat.S_IMODE(each.st_mode) == 0o700
+        assert socket.parent.stat().st_uid == the_server_in(data_dir).uids().real
+
+    def test_by_every_process_whatever_port_its_environment_names(self, member, server):
+        member(PGPORT="6543").wait_until_joined()
+        assert ask(server, "SELECT 1") == [(1,)]
+
+    def test_no_port_is_open(self, server, data_dir):
+        server.join()
+        with psycopg.connect(server.conninfo) as connection:
+            assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+            sockets = connection.execute("SHOW unix_socket_directories").fetchone()
+        assert sockets == (str(data_dir / "postgres"),)
+
+
+class TestAPathTooLongForASocket:
+    @pytest.fixture
+    def data_dir(self, folder):
+        (folder / ("long" * 30)).mkdir()
+        return folder / ("long" * 30) / "data"
+
+    @pytest.fixture
+    def sockets(self, folder, monkeypatch):
+        """The temporary folder, where such a socket goes."""
+        sockets = folder / "sockets"
+        sockets.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(sockets))
+        return sockets
+
+    @pytest.mark.usefixtures("not_the_first_start")
+    def test_works(self, server, sockets, data_dir):
+        server.join()
+        (socket,) = sockets.glob("*/.s.PGSQL.5432")
+        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+        assert ask(server, "SHOW data_directory") == [(str(data_dir / "postgres"),)]
+        server.leave()
+        server.join()
+        assert ask(server, "SELECT 1") == [(1,)]
+
+    def test_follows_no_link_that_somebody_put_in_the_sockets_place(self, server, sockets, folder):
+        elsewhere = folder / "elsewhere"
+        elsewhere.mkdir(mode=0o755)
+        Path(psycopg.conninfo.conninfo_to_dict(server.conninfo)["host"]).symlink_to(elsewhere)
+        before = elsewhere.stat()
+        with pytest.raises(DatabaseUnavailable, match="belongs to another user"):
+            server.join()
+        assert elsewhere.stat() == before
+
+
+@pytest.fixture(name="nobodys")
+def _nobodys(folder, data_dir):
+    """A folder for `data_dir` that belongs to nobody where we are root, else to us."""
+    if IS_ROOT:
+        os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    return folder
+
+
+def as_nobody(script, data_dir):
+    """What the script prints that is run, with a `server`, by an ordinary user."""
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY + script, str(data_dir)],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == CANNOT_PASS:
+        pytest.skip("the user nobody may not pass to this checkout's PostgreSQL")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+SERVE = """
+server.join()
+with psycopg.connect(server.conninfo) as connection:
+    print(connection.execute("SELECT 'it serves'").fetchone()[0])
+server.leave()
+"""
+REFUSED = """
+try:
+    server.join()
+except DatabaseUnavailable as exc:
+    print(exc)
+"""
+
+
+class TestWhoRunsIt:
+    def test_an_ordinary_user_may(self, nobodys, data_dir):
+        assert "it serves" in as_nobody(SERVE, data_dir)
+        uid = NOBODY.pw_uid if IS_ROOT else os.geteuid()
+        assert (data_dir / "postgres").stat().st_uid == uid
+        assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
+        assert servers_in(data_dir) == []
+
+    @pytest.mark.usefixtures("not_the_first_start")
+    @pytest.mark.skipif(not IS_ROOT, reason="only root has the server run as another user")
+    def test_roots_server_is_not_roots(self, server, data_dir):
+        server.join()
+        assert the_server_in(data_dir).uids().real != 0
+
+    @pytest.mark.skipif(not IS_ROOT, reason="only root has the server run as another user")
+    def test_above_roots_server_folders_become_passable_and_not_readable(self, folder):
+        above = folder / "above"
+        above.mkdir(mode=0o700)
+        (above / "beside").mkdir(mode=0o700)
+        server = EmbeddedServer(above / "data")
+        server.join()
+        server.leave()
+        assert stat.S_IMODE(above.stat().st_mode) == 0o701
+        assert stat.S_IMODE((above / "data").stat().st_mode) == 0o711
+        assert stat.S_IMODE((above / "beside").stat().st_mode) == 0o700
+        assert stat.S_IMODE((above / "data" / "postgres").stat().st_mode) == 0o700
+
+    def test_a_folder_of_somebody_elses_is_refused_in_words(self):
+        (told,) = as_nobody(REFUSED, "/usr")
+        assert told.startswith("RELAY_DATA_DIR /usr belongs to another user")
+
+    def test_a_folder_inside_somebody_elses_is_refused_in_words(self):
+        (told,) = as_nobody(REFUSED, "/usr/relay-data")
+        assert told == "RELAY_DATA_DIR /usr/relay-data cannot be made: Permission denied"
+
+    @pytest.mark.skipif(not IS_ROOT, reason="only root can leave a folder as another user")
+    def test_what_root_made_in_ones_own_folder_is_refused_in_words(self, nobodys, server, data_dir):
+        data_dir.mkdir()
+        os.chown(data_dir, NOBODY.pw_uid, NOBODY.pw_gid)
+        server.join()
+        server.leave()
+        (told,) = as_nobody(REFUSED, data_dir)
+        assert "run relay as the user it belongs to" in told
+
+    @pytest.mark.skipif(not IS_ROOT, reason="only root may enter somebody else's folder")
+    def test_a_server_of_somebody_elses_is_refused_in_words(self, nobodys, server, data_dir):
+        as_nobody(SERVE, data_dir)
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match="belongs to another user"):
+            server.join()
+        assert time.monotonic() - began < 5

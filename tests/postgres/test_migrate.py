@@ -1,0 +1,103 @@
+"""The schema is brought to date in one step, by one process at a time, from wherever it stands."""
+
+import threading
+from pathlib import Path
+
+import procrastinate.schema
+import psycopg
+import pytest
+from alembic.script import ScriptDirectory
+
+from relay.errors import BadSettings, DatabaseUnavailable
+from relay.postgres.migrate import is_current, migrate
+from relay.postgres.migrations import HEAD
+from relay.postgres.migrations.run import MIGRATIONS
+from relay.postgres.server import NamedServer
+
+ENGINE = Path(procrastinate.schema.SchemaManager.get_migrations_path())
+
+
+@pytest.fixture(name="connection")
+def _connection(empty_database):
+    with psycopg.connect(empty_database.conninfo, autocommit=True) as connection:
+        yield connection
+
+
+def test_head_is_the_newest_migration():
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == HEAD
+
+
+def test_an_empty_database_is_brought_to_date(empty_database, connection):
+    assert not is_current(connection)
+    assert migrate(empty_database) == ("procrastinate", "0001")
+    assert is_current(connection)
+
+
+def test_one_that_is_up_to_date_is_left_alone(database):
+    assert migrate(database) == ()
+
+
+def test_an_older_engine_is_upgraded(empty_database, connection, database):
+    old = [path for path in sorted(ENGINE.glob("*.sql")) if path.name < "03.03"]
+    new = [path.name for path in sorted(ENGINE.glob("*.sql")) if path.name >= "03.03"]
+    connection.execute("CREATE SCHEMA relay")
+    connection.execute(
+        "CREATE TABLE relay.engine_migrations"
+        " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    for path in old:
+        connection.execute(path.read_bytes())
+        connection.execute("INSERT INTO relay.engine_migrations (name) VALUES (%s)", (path.name,))
+    assert migrate(empty_database) == (*new, "0001")
+    assert is_current(connection)
+    with psycopg.connect(database.conninfo) as fresh:
+        assert _functions(connection) == _functions(fresh)
+
+
+def _functions(connection):
+    rows = connection.execute(
+        "SELECT proname, pg_get_function_arguments(oid) FROM pg_proc"
+        " WHERE proname LIKE 'procrastinate%' ORDER BY 1, 2"
+    )
+    return set(rows)
+
+
+def test_a_migration_that_fails_leaves_nothing_half_done(empty_database, connection):
+    connection.execute("CREATE SCHEMA relay; CREATE TABLE relay.triggers (already text)")
+    with pytest.raises(DatabaseUnavailable, match="already exists"):
+        migrate(empty_database)
+    assert connection.execute("SELECT to_regclass('relay.deliveries')").fetchone() == (None,)
+    connection.execute("DROP TABLE relay.triggers")
+    assert migrate(empty_database) == ("0001",)
+
+
+def test_several_processes_may_do_it_at_once(empty_database, connection):
+    applied = []
+    threads = [
+        threading.Thread(target=lambda: applied.append(migrate(empty_database))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(applied) == [(), (), (), ("procrastinate", "0001")]
+    assert is_current(connection)
+
+
+def test_a_database_with_somebody_elses_engine_is_refused(empty_database, connection):
+    connection.execute("CREATE TABLE procrastinate_jobs (id bigint)")
+    with pytest.raises(DatabaseUnavailable, match="a database of its own"):
+        migrate(empty_database)
+
+
+def test_a_url_that_cannot_be_read_is_refused_without_repeating_it():
+    with pytest.raises(BadSettings) as refused:
+        NamedServer("postgresql://u:s3cr3t@h:port/x?nonsense=1")
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_a_url_may_bring_its_own_connection_settings():
+    conninfo = NamedServer("postgresql://h/x?connect_timeout=9&application_name=mine").conninfo
+    assert "connect_timeout=9" in conninfo
+    assert "application_name=mine" in conninfo
+    assert "keepalives_idle=10" in conninfo

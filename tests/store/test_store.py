@@ -1,0 +1,153 @@
+"""What relay promises about its rows, with several workers at once on a real PostgreSQL."""
+
+import dataclasses
+import threading
+from datetime import timedelta
+
+import psycopg
+import pytest
+from cases import dbt_run, mapping_of, sync
+
+from relay.decision.history import Build, SyncHistory
+from relay.decision.judge import Trigger
+from relay.decision.plan import Plan
+from relay.postgres.connections import pool_of
+from relay.sandbox import story
+from relay.store import Store
+from relay.worker.tasks import run_sync
+
+FIRST, RETRY = story.nightly_run(8), story.nightly_run(9)
+A = "model.shop.a"
+NO_SYNCS = mapping_of()
+TRIGGER = Plan(triggers=(Trigger(sync("a"), models=(A,)),))
+
+
+def run_of(dbt_run_id, *, retries=()):
+    earlier = tuple(run_of(each) for each in retries)
+    return dbt_run(
+        dbt_account_id=story.DBT_ACCOUNT_ID,
+        dbt_run_id=dbt_run_id,
+        finished_at=None,
+        earlier=earlier,
+    )
+
+
+def built_by(dbt_run_id, finished_at):
+    return Build(
+        dbt_run_id=dbt_run_id,
+        dbt_job_id=7,
+        environment_id=3,
+        finished_at=finished_at,
+        is_good=True,
+    )
+
+
+@pytest.fixture(name="two_workers")
+def _two_workers(database):
+    with pool_of(database, most=4) as pool:
+        yield Store(pool), Store(pool)
+
+
+@pytest.fixture(name="in_one_moment")
+def _in_one_moment(relay, two_workers, clock):
+    """Have one worker decide this while another one comes to decide; what is that one told?"""
+    relay.deliver(FIRST)
+    relay.deliver(RETRY)
+    one, other = two_workers
+    deciding, go_on = threading.Event(), threading.Event()
+    told = []
+
+    def race(mapping, plan, second_run):
+        def slowly(_history):
+            deciding.set()
+            assert go_on.wait(10)
+            return plan
+
+        def record(store, run, decide):
+            store.dbt_runs.record_plan(run, mapping, [A], decide, now=clock())
+
+        first = threading.Thread(target=record, args=(one, run_of(8), slowly))
+        second = threading.Thread(
+            target=record, args=(other, second_run, lambda history: told.append(history) or Plan())
+        )
+        first.start()
+        assert deciding.wait(10)
+        second.start()
+        second.join(0.3)
+        assert told == [], "it waits until the other is recorded"
+        go_on.set()
+        first.join(10)
+        second.join(10)
+        return told[0]
+
+    return race
+
+
+def test_a_run_and_its_retry_are_never_decided_in_the_same_moment(in_one_moment):
+    """Else neither would see what the other triggers, and the sync would run twice."""
+    history = in_one_moment(NO_SYNCS, TRIGGER, run_of(9, retries=[8]))
+    assert history.syncs == {("default", 1): SyncHistory(answered_before=frozenset({A}))}
+
+
+def test_two_runs_that_one_sync_waits_for_are_never_decided_in_the_same_moment(
+    in_one_moment, clock
+):
+    """Else neither would see what the other rebuilt, and the sync would wait for ever."""
+    mapping = mapping_of(sync("a", require="all"))
+    built = built_by(8, clock())
+    assert in_one_moment(mapping, Plan(builds={A: built}), run_of(9)).builds == {A: (built,)}
+
+
+def test_of_two_runs_the_later_one_is_remembered_whichever_is_told_first(relay, store, clock):
+    relay.deliver(FIRST)
+    relay.deliver(RETRY)
+    for dbt_run_id, seconds in ((9, 60), (8, 0)):
+        decided = Plan(builds={A: built_by(dbt_run_id, clock() + timedelta(seconds=seconds))})
+        run = run_of(dbt_run_id)
+        store.dbt_runs.record_plan(run, NO_SYNCS, (), lambda _, to=decided: to, now=clock())
+    assert relay.sql("SELECT dbt_run_id FROM relay.builds") == [(9,)]
+
+
+def test_a_run_is_decided_once(relay, store, clock):
+    relay.deliver(FIRST)
+    decided = [
+        store.dbt_runs.record_plan(run_of(8), NO_SYNCS, (), lambda _: TRIGGER, now=clock())
+        for _ in range(2)
+    ]
+    assert decided == [TRIGGER, None]
+    assert relay.sql("SELECT count(*) FROM relay.triggers") == [(1,)]
+
+
+def test_a_failed_run_does_not_forget_when_a_model_was_last_rebuilt(relay, store, clock):
+    began, ended = clock(), clock() + timedelta(seconds=5)
+    rebuilt = dataclasses.replace(built_by(8, clock()), began=began, ended=ended)
+    failed = dataclasses.replace(built_by(9, clock() + timedelta(seconds=60)), is_good=False)
+    relay.deliver(FIRST)
+    relay.deliver(RETRY)
+    for build in (rebuilt, failed):
+        plan = Plan(builds={A: build})
+        run = run_of(build.dbt_run_id)
+        store.dbt_runs.record_plan(run, NO_SYNCS, (), lambda _, to=plan: to, now=clock())
+    assert relay.sql("SELECT is_good, began, ended FROM relay.builds") == [(False, began, ended)]
+
+
+def test_a_trigger_that_comes_while_a_run_ends_is_not_left_waiting(relay, sandbox, database):
+    """Its job finds the run open, though the transaction that ends it has seen no trigger."""
+    relay.map("version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers]}\n")
+    for night in (8, 9):
+        relay.deliver(story.nightly_run(night))
+        relay.work()
+    (first,) = sandbox.census.sync_runs
+    sandbox.census.finish(first.sync_run_id)
+    ask = threading.Thread(
+        target=run_sync,
+        args=(relay.services,),
+        kwargs={"workspace": "default", "sync_id": 5123},
+    )
+    with psycopg.connect(database.conninfo) as ending:
+        ending.execute("UPDATE relay.sync_runs SET ended_at = now(), outcome = 'completed'")
+        ask.start()
+        ask.join(0.3)
+        assert len(sandbox.census.sync_runs) == 1, "it waits until the end is recorded"
+    ask.join(10)
+    assert len(sandbox.census.sync_runs) == 2

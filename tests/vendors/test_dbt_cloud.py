@@ -1,0 +1,459 @@
+"""The Administrative API's answers become values, over real HTTP to the sandbox."""
+
+import dataclasses
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+
+from relay.dbt.runs import FinishedRun
+from relay.dbt.subscriptions import WebhookSubscription, troubles
+from relay.errors import BadArtifact, Rejected, Unavailable
+from relay.sandbox import Sandbox, story
+from relay.sandbox.census import SandboxCensus
+from relay.sandbox.dbt_cloud import SandboxDbtCloud
+from relay.sandbox.dbt_runs import CANCELLED, ERROR, RUNNING, SandboxRun, invoke
+from relay.sandbox.dbt_subscriptions import SandboxSubscription
+from relay.sandbox.recordings import load
+from relay.sandbox.wire import Body, HangUp, Status
+from relay.secret import Secret
+from relay.vendors.dbt_cloud import DbtCloud
+from relay.vendors.dbt_cloud.answers import MOST_PAGES
+from relay.vendors.transport import Limits, Transport
+
+
+def dbt_cloud_of(sandbox, *, token=story.DBT_TOKEN, limits=None):
+    transport = Transport(
+        vendor="dbt Cloud",
+        base_url=sandbox.dbt_cloud.url,
+        token=Secret(token),
+        read_seconds=5,
+        connections=1,
+        limits=limits,
+    )
+    return DbtCloud(transport, dbt_account_id=story.DBT_ACCOUNT_ID)
+
+
+@pytest.fixture(name="dbt_cloud")
+def _dbt_cloud(sandbox):
+    return dbt_cloud_of(sandbox)
+
+
+@pytest.fixture(name="night")
+def _night(sandbox):
+    return sandbox.dbt_cloud.add_run(story.nightly_run())
+
+
+def test_a_run_has_its_steps_from_one_with_their_commands(dbt_cloud, night):
+    run = dbt_cloud.get_run(night.dbt_run_id)
+    assert [step.index for step in run.steps] == [1, 2, 3, 4, 5]
+    assert [step.dbt_command for step in run.steps] == [None, None, "deps", "build", "docs"]
+    assert run.has_ended
+    assert run.never_counts_because is None
+    assert run.finished_at == night.finished_at
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"job_type": "ci"}, "ci_job"),
+        ({"job_type": "merge"}, "merge_job"),
+        ({"github_pull_request_id": 12}, "pull_request"),
+        ({"gitlab_merge_request_id": 12}, "pull_request"),
+        ({"azure_pull_request_id": 12}, "pull_request"),
+        ({"non_native_pull_request_id": 12}, "pull_request"),
+        ({"schema_override": "dbt_cloud_pr_1"}, "schema_override"),
+        ({"job_type": "scheduled"}, None),
+    ],
+)
+def test_a_run_tells_whether_it_built_into_a_schema_of_its_own(dbt_cloud, sandbox, fields, why):
+    built = SandboxRun.of(invoke("dbt build", load("build")), dbt_run_id=9, **fields)
+    sandbox.dbt_cloud.add_run(built)
+    assert dbt_cloud.get_run(9).never_counts_because == why
+
+
+def test_a_run_tells_the_commit_and_the_target_it_was_of(dbt_cloud, sandbox, night):
+    run = dbt_cloud.get_run(night.dbt_run_id)
+    assert (run.git_sha, run.target) == (night.git_sha, "default")
+    sandbox.dbt_cloud.add_run(dataclasses.replace(night, target_name_override="nightly"))
+    assert dbt_cloud.get_run(night.dbt_run_id).target == "nightly"
+
+
+def test_a_cancelled_run_says_so(dbt_cloud, sandbox):
+    cancelled = SandboxRun.of(invoke("dbt build", status=CANCELLED), dbt_run_id=9, status=CANCELLED)
+    sandbox.dbt_cloud.add_run(cancelled)
+    assert dbt_cloud.get_run(9).was_cancelled
+
+
+def test_each_steps_own_artifact_is_read(dbt_cloud, night):
+    build = dbt_cloud.get_run_results(night.dbt_run_id, step=4)
+    docs = dbt_cloud.get_run_results(night.dbt_run_id, step=5)
+    assert (build.args.which, docs.args.which) == ("build", "generate")
+
+
+def test_a_step_without_one_has_none(dbt_cloud, night):
+    assert dbt_cloud.get_run_results(night.dbt_run_id, step=1) is None
+
+
+def test_the_manifest_knows_tags_paths_packages_and_tests(dbt_cloud, night):
+    nodes = dbt_cloud.get_manifest(night.dbt_run_id, step=4).nodes
+    customers = nodes["model.jaffle_crm.customers"]
+    assert customers.name == "customers"
+    assert customers.package_name == "jaffle_crm"
+    assert customers.path == "models/marts/customers.sql"
+    assert "crm" in customers.all_tags
+    assert any(node.attached_node == customers.unique_id for node in nodes.values())
+    assert any(unique_id.startswith("unit_test.") for unique_id in nodes)
+
+
+def test_a_missing_manifest_is_a_bad_artifact(dbt_cloud, night):
+    with pytest.raises(BadArtifact, match=r"has no manifest\.json"):
+        dbt_cloud.get_manifest(night.dbt_run_id, step=1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<html>",
+        b'{"results": [',
+        b"",
+        b'{"data": 5}',
+        b'{"data": {"id": 9, "status": 10, "git_sha": "\xff"}}',
+        b"[" * 9999,
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_a_bad_artifact(dbt_cloud, sandbox, night, content):
+    sandbox.dbt_cloud.fail_next("/runs/", Body(content), times=3)
+    with pytest.raises(BadArtifact):
+        dbt_cloud.get_run(night.dbt_run_id)
+    with pytest.raises(BadArtifact):
+        dbt_cloud.get_run_results(night.dbt_run_id, step=4)
+    with pytest.raises(BadArtifact):
+        dbt_cloud.get_manifest(night.dbt_run_id, step=4)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"results": [{"unique_id": "model.a.b"}]}', "missing required field `status`"),
+        (b'{"results": [{"status": "success"}]}', "missing required field `unique_id`"),
+        (b'{"results": [{"unique_id": "model.a.b", "status": 5}]}', "$.results[0].status"),
+        (b'{"results": {}, "args": {}}', "$.results"),
+        (b'{"results": [', "truncated"),
+        (b"<html>", "malformed"),
+        (b"", "truncated"),
+    ],
+)
+def test_a_bad_artifact_is_named_by_file_step_and_run(dbt_cloud, sandbox, night, content, said):
+    sandbox.dbt_cloud.fail_next("/artifacts/", Body(content))
+    with pytest.raises(BadArtifact) as told:
+        dbt_cloud.get_run_results(night.dbt_run_id, step=4)
+    assert f"run_results.json of step 4 of dbt run {night.dbt_run_id}: " in str(told.value)
+    assert said in str(told.value)
+
+
+@pytest.mark.parametrize("fault", [Status(503), Status(429), HangUp()])
+def test_so_is_one_that_did_not_come(dbt_cloud, sandbox, night, fault):
+    sandbox.dbt_cloud.fail_next("/artifacts/", fault)
+    with pytest.raises(Unavailable, match=rf"{night.dbt_run_id}/artifacts/manifest.json\?step=4"):
+        dbt_cloud.get_manifest(night.dbt_run_id, step=4)
+
+
+def test_so_is_one_that_is_too_large(sandbox, night):
+    small = dbt_cloud_of(sandbox, limits=Limits(download=1000))
+    with pytest.raises(Rejected, match=r"manifest.json\?step=4.*more than 1000 bytes"):
+        small.get_manifest(night.dbt_run_id, step=4)
+
+
+def test_a_run_nobody_knows_is_rejected_with_what_it_may_mean(dbt_cloud):
+    with pytest.raises(Rejected, match="may not look"):
+        dbt_cloud.get_run(404)
+
+
+@pytest.mark.parametrize("code", [401, 403, 400, 418])
+def test_a_refusal_is_rejected(dbt_cloud, sandbox, night, code):
+    sandbox.dbt_cloud.fail_next("/runs/", Status(code))
+    with pytest.raises(Rejected, match=str(code)):
+        dbt_cloud.get_run(night.dbt_run_id)
+
+
+def test_a_wrong_token_is_told_as_such(sandbox, night):
+    with pytest.raises(Rejected, match="DBT_CLOUD_TOKEN"):
+        dbt_cloud_of(sandbox, token="wrong").get_run(night.dbt_run_id)
+
+
+def test_a_fault_of_dbt_clouds_may_be_asked_again(dbt_cloud, sandbox, night):
+    sandbox.dbt_cloud.fail_next("/runs/", Status(503))
+    with pytest.raises(Unavailable):
+        dbt_cloud.get_run(night.dbt_run_id)
+
+
+def test_a_refusal_is_told_in_dbt_clouds_own_words(sandbox, night):
+    body = b'{"status": {"code": 403, "user_message": "This IP address is not\\n allowed."}}'
+    sandbox.dbt_cloud.fail_next("/runs/", Body(body, 403))
+    with pytest.raises(Rejected, match=r"This IP address is not allowed\.; may the token read"):
+        dbt_cloud_of(sandbox).get_run(night.dbt_run_id)
+
+
+@pytest.mark.parametrize("fault", SandboxDbtCloud.passing_faults, ids=str)
+def test_a_fault_that_passes_is_never_taken_for_a_refusal(sandbox, night, fault):
+    sandbox.dbt_cloud.fail_next("", fault, times=4)
+    for ask in (
+        lambda dbt_cloud: dbt_cloud.get_run(night.dbt_run_id),
+        lambda dbt_cloud: dbt_cloud.get_manifest(night.dbt_run_id, step=4),
+        lambda dbt_cloud: dbt_cloud.list_finished_runs(since=MIDNIGHT, until=MIDNIGHT),
+        DbtCloud.list_webhook_subscriptions,
+    ):
+        with suppress(Unavailable, BadArtifact):
+            ask(dbt_cloud_of(sandbox))
+    assert dbt_cloud_of(sandbox).get_run(night.dbt_run_id).has_ended
+
+
+MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def ended_at(dbt_run_id, finished_at, **fields):
+    step = invoke("dbt build")
+    return SandboxRun.of(step, dbt_run_id=dbt_run_id, finished_at=finished_at, **fields)
+
+
+def list_of(dbt_cloud, since, until):
+    return [run.dbt_run_id for run in dbt_cloud.list_finished_runs(since=since, until=until)]
+
+
+class TestFinishedRuns:
+    @pytest.fixture(autouse=True)
+    def six_runs(self, sandbox):
+        for number in range(6):
+            run = ended_at(10 - number, MIDNIGHT + number * MINUTE, environment_id=number)
+            sandbox.dbt_cloud.add_run(run)
+
+    def test_they_are_listed_oldest_first(self, dbt_cloud):
+        runs = dbt_cloud.list_finished_runs(since=MIDNIGHT, until=MIDNIGHT + 9 * MINUTE)
+        assert [run.dbt_run_id for run in runs] == [10, 9, 8, 7, 6, 5]
+        assert runs[1] == FinishedRun(
+            dbt_run_id=9, dbt_job_id=278164, environment_id=1, finished_at=MIDNIGHT + MINUTE
+        )
+
+    def test_both_ends_of_the_time_are_in_it(self, dbt_cloud):
+        assert list_of(dbt_cloud, MIDNIGHT + MINUTE, MIDNIGHT + 3 * MINUTE) == [9, 8, 7]
+
+    def test_a_time_may_be_of_any_zone(self, dbt_cloud):
+        india = MIDNIGHT.astimezone(timezone(timedelta(hours=5.5)))
+        assert list_of(dbt_cloud, india + MINUTE, india + 3 * MINUTE) == [9, 8, 7]
+
+    def test_a_time_without_runs_has_none(self, dbt_cloud):
+        assert list_of(dbt_cloud, MIDNIGHT - MINUTE, MIDNIGHT - MINUTE / 2) == []
+
+    def test_however_they_ended_they_count_but_ended_they_must_have(self, dbt_cloud, sandbox):
+        for dbt_run_id, status in ((1, ERROR), (2, CANCELLED)):
+            at = MIDNIGHT + (6 + dbt_run_id) * MINUTE
+            sandbox.dbt_cloud.add_run(ended_at(dbt_run_id, at, status=status))
+        sandbox.dbt_cloud.add_run(ended_at(3, None, status=RUNNING))
+        assert list_of(dbt_cloud, MIDNIGHT + 5 * MINUTE, MIDNIGHT + 99 * MINUTE) == [5, 1, 2]
+
+    def test_a_short_list_is_one_question(self, dbt_cloud, sandbox):
+        list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + 9 * MINUTE)
+        assert len(sandbox.dbt_cloud.requests) == 1
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"<html>",
+            b"",
+            b'{"data": {}}',
+            b'{"data": [{"finished_at": null}]}',
+            b'{"data": [{"id": "7"}]}',
+            b'{"data": [{"id": 7, "finished_at": "\xff"}]}',
+            b'{"data": [{"id": 7, "finished_at": "yesterday"}]}',
+            b"[" * 9999,
+        ],
+    )
+    def test_a_list_that_cannot_be_read_is_a_bad_artifact(self, dbt_cloud, sandbox, content):
+        sandbox.dbt_cloud.fail_next("/runs/", Body(content))
+        with pytest.raises(BadArtifact, match="list"):
+            list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + MINUTE)
+
+    @pytest.mark.parametrize("fault", [Status(503), Status(429), HangUp()])
+    def test_one_that_did_not_come_may_be_asked_for_again(self, dbt_cloud, sandbox, fault):
+        sandbox.dbt_cloud.fail_next("/runs/", fault)
+        with pytest.raises(Unavailable, match="runs"):
+            list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + MINUTE)
+
+    @pytest.mark.parametrize(
+        ("code", "hint"),
+        [(401, "DBT_CLOUD_TOKEN"), (403, "read this account's runs"), (404, "may not look")],
+    )
+    def test_a_token_that_may_not_read_them_is_told(self, dbt_cloud, sandbox, code, hint):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(code))
+        with pytest.raises(Rejected, match=f"{code} for the list of runs: .*; .*{hint}"):
+            list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + MINUTE)
+
+    def test_one_without_an_end_is_given_up(self, dbt_cloud, sandbox):
+        page = b'{"data": [{"id": 7}], "extra": {"pagination": {"total_count": 1000000}}}'
+        sandbox.dbt_cloud.fail_next("/runs/", Body(page), times=MOST_PAGES)
+        with pytest.raises(Rejected, match=f"has over {MOST_PAGES} pages; ask for a shorter time"):
+            list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + MINUTE)
+        assert len(sandbox.dbt_cloud.requests) == MOST_PAGES
+
+    def test_the_last_page_that_is_read_may_be_the_end(self, dbt_cloud, sandbox):
+        page = b'{"data": [{"id": 7}], "extra": {"pagination": {"total_count": 1000000}}}'
+        sandbox.dbt_cloud.fail_next("/runs/", Body(page), times=MOST_PAGES - 1)
+        assert list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + MINUTE) == []
+        assert len(sandbox.dbt_cloud.requests) == MOST_PAGES
+
+
+class OtherDbtCloud(SandboxDbtCloud):
+    """One that reads another query than it was sent; None for a parameter it does not see."""
+
+    reads: dict[str, str | None] = {}  # noqa: RUF012  a test sets its own
+
+    def __call__(self, environ, start_response):
+        query = dict(parse_qsl(environ["QUERY_STRING"])) | self.reads
+        seen = {key: value for key, value in query.items() if value is not None}
+        return super().__call__(environ | {"QUERY_STRING": urlencode(seen)}, start_response)
+
+
+class BusyDbtCloud(SandboxDbtCloud):
+    """One where with every question another run has just ended, and the oldest is gone."""
+
+    @property
+    def runs(self):
+        newest, oldest = max(self._runs), min(self._runs)
+        self.add_run(ended_at(newest + 1, self._runs[newest].finished_at + timedelta(seconds=1)))
+        del self._runs[oldest]
+        return super().runs
+
+
+@contextmanager
+def account_of(kind, *, runs, apart):
+    """A served account of so many runs, the first at midnight; and the door to it."""
+    stand_in = kind(story.DBT_ACCOUNT_ID, story.DBT_TOKEN)
+    for number in range(runs):
+        stand_in.add_run(ended_at(number, MIDNIGHT + number * apart))
+    with Sandbox(stand_in, SandboxCensus(story.CENSUS_API_KEY)) as sandbox:
+        yield stand_in, dbt_cloud_of(sandbox)
+
+
+class TestManyFinishedRuns:
+    @pytest.mark.parametrize("runs", [99, 100, 101, 250])
+    def test_all_pages_are_read(self, runs):
+        with account_of(SandboxDbtCloud, runs=runs, apart=MINUTE) as (_, dbt_cloud):
+            assert list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + runs * MINUTE) == list(range(runs))
+
+    def test_that_takes_few_questions(self):
+        with account_of(SandboxDbtCloud, runs=250, apart=MINUTE) as (stand_in, dbt_cloud):
+            list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + 250 * MINUTE)
+            assert len(stand_in.requests) == 3
+
+    def test_so_are_those_that_ended_at_the_same_time(self):
+        with account_of(SandboxDbtCloud, runs=250, apart=timedelta()) as (_, dbt_cloud):
+            assert list_of(dbt_cloud, MIDNIGHT, MIDNIGHT) == list(range(250))
+
+    def test_none_is_lost_while_others_end_and_go(self):
+        with account_of(BusyDbtCloud, runs=350, apart=MINUTE) as (stand_in, dbt_cloud):
+            listed = list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + 999 * MINUTE)
+            questions = len(stand_in.requests)
+            assert questions > 3
+            assert listed == list(range(min(listed), max(listed) + 1))
+            assert min(listed) <= questions
+            assert max(listed) >= 350
+
+    def test_a_page_may_hold_fewer_than_were_asked_for(self):
+        with account_of(OtherDbtCloud, runs=45, apart=MINUTE) as (stand_in, dbt_cloud):
+            stand_in.reads = {"limit": "10"}
+            assert list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + 99 * MINUTE) == list(range(45))
+
+    def test_the_time_is_kept_to_even_where_dbt_cloud_does_not(self):
+        with account_of(OtherDbtCloud, runs=450, apart=MINUTE) as (stand_in, dbt_cloud):
+            stand_in.reads = {"finished_at__range": None}
+            stand_in.add_run(ended_at(999, None, status=RUNNING))
+            since, until = MIDNIGHT + 200 * MINUTE, MIDNIGHT + 405 * MINUTE
+            assert list_of(dbt_cloud, since, until) == list(range(200, 406))
+            assert len(stand_in.requests) == 3
+
+    def test_another_order_is_no_answer(self):
+        with account_of(OtherDbtCloud, runs=9, apart=MINUTE) as (stand_in, dbt_cloud):
+            stand_in.reads = {"order_by": "finished_at"}
+            with pytest.raises(BadArtifact, match="another order"):
+                list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + 99 * MINUTE)
+
+
+class TestWebhookSubscriptions:
+    def test_the_sandbox_has_one_that_is_all_right(self, dbt_cloud):
+        (subscription,) = dbt_cloud.list_webhook_subscriptions()
+        assert subscription == WebhookSubscription(
+            subscription_id=story.SUBSCRIPTION.webhook_id,
+            name="relay",
+            client_url="http://127.0.0.1:8080/webhooks/dbt",
+            is_active=True,
+            event_types=("job.run.completed",),
+            dbt_job_ids=frozenset(),
+            deactivate_reason=None,
+        )
+        assert troubles([subscription]) == ()
+
+    def test_one_for_some_jobs_names_them_and_an_inactive_one_says_why(self, dbt_cloud, sandbox):
+        sandbox.dbt_cloud.add_subscription(
+            SandboxSubscription(
+                webhook_id="wsu_2",
+                client_url="https://relay.example.com/webhooks/dbt",
+                job_ids=(123, 321),
+                active=False,
+                deactivate_reason="Too many failures",
+            )
+        )
+        _, second = dbt_cloud.list_webhook_subscriptions()
+        assert second.dbt_job_ids == {123, 321}
+        assert (second.is_active, second.deactivate_reason) == (False, "Too many failures")
+
+    def test_a_job_may_be_a_string_or_a_number_and_much_may_be_left_out(self, dbt_cloud, sandbox):
+        rows = (
+            b'{"id": "a", "client_url": "", "active": true, "job_ids": ["7", 8]},'
+            b'{"id": "b", "client_url": "", "active": false, "name": null, "job_ids": null}'
+        )
+        sandbox.dbt_cloud.fail_next("/webhooks/", Body(b'{"data": [%s]}' % rows))
+        first, second = dbt_cloud.list_webhook_subscriptions()
+        assert first.dbt_job_ids == {7, 8}
+        assert (second.name, second.event_types, second.dbt_job_ids) == ("", (), frozenset())
+
+    @pytest.mark.parametrize("number", [0, 9, 10, 25])
+    def test_all_pages_of_them_are_read(self, dbt_cloud, sandbox, number):
+        for each in range(number):
+            sandbox.dbt_cloud.add_subscription(
+                SandboxSubscription(webhook_id=f"wsu_{each}", client_url="https://example.com")
+            )
+        ids = [each.subscription_id for each in dbt_cloud.list_webhook_subscriptions()]
+        assert ids[1:] == [f"wsu_{each}" for each in range(number)]
+
+    @pytest.mark.parametrize(
+        ("code", "hint"),
+        [(401, "DBT_CLOUD_TOKEN"), (403, "read this account's webhooks"), (404, "may not look")],
+    )
+    def test_a_token_that_may_not_read_them_is_told(self, dbt_cloud, sandbox, code, hint):
+        sandbox.dbt_cloud.fail_next("/webhooks/", Status(code))
+        with pytest.raises(Rejected, match=f"{code} for the list of webhook subs.*{hint}"):
+            dbt_cloud.list_webhook_subscriptions()
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"<html>",
+            b'{"data": null}',
+            b'{"data": [{"id": "a", "client_url": ""}]}',
+            b'{"data": [{"id": "a", "client_url": "", "active": true, "job_ids": ["x"]}]}',
+        ],
+    )
+    def test_a_list_that_cannot_be_read_is_a_bad_artifact(self, dbt_cloud, sandbox, content):
+        sandbox.dbt_cloud.fail_next("/webhooks/", Body(content))
+        with pytest.raises(BadArtifact, match="webhook subscriptions cannot be read"):
+            dbt_cloud.list_webhook_subscriptions()
+
+    def test_one_without_an_end_is_given_up(self, dbt_cloud, sandbox):
+        row = b'{"id": "a", "client_url": "", "active": true}'
+        page = b'{"data": [%s], "extra": {"pagination": {"total_count": 1000000}}}' % row
+        sandbox.dbt_cloud.fail_next("/webhooks/", Body(page), times=MOST_PAGES)
+        with pytest.raises(Rejected, match=f"over {MOST_PAGES} pages"):
+            dbt_cloud.list_webhook_subscriptions()

@@ -1,0 +1,272 @@
+"""Whatever the wire does becomes one of three errors, over real HTTP to the sandbox."""
+
+import contextlib
+import email.utils
+import gzip
+import os
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from relay.errors import Rejected, Unanswered, Unavailable
+from relay.sandbox import story
+from relay.sandbox.wire import Body, Delay, HangUp, HangUpAfter, Status, StatusAfter, TruncatedBody
+from relay.secret import Secret
+from relay.vendors.transport import Limits, Transport
+
+TRIGGER = "/api/v1/syncs/5123/trigger"
+RUN = "/api/v1/syncs/5123"
+GZIPPED = "Content-Encoding: gzip\r\n"
+
+
+def transport(base_url, **fields):
+    given = {"token": Secret(story.CENSUS_API_KEY), "read_seconds": 0.3, "connections": 2}
+    return Transport(vendor="Census", base_url=base_url, **(given | fields))
+
+
+def in_seconds(seconds):
+    """The HTTP date then."""
+    return email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.fixture(name="census")
+def _census(sandbox):
+    return transport(sandbox.census.url)
+
+
+def test_an_answer_is_its_status_its_body_and_the_time_over_there(census, clock):
+    answer = census.ask(RUN)
+    assert answer.ok
+    assert b'"success"' in answer.body
+    assert abs((answer.vendor_now - clock.now).total_seconds()) <= 1
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 422])
+def test_a_refusal_is_an_answer(census, sandbox, code):
+    sandbox.census.fail_next("/syncs", Status(code), times=2)
+    assert census.ask(RUN).http_status == code
+    assert census.command(TRIGGER).http_status == code
+
+
+@pytest.mark.parametrize(
+    "fault", [Status(500), Status(503), HangUp(), HangUpAfter(), Delay(2), TruncatedBody()]
+)
+def test_a_question_without_an_answer_may_be_asked_again(census, sandbox, fault):
+    sandbox.census.fail_next(RUN, fault)
+    with pytest.raises(Unavailable):
+        census.ask(RUN)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Status(500),
+        Status(502),
+        StatusAfter(504),
+        HangUp(),
+        HangUpAfter(),
+        Delay(2),
+        TruncatedBody(),
+    ],
+)
+def test_a_command_without_an_answer_may_have_been_done(census, sandbox, fault):
+    sandbox.census.fail_next(TRIGGER, fault)
+    with pytest.raises(Unanswered):
+        census.command(TRIGGER)
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(answer=5), Limits(answer_seconds=0)], ids=["large", "slow"]
+)
+def test_a_command_whose_answer_is_too_much_to_read_may_have_been_done(sandbox, limits):
+    with pytest.raises(Unanswered):
+        transport(sandbox.census.url, limits=limits).command(TRIGGER)
+    assert len(sandbox.census.sync_runs) == 1
+
+
+def test_a_command_is_never_sent_twice_by_itself(census, sandbox):
+    sandbox.census.fail_next(TRIGGER, HangUpAfter())
+    with pytest.raises(Unanswered):
+        census.command(TRIGGER)
+    assert len(sandbox.census.requests_to(TRIGGER)) == 1
+    assert len(sandbox.census.sync_runs) == 1
+
+
+@pytest.mark.parametrize("send", [Transport.ask, Transport.command])
+def test_too_many_requests_did_nothing_and_says_when(census, sandbox, send):
+    sandbox.census.fail_next("/syncs", Status(429, retry_after=7))
+    with pytest.raises(Unavailable) as busy:
+        send(census, TRIGGER)
+    assert busy.value.retry_after == 7
+    assert busy.value.http_status == 429
+
+
+def test_a_vendor_that_wants_to_be_left_alone_is_until_then(sandbox, clock):
+    resting, other = (transport(sandbox.census.url, clock=clock) for _ in range(2))
+    sandbox.census.fail_next(TRIGGER, Status(429, retry_after=7))
+    for seconds in (7, 5):
+        with pytest.raises(Unavailable) as busy:
+            resting.command(TRIGGER)
+        assert busy.value.retry_after == pytest.approx(seconds)
+        clock.tick(2)
+    assert len(sandbox.census.requests_to(TRIGGER)) == 1
+    assert other.ask(RUN).ok, "each workspace has a rest of its own"
+    clock.tick(4)
+    assert resting.command(TRIGGER).ok
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        (" 5 ", 5),
+        ("99999999", 3600),
+        ("soon", None),
+        ("-1", None),
+    ],
+)
+def test_retry_after_is_a_number_of_seconds(sandbox, header, seconds):
+    sandbox.census.fail_next(RUN, Status(429, retry_after=header))
+    with pytest.raises(Unavailable) as busy:
+        transport(sandbox.census.url).ask(RUN)
+    assert busy.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(90, 90), (-90, 0)])
+def test_or_a_date(sandbox, seconds, wait):
+    sandbox.census.fail_next(RUN, Status(429, retry_after=in_seconds(seconds)))
+    with pytest.raises(Unavailable) as busy:
+        transport(sandbox.census.url).ask(RUN)
+    assert busy.value.retry_after == pytest.approx(wait, abs=2)
+
+
+@pytest.mark.parametrize("send", [Transport.ask, Transport.command])
+def test_where_nobody_listens_nothing_was_done(send):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(Unavailable, match="no connection"):
+        send(transport(url), TRIGGER)
+
+
+@pytest.mark.parametrize(
+    ("send", "error"), [(Transport.ask, Unavailable), (Transport.command, Unanswered)]
+)
+def test_a_tls_failure_is_told_as_one(sandbox, send, error):
+    plain = sandbox.census.url.replace("http:", "https:")
+    with pytest.raises(error, match="no TLS connection that can be trusted"):
+        send(transport(plain), TRIGGER)
+
+
+class TestADownload:
+    """Over a server of its own, that answers with the bytes it was given."""
+
+    @pytest.fixture(name="served")
+    def _served(self):
+        """Serve these pieces as one response, so fast: `served(*pieces) -> transport`."""
+        with contextlib.ExitStack() as open_servers:
+
+            def serve(*pieces, headers="", pause=0.0, **limits):
+                url = open_servers.enter_context(_serving(pieces, headers, pause))
+                return transport(url, limits=Limits(**limits), read_seconds=2)
+
+            yield serve
+
+    def test_is_on_disk_while_it_is_open(self, served):
+        with served(b"a" * 100_000, b"b" * 100_000).download("/x") as download:
+            assert download.ok
+            assert bytes(download.content[99_999:100_001]) == b"ab"
+
+    def test_of_nothing_is_empty(self, served):
+        with served().download("/x") as download:
+            assert bytes(download.content) == b""
+
+    def test_is_inflated(self, served):
+        content = b"so it is written " * 10_000
+        gzipped = served(gzip.compress(content), headers=GZIPPED)
+        with gzipped.download("/x") as download:
+            assert bytes(download.content) == content
+
+    @pytest.mark.parametrize(
+        ("body", "headers", "limits", "error"),
+        [
+            (b"x" * 5000, "", {"download": 4999}, Rejected),
+            (gzip.compress(b"x" * 10**7), GZIPPED, {"download": 10**6}, Rejected),
+            (gzip.compress(os.urandom(5000)), GZIPPED, {"compressed": 999}, Rejected),
+            (gzip.compress(b"x" * 9999)[:-9], GZIPPED, {}, Unavailable),
+            (b"no gzip at all", GZIPPED, {}, Unavailable),
+            (b"short", "Content-Length: 99\r\n", {}, Unavailable),
+        ],
+        ids=["large", "a bomb", "large on the wire", "cut off", "no gzip", "shorter than told"],
+    )
+    def test_that_is_not_as_it_should_be_is_an_error(self, served, body, headers, limits, error):
+        with pytest.raises(error), served(body, headers=headers, **limits).download("/x"):
+            pass
+
+    def test_that_drips_for_ever_is_ended(self, served):
+        began = time.monotonic()
+        dripping = served(*[b"x"] * 100, pause=0.05, download_seconds=0.4)
+        with pytest.raises(Unavailable, match="took over"), dripping.download("/x"):
+            pass
+        assert time.monotonic() - began < 3
+
+
+@contextlib.contextmanager
+def _serving(pieces, headers, pause):
+    def serve():
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(10_000)
+            connection.sendall(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}\r\n".encode())
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def test_a_redirect_is_not_followed(census, sandbox):
+    sandbox.census.fail_next(RUN, Body(b"", status=302, content_type="text/html"))
+    assert census.ask(RUN).http_status == 302
+
+
+def test_an_answer_that_never_ends_is_cut_off(sandbox):
+    sandbox.census.fail_next(RUN, Body(b"x" * 5000))
+    with pytest.raises(Rejected, match="more than 1000 bytes"):
+        transport(sandbox.census.url, limits=Limits(answer=1000)).ask(RUN)
+
+
+def test_the_token_goes_as_bearer_whatever_netrc_says(monkeypatch, tmp_path, sandbox):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert transport(sandbox.census.url).ask(RUN).ok
+
+
+@pytest.mark.parametrize("fault", [HangUp(), Delay(2), Status(500), TruncatedBody()])
+def test_no_error_tells_the_token(sandbox, fault):
+    sandbox.census.fail_next(TRIGGER, fault)
+    with pytest.raises(Unanswered) as lost:
+        transport(sandbox.census.url).command(TRIGGER)
+    told = f"{lost.value!r} {lost.value} {lost.value.__context__!r} {lost.value.__cause__!r}"
+    assert story.CENSUS_API_KEY not in told
+    assert lost.value.__context__ is None or lost.value.__suppress_context__
+
+
+def test_it_may_be_used_by_several_threads(census):
+    answers = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(census.ask(RUN).ok)) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [True] * 8

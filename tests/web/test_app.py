@@ -1,0 +1,363 @@
+"""What web answers, and that nothing is acknowledged which is not on disk."""
+
+import dataclasses
+import io
+import json
+import threading
+import time
+
+import psycopg
+import pytest
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from relay.dbt.deliveries import sign
+from relay.postgres.server import NamedServer
+from relay.sandbox import story, webhooks
+from relay.secret import Secret
+from relay.web.app import LARGEST_BODY, create_app
+from relay.web.health import Health
+from relay.web.recorder import Recorder
+
+URL = "/webhooks/dbt"
+
+
+@pytest.fixture(name="web")
+def _web(settings, database):
+    recorder = Recorder(database)
+    app = create_app(settings, recorder, Health(database, settings.mapping))
+    yield app.test_client()
+    recorder.close()
+
+
+@pytest.fixture(name="deliver")
+def _deliver(web):
+    """Send a body as dbt Cloud does: `deliver(body) -> (status, answer)`."""
+
+    def deliver(body, secret=story.WEBHOOK_SECRET):
+        headers = {"Authorization": sign(body, secret.encode())}
+        answer = web.post(URL, data=body, headers=headers)
+        return answer.status_code, answer.get_json()
+
+    return deliver
+
+
+@pytest.fixture(name="night")
+def _night(sandbox):
+    return sandbox.dbt_cloud.add_run(story.nightly_run())
+
+
+@pytest.fixture(name="event")
+def _event(sandbox, night):
+    """The webhook body of a run's end: each call is an event of its own."""
+    return lambda **kwargs: sandbox.dbt_cloud.completed_event(night.dbt_run_id, **kwargs)
+
+
+class TestADelivery:
+    def test_is_on_disk_with_its_job_when_it_is_acknowledged(self, deliver, event, sql, night):
+        status, answer = deliver(event())
+        assert (status, answer["status"]) == (202, "accepted")
+        assert answer["dbt_run_id"] == night.dbt_run_id
+        assert sql("SELECT delivery_id::text, dbt_run_id FROM relay.deliveries") == [
+            (answer["delivery_id"], night.dbt_run_id)
+        ]
+        assert sql("SELECT task_name, queue_name, status::text, args FROM procrastinate_jobs") == [
+            (
+                "relay_run",
+                "relay",
+                "todo",
+                {"dbt_account_id": story.DBT_ACCOUNT_ID, "dbt_run_id": night.dbt_run_id},
+            )
+        ]
+
+    def test_that_comes_again_is_a_duplicate(self, deliver, event, sql):
+        body = event()
+        deliver(body)
+        status, answer = deliver(body)
+        assert (status, answer["status"]) == (202, "duplicate")
+        assert sql("SELECT count(*) FROM relay.deliveries") == [(1,)]
+        assert sql("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+
+    def test_of_another_event_about_the_same_run_is_a_duplicate(self, deliver, event, sql):
+        deliver(event())
+        assert deliver(event())[1]["status"] == "duplicate"
+        assert sql("SELECT count(*) FROM relay.deliveries") == [(2,)]
+        assert sql("SELECT count(*) FROM relay.dbt_runs") == [(1,)]
+        assert sql("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+
+    def test_may_be_signed_with_any_secret_in_force(self, settings, database, event, sql):
+        two = (Secret("the old one"), Secret("the new one"))
+        recorder = Recorder(database)
+        rotating = dataclasses.replace(settings, webhook_secrets=two)
+        app = create_app(rotating, recorder, Health(database, settings.mapping))
+        for number, secret in enumerate(two):
+            body = event()
+            answer = app.test_client().post(
+                URL,
+                data=body,
+                headers={"Authorization": sign(body, secret.reveal().encode())},
+            )
+            assert answer.status_code == 202
+            assert sql("SELECT count(*) FROM relay.deliveries") == [(number + 1,)]
+        recorder.close()
+
+    @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "", "a/b;c=d"])
+    def test_may_call_itself_whatever_it_likes(self, web, event, content_type):
+        body = event()
+        headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
+        answer = web.post(URL, data=body, headers=headers, content_type=content_type)
+        assert answer.status_code == 202
+
+    @pytest.mark.parametrize(
+        ("make", "reason"),
+        [
+            (webhooks.started_event, "other_event_type"),
+            (webhooks.errored_event, "other_event_type"),
+        ],
+    )
+    def test_of_another_kind_is_recorded_and_ignored(
+        self, deliver, night, clock, sql, make, reason
+    ):
+        body = make(night, dbt_account_id=story.DBT_ACCOUNT_ID, at=clock())
+        assert deliver(body) == (202, {"status": "ignored", "reason": reason})
+        assert sql("SELECT ignored_because, body FROM relay.deliveries") == [(reason, body)]
+        assert sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
+
+    def test_that_was_ignored_counts_when_the_settings_are_mended(
+        self, deliver, event, settings, database
+    ):
+        body = event()
+        recorder = Recorder(database)
+        wrong = dataclasses.replace(settings, dbt_account_id=1)
+        app = create_app(wrong, recorder, Health(database, settings.mapping))
+        headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
+        answer = app.test_client().post(URL, data=body, headers=headers)
+        assert answer.get_json() == {"status": "ignored", "reason": "other_account"}
+        assert deliver(body)[1]["status"] == "accepted"
+        recorder.close()
+
+    def test_without_an_event_id_is_known_by_its_run(self, deliver, event, sql):
+        body = event().replace(b'"eventId"', b'"renamedId"')
+        assert deliver(body)[1]["status"] == "accepted"
+        assert deliver(body)[1]["status"] == "duplicate"
+        assert sql("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+
+    def test_of_the_test_button_is_ignored(self, deliver, clock):
+        body = webhooks.endpoint_test_event(dbt_account_id=story.DBT_ACCOUNT_ID, at=clock())
+        assert deliver(body) == (202, {"status": "ignored", "reason": "no_run_status"})
+
+    def test_that_nobody_can_read_is_kept_as_it_came(self, deliver, sql):
+        assert deliver(b"\xff\x00{")[1] == {"status": "ignored", "reason": "unreadable"}
+        assert deliver(b"\xff\x00{")[0] == 202
+        assert sql("SELECT body FROM relay.deliveries") == [(b"\xff\x00{",), (b"\xff\x00{",)]
+
+    @pytest.mark.parametrize(
+        ("headers", "reason"),
+        [
+            ({}, "no_signature"),
+            ({"Authorization": ""}, "malformed_signature"),
+            ({"Authorization": "Bearer abc"}, "malformed_signature"),
+            ({"Authorization": "é" * 64}, "malformed_signature"),
+            ({"Authorization": "0" * 64}, "wrong_signature"),
+        ],
+    )
+    def test_that_is_not_genuine_is_refused_and_not_recorded(
+        self, web, event, sql, logged, headers, reason
+    ):
+        answer = web.post(URL, data=event(), headers=headers)
+        assert answer.status_code == 401
+        assert answer.get_json() == {"status": "refused", "reason": reason}
+        assert sql("SELECT count(*) FROM relay.deliveries") == [(0,)]
+        assert [(line["event"], line["reason"]) for line in logged] == [
+            ("delivery.refused", reason)
+        ]
+
+    def test_is_told_in_one_line_with_its_ids(self, deliver, event, logged, night):
+        body = event(event_id="wev_1")
+        deliver(body)
+        deliver(body)
+        accepted, repeated = logged
+        assert accepted["delivery_id"]
+        assert accepted["event"] == "delivery.accepted"
+        assert repeated["event"] == "delivery.repeated"
+        for line in logged:
+            assert line["event_id"] == "wev_1"
+            assert line["dbt_run_id"] == night.dbt_run_id
+            assert line["dbt_account_id"] == story.DBT_ACCOUNT_ID
+
+
+class TestABodyThatIsTooLarge:
+    def test_is_refused_before_it_is_read(self, web):
+        environ = EnvironBuilder(path=URL, method="POST").get_environ()
+        environ |= {"CONTENT_LENGTH": str(LARGEST_BODY + 1), "wsgi.input": None}
+        assert run_wsgi_app(web.application, environ)[1].startswith("413")
+
+    def test_is_refused_though_it_hides_its_size(self, web):
+        environ = EnvironBuilder(path=URL, method="POST").get_environ()
+        environ |= {
+            "HTTP_TRANSFER_ENCODING": "chunked",
+            "wsgi.input_terminated": True,
+            "wsgi.input": io.BytesIO(b"x" * (LARGEST_BODY + 1)),
+        }
+        assert run_wsgi_app(web.application, environ)[1].startswith("413")
+
+    def test_is_none_at_exactly_one_mebibyte(self, web):
+        assert web.post(URL, data=b"x" * LARGEST_BODY).status_code == 401
+
+
+def test_a_client_that_stops_sending_is_told_so_and_nobody_is_alarmed(web, logged):
+    class Stalled(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    environ = EnvironBuilder(path=URL, method="POST").get_environ()
+    environ |= {"CONTENT_LENGTH": "100", "wsgi.input": Stalled()}
+    assert run_wsgi_app(web.application, environ)[1].startswith("408")
+    assert [line["reason"] for line in logged] == ["body_incomplete"]
+
+
+class TestOtherRoutes:
+    @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+    def test_the_webhook_takes_nothing_but_post(self, web, method):
+        answer = web.open(URL, method=method)
+        assert answer.status_code == 405
+        assert "POST" in answer.headers["Allow"]
+
+    def test_an_unknown_one_is_404(self, web):
+        assert web.get("/").status_code == 404
+        assert web.get("/login").get_json() == {"status": "refused", "reason": "not found"}
+
+    def test_healthz_lives(self, web):
+        assert web.get("/healthz").status_code == 200
+
+    def test_readyz_names_each_check(self, web, sql):
+        answer = web.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.get_json()["checks"] == {
+            "database": "ok",
+            "worker": "there is none",
+            "mapping": "ok",
+        }
+        sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
+        assert web.get("/readyz").status_code == 200
+
+    def test_readyz_says_that_a_worker_fell_silent(self, web, sql):
+        sql("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '2 min')")
+        answer = web.get("/readyz")
+        assert (answer.status_code, answer.get_json()["checks"]["worker"]) == (
+            503,
+            "silent for 120 s",
+        )
+
+    def test_readyz_says_that_the_mapping_is_broken(self, web, sql, settings):
+        sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
+        settings.mapping.write_text("version: 1\n")
+        answer = web.get("/readyz")
+        assert answer.status_code == 503
+        assert "1 to mend" in answer.get_json()["checks"]["mapping"]
+
+    def test_readyz_says_that_the_schema_is_old(self, web, sql):
+        sql("DELETE FROM relay.engine_migrations WHERE name LIKE '03.04%%'")
+        assert "not up to date" in web.get("/readyz").get_json()["checks"]["database"]
+
+    def test_metrics_count_deliveries(self, web, deliver, event):
+        deliver(event())
+        web.post(URL, data=b"")
+        text = web.get("/metrics").text
+        assert 'relay_deliveries_total{status="accepted"}' in text
+        assert 'relay_deliveries_total{status="refused"}' in text
+
+
+class TestADatabaseThatIsGone:
+    def test_means_503_and_nothing_acknowledged(self, settings, event, logged):
+        nowhere = NamedServer("postgresql:///nothing?host=/nonexistent")
+        app = create_app(settings, Recorder(nowhere), Health(nowhere, settings.mapping))
+        body = event()
+        began = time.monotonic()
+        answer = app.test_client().post(
+            URL, data=body, headers={"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
+        )
+        assert time.monotonic() - began < 5
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert logged[0]["reason"] == "not_recorded"
+        assert app.test_client().get("/readyz").status_code == 503
+        assert app.test_client().get("/healthz").status_code == 200
+
+    def test_for_a_moment_is_not_noticed(self, deliver, event, sql):
+        deliver(event())
+        sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert deliver(event())[0] == 202
+
+    def test_that_hangs_means_503_within_five_seconds(self, deliver, event, database):
+        deliver(event())
+        with psycopg.connect(database.conninfo) as holder:
+            holder.execute("LOCK TABLE relay.deliveries")
+            began = time.monotonic()
+            status, _ = deliver(event())
+            assert status == 503
+            assert time.monotonic() - began < 5
+        assert deliver(event())[0] == 202
+
+    def test_that_hangs_means_503_for_all_that_wait(self, deliver, event, database):
+        answers = []
+        with psycopg.connect(database.conninfo) as holder:
+            holder.execute("LOCK TABLE relay.deliveries")
+            began = time.monotonic()
+            threads = [
+                threading.Thread(target=lambda: answers.append(deliver(event())[0]))
+                for _ in range(8)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert time.monotonic() - began < 5
+        assert answers == [503] * 8
+
+
+class TestDeliveriesThatComeTogether:
+    def test_are_written_together_and_each_is_answered_for_itself(
+        self, deliver, sandbox, database, sql
+    ):
+        runs = [sandbox.dbt_cloud.add_run(story.nightly_run(1000 + number)) for number in range(12)]
+        bodies = [sandbox.dbt_cloud.completed_event(run.dbt_run_id) for run in runs]
+        bodies += [bodies[0], sandbox.dbt_cloud.completed_event(1000)]  # repeats: event, and run
+        answers = {}
+
+        def send(number):
+            answers[number] = deliver(bodies[number])[1]
+
+        with psycopg.connect(database.conninfo) as holder:
+            # While the first one's commit is held up, the others come in and wait.
+            holder.execute("LOCK TABLE relay.deliveries")
+            threads = [threading.Thread(target=send, args=(n,)) for n in range(len(bodies))]
+            for thread in threads:
+                thread.start()
+            _until(lambda: len(threads) == sum(thread.is_alive() for thread in threads))
+            time.sleep(0.3)
+        for thread in threads:
+            thread.join()
+        said = [answers[number]["status"] for number in range(len(bodies))]
+        assert said[1:12] == ["accepted"] * 11
+        assert sorted([said[0], said[12], said[13]]) == ["accepted", "duplicate", "duplicate"]
+        assert sql("SELECT count(*) FROM relay.dbt_runs") == [(12,)]
+        assert sql("SELECT count(*) FROM procrastinate_jobs") == [(12,)]
+        (transactions,) = sql("SELECT count(DISTINCT xmin::text) FROM relay.deliveries")[0]
+        assert transactions <= 3, "a first one, and one for all that waited"
+
+
+def _until(condition):
+    deadline = time.monotonic() + 5
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_the_answer_is_json(web):
+    answer = web.post(URL)
+    assert answer.content_type == "application/json"
+    assert json.loads(answer.data)["status"] == "refused"
