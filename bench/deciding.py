@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from relay.dbt.artifacts import RebuiltModels, Standing, Timing
-from relay.dbt.decoding import garbage_uncollected
+from relay.dbt.decoding import gc_paused
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.nodes import Node
 from relay.dbt.runs import SUCCESS, DbtRun
@@ -62,7 +62,7 @@ class Question:
 
     def decide(self) -> Plan:
         """As relay does."""
-        with garbage_uncollected():
+        with gc_paused():
             return decide(RUN, self.rebuilt, self.mapping, self.lineage, History(), now=NOW)
 
     def loop(self) -> dict[int, tuple[str, ...]]:

@@ -1,19 +1,24 @@
-"""The values that tests of deciding start from: a run, a sync, a mapping."""
+"""The values that tests of deciding start from, and deciding as the service does."""
 
 from datetime import UTC, datetime
 
+from relay.dbt.outcome import NodeResult, RunOutcome
 from relay.dbt.runs import SUCCESS, DbtRun
 from relay.dbt.selectors import read_selector
+from relay.decision.findings import Findings
+from relay.decision.history import History
 from relay.decision.mapping import Sync, SyncMapping
+from relay.decision.plan import decide
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+RUN = 9
 
 
 def dbt_run(**fields):
     """A green run 9 of job 7 in environment 3, which ended at noon, but for these fields."""
     given = {
         "dbt_account_id": 1,
-        "dbt_run_id": 9,
+        "dbt_run_id": RUN,
         "dbt_job_id": 7,
         "project_id": 1,
         "environment_id": 3,
@@ -23,9 +28,27 @@ def dbt_run(**fields):
     return DbtRun(**(given | fields))
 
 
+def outcome(nodes=None, *, reused=(), tests=None):
+    """What run 9 did: a standing for each node, or a whole NodeResult."""
+    results = {
+        unique_id: did if isinstance(did, NodeResult) else NodeResult(did, RUN)
+        for unique_id, did in (nodes or {}).items()
+    }
+    return RunOutcome(results, frozenset(reused), tests or {})
+
+
 def sync(*words, sync_id=1, **fields):
     return Sync(sync_id=sync_id, depends_on=tuple(map(read_selector, words)), **fields)
 
 
 def mapping_of(*syncs):
     return SyncMapping(syncs=syncs, workspaces={}, digest="")
+
+
+def plan_of(did, mapping, *, of=None, lineage=None, history=None, now=NOON):
+    """The plan as the service makes it: told only of the builds that the run looks back at."""
+    findings = Findings(of or dbt_run(), did, lineage)
+    history = history or History()
+    looked_at = history.builds.keys() & findings.looks_back_at(mapping)
+    builds = {node: history.builds[node] for node in looked_at}
+    return decide(findings, mapping, History(history.syncs, builds), now=now)

@@ -13,7 +13,7 @@ import pytest
 import structlog
 from psycopg.conninfo import make_conninfo
 
-from relay.evidence.examine import examiner_of
+from relay.evidence.collect import collector_of
 from relay.mapping_file import MappingFile
 from relay.operations import trigger as by_hand
 from relay.operations.replay import replay_run
@@ -267,7 +267,7 @@ def _relay(settings, store, database, sandbox, sql, clock):
         store=store,
         mapping=mapping,
         dbt_cloud=dbt_cloud,
-        examiner=examiner_of(settings, dbt_cloud),
+        collector=collector_of(settings, dbt_cloud),
         censuses=Censuses(settings, lambda: mapping.current.workspaces, clock),
         clock=clock,
     )

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from werkzeug.serving import make_server
 
 from relay.cli import main
-from relay.decision.judge import Reason
+from relay.decision.gates import Reason
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SandboxRun, invoke

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 from relay import cli
 from relay.dbt.deliveries import Ignored
-from relay.decision.judge import Reason
+from relay.decision.gates import Reason
 from relay.decision.mapping import json_schema, read_mapping
 from relay.sandbox.recordings import load
 from relay.settings import VARIABLES, Role, Settings

@@ -6,7 +6,7 @@ import click
 
 from relay.commands.session import on_database, print_json
 from relay.commands.tables import table
-from relay.decision.judge import Reason
+from relay.decision.gates import Reason
 from relay.operations.explain import Explanation, explain_sync
 from relay.terminal import PROBLEM
 from relay.workspaces import told_id

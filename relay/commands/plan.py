@@ -4,7 +4,7 @@ import click
 
 from relay.commands.session import on_database, print_json
 from relay.commands.tables import table
-from relay.decision.judge import Reason
+from relay.decision.gates import Reason
 from relay.operations.plan import Planned, plan_run
 from relay.workspaces import told_id
 

@@ -19,8 +19,11 @@ _NOT_JSON = re.compile(rb"(?<=[:\[,])(\s*)(?:NaN|-?Infinity)(?=\s*[,\]}])")
 
 
 @contextmanager
-def garbage_uncollected() -> Iterator[None]:
-    """A decode makes many objects and no garbage: looking for it would take half the time."""
+def gc_paused() -> Iterator[None]:
+    """Pause the garbage collector of the whole process.
+
+    A decode makes many objects and no garbage: looking for it would take half the time.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -30,7 +33,7 @@ def garbage_uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@garbage_uncollected()
+@gc_paused()
 def decode(decoder: "msgspec.json.Decoder[Form]", body: Buffer, form: type[Form]) -> Form:
     """Decode an artifact into its form. Raises BadArtifact, which says where it is wrong.
 

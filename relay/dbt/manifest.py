@@ -5,17 +5,16 @@ schema version; macros, docs and the parent and child maps are passed over.
 """
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from relay.dbt.decoding import Buffer, decode
+from relay.dbt.graph import Edges, walk
 from relay.dbt.node_index import NodeIndex
 from relay.dbt.nodes import Node
 from relay.dbt.runs import REBUILDABLE
-
-Edges = Mapping[str, Sequence[str]]  # a node without any is not in it
 
 
 class _Manifest(msgspec.Struct, gc=False):
@@ -80,6 +79,11 @@ class Lineage:
     def whole_index(self) -> NodeIndex:
         """Of all nodes: what a word with `+` may start from."""
         return NodeIndex(self.nodes)
+
+    def stored_parents(self, model: str) -> Iterator[str]:
+        """What a model reads that holds rows: directly, or through views."""
+        reached = walk([model], self.parents, passes_through=self.views.__contains__)
+        return (node for node in reached if node not in self.views)
 
     def models_tested_by(self, test: str) -> frozenset[str]:
         """The nodes a failure of this test counts against.

@@ -16,6 +16,8 @@ REBUILDABLE = ("model.", "seed.", "snapshot.")
 
 # dbt's commands that change what stands in the warehouse.
 REBUILDING_COMMANDS = frozenset({"build", "run", "seed", "snapshot", "retry", "clone"})
+# Its commands that run tests.
+TESTING_COMMANDS = frozenset({"build", "test", "retry"})
 # These leave no run_results.json, and so do the steps before the first command of a run.
 WITHOUT_RESULTS = frozenset({"debug", "deps"})
 PREPARING_STEPS = 3
@@ -102,7 +104,7 @@ class FinishedRun:
 class DbtRun:
     """A run and what it was started for. Ids are dbt Cloud's; None where it gave none.
 
-    `earlier` are the runs that it retries, by one step or several.
+    `retried_runs` are those that it retries, by one step or several.
     """
 
     dbt_account_id: int
@@ -120,16 +122,21 @@ class DbtRun:
     target: str | None = None
     retrying_run_id: int | None = None
     steps: tuple[Step, ...] = ()
-    earlier: tuple["DbtRun", ...] = ()
+    retried_runs: tuple["DbtRun", ...] = ()
 
-    def attempt(self, dbt_run_id: int | None) -> "DbtRun":
-        """The earlier run of this id; this one, if there is none."""
-        return next((each for each in self.earlier if each.dbt_run_id == dbt_run_id), self)
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells it from every other: its account and its id."""
+        return self.dbt_account_id, self.dbt_run_id
+
+    def in_retry_chain(self, dbt_run_id: int | None) -> "DbtRun":
+        """The run of this id among those that it retries; itself, if there is none."""
+        return next((each for each in self.retried_runs if each.dbt_run_id == dbt_run_id), self)
 
     @property
     def first_run_id(self) -> int:
-        """The run that all these attempts go back to: itself, where it retries none."""
-        return min(each.dbt_run_id for each in (self, *self.earlier))
+        """The run that the chain of retries began with: itself, where it retries none."""
+        return min(each.dbt_run_id for each in (self, *self.retried_runs))
 
     @property
     def has_ended(self) -> bool:

@@ -5,7 +5,8 @@ Held against dbt itself: tests/dbt_project/selections.json has the answers of `d
 
 from collections.abc import Collection, Iterable
 
-from relay.dbt.manifest import Edges, Lineage
+from relay.dbt.graph import walk
+from relay.dbt.manifest import Lineage
 from relay.dbt.runs import REBUILDABLE
 from relay.dbt.selectors import Selector, Term
 
@@ -25,7 +26,7 @@ class Selection:
         views: Collection[str] = (),
     ) -> None:
         self._nodes = frozenset(executed) | frozenset(views)
-        self._named = _by_name(executed)
+        self._by_name = _unique_ids_by_name(executed)
         self._lineage = lineage or Lineage({})
         self._found: dict[str, frozenset[str]] = {}  # by word
 
@@ -48,62 +49,40 @@ class Selection:
         return found
 
     def _look_for(self, term: Term) -> Iterable[str]:
-        if term.is_a_name and term.value in self._named:
-            return self._named[term.value]
+        if term.is_a_name and term.value in self._by_name:
+            return self._by_name[term.value]
         if term.reaches:
             return self._around(term)
         if term.method == "exposure":
-            return _depended_on_by(self._start(term), self._lineage)
+            return self._behind_exposures(term)
         return self._lineage.index.find(term.method, term.value)
 
     def _around(self, term: Term) -> set[str]:
         start = self._start(term)
         found = set(start)
         if term.parents:
-            found |= _reached(start, term.parents, self._lineage.parents)
+            found.update(walk(start, self._lineage.parents, levels=term.parents))
         if term.children:  # edges the other way take time to make: only where a word asks
-            found |= _reached(start, term.children, self._lineage.children)
+            found.update(walk(start, self._lineage.children, levels=term.children))
         return found
+
+    def _behind_exposures(self, term: Term) -> Iterable[str]:
+        """What exposures stand for: the nodes they read, through metrics and the like."""
+        return walk(
+            self._start(term),
+            self._lineage.parents,
+            passes_through=lambda node: not node.startswith(REBUILDABLE),
+        )
 
     def _start(self, term: Term) -> Collection[str]:
         index = self._lineage.index if term.is_named else self._lineage.whole_index
         return index.find(term.method, term.value)
 
 
-# The graph
-
-
-def _reached(start: Iterable[str], levels: int, edges: Edges) -> set[str]:
-    """The nodes within so many levels of the start; a cycle ends where it closes."""
-    seen = set(start)
-    edge = list(seen)
-    while edge and levels:
-        beyond = []
-        for node in edge:
-            for each in edges.get(node, ()):
-                if each not in seen:
-                    seen.add(each)
-                    beyond.append(each)
-        edge, levels = beyond, levels - 1
-    return seen
-
-
-def _depended_on_by(exposures: Iterable[str], lineage: Lineage) -> set[str]:
-    """What these exposures stand for: the nodes they read, through metrics and the like."""
-    left, seen = list(exposures), set[str]()
-    while left:
-        for parent in lineage.parents.get(left.pop(), ()):
-            if parent not in seen:
-                seen.add(parent)
-                if not parent.startswith(REBUILDABLE):
-                    left.append(parent)
-    return seen
-
-
 # Names, without a manifest
 
 
-def _by_name(unique_ids: Iterable[str]) -> dict[str, list[str]]:
+def _unique_ids_by_name(unique_ids: Iterable[str]) -> dict[str, list[str]]:
     """Nodes by what may be written for them: unique_id or name, with the version or without.
 
     run_results.json has no names. A unique_id ends in its node's, so every end that may be the

@@ -5,10 +5,12 @@ new when the table, seed, snapshot or incremental model behind them is, which ma
 views away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
-from relay.dbt.artifacts import RebuiltModels, Standing
+from relay.dbt.graph import walk
 from relay.dbt.manifest import Lineage
+from relay.dbt.outcome import RunOutcome, Standing
 
 WORST_FIRST = (
     Standing.SAMPLED,
@@ -26,47 +28,50 @@ class Views:
     but with --empty or --sample behind it, it too shows too few rows.
     """
 
-    def __init__(self, executed: RebuiltModels, lineage: Lineage) -> None:
-        self._executed = executed.nodes
-        self._lineage = lineage
-        self._read_by: dict[str, tuple[str, ...]] = {}
-        self.standings: Mapping[str, Standing] = _standings(executed, self._lineage)
+    def __init__(self, outcome: RunOutcome, lineage: Lineage) -> None:
+        self._executed = outcome.nodes
+        self._parents = lineage.parents
+        self.standings: Mapping[str, Standing] = _standings(outcome, lineage)
+        self._behind: dict[str, tuple[str, ...]] = {}
 
-    def read_by(self, view: str) -> tuple[str, ...]:
+    def executed_behind(self, view: str) -> tuple[str, ...]:
         """The executed nodes, directly behind it or behind other views, that it stands on."""
-        left, begun = [view], set[str]()
-        while left:
-            at = left.pop()
-            if at in self._read_by:
-                continue
-            views, executed = self._behind(at)
-            if at not in begun:  # the views behind it first; in a circle that ends
-                begun.add(at)
-                left += [at, *(each for each in views if each not in begun)]
-            else:
-                further = (self._read_by.get(each, ()) for each in views)
-                self._read_by[at] = tuple(sorted(set(executed).union(*further)))
-        return self._read_by[view]
+        if view not in self._behind:
+            self._behind[view] = self._walk_behind(view)
+        return self._behind[view]
 
-    def _behind(self, view: str) -> tuple[list[str], list[str]]:
-        """The views and the executed nodes directly behind a view that stand as it does."""
+    def _walk_behind(self, view: str) -> tuple[str, ...]:
         standing = self.standings[view]
-        parents = self._lineage.parents.get(view, ())
-        views = [each for each in parents if self.standings.get(each) is standing]
-        return views, [
-            each for each in parents if each not in views and self._executed.get(each) is standing
-        ]
+
+        def is_such_a_view(node: str) -> bool:
+            return self.standings.get(node) is standing
+
+        reached = walk([view], self._parents, passes_through=is_such_a_view)
+        return tuple(sorted(node for node in reached if self._was_executed_so(node, standing)))
+
+    def _was_executed_so(self, node: str, standing: Standing) -> bool:
+        executed = self._executed.get(node)
+        is_such_a_view = self.standings.get(node) is standing
+        return executed is not None and executed.standing is standing and not is_such_a_view
 
 
-def _standings(executed: RebuiltModels, lineage: Lineage) -> dict[str, Standing]:
+def _standings(outcome: RunOutcome, lineage: Lineage) -> dict[str, Standing]:
     """Go from what was executed down through the views, the worst first: it stays."""
     found: dict[str, Standing] = {}
     for standing in WORST_FIRST:
-        left = list(executed.standing(standing))
-        while left:
-            for view in lineage.views_on.get(left.pop(), ()):
-                stands_on_its_own = view in executed.nodes and standing is not Standing.SAMPLED
-                if view not in found and not stands_on_its_own:
-                    found[view] = standing
-                    left.append(view)
+        stand_on_their_own = () if standing is Standing.SAMPLED else outcome.nodes.keys()
+        settled = {*found, *stand_on_their_own}
+        found |= dict.fromkeys(_views_on(outcome, lineage, standing, settled), standing)
     return found
+
+
+def _views_on(
+    outcome: RunOutcome, lineage: Lineage, standing: Standing, settled: AbstractSet[str]
+) -> Iterator[str]:
+    """The views that lead to nodes in this standing, but for those that are settled already."""
+    reached = walk(
+        outcome.in_standing(standing),
+        lineage.views_on,
+        passes_through=lambda view: view not in settled,
+    )
+    return (view for view in reached if view not in settled)

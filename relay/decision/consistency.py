@@ -4,91 +4,96 @@ dbt builds a model after its parents, but only within one invocation. Where two 
 or runs build parts of one project, a model may have read a parent that was rebuilt afterwards.
 """
 
-import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from relay.dbt.artifacts import Rebuild, RebuiltModels, Standing
-from relay.dbt.manifest import Lineage
-from relay.dbt.runs import DbtRun
+from relay.dbt.outcome import NodeResult, Standing
+from relay.decision.findings import Findings
 from relay.decision.history import History
 
 
-class Freshness:
-    """What was rebuilt when: by the run, and by earlier ones in the same environment."""
+def outdated_models(findings: Findings, history: History) -> Mapping[str, str]:
+    """Each model that began before a rebuild of its parent ended, and that parent.
 
-    def __init__(
-        self, run: DbtRun, rebuilt: RebuiltModels, lineage: Lineage, history: History
-    ) -> None:
-        self._run = run
-        self._rebuilt = rebuilt
-        self._lineage = lineage
+    Views between the two are looked through. What has no known times is not outdated.
+    """
+    rebuilds = _Rebuilds(findings, history)
+    timed = {key: node for key, node in findings.outcome.nodes.items() if node.began}
+    models = history.builds.keys() - timed.keys()
+    if _may_be_mixed(findings, history, timed):
+        models |= timed.keys()
+    parents = ((model, _newer_parent(model, findings, rebuilds)) for model in models)
+    return {model: parent for model, parent in parents if parent is not None}
+
+
+def _may_be_mixed(findings: Findings, history: History, timed: Mapping[str, NodeResult]) -> bool:
+    """Whether some model of the run itself may be outdated: one invocation alone has none.
+
+    Builds of what it rebuilt do not count: its own, or later ones, where it is evaluated again.
+    """
+    if len({node.invocation for node in timed.values()}) > 1:
+        return True
+    began = min((node.began for node in timed.values() if node.began), default=None)
+    others = history.builds.keys() - findings.outcome.in_standing(Standing.REBUILT)
+    builds = (build for node in others for build in history.builds[node])
+    return any(began and build.ended and build.ended > began for build in builds)
+
+
+def _newer_parent(model: str, findings: Findings, rebuilds: "_Rebuilds") -> str | None:
+    began = rebuilds.of(model).began
+    if began is None or model in findings.lineage.views:
+        return None
+    for parent in findings.lineage.stored_parents(model):
+        ended = rebuilds.of(parent).ended
+        if ended and ended > began and not _were_one_invocation(findings, model, parent):
+            return parent
+    return None
+
+
+def _were_one_invocation(findings: Findings, model: str, parent: str) -> bool:
+    """Whether both were executed by one invocation, whose order is dbt's own."""
+    nodes = findings.outcome.nodes
+    if model not in nodes or parent not in nodes:
+        return False
+    return nodes[model].invocation == nodes[parent].invocation
+
+
+@dataclass(frozen=True, slots=True)
+class _Rebuild:
+    """When a node was rebuilt; None where it was not, or nobody knows when."""
+
+    began: datetime | None = None
+    ended: datetime | None = None
+
+
+class _Rebuilds:
+    """The last known rebuild of each node: by the run, or by earlier ones in its environment."""
+
+    def __init__(self, findings: Findings, history: History) -> None:
+        self._nodes = findings.outcome.nodes
+        self._environment_id = findings.run.environment_id
         self._history = history
-        self._known: dict[str, Rebuild | None] = {}
+        self._known: dict[str, _Rebuild] = {}
 
-    @functools.cached_property
-    def outdated(self) -> Mapping[str, str]:
-        """Each model that began before a rebuild of its parent ended, and that parent.
-
-        Views between the two are looked through. What has no known times is not outdated.
-        """
-        models = self._history.builds.keys() - self._rebuilt.timings.keys()
-        if self._run_may_be_mixed():
-            models |= self._rebuilt.timings.keys()
-        parents = ((model, self._newer_parent(model)) for model in models)
-        return {model: parent for model, parent in parents if parent is not None}
-
-    def _run_may_be_mixed(self) -> bool:
-        """Whether some model of the run itself may be outdated: one invocation alone has none.
-
-        Builds of what it rebuilt do not count: its own, or later ones, where it is asked about
-        again.
-        """
-        began = self._rebuilt.began
-        others = self._history.builds.keys() - self._rebuilt.standing(Standing.REBUILT)
-        return not self._rebuilt.has_one_invocation or any(
-            build.ended > began
-            for node in others
-            for build in self._history.builds[node]
-            if build.ended and began
-        )
-
-    def _newer_parent(self, model: str) -> str | None:
-        built = self._rebuild(model)
-        if model in self._lineage.views or built is None or built.began is None:
-            return None
-        newer = (
-            each for each in read_by(self._lineage, model) if self._ended_after(built.began, each)
-        )
-        return next((e for e in newer if not self._rebuilt.of_one_invocation(model, e)), None)
-
-    def _ended_after(self, began: datetime, parent: str) -> bool:
-        rebuilt = self._rebuild(parent)
-        return rebuilt is not None and rebuilt.ended is not None and rebuilt.ended > began
-
-    def _rebuild(self, node: str) -> Rebuild | None:
-        """The last rebuild of a node that is known."""
+    def of(self, node: str) -> _Rebuild:
         if node not in self._known:
-            self._known[node] = self._rebuilt.rebuild(node) or self._before(node)
+            self._known[node] = self._by_the_run(node) or self._before(node)
         return self._known[node]
 
-    def _before(self, node: str) -> Rebuild | None:
-        rebuilds = [
-            (each.ended, Rebuild(each.began, each.ended))
-            for each in self._history.builds.get(node, ())
-            if each.ended and each.environment_id == self._run.environment_id
+    def _by_the_run(self, node: str) -> _Rebuild | None:
+        result = self._nodes.get(node)
+        if result is None or result.standing is not Standing.REBUILT:
+            return None
+        return _Rebuild(result.began, result.ended)
+
+    def _before(self, node: str) -> _Rebuild:
+        builds = [
+            (build.ended, build.began)
+            for build in self._history.builds.get(node, ())
+            if build.ended and build.environment_id == self._environment_id
         ]
-        return max(rebuilds, key=lambda each: each[0])[1] if rebuilds else None
-
-
-def read_by(lineage: Lineage, model: str) -> Iterator[str]:
-    """What a model reads that holds rows: directly, or through views."""
-    left, seen = [model], {model}
-    while left:
-        for parent in lineage.parents.get(left.pop(), ()):
-            if parent not in seen:
-                seen.add(parent)
-                if parent in lineage.views:
-                    left.append(parent)
-                else:
-                    yield parent
+        if not builds:
+            return _Rebuild()
+        ended, began = max(builds, key=lambda build: build[0])
+        return _Rebuild(began, ended)

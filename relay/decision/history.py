@@ -29,15 +29,15 @@ class Build:
 class SyncHistory:
     """What was done for a sync.
 
-    `answered_before` are the nodes that attempts which this run retries have triggered it with,
-    `answered_since` those of attempts that retried this run and were decided first: webhooks come
-    in any order. `ran_for` is when the newest dbt run whose rebuilds it took in had finished, and
-    `triggered_at` when its last sync run was started; None for never.
+    `answered_before` are the nodes with which earlier runs that this run retries have triggered
+    it, `answered_since` those of runs that retried this one and were decided first: webhooks come
+    in any order. `covers_until` is when the newest dbt run whose rebuilds it took in had finished,
+    and `triggered_at` when its last sync run was started; None for never.
     """
 
     answered_before: frozenset[str] = frozenset()
     answered_since: frozenset[str] = frozenset()
-    ran_for: datetime | None = None
+    covers_until: datetime | None = None
     triggered_at: datetime | None = None
 
 
@@ -49,7 +49,7 @@ class History:
     builds: Mapping[str, tuple[Build, ...]] = field(default_factory=dict)
 
     def of(self, sync: Sync) -> SyncHistory:
-        """A sync that is not known has none."""
+        """The history of a sync; nothing for one that is not known."""
         return self.syncs.get(sync.key, _NOTHING)
 
 

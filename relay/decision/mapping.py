@@ -103,6 +103,19 @@ class Sync:
         """What tells it from every other: its workspace and its id."""
         return self.workspace, self.sync_id
 
+    def lists_job(self, dbt_job_id: int | None) -> bool:
+        """Whether runs of this job count."""
+        return self.jobs is None or dbt_job_id in self.jobs
+
+    def lists_environment(self, environment_id: int | None) -> bool:
+        """Whether runs in this environment count."""
+        return self.environments is None or environment_id in self.environments
+
+    @property
+    def looks_at_builds(self) -> bool:
+        """Whether a decision on it depends on what earlier runs built."""
+        return self.require == "all" or self.checks_parents
+
     @property
     def checks_parents(self) -> bool:
         """Whether it is withheld while a model is older than its own parent's rebuild.
@@ -130,7 +143,7 @@ class SyncMapping:
     @property
     def looks_at_builds(self) -> bool:
         """Whether a decision on some sync depends on what earlier runs built."""
-        return any(each.require == "all" or each.checks_parents for each in self.syncs)
+        return any(sync.looks_at_builds for sync in self.syncs)
 
     @property
     def looks_back(self) -> bool:

@@ -1,153 +1,148 @@
-"""Decide which syncs a dbt run triggers, which it withholds, and why. Pure: no I/O here."""
+"""Decide which syncs a dbt run triggers, which it withholds, and why. No I/O here."""
 
-import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from relay.dbt.artifacts import RebuiltModels, Standing
-from relay.dbt.manifest import Lineage
-from relay.dbt.runs import DbtRun
-from relay.dbt.selection import Selection
-from relay.decision.conditions import Condition, conditions
+from relay.dbt.outcome import Standing
+from relay.decision.case import Case
+from relay.decision.findings import Findings
+from relay.decision.gates import GATES, Condition, Models, Reason
 from relay.decision.history import Build, History
-from relay.decision.judge import (
-    Judge,
-    Trigger,
-    Withheld,
-    failed_a_test,
-    job_or_environment_not_listed,
-)
 from relay.decision.mapping import Sync, SyncMapping
 
+Through = Mapping[str, Models]
 
-class Builds(Mapping[str, Build]):
-    """What a run did to each node it touched; worked out when it is asked for."""
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
-        self._nodes = judge.standings.keys() | judge.rebuilt.reused
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of a sync that a run concerns; `models` (unique_ids, sorted) decided it.
 
-    def __getitem__(self, node: str) -> Build:
-        return self._judge.build(node)
+    `conditions` are what every gate found. `through` has the views among the models, and what the
+    run executed behind each. `due_at` is when to trigger it, None for never: at once where the
+    reason is `rebuilt`, at its end for a cool-down. `covers_until` is when the newest run whose
+    rebuilds a trigger takes in had finished: what is rebuilt later counts for the next one.
+    """
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._nodes))
-
-    def __len__(self) -> int:
-        return len(self._nodes)
+    sync: Sync
+    reason: Reason
+    models: Models
+    conditions: tuple[Condition, ...]
+    through: Through
+    due_at: datetime | None
+    covers_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run means for the syncs it concerns; a sync it does not concern is in neither.
+    """What a run means for the syncs that it concerns: a verdict for each, in the mapping's order.
 
-    `builds` is what the run did to each node, where a later decision may look back at it. The
-    `judge` can tell more of each; None where there was nothing to judge.
+    `builds` is what the run did to each node, where a later decision may look back at it.
     """
 
-    triggers: tuple[Trigger, ...] = ()
-    withheld: tuple[Withheld, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
     builds: Mapping[str, Build] = field(default_factory=dict)
-    judge: Judge | None = field(default=None, repr=False, compare=False)
 
     @property
-    def verdicts(self) -> tuple[Trigger | Withheld, ...]:
-        """What becomes of each sync that the run concerns."""
-        return (*self.triggers, *self.withheld)
+    def triggers(self) -> tuple[Verdict, ...]:
+        """The syncs to trigger at once."""
+        return tuple(each for each in self.verdicts if each.reason is Reason.REBUILT)
+
+    @property
+    def withheld(self) -> tuple[Verdict, ...]:
+        """The syncs that are not triggered now: for good, or until a cool-down ends."""
+        return tuple(each for each in self.verdicts if each.reason is not Reason.REBUILT)
+
+    @property
+    def delayed(self) -> tuple[Verdict, ...]:
+        """Of those that are withheld, the ones to trigger later."""
+        return tuple(each for each in self.withheld if each.due_at is not None)
+
+    @property
+    def due(self) -> tuple[Verdict, ...]:
+        """The syncs to trigger, at once or later."""
+        return (*self.triggers, *self.delayed)
+
+    def verdict_on(self, sync: Sync) -> Verdict | None:
+        """What becomes of a sync; None where the run does not concern it."""
+        return next((verdict for verdict in self.verdicts if verdict.sync.key == sync.key), None)
 
     def without(self, syncs: Collection[tuple[str, int]]) -> "Plan":
-        """The same plan, but nothing becomes of these syncs, by workspace and id."""
-        if not syncs:
-            return self
-        return replace(
-            self,
-            triggers=tuple(each for each in self.triggers if each.sync.key not in syncs),
-            withheld=tuple(each for each in self.withheld if each.sync.key not in syncs),
-        )
-
-    def through(self, models: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """The views among these models, and what the run executed behind each."""
-        if self.judge is None:
-            return {}
-        views = self.judge.views
-        return {each: views.read_by(each) for each in sorted(views.standings.keys() & models)}
-
-    def conditions(self, sync: Sync) -> tuple[Condition, ...]:
-        """All that was judged of a sync, in order; nothing where the run does not concern it."""
-        return conditions(self.judge, sync) if self.judge else ()
+        """The same plan without these syncs, by workspace and id."""
+        left = tuple(each for each in self.verdicts if each.sync.key not in syncs)
+        return replace(self, verdicts=left)
 
 
-def needs_lineage(run: DbtRun, rebuilt: RebuiltModels, mapping: SyncMapping) -> bool:
-    """Whether `decide` needs the manifest: it is large, and most runs are decided without it.
-
-    A name that the run executed decides alone; one that it did not execute may be a view's.
-    A sync that this job's runs do not trigger never asks for it.
-    """
-    if run.never_counts_because or not (rebuilt.nodes or rebuilt.reused):
-        return False
-    executed = Selection(rebuilt.nodes.keys())
-    was_sampled = bool(rebuilt.standing(Standing.SAMPLED))
-    a_test_failed = failed_a_test(rebuilt)
-    return any(
-        was_sampled
-        or sync.require == "all"
-        or sync.consistency == "block"
-        or (a_test_failed and sync.tests == "block")
-        or (rebuilt.nodes and not all(map(executed.selected_by, sync.depends_on)))
-        for sync in mapping.syncs
-        if sync.enabled and job_or_environment_not_listed(sync, run) is None
+def decide(findings: Findings, mapping: SyncMapping, history: History, *, now: datetime) -> Plan:
+    """Judge every sync of the mapping on what the run did to its own models."""
+    if findings.run.never_counts_because:
+        return Plan()
+    case = Case(findings, history, now)
+    verdicts = (_verdict(case, sync) for sync in mapping.syncs)
+    keeps_builds = mapping.looks_at_builds and not findings.run.was_cancelled
+    return Plan(
+        verdicts=tuple(verdict for verdict in verdicts if verdict),
+        builds=_builds(case) if keeps_builds else {},
     )
 
 
-class Case:
-    """A run and what it did, gone through as far as that goes without what was before.
-
-    `lineage` may be None where `needs_lineage` says so. `rebuilt` holds what the run and the
-    earlier attempts it retries did; what one of those has triggered a sync with does not
-    concern that sync again.
-    """
-
-    def __init__(
-        self,
-        run: DbtRun,
-        rebuilt: RebuiltModels,
-        mapping: SyncMapping,
-        lineage: Lineage | None,
-        *,
-        now: datetime,
-    ) -> None:
-        self._mapping = mapping
-        self._judge = None if run.never_counts_because else Judge(run, rebuilt, lineage, now)
-
-    @functools.cached_property
-    def looks_back_at(self) -> frozenset[str]:
-        """The nodes whose earlier builds `decide` has to be told of."""
-        return self._judge.looks_back_at(self._mapping.syncs) if self._judge else frozenset()
-
-    def decide(self, history: History) -> Plan:
-        """Judge every sync of the mapping on what the run did to its own models."""
-        if self._judge is None:
-            return Plan()
-        judge = self._judge.told(history)
-        verdicts = [verdict for sync in self._mapping.syncs if (verdict := judge.verdict(sync))]
-        keeps_builds = self._mapping.looks_at_builds and not judge.run.was_cancelled
-        return Plan(
-            triggers=tuple(each for each in verdicts if isinstance(each, Trigger)),
-            withheld=tuple(each for each in verdicts if isinstance(each, Withheld)),
-            builds=Builds(judge) if keeps_builds else {},
-            judge=judge,
-        )
+def _verdict(case: Case, sync: Sync) -> Verdict | None:
+    """What becomes of a sync; None where the run does not concern it."""
+    concerned = case.concerned(sync)
+    if not concerned:
+        return None
+    conditions = tuple(gate.judge(case, sync, concerned) for gate in GATES)
+    held_by = next((condition for condition in conditions if condition.holds), None)
+    reason = held_by.reason if held_by else Reason.REBUILT
+    models = held_by.models if held_by else case.findings.in_order(concerned)
+    return Verdict(
+        sync=sync,
+        reason=reason,
+        models=models,
+        conditions=conditions,
+        through=_through(case.findings, models),
+        due_at=_due_at(case, sync, reason),
+        covers_until=case.covers_until(sync),
+    )
 
 
-def decide(
-    run: DbtRun,
-    rebuilt: RebuiltModels,
-    mapping: SyncMapping,
-    lineage: Lineage | None,
-    history: History,
-    *,
-    now: datetime,
-) -> Plan:
-    """What a run means, where all that was before is at hand."""
-    return Case(run, rebuilt, mapping, lineage, now=now).decide(history)
+def _due_at(case: Case, sync: Sync, reason: Reason) -> datetime | None:
+    match reason:
+        case Reason.REBUILT:
+            return case.now
+        case Reason.COOLING_DOWN:
+            return case.cools_down_until(sync)
+        case _:
+            return None
+
+
+def _through(findings: Findings, models: Iterable[str]) -> Through:
+    views = findings.views
+    if not views.standings:
+        return {}
+    return {model: views.executed_behind(model) for model in models if model in views.standings}
+
+
+def _builds(case: Case) -> Mapping[str, Build]:
+    """What the run did to each node, for later decisions that look back at it."""
+    findings = case.findings
+    nodes = sorted(findings.standings.keys() | findings.outcome.reused)
+    return {node: _build(case, node) for node in nodes}
+
+
+def _build(case: Case, node: str) -> Build:
+    findings = case.findings
+    result = findings.outcome.nodes.get(node)
+    run = findings.run.in_retry_chain(result.dbt_run_id if result else None)
+    was_rebuilt = result is not None and result.standing is Standing.REBUILT
+    standing = findings.standings.get(node, Standing.REBUILT)  # a node that was reused is in order
+    return Build(
+        dbt_run_id=run.dbt_run_id,
+        dbt_job_id=run.dbt_job_id,
+        environment_id=run.environment_id,
+        finished_at=run.finished_at or case.now,
+        is_good=standing is Standing.REBUILT,
+        failed_a_test=node in findings.failed_their_test,
+        began=result.began if was_rebuilt and result else None,
+        ended=result.ended if was_rebuilt and result else None,
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from relay.dbt.artifacts import Invocation
-from relay.dbt.decoding import garbage_uncollected
+from relay.dbt.decoding import gc_paused
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import SHAPE, Node
 from relay.dbt.runs import DbtRun
@@ -104,7 +104,7 @@ class LineageCache:
     def _read(self, state: ProjectState) -> tuple[ProjectState, datetime, Lineage] | None:
         file = self._file(state)
         try:
-            with garbage_uncollected():
+            with gc_paused():
                 kept = _decoder.decode(zlib.decompress(file.read_bytes()))
             os.utime(file)  # the least lately used goes first
         except (OSError, zlib.error, msgspec.DecodeError):

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from relay.decision.conditions import Condition
-from relay.decision.judge import Reason
+from relay.decision.gates import Condition, Reason
 from relay.decision.mapping import Sync, SyncMapping
+from relay.decision.plan import Through
 from relay.errors import BadMapping, Problem
 from relay.mapping_file import load
-from relay.operations.plan import Through, as_verdict, decided_now
+from relay.operations.plan import evaluate_now
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
 from relay.settings import Settings
@@ -50,8 +50,8 @@ def explain_sync(
         return None
     mapping = load(settings.mapping)
     sync = _mapped(mapping, settings, workspace, sync_id)
-    examined, plan = decided_now(server, settings, mapping, dbt_run_id)
-    verdict = next((as_verdict(each, plan) for each in plan.verdicts if each.sync == sync), None)
+    evaluation = evaluate_now(server, settings, mapping, dbt_run_id)
+    verdict = evaluation.plan.verdict_on(sync)
     return Explanation(
         workspace=workspace,
         sync_id=sync_id,
@@ -60,8 +60,8 @@ def explain_sync(
         reason=verdict.reason if verdict else None,
         models=verdict.models if verdict else (),
         through=verdict.through if verdict else {},
-        conditions=plan.conditions(sync),
-        never_counts=examined.run.never_counts_because,
+        conditions=verdict.conditions if verdict else (),
+        never_counts=evaluation.findings.run.never_counts_because,
     )
 
 

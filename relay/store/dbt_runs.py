@@ -1,6 +1,7 @@
 """A dbt run, from its delivery to its plan."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -52,25 +53,16 @@ class DbtRuns(Transactions):
                 (dbt_account_id, dbt_run_id),
             )
 
-    def record_plan(
-        self,
-        run: DbtRun,
-        mapping: SyncMapping,
-        looks_back_at: Collection[str],
-        decide: Callable[[History], Plan],
-        *,
-        now: datetime,
-    ) -> Plan | None:
-        """Decide on a run and record the plan, with a job for every sync to trigger.
+    @contextmanager
+    def deciding(
+        self, run: DbtRun, mapping: SyncMapping, *, now: datetime
+    ) -> Iterator["Deciding | None"]:
+        """A transaction in which to decide on a run: nothing that bears on it is decided meanwhile.
 
-        `decide` is told what was decided before, and of the earlier builds of the nodes that it
-        looks back at; nothing that could matter to it is decided meanwhile. What was triggered
-        already, where the run is replayed, is no part of the plan. None if another job was
-        faster: then nothing was changed.
+        None if the run is decided already.
         """
-        key = (run.dbt_account_id, run.dbt_run_id)
         with self._transaction() as connection:
-            _let_nothing_else_be_decided(connection, run, mapping)
+            _wait_for_decisions_that_bear_on(connection, run, mapping)
             updated = connection.execute(
                 """
                 UPDATE relay.dbt_runs
@@ -79,15 +71,9 @@ class DbtRuns(Transactions):
                 WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                   AND planned_at IS NULL AND given_up_at IS NULL
                 """,
-                (now, run.dbt_job_id, run.environment_id, run.first_run_id, *key),
+                (now, run.dbt_job_id, run.environment_id, run.first_run_id, *run.key),
             )
-            if updated.rowcount == 0:
-                return None
-            plan = decide(read_history(connection, run, mapping, looks_back_at))
-            plan = plan.without(triggered_for(connection, *key))
-            record_decisions(connection, run, plan, now)
-            record_builds(connection, run, plan)
-        return plan
+            yield Deciding(connection, run, mapping, now) if updated.rowcount else None
 
     def examine_again(
         self, run: RecordedRun, *, now: datetime, pause: timedelta, problem: str
@@ -115,11 +101,39 @@ class DbtRuns(Transactions):
             )
 
 
-def _let_nothing_else_be_decided(connection: Connection, run: DbtRun, mapping: SyncMapping) -> None:
-    """Until the transaction ends, wait for those whose decisions bear on each other.
+class Deciding:
+    """A run that is being decided on, until the transaction ends that keeps others waiting."""
+
+    def __init__(
+        self, connection: Connection, run: DbtRun, mapping: SyncMapping, now: datetime
+    ) -> None:
+        self._connection = connection
+        self._run = run
+        self._mapping = mapping
+        self._now = now
+
+    def history(self, nodes: Collection[str]) -> History:
+        """What was decided before, and the earlier builds of these nodes."""
+        return read_history(self._connection, self._run, self._mapping, nodes)
+
+    def record(self, plan: Plan) -> Plan:
+        """Record the plan, with a job for every sync to trigger, and return what was recorded.
+
+        What was triggered for the run already, where it is replayed, is left out.
+        """
+        plan = plan.without(triggered_for(self._connection, self._run))
+        record_decisions(self._connection, self._run, plan, self._now)
+        record_builds(self._connection, self._run, plan)
+        return plan
+
+
+def _wait_for_decisions_that_bear_on(
+    connection: Connection, run: DbtRun, mapping: SyncMapping
+) -> None:
+    """Let no such decision be made until the transaction ends.
 
     Two runs that each rebuild one of two models that a sync waits for, or a run and its retry,
-    may be examined in the same moment: neither would see the other.
+    may be evaluated in the same moment: neither would see the other.
     """
     locks = [f"relay/attempts_at/{run.dbt_account_id}/{run.first_run_id}"]
     if mapping.looks_back:

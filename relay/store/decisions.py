@@ -7,96 +7,120 @@ from datetime import datetime
 from psycopg.types.json import Jsonb
 
 from relay.dbt.runs import DbtRun
-from relay.decision.conditions import Condition
-from relay.decision.judge import Reason, Trigger, Withheld
-from relay.decision.mapping import Sync
-from relay.decision.plan import Plan
+from relay.decision.gates import Condition, Reason
+from relay.decision.history import Build
+from relay.decision.plan import Plan, Verdict
 from relay.store.jobs import run_syncs, wake_sync
 from relay.store.transactions import Connection
 
 
 def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> None:
-    """Record a plan, with a job for every sync to trigger, also one that cools down till then."""
-    key = (run.dbt_account_id, run.dbt_run_id)
-    connection.cursor().executemany(
-        """
-        INSERT INTO relay.decisions VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-        ON CONFLICT (workspace, sync_id, dbt_account_id, dbt_run_id)
-        DO UPDATE SET (reason, models, through, conditions, decided_at) =
-            (EXCLUDED.reason, EXCLUDED.models, EXCLUDED.through, EXCLUDED.conditions,
-             EXCLUDED.decided_at)
-        """,
-        [
-            (
-                *(each.sync.workspace, each.sync.sync_id, *key, each.reason, list(each.models)),
-                *(Jsonb(plan.through(each.models)), Jsonb(_conditions(plan, each.sync)), now),
-            )
-            for each in plan.verdicts
-        ],
-    )
-    held = [each for each in plan.withheld if each.until is not None]
-    to_send: list[Trigger | Withheld] = [*plan.triggers, *held]
-    connection.cursor().executemany(
-        """
-        INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync,
-                                    because, through, requested_at, due_at, ran_for)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        """,
-        [
-            (
-                *(each.sync.workspace, each.sync.sync_id, *key, each.sync.full_sync),
-                *(list(each.models), Jsonb(plan.through(each.models)), now, each.until or now),
-                each.ran_for or run.finished_at or now,
-            )
-            for each in to_send
-        ],
-    )
-    run_syncs(connection, [each.sync.key for each in plan.triggers])
-    for each in held:
-        wake_sync(connection, each.sync.workspace, each.sync.sync_id, each.until or now)
+    """Record a plan, with a job for every sync to trigger, for its time where that is later."""
+    cursor = connection.cursor()
+    cursor.executemany(_DECISION, [_decision(run, verdict, now) for verdict in plan.verdicts])
+    cursor.executemany(_TRIGGER, [_trigger(run, verdict, now) for verdict in plan.due])
+    run_syncs(connection, [verdict.sync.key for verdict in plan.triggers])
+    for verdict in plan.delayed:
+        wake_sync(connection, *verdict.sync.key, verdict.due_at or now)
 
 
-def triggered_for(
-    connection: Connection, dbt_account_id: int, dbt_run_id: int
-) -> frozenset[tuple[str, int]]:
+_DECISION = """
+INSERT INTO relay.decisions
+    (workspace, sync_id, dbt_account_id, dbt_run_id, reason, models, through, conditions,
+     decided_at)
+VALUES (%(workspace)s, %(sync_id)s, %(dbt_account_id)s, %(dbt_run_id)s, %(reason)s, %(models)s,
+        %(through)s, %(conditions)s, %(now)s)
+ON CONFLICT (workspace, sync_id, dbt_account_id, dbt_run_id)
+DO UPDATE SET (reason, models, through, conditions, decided_at) =
+    (EXCLUDED.reason, EXCLUDED.models, EXCLUDED.through, EXCLUDED.conditions,
+     EXCLUDED.decided_at)
+"""
+_TRIGGER = """
+INSERT INTO relay.triggers
+    (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync, because, through, requested_at,
+     due_at, ran_for)
+VALUES (%(workspace)s, %(sync_id)s, %(dbt_account_id)s, %(dbt_run_id)s, %(full_sync)s, %(models)s,
+        %(through)s, %(now)s, %(due_at)s, %(covers_until)s)
+"""
+
+
+def _decision(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
+    conditions = [
+        [condition.reason, condition.models, condition.seen] for condition in verdict.conditions
+    ]
+    return {
+        **_what_both_say(run, verdict, now),
+        "reason": verdict.reason,
+        "conditions": Jsonb(conditions),
+    }
+
+
+def _trigger(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
+    return {
+        **_what_both_say(run, verdict, now),
+        "full_sync": verdict.sync.full_sync,
+        "due_at": verdict.due_at,
+        "covers_until": verdict.covers_until,
+    }
+
+
+def _what_both_say(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
+    return {
+        "workspace": verdict.sync.workspace,
+        "sync_id": verdict.sync.sync_id,
+        "dbt_account_id": run.dbt_account_id,
+        "dbt_run_id": run.dbt_run_id,
+        "models": list(verdict.models),
+        "through": Jsonb(verdict.through),
+        "now": now,
+    }
+
+
+def triggered_for(connection: Connection, run: DbtRun) -> frozenset[tuple[str, int]]:
     """The syncs, by workspace and id, that have their trigger for a run; a replay keeps it so."""
     rows = connection.execute(
         """
         SELECT workspace, sync_id FROM relay.triggers
         WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT is_redone
         """,
-        (dbt_account_id, dbt_run_id),
+        run.key,
     )
     return frozenset((workspace, sync_id) for workspace, sync_id in rows)
-
-
-def _conditions(plan: Plan, sync: Sync) -> list[list[object]]:
-    return [[each.reason, list(each.models), each.seen] for each in plan.conditions(sync)]
 
 
 def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:
     """Keep what the run did to each node, unless a later run of the job is known."""
     connection.cursor().executemany(
-        """
-        INSERT INTO relay.builds AS known
-            (dbt_account_id, project_id, dbt_job_id, environment_id, node, dbt_run_id,
-             finished_at, is_good, failed_a_test, began, ended)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        ON CONFLICT (dbt_account_id, project_id, node, dbt_job_id, environment_id)
-        DO UPDATE SET (dbt_run_id, finished_at, is_good, failed_a_test, began, ended) =
-            (EXCLUDED.dbt_run_id, EXCLUDED.finished_at, EXCLUDED.is_good, EXCLUDED.failed_a_test,
-             coalesce(EXCLUDED.began, known.began), coalesce(EXCLUDED.ended, known.ended))
-        WHERE known.finished_at <= EXCLUDED.finished_at
-        """,
-        [
-            (
-                *(run.dbt_account_id, run.project_id or 0),
-                *(build.dbt_job_id or 0, build.environment_id or 0, node),
-                *(build.dbt_run_id, build.finished_at, build.is_good, build.failed_a_test),
-                *(build.began, build.ended),
-            )
-            for node, build in plan.builds.items()
-        ],
+        _BUILD, [_build(run, node, build) for node, build in plan.builds.items()]
+    )
+
+
+_BUILD = """
+INSERT INTO relay.builds AS known
+    (dbt_account_id, project_id, dbt_job_id, environment_id, node, dbt_run_id,
+     finished_at, is_good, failed_a_test, began, ended)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (dbt_account_id, project_id, node, dbt_job_id, environment_id)
+DO UPDATE SET (dbt_run_id, finished_at, is_good, failed_a_test, began, ended) =
+    (EXCLUDED.dbt_run_id, EXCLUDED.finished_at, EXCLUDED.is_good, EXCLUDED.failed_a_test,
+     coalesce(EXCLUDED.began, known.began), coalesce(EXCLUDED.ended, known.ended))
+WHERE known.finished_at <= EXCLUDED.finished_at
+"""
+
+
+def _build(run: DbtRun, node: str, build: Build) -> tuple[object, ...]:
+    return (
+        run.dbt_account_id,
+        run.project_id or 0,
+        build.dbt_job_id or 0,
+        build.environment_id or 0,
+        node,
+        build.dbt_run_id,
+        build.finished_at,
+        build.is_good,
+        build.failed_a_test,
+        build.began,
+        build.ended,
     )
 
 

@@ -22,17 +22,17 @@ def read_history(
     before, since = _answered(connection, run)
     waiting = [sync for sync in mapping.syncs if sync.require == "all"]
     cooling = [sync for sync in mapping.syncs if sync.at_most_every]
-    ran_for = _of_each(connection, _RAN_FOR, run, waiting)
+    covers_until = _of_each(connection, _COVERS_UNTIL, run, waiting)
     triggered_at = _of_each(connection, _TRIGGERED_AT, run, cooling)
     return History(
         syncs={
             key: SyncHistory(
                 answered_before=before.get(key, frozenset()),
                 answered_since=since.get(key, frozenset()),
-                ran_for=ran_for.get(key),
+                covers_until=covers_until.get(key),
                 triggered_at=triggered_at.get(key),
             )
-            for key in {*before, *since, *ran_for, *triggered_at}
+            for key in {*before, *since, *covers_until, *triggered_at}
         },
         builds=_builds(connection, run, nodes) if nodes else {},
     )
@@ -71,7 +71,7 @@ def _of_each(
 
 # When the newest dbt run whose rebuilds each sync's triggers took in had finished. A run that was
 # decided already may be asked about, here and below: its own triggers are not its past.
-_RAN_FOR = """
+_COVERS_UNTIL = """
 SELECT triggers.workspace, triggers.sync_id, max(ran_for)
 FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
 JOIN relay.triggers USING (workspace, sync_id)

@@ -16,7 +16,7 @@ from procrastinate.exceptions import ConnectorException
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay.errors import DatabaseUnavailable
-from relay.evidence.examine import examiner_of
+from relay.evidence.collect import collector_of
 from relay.logs import get_logger
 from relay.mapping_file import MappingFile
 from relay.postgres.connections import engines_pool, pool_of
@@ -60,7 +60,7 @@ def run(settings: Settings, server: Server) -> None:
             store=Store(pool),
             mapping=mapping,
             dbt_cloud=dbt_cloud,
-            examiner=examiner_of(settings, dbt_cloud),
+            collector=collector_of(settings, dbt_cloud),
             censuses=Censuses(settings, lambda: mapping.current.workspaces),
         )
         tasks.begin_chores(services)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from relay.clock import Clock, utc_now
-from relay.evidence.examine import Examiner
+from relay.evidence.collect import Collector
 from relay.mapping_file import MappingFile
 from relay.settings import Settings
 from relay.store import Store
@@ -19,6 +19,6 @@ class Services:
     store: Store
     mapping: MappingFile
     dbt_cloud: DbtCloud
-    examiner: Examiner
+    collector: Collector
     censuses: Censuses
     clock: Clock = utc_now

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.dbt.artifacts import Invocation, Standing, read_run_results, what_was_rebuilt
+from relay.dbt.artifacts import Invocation, read_run_results
+from relay.dbt.outcome import Standing, outcome_of
 from relay.dbt.runs import ERROR, SUCCESS, Step
 
 RECORDED = Path(__file__).parents[1] / "dbt_versions" / "recorded"
@@ -110,26 +111,29 @@ def test_the_file_is_of_the_release_it_is_filed_under(version, name):
 
 @pytest.mark.parametrize(("version", "name"), EACH)
 def test_a_node_stands_as_dbt_left_it(version, name):
-    nodes = what_was_rebuilt([recorded(version, name)]).nodes
+    nodes = outcome_of([recorded(version, name)]).standings
     assert nodes == {node: each for each, those in EXPECTED[name].items() for node in those}
 
 
 @pytest.mark.parametrize(("version", "name"), EACH)
 def test_only_a_test_that_ran_has_a_result(version, name):
-    assert what_was_rebuilt([recorded(version, name)]).tests == TESTS.get(name, {})
+    assert outcome_of([recorded(version, name)]).tests == TESTS.get(name, {})
 
 
 @pytest.mark.parametrize(("version", "name"), EACH)
 def test_no_release_says_a_word_relay_does_not_know(version, name):
-    assert what_was_rebuilt([recorded(version, name)]).unknown == {}
+    assert outcome_of([recorded(version, name)]).unknown_statuses == {}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_a_retry_rebuilds_ends_the_failure_and_the_rest_stays_the_first_runs(version):
     first = recorded(version, "build_model_error", run=1)
-    rebuilt = what_was_rebuilt([first, recorded(version, "retry", run=2)])
-    assert rebuilt.standing(Standing.REBUILT) == ALL == rebuilt.nodes.keys()
-    assert {node for node, run in rebuilt.executed_in.items() if run == 2} == {ORDERS, CUSTOMERS}
+    rebuilt = outcome_of([first, recorded(version, "retry", run=2)])
+    assert rebuilt.in_standing(Standing.REBUILT) == ALL == rebuilt.nodes.keys()
+    assert {node for node, did in rebuilt.nodes.items() if did.dbt_run_id == 2} == {
+        ORDERS,
+        CUSTOMERS,
+    }
 
 
 @pytest.mark.parametrize(
@@ -137,8 +141,8 @@ def test_what_a_retry_rebuilds_ends_the_failure_and_the_rest_stays_the_first_run
 )
 def test_a_retry_completes_what_was_partial(version):
     first = recorded(version, "build_partial", run=1)
-    rebuilt = what_was_rebuilt([first, recorded(version, "retry_partial", run=2)])
-    assert rebuilt.nodes == {MICROBATCH: Standing.REBUILT}
+    rebuilt = outcome_of([first, recorded(version, "retry_partial", run=2)])
+    assert rebuilt.standings == {MICROBATCH: Standing.REBUILT}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -146,4 +150,4 @@ def test_a_retry_completes_what_was_partial(version):
 def test_a_last_step_that_builds_nothing_takes_nothing_away(version, last):
     build = recorded(version, "build_model_error")
     after = recorded(version, last, index=5)
-    assert what_was_rebuilt([build, after]).nodes == what_was_rebuilt([build]).nodes
+    assert outcome_of([build, after]).nodes == outcome_of([build]).nodes

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.dbt.artifacts import Invocation, read_run_results, what_was_rebuilt
+from relay.dbt.artifacts import Invocation, read_run_results
 from relay.dbt.manifest import read_manifest
+from relay.dbt.outcome import outcome_of
 from relay.dbt.runs import Step
 from relay.errors import BadArtifact
 from relay.sandbox import recordings
@@ -100,5 +101,5 @@ def test_any_results_are_decided_or_refused(results, args):
     except BadArtifact:
         return
     step = Step(index=4, name="", status=10, command="dbt build")
-    rebuilt = what_was_rebuilt([Invocation(1, step, read)])
+    rebuilt = outcome_of([Invocation(1, step, read)])
     assert set(rebuilt.nodes) <= {result.unique_id for result in read.results}

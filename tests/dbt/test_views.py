@@ -1,16 +1,17 @@
 """Views that a run did not execute stand as what they read, and the syncs of them with it."""
 
+import cases
 import pytest
-from cases import NOON, dbt_run, mapping_of, sync
+from cases import dbt_run, mapping_of, outcome, sync
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.dbt.artifacts import RebuiltModels, Standing
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.nodes import Config, DependsOn, Node
+from relay.dbt.outcome import NodeResult, Standing
 from relay.dbt.views import WORST_FIRST, Views
+from relay.decision.findings import needs_lineage
 from relay.decision.history import History, SyncHistory
-from relay.decision.plan import decide, needs_lineage
 from relay.sandbox import recordings
 
 REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = Standing
@@ -36,8 +37,7 @@ def unique_id(name):
 
 
 def executed(**standings):
-    nodes = {unique_id(name): standing for name, standing in standings.items()}
-    return RebuiltModels(nodes, executed_in=dict.fromkeys(nodes, 9))
+    return outcome({unique_id(name): standing for name, standing in standings.items()})
 
 
 def standing(known, did, view="v"):
@@ -69,7 +69,7 @@ class TestAView:
 
     @pytest.mark.parametrize("resource", ["seed.shop.t", "snapshot.shop.t"])
     def test_may_read_a_seed_or_a_snapshot(self, resource):
-        did = RebuiltModels({resource: REBUILT})
+        did = outcome({resource: REBUILT})
         assert standing(lineage(v=[resource]), did) is REBUILT
 
     @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ class TestAView:
     def test_tells_what_it_stands_on(self):
         known = lineage(v=["v1", "t", "other"], v1=["e"], e=["u", "w"])
         views = Views(executed(t=REBUILT, u=REBUILT), known)
-        assert views.read_by(unique_id("v")) == (unique_id("t"), unique_id("u"))
+        assert views.executed_behind(unique_id("v")) == (unique_id("t"), unique_id("u"))
 
     def test_tells_what_makes_it_stand_no_better(self):
         views = Views(executed(t=REBUILT, u=FAILED), lineage(v=["t", "v1"], v1=["u"]))
-        assert views.read_by(unique_id("v")) == (unique_id("u"),)
+        assert views.executed_behind(unique_id("v")) == (unique_id("u"),)
 
     def test_is_not_known_without_a_lineage(self):
         assert Views(executed(t=REBUILT), Lineage({})).standings == {}
@@ -118,7 +118,7 @@ def test_any_graph_of_views_stands_as_the_worst_that_can_be_reached(reads, did):
             worst = next((each for each in WORST_FIRST if each in reached), None)
             assert views.standings.get(unique_id(name)) == worst
     for view in views.standings:
-        assert set(views.read_by(view)) <= {unique_id(names[at]) for at in did}
+        assert set(views.executed_behind(view)) <= {unique_id(names[at]) for at in did}
 
 
 def nearest_executed(start, reads, did):
@@ -139,7 +139,7 @@ def plan_of(a_sync, did, *, known=KNOWN, answered=None):
     mapping = mapping_of(a_sync)
     assert known is not None or not needs_lineage(dbt_run(), did, mapping)
     history = History({("default", 1): answered} if answered else {})
-    return decide(dbt_run(), did, mapping, known, history, now=NOON)
+    return cases.plan_of(did, mapping, lineage=known, history=history)
 
 
 class TestASyncOfAView:
@@ -147,13 +147,13 @@ class TestASyncOfAView:
         plan = plan_of(sync("v_orders"), executed(u=REBUILT))
         (trigger,) = plan.triggers
         assert trigger.models == (unique_id("v_orders"),)
-        assert plan.through(trigger.models) == {unique_id("v_orders"): (unique_id("u"),)}
+        assert trigger.through == {unique_id("v_orders"): (unique_id("u"),)}
 
     def test_is_withheld_by_a_table_behind_it_that_failed(self):
         plan = plan_of(sync("v_orders"), executed(t=REBUILT, u=FAILED))
         (held,) = plan.withheld
         assert (held.reason, held.models) == ("model_failed", (unique_id("v_orders"),))
-        assert plan.through(held.models) == {unique_id("v_orders"): (unique_id("u"),)}
+        assert held.through == {unique_id("v_orders"): (unique_id("u"),)}
 
     @pytest.mark.parametrize(
         "word", ["v_orders", "model.shop.v_orders", "v_*", "config.materialized:view", "+crm"]
@@ -167,7 +167,7 @@ class TestASyncOfAView:
         assert (plan.triggers, plan.withheld) == ((), ())
 
     def test_is_withheld_by_an_unknown_failed_test(self):
-        did = RebuiltModels({unique_id("u"): REBUILT}, tests={"test.shop.unheard_of.1": "fail"})
+        did = outcome({unique_id("u"): REBUILT}, tests={"test.shop.unheard_of.1": "fail"})
         assert [held.reason for held in plan_of(sync("v_orders"), did).withheld] == ["test_failed"]
 
     @pytest.mark.parametrize(
@@ -177,9 +177,8 @@ class TestASyncOfAView:
     def test_goes_again_after_a_retry_only_if_that_touched_a_table_behind_it(
         self, executed_in, triggers
     ):
-        did = RebuiltModels(
-            {unique_id(name): REBUILT for name in executed_in},
-            {unique_id(name): run for name, run in executed_in.items()},
+        did = outcome(
+            {unique_id(name): NodeResult(REBUILT, run) for name, run in executed_in.items()}
         )
         before = SyncHistory(answered_before=frozenset({unique_id("v_orders")}))
         assert len(plan_of(sync("v_orders"), did, answered=before).triggers) == triggers
@@ -193,7 +192,7 @@ class TestASyncOfAView:
             config=Config(materialized="view"),
             depends_on=DependsOn((unique_id("t"),)),
         )
-        did = RebuiltModels({"model.shop.dim.v1": REBUILT, unique_id("t"): FAILED})
+        did = outcome({"model.shop.dim.v1": REBUILT, unique_id("t"): FAILED})
         with_lineage = plan_of(sync("dim"), did, known=known)
         assert with_lineage == plan_of(sync("dim"), did, known=None)
         assert [trigger.models for trigger in with_lineage.triggers] == [("model.shop.dim.v1",)]
@@ -218,5 +217,5 @@ class TestTheManifest:
 
     def test_recorded_by_dbt_has_views_on_views_and_on_ephemeral_models(self):
         recorded = read_manifest(recordings.load("run_tables_under_view").manifest)
-        did = RebuiltModels({"model.jaffle_crm.customers": REBUILT})
+        did = outcome({"model.jaffle_crm.customers": REBUILT})
         assert Views(did, recorded).standings == {"model.jaffle_crm.crm_customers": REBUILT}

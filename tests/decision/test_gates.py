@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from cases import NOON, dbt_run, mapping_of, sync
+from cases import NOON, dbt_run, mapping_of, outcome, plan_of, sync
 
-from relay.dbt.artifacts import RebuiltModels, Standing, Timing
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
+from relay.dbt.outcome import NodeResult, Standing
 from relay.dbt.runs import CANCELLED
+from relay.decision.findings import needs_lineage
 from relay.decision.history import Build, History, SyncHistory
-from relay.decision.plan import Case, needs_lineage
 
 REBUILT, FAILED = Standing.REBUILT, Standing.FAILED
 A, B, V = "model.shop.a", "model.shop.b", "model.shop.v"
@@ -24,28 +24,18 @@ def build(hours_ago, **fields):
     return Build(**(given | fields), finished_at=NOON - timedelta(hours=hours_ago))
 
 
-def decide(run, did, mapping, lineage, history, *, now):
-    """As the service does: told only of the builds that the run looks back at."""
-    case = Case(run, did, mapping, lineage, now=now)
-    looked_at = history.builds.keys() & case.looks_back_at
-    builds = {node: history.builds[node] for node in looked_at}
-    return case.decide(History(history.syncs, builds))
-
-
-def plan(a_sync, nodes, *, of=None, builds=None, past=None, reused=(), tests=None, now=NOON):
-    of = of or dbt_run()
-    did = RebuiltModels(nodes, dict.fromkeys(nodes, 9), frozenset(reused), tests or {})
-    mapping = mapping_of(a_sync)
+def plan(a_sync, nodes, *, of=None, builds=None, past=None, reused=(), tests=None):
+    did = outcome(nodes, reused=reused, tests=tests)
     history = History({("default", 1): past or SyncHistory()}, builds or {})
-    return decide(of, did, mapping, LINEAGE, history, now=now)
+    return plan_of(did, mapping_of(a_sync), of=of, lineage=LINEAGE, history=history)
 
 
-def outcome(a_sync, nodes, **given):
+def decided(a_sync, nodes, **given):
     """`triggered`, or the reason and the models; None where the run does not concern the sync."""
-    decided = plan(a_sync, nodes, **given)
-    if decided.triggers:
+    made = plan(a_sync, nodes, **given)
+    if made.triggers:
         return "triggered"
-    return next(((held.reason, held.models) for held in decided.withheld), None)
+    return next(((held.reason, held.models) for held in made.withheld), None)
 
 
 ALL = sync("a", "b", require="all")
@@ -56,7 +46,7 @@ ALL_WHATEVER_THEIR_AGE = sync("a", "b", require="all", consistency="ignore")
 class TestRequireAll:
     @pytest.mark.parametrize("a_sync", [ALL, ALL_WHATEVER_THEIR_AGE])
     def test_looks_back_whether_parents_are_checked_or_not(self, a_sync):
-        assert outcome(a_sync, {A: REBUILT}, builds={B: (build(1),)}) == "triggered"
+        assert decided(a_sync, {A: REBUILT}, builds={B: (build(1),)}) == "triggered"
 
     @pytest.mark.parametrize(
         ("nodes", "builds", "past", "expected"),
@@ -67,9 +57,14 @@ class TestRequireAll:
             ({A: REBUILT}, {B: (build(24),)}, {}, "triggered"),  # just within
             ({A: REBUILT}, {B: (build(24.1),)}, {}, WAITS),
             # since the sync last ran
-            ({A: REBUILT}, {B: (build(1),)}, {"ran_for": NOON - timedelta(hours=2)}, "triggered"),
-            ({A: REBUILT}, {B: (build(2),)}, {"ran_for": NOON - timedelta(hours=2)}, WAITS),
-            ({A: REBUILT}, {B: (build(3),)}, {"ran_for": NOON - timedelta(hours=2)}, WAITS),
+            (
+                {A: REBUILT},
+                {B: (build(1),)},
+                {"covers_until": NOON - timedelta(hours=2)},
+                "triggered",
+            ),
+            ({A: REBUILT}, {B: (build(2),)}, {"covers_until": NOON - timedelta(hours=2)}, WAITS),
+            ({A: REBUILT}, {B: (build(3),)}, {"covers_until": NOON - timedelta(hours=2)}, WAITS),
             # the last run of any of its jobs to touch it decides
             ({A: REBUILT}, {B: (build(2), build(1, is_good=False))}, {}, WAITS),
             ({A: REBUILT}, {B: (build(1), build(2, is_good=False))}, {}, "triggered"),
@@ -81,18 +76,18 @@ class TestRequireAll:
     def test_waits_until_each_model_was_rebuilt_since_the_sync_last_ran(
         self, nodes, builds, past, expected
     ):
-        assert outcome(ALL, nodes, builds=builds, past=SyncHistory(**past)) == expected
+        assert decided(ALL, nodes, builds=builds, past=SyncHistory(**past)) == expected
 
     def test_a_failed_test_counts_only_where_tests_do(self):
         builds = {B: (build(1, failed_a_test=True),)}
-        assert outcome(sync("a", "b", require="all", tests="ignore"), {A: REBUILT}, builds=builds)
+        assert decided(sync("a", "b", require="all", tests="ignore"), {A: REBUILT}, builds=builds)
 
     @pytest.mark.parametrize(
         ("hours", "within", "expected"), [(1, 3600, "triggered"), (2, 3600, WAITS)]
     )
     def test_a_rebuild_counts_within_the_time_that_is_set(self, hours, within, expected):
         a_sync = sync("a", "b", require="all", within=within)
-        assert outcome(a_sync, {A: REBUILT}, builds={B: (build(hours),)}) == expected
+        assert decided(a_sync, {A: REBUILT}, builds={B: (build(hours),)}) == expected
 
     @pytest.mark.parametrize(
         ("listed", "expected"),
@@ -108,18 +103,18 @@ class TestRequireAll:
         if "jobs" in listed:
             builds = {B: (build(1, dbt_job_id=8),)}
         a_sync = sync("a", "b", require="all", **listed)
-        assert outcome(a_sync, {A: REBUILT}, builds=builds) == expected
+        assert decided(a_sync, {A: REBUILT}, builds=builds) == expected
 
     def test_a_reused_model_satisfies_and_never_triggers(self):
-        assert outcome(ALL, {A: REBUILT}, reused=[B]) == "triggered"
-        assert outcome(ALL, {}, reused=[A, B]) is None
+        assert decided(ALL, {A: REBUILT}, reused=[B]) == "triggered"
+        assert decided(ALL, {}, reused=[A, B]) is None
         assert plan(ALL, {}, reused=[B]).builds[B].is_good
 
     def test_a_view_satisfies_when_what_it_reads_was_rebuilt(self):
         a_sync = sync("a", "v", require="all")
-        assert outcome(a_sync, {A: REBUILT, B: REBUILT}) == "triggered"
-        assert outcome(a_sync, {A: REBUILT}) == ("waiting_for_models", (V,))
-        assert outcome(a_sync, {A: REBUILT}, builds={V: (build(1),)}) == "triggered"
+        assert decided(a_sync, {A: REBUILT, B: REBUILT}) == "triggered"
+        assert decided(a_sync, {A: REBUILT}) == ("waiting_for_models", (V,))
+        assert decided(a_sync, {A: REBUILT}, builds={V: (build(1),)}) == "triggered"
 
     def test_keeps_what_the_run_did_to_each_node(self):
         kept = plan(ALL, {A: REBUILT, B: FAILED}, tests={TEST.unique_id: "fail"}).builds
@@ -132,15 +127,11 @@ class TestRequireAll:
 
     def test_keeps_what_an_earlier_attempt_did_as_that_ones(self):
         first = dbt_run(dbt_run_id=8, finished_at=NOON - timedelta(hours=1))
-        did = RebuiltModels({A: REBUILT, B: REBUILT}, {A: 8, B: 9})
-        mapping = mapping_of(ALL)
-        decided = decide(dbt_run(earlier=(first,)), did, mapping, LINEAGE, History(), now=NOON)
-        assert {node: each.dbt_run_id for node, each in decided.builds.items()} == {
-            A: 8,
-            B: 9,
-            V: 9,
-        }
-        assert decided.builds[A].finished_at == first.finished_at
+        did = outcome({A: NodeResult(REBUILT, 8), B: NodeResult(REBUILT, 9)})
+        run = dbt_run(retried_runs=(first,))
+        builds = plan_of(did, mapping_of(ALL), of=run, lineage=LINEAGE).builds
+        assert {node: build.dbt_run_id for node, build in builds.items()} == {A: 8, B: 9, V: 9}
+        assert builds[A].finished_at == first.finished_at
 
     def test_keeps_nothing_of_a_cancelled_run_nor_for_a_sync_that_waits_for_nothing(self):
         assert plan(ALL, {A: REBUILT}, of=dbt_run(status=CANCELLED)).builds == {}
@@ -148,9 +139,9 @@ class TestRequireAll:
 
     def test_needs_the_manifest_to_know_all_of_its_models(self):
         mapping = mapping_of(ALL)
-        assert needs_lineage(dbt_run(), RebuiltModels({A: REBUILT, B: REBUILT}), mapping)
-        assert needs_lineage(dbt_run(), RebuiltModels(reused=frozenset({A})), mapping)
-        assert not needs_lineage(dbt_run(), RebuiltModels(), mapping)
+        assert needs_lineage(dbt_run(), outcome({A: REBUILT, B: REBUILT}), mapping)
+        assert needs_lineage(dbt_run(), outcome(reused=[A]), mapping)
+        assert not needs_lineage(dbt_run(), outcome(), mapping)
 
 
 P, M, W = "model.shop.p", "model.shop.m", "model.shop.w"
@@ -169,28 +160,24 @@ def at(minute):
 
 
 def spans(**minutes):
-    """`m=(1, 2, 3)`: executed by invocation 1, from minute 2 to minute 3."""
+    """`m=(1, 2, 3)`: rebuilt by invocation 1, from minute 2 to minute 3."""
     return {
-        f"model.shop.{name}": (
-            invocation,
-            Timing(at(began).isoformat(), at(ended).isoformat()),
-        )
+        f"model.shop.{name}": NodeResult(REBUILT, 9, str(invocation), at(began), at(ended))
         for name, (invocation, began, ended) in minutes.items()
     }
 
 
-def judged(a_sync, timings, builds=None, *, of=None):
-    did = RebuiltModels(dict.fromkeys(timings, REBUILT), timings=timings)
-    mapping = mapping_of(a_sync)
-    decided = decide(of or dbt_run(), did, mapping, FAMILY, History({}, builds or {}), now=NOON)
-    return [(held.reason, held.models) for held in decided.withheld]
+def judged(a_sync, nodes, builds=None):
+    history = History({}, builds or {})
+    made = plan_of(outcome(nodes), mapping_of(a_sync), lineage=FAMILY, history=history)
+    return [(held.reason, held.models) for held in made.withheld]
 
 
 class TestConsistency:
     """`m` reads the table `p`, through the view `w`."""
 
     @pytest.mark.parametrize(
-        ("timings", "builds", "expected"),
+        ("nodes", "builds", "expected"),
         [
             ({"p": (1, 0, 5), "m": (1, 6, 7)}, {}, []),
             ({"p": (1, 0, 5), "m": (1, 4, 7)}, {}, []),  # dbt ordered these itself
@@ -206,10 +193,10 @@ class TestConsistency:
         ],
     )
     def test_withholds_what_has_a_model_that_began_before_its_parents_rebuild_ended(
-        self, timings, builds, expected
+        self, nodes, builds, expected
     ):
         known = {node: (build(1, **fields),) for node, fields in builds.items()}
-        assert judged(BLOCK, spans(**timings), known) == expected
+        assert judged(BLOCK, spans(**nodes), known) == expected
 
     def test_also_where_the_parent_is_no_model_of_the_syncs(self):
         known = {P: (build(1, began=at(0), ended=at(5)),)}
@@ -231,18 +218,21 @@ class TestConsistency:
         assert bool(held) is is_withheld
 
     def test_keeps_when_each_node_was_rebuilt(self):
-        timings = spans(p=(1, 0, 5))
-        did = RebuiltModels({P: REBUILT}, timings=timings)
-        mapping = mapping_of(BLOCK)
-        kept = decide(dbt_run(), did, mapping, FAMILY, History(), now=NOON).builds
+        did = outcome(spans(p=(1, 0, 5)))
+        kept = plan_of(did, mapping_of(BLOCK), lineage=FAMILY).builds
         assert {node: (each.began, each.ended) for node, each in kept.items()} == {
             W: (None, None),
             P: (at(0), at(5)),
         }
 
+    def test_keeps_no_times_of_what_failed(self):
+        did = outcome({P: NodeResult(FAILED, 9, "1", at(0), at(5))})
+        kept = plan_of(did, mapping_of(BLOCK), lineage=FAMILY).builds[P]
+        assert (kept.is_good, kept.began, kept.ended) == (False, None, None)
+
     def test_asks_for_the_manifest_where_it_is_written_down(self):
         mapping = mapping_of(BLOCK)
-        assert needs_lineage(dbt_run(), RebuiltModels({M: REBUILT, P: REBUILT}), mapping)
+        assert needs_lineage(dbt_run(), outcome({M: REBUILT, P: REBUILT}), mapping)
 
 
 class TestAtMostEvery:
@@ -252,15 +242,14 @@ class TestAtMostEvery:
     )
     def test_holds_a_trigger_until_the_time_has_come(self, minutes_ago, expected):
         ago = NOON - timedelta(minutes=minutes_ago) if minutes_ago else None
-        decided = plan(
-            sync("a", at_most_every=1800), {A: REBUILT}, past=SyncHistory(triggered_at=ago)
-        )
-        assert [held.until for held in decided.withheld] == ([expected] if expected else [])
-        assert [held.reason for held in decided.withheld] == ["cooling_down"] * bool(expected)
-        assert len(decided.triggers) == (0 if expected else 1)
+        a_sync = sync("a", at_most_every=1800)
+        made = plan(a_sync, {A: REBUILT}, past=SyncHistory(triggered_at=ago))
+        assert [held.due_at for held in made.delayed] == ([expected] if expected else [])
+        assert [held.reason for held in made.withheld] == ["cooling_down"] * bool(expected)
+        assert len(made.triggers) == (0 if expected else 1)
 
     def test_comes_after_every_other_reason(self):
         just_now = SyncHistory(triggered_at=NOON)
         a_sync = sync("a", "b", at_most_every=1800, require="all")
-        assert outcome(a_sync, {A: REBUILT}, past=just_now) == WAITS
-        assert outcome(a_sync, {A: FAILED}, past=just_now) == ("model_failed", (A,))
+        assert decided(a_sync, {A: REBUILT}, past=just_now) == WAITS
+        assert decided(a_sync, {A: FAILED}, past=just_now) == ("model_failed", (A,))

@@ -1,15 +1,16 @@
 """What a run means for each sync it concerns, one reason each."""
 
 import pytest
-from cases import NOON, dbt_run, mapping_of, sync
+from cases import dbt_run, mapping_of, outcome, plan_of, sync
 
-from relay.dbt.artifacts import RebuiltModels, Standing
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
+from relay.dbt.outcome import NodeResult, Standing
 from relay.dbt.runs import CANCELLED, ERROR
+from relay.decision.findings import needs_lineage
+from relay.decision.gates import GATES, Reason
 from relay.decision.history import History, SyncHistory
-from relay.decision.judge import Reason
-from relay.decision.plan import Plan, decide, needs_lineage
+from relay.decision.plan import Plan
 
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
 TEST_A, SINGULAR, UNIT_A = "test.shop.not_null_a.1", "test.shop.a_and_b", "unit_test.shop.a.adds_up"
@@ -30,8 +31,7 @@ def lineage(severity="ERROR"):
 
 def reason(a_sync, nodes, *, of=None, tests=None, known=None):
     """Why this sync is triggered or withheld; None where the run does not concern it."""
-    rebuilt = RebuiltModels(nodes=nodes, tests=tests or {})
-    plan = decide(of or dbt_run(), rebuilt, mapping_of(a_sync), known, History(), now=NOON)
+    plan = plan_of(outcome(nodes, tests=tests), mapping_of(a_sync), of=of, lineage=known)
     if plan.triggers:
         return Reason.REBUILT
     return plan.withheld[0].reason if plan.withheld else None
@@ -62,31 +62,18 @@ class TestAModelsStanding:
         assert reason(sync("a", "b"), nodes) == expected
 
     def test_the_models_that_decided_are_recorded(self):
-        plan = decide(
-            dbt_run(),
-            RebuiltModels({A: REBUILT, B: FAILED, C: SKIPPED}),
-            mapping_of(sync("a", "b", "c")),
-            None,
-            History(),
-            now=NOON,
-        )
+        did = outcome({A: REBUILT, B: FAILED, C: SKIPPED})
+        plan = plan_of(did, mapping_of(sync("a", "b", "c")))
         assert plan.withheld[0].models == (B, C)
 
     def test_a_trigger_names_all_that_were_rebuilt(self):
-        rebuilt = RebuiltModels({B: REBUILT, A: REBUILT, C: REBUILT})
-        plan = decide(dbt_run(), rebuilt, mapping_of(sync("a", "b")), None, History(), now=NOON)
+        did = outcome({B: REBUILT, A: REBUILT, C: REBUILT})
+        plan = plan_of(did, mapping_of(sync("a", "b")))
         assert plan.triggers[0].models == (A, B)
 
     def test_each_sync_is_judged_on_its_own_models(self):
-        rebuilt = RebuiltModels({A: REBUILT, B: FAILED})
-        plan = decide(
-            dbt_run(status=ERROR),
-            rebuilt,
-            mapping_of(sync("a"), sync("b", sync_id=2)),
-            None,
-            History(),
-            now=NOON,
-        )
+        mapping = mapping_of(sync("a"), sync("b", sync_id=2))
+        plan = plan_of(outcome({A: REBUILT, B: FAILED}), mapping, of=dbt_run(status=ERROR))
         assert [each.sync.sync_id for each in plan.triggers] == [1]
         assert [each.sync.sync_id for each in plan.withheld] == [2]
 
@@ -130,17 +117,8 @@ class TestTheRunAndTheSync:
     )
     def test_a_run_into_a_schema_of_its_own_never_counts_listed_or_not(self, kind):
         listed = sync("a", jobs=frozenset({7}))
-        assert (
-            decide(
-                dbt_run(**kind),
-                RebuiltModels({A: REBUILT}),
-                mapping_of(listed),
-                None,
-                History(),
-                now=NOON,
-            )
-            == Plan()
-        )
+        did = outcome({A: REBUILT})
+        assert plan_of(did, mapping_of(listed), of=dbt_run(**kind)) == Plan()
 
 
 class TestTests:
@@ -199,11 +177,11 @@ class TestTheManifest:
         ],
     )
     def test_is_asked_for_only_where_it_decides(self, a_sync, tests, needed):
-        rebuilt = RebuiltModels({A: REBUILT}, tests=tests)
-        assert needs_lineage(dbt_run(), rebuilt, mapping_of(a_sync)) is needed
+        did = outcome({A: REBUILT}, tests=tests)
+        assert needs_lineage(dbt_run(), did, mapping_of(a_sync)) is needed
 
     def test_is_not_asked_for_when_nothing_was_touched(self):
-        assert not needs_lineage(dbt_run(), RebuiltModels(), mapping_of(sync("tag:crm")))
+        assert not needs_lineage(dbt_run(), outcome(), mapping_of(sync("tag:crm")))
 
     def test_lets_tags_decide(self):
         assert reason(sync("tag:crm"), {A: REBUILT}, known=lineage()) == "rebuilt"
@@ -212,6 +190,12 @@ class TestTheManifest:
 
 class TestARunThatRetriesAnother:
     """Run 9 retries run 8; `executed_in` tells which of them did what."""
+
+    @staticmethod
+    def plan(standings, executed_in, answered):
+        nodes = {key: NodeResult(did, executed_in[key]) for key, did in standings.items()}
+        history = History({("default", 1): answered})
+        return plan_of(outcome(nodes), mapping_of(sync("a", "b")), history=history)
 
     @pytest.mark.parametrize(
         ("executed_in", "answered", "because"),
@@ -224,19 +208,31 @@ class TestARunThatRetriesAnother:
             ({A: 9, B: 9}, SyncHistory(answered_since=frozenset({A})), (B,)),
         ],
     )
-    def test_triggers_only_with_what_no_other_attempt_has(self, executed_in, answered, because):
-        rebuilt = RebuiltModels({A: REBUILT, B: REBUILT}, executed_in)
-        known = {("default", 1): answered}
-        plan = decide(
-            dbt_run(), rebuilt, mapping_of(sync("a", "b")), None, History(known), now=NOON
-        )
+    def test_triggers_only_with_what_no_other_run_of_the_chain_has(
+        self, executed_in, answered, because
+    ):
+        plan = self.plan({A: REBUILT, B: REBUILT}, executed_in, answered)
         assert [trigger.models for trigger in plan.triggers] == ([because] if because else [])
         assert plan.withheld == ()
 
     def test_is_withheld_by_what_still_fails(self):
-        rebuilt = RebuiltModels({A: REBUILT, B: FAILED}, {A: 8, B: 9})
-        known = {("default", 1): SyncHistory(answered_before=frozenset({A}))}
-        plan = decide(
-            dbt_run(), rebuilt, mapping_of(sync("a", "b")), None, History(known), now=NOON
-        )
+        answered = SyncHistory(answered_before=frozenset({A}))
+        plan = self.plan({A: REBUILT, B: FAILED}, {A: 8, B: 9}, answered)
         assert [held.models for held in plan.withheld] == [(B,)]
+
+
+def test_the_gates_are_in_the_order_that_users_are_promised():
+    """One reason for each sync: the first that holds."""
+    assert [gate.reason for gate in GATES] == [
+        "sync_disabled",
+        "job_not_listed",
+        "environment_not_listed",
+        "run_cancelled",
+        "sample_run",
+        "model_failed",
+        "partial_rebuild",
+        "test_failed",
+        "stale_parent",
+        "waiting_for_models",
+        "cooling_down",
+    ]

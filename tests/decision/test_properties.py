@@ -5,18 +5,19 @@ import itertools
 from datetime import timedelta
 
 import pytest
-from cases import NOON, dbt_run, mapping_of, sync
+from cases import NOON, dbt_run, mapping_of, outcome, plan_of, sync
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.dbt.artifacts import RebuiltModels, Standing, Timing
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
+from relay.dbt.outcome import NodeResult, Standing
 from relay.dbt.runs import CANCELLED, ERROR, SUCCESS
 from relay.dbt.selectors import read_selector
+from relay.decision.findings import Findings
 from relay.decision.history import Build, History, SyncHistory
 from relay.decision.mapping import Sync
-from relay.decision.plan import Case, decide
+from relay.decision.plan import decide
 
 NAMES = "abcdef"
 IDS = {name: f"model.shop.{name}" for name in NAMES}
@@ -66,10 +67,10 @@ def lineage(kinds, reads):
 
 @given(SYNCS, NODES, KINDS, READS, TESTS, STATUSES)
 def test_deciding_is_a_pure_function_of_its_arguments(syncs, nodes, kinds, reads, tests, status):
-    given_ = (dbt_run(status=status), RebuiltModels(nodes, tests=tests), mapping_of(*syncs))
-    known, before = lineage(kinds, reads), copy.deepcopy(given_)
-    first = decide(*given_, known, History(), now=NOON)
-    assert decide(*given_, known, History(), now=NOON) == first
+    given_ = (dbt_run(status=status), outcome(nodes, tests=tests), lineage(kinds, reads))
+    before = copy.deepcopy(given_)
+    plans = [decide(Findings(*given_), mapping_of(*syncs), History(), now=NOON) for _ in range(2)]
+    assert plans[0] == plans[1]
     assert given_ == before
 
 
@@ -78,13 +79,12 @@ def test_a_model_that_no_sync_selects_never_changes_a_decision(
     syncs, nodes, kinds, reads, status, standing
 ):
     known, mapping = lineage(kinds, reads), mapping_of(*syncs)
-    without = RebuiltModels(nodes)
-    with_it = RebuiltModels({**nodes, UNRELATED: standing})
-    plans = [
-        decide(dbt_run(status=status), did, mapping, known, History(), now=NOON)
-        for did in (without, with_it)
-    ]
-    assert plans[0].verdicts == plans[1].verdicts
+    run = dbt_run(status=status)
+    without, with_it = (
+        plan_of(outcome(touched), mapping, of=run, lineage=known)
+        for touched in (nodes, {**nodes, UNRELATED: standing})
+    )
+    assert without.verdicts == with_it.verdicts
 
 
 FINISHED = st.integers(-48, 0).map(lambda hours: NOON + timedelta(hours=hours))
@@ -106,32 +106,31 @@ BUILDS = st.dictionaries(st.sampled_from(list(IDS.values())), st.tuples(BUILT))
 def test_what_a_run_does_not_look_back_at_never_changes_a_decision(
     syncs, nodes, kinds, reads, builds
 ):
-    rebuilt = (node for node, standing in nodes.items() if standing is Standing.REBUILT)
-    timings = {
-        node: ("build", Timing("2026-11-01T11:00:00Z", "2026-11-01T12:00:00Z")) for node in rebuilt
-    }
-    did = RebuiltModels(nodes, timings=timings)
-    case = Case(dbt_run(), did, mapping_of(*syncs), lineage(kinds, reads), now=NOON)
-    kept = {node: builds[node] for node in builds.keys() & case.looks_back_at}
-    assert case.decide(History({}, kept)).verdicts == case.decide(History({}, builds)).verdicts
+    times = NOON - timedelta(hours=1), NOON
+    did = {node: NodeResult(standing, 9, "build", *times) for node, standing in nodes.items()}
+    findings = Findings(dbt_run(), outcome(did), lineage(kinds, reads))
+    mapping = mapping_of(*syncs)
+    kept = {node: builds[node] for node in builds.keys() & findings.looks_back_at(mapping)}
+    plans = [decide(findings, mapping, History({}, known), now=NOON) for known in (kept, builds)]
+    assert plans[0].verdicts == plans[1].verdicts
 
 
 class World:
     """What the database keeps, in as many words: the newest builds, and what each sync ran for."""
 
     def __init__(self):
-        self.builds, self.ran_for, self.triggered = {}, None, 0
+        self.builds, self.covers_until, self.triggered = {}, None, 0
 
     def decide(self, a_sync, a_run, nodes):
         history = History(
-            {("default", 1): SyncHistory(ran_for=self.ran_for)},
+            {("default", 1): SyncHistory(covers_until=self.covers_until)},
             {node: (build,) for node, build in self.builds.items()},
         )
-        did = RebuiltModels(dict.fromkeys(nodes, Standing.REBUILT))
-        plan = decide(a_run, did, mapping_of(a_sync), FLAT, history, now=NOON)
+        did = outcome(dict.fromkeys(nodes, Standing.REBUILT))
+        plan = plan_of(did, mapping_of(a_sync), of=a_run, lineage=FLAT, history=history)
         for trigger in plan.triggers:
             self.triggered += 1
-            self.ran_for = max(filter(None, (self.ran_for, trigger.ran_for or a_run.finished_at)))
+            self.covers_until = max(filter(None, (self.covers_until, trigger.covers_until)))
         for node, build in plan.builds.items():
             known = self.builds.get(node)
             if known is None or known.finished_at <= build.finished_at:

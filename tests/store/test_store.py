@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from cases import dbt_run, mapping_of, sync
 
+from relay.decision.gates import Reason
 from relay.decision.history import Build, SyncHistory
-from relay.decision.judge import Trigger
-from relay.decision.plan import Plan
+from relay.decision.plan import Plan, Verdict
 from relay.postgres.connections import pool_of
 from relay.sandbox import story
 from relay.store import Store
@@ -19,16 +19,14 @@ from relay.worker.tasks import run_sync
 FIRST, RETRY = story.nightly_run(8), story.nightly_run(9)
 A = "model.shop.a"
 NO_SYNCS = mapping_of()
-TRIGGER = Plan(triggers=(Trigger(sync("a"), models=(A,)),))
 
 
 def run_of(dbt_run_id, *, retries=()):
-    earlier = tuple(run_of(each) for each in retries)
     return dbt_run(
         dbt_account_id=story.DBT_ACCOUNT_ID,
         dbt_run_id=dbt_run_id,
         finished_at=None,
-        earlier=earlier,
+        retried_runs=tuple(run_of(retried) for retried in retries),
     )
 
 
@@ -42,6 +40,24 @@ def built_by(dbt_run_id, finished_at):
     )
 
 
+def trigger(now):
+    return Verdict(
+        sync=sync("a"),
+        reason=Reason.REBUILT,
+        models=(A,),
+        conditions=(),
+        through={},
+        due_at=now,
+        covers_until=now,
+    )
+
+
+def record(store, run, plan, *, now, mapping=NO_SYNCS):
+    """Record a plan that was made without looking; None if the run was decided already."""
+    with store.dbt_runs.deciding(run, mapping, now=now) as deciding:
+        return deciding and deciding.record(plan)
+
+
 @pytest.fixture(name="two_workers")
 def _two_workers(database):
     with pool_of(database, most=4) as pool:
@@ -50,42 +66,42 @@ def _two_workers(database):
 
 @pytest.fixture(name="in_one_moment")
 def _in_one_moment(relay, two_workers, clock):
-    """Have one worker decide this while another one comes to decide; what is that one told?"""
+    """The history that one worker sees who comes to decide while another one decides this."""
     relay.deliver(FIRST)
     relay.deliver(RETRY)
     one, other = two_workers
     deciding, go_on = threading.Event(), threading.Event()
-    told = []
+    seen = []
 
     def race(mapping, plan, second_run):
-        def slowly(_history):
-            deciding.set()
-            assert go_on.wait(10)
-            return plan
+        def decide_slowly():
+            with one.dbt_runs.deciding(run_of(8), mapping, now=clock()) as decision:
+                deciding.set()
+                assert go_on.wait(10)
+                decision.record(plan)
 
-        def record(store, run, decide):
-            store.dbt_runs.record_plan(run, mapping, [A], decide, now=clock())
+        def decide():
+            with other.dbt_runs.deciding(second_run, mapping, now=clock()) as decision:
+                seen.append(decision.history([A]))
 
-        first = threading.Thread(target=record, args=(one, run_of(8), slowly))
-        second = threading.Thread(
-            target=record, args=(other, second_run, lambda history: told.append(history) or Plan())
-        )
+        first, second = threading.Thread(target=decide_slowly), threading.Thread(target=decide)
         first.start()
         assert deciding.wait(10)
         second.start()
         second.join(0.3)
-        assert told == [], "it waits until the other is recorded"
+        assert seen == [], "it waits until the other is recorded"
         go_on.set()
         first.join(10)
         second.join(10)
-        return told[0]
+        return seen[0]
 
     return race
 
 
-def test_a_run_and_its_retry_are_never_decided_in_the_same_moment(in_one_moment):
+def test_a_run_and_its_retry_are_never_decided_in_the_same_moment(in_one_moment, clock):
     """Else neither would see what the other triggers, and the sync would run twice."""
-    history = in_one_moment(NO_SYNCS, TRIGGER, run_of(9, retries=[8]))
+    plan = Plan((trigger(clock()),))
+    history = in_one_moment(NO_SYNCS, plan, run_of(9, retries=[8]))
     assert history.syncs == {("default", 1): SyncHistory(answered_before=frozenset({A}))}
 
 
@@ -102,19 +118,15 @@ def test_of_two_runs_the_later_one_is_remembered_whichever_is_told_first(relay, 
     relay.deliver(FIRST)
     relay.deliver(RETRY)
     for dbt_run_id, seconds in ((9, 60), (8, 0)):
-        decided = Plan(builds={A: built_by(dbt_run_id, clock() + timedelta(seconds=seconds))})
-        run = run_of(dbt_run_id)
-        store.dbt_runs.record_plan(run, NO_SYNCS, (), lambda _, to=decided: to, now=clock())
+        plan = Plan(builds={A: built_by(dbt_run_id, clock() + timedelta(seconds=seconds))})
+        record(store, run_of(dbt_run_id), plan, now=clock())
     assert relay.sql("SELECT dbt_run_id FROM relay.builds") == [(9,)]
 
 
 def test_a_run_is_decided_once(relay, store, clock):
     relay.deliver(FIRST)
-    decided = [
-        store.dbt_runs.record_plan(run_of(8), NO_SYNCS, (), lambda _: TRIGGER, now=clock())
-        for _ in range(2)
-    ]
-    assert decided == [TRIGGER, None]
+    plan = Plan((trigger(clock()),))
+    assert [record(store, run_of(8), plan, now=clock()) for _ in range(2)] == [plan, None]
     assert relay.sql("SELECT count(*) FROM relay.triggers") == [(1,)]
 
 
@@ -125,9 +137,7 @@ def test_a_failed_run_does_not_forget_when_a_model_was_last_rebuilt(relay, store
     relay.deliver(FIRST)
     relay.deliver(RETRY)
     for build in (rebuilt, failed):
-        plan = Plan(builds={A: build})
-        run = run_of(build.dbt_run_id)
-        store.dbt_runs.record_plan(run, NO_SYNCS, (), lambda _, to=plan: to, now=clock())
+        record(store, run_of(build.dbt_run_id), Plan(builds={A: build}), now=clock())
     assert relay.sql("SELECT is_good, began, ended FROM relay.builds") == [(False, began, ended)]
 
 

@@ -1,12 +1,13 @@
-"""A dbt run: find out what it rebuilt, decide, and make a trigger of each decision to trigger."""
+"""A dbt run: find out what it rebuilt, decide, and record the decisions with their triggers."""
 
 from structlog.contextvars import bind_contextvars
 
-from relay.dbt.artifacts import Standing
-from relay.decision.plan import Case, Plan
+from relay.decision.findings import Findings
+from relay.decision.mapping import SyncMapping
+from relay.decision.plan import Plan, decide
 from relay.errors import BadArtifact, VendorError
-from relay.evidence.examine import Examined, counted
 from relay.logs import get_logger
+from relay.operations.evaluate import findings_of
 from relay.store import RecordedRun
 from relay.worker.backoff import pause
 from relay.worker.services import Services
@@ -21,24 +22,30 @@ def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> No
         return
     bind_contextvars(event_id=recorded.event_id)
     services.mapping.refresh()
-    mapping, examiner = services.mapping.current, services.examiner
+    mapping, collector = services.mapping.current, services.collector
     try:
-        examined = examiner.examine(dbt_run_id)
-        with examiner.lineage(examined, mapping, now=services.clock()) as lineage:
-            now = services.clock()
-            case = Case(examined.run, examined.rebuilt, mapping, lineage, now=now)
-            plan = services.store.dbt_runs.record_plan(
-                examined.run, mapping, case.looks_back_at, case.decide, now=now
-            )
+        with findings_of(collector, dbt_run_id, mapping, now=services.clock()) as findings:
+            plan = _decide(services, findings, mapping)
+            if plan is not None:
+                _log_findings(findings)
+                _log_plan(plan)
     except (VendorError, BadArtifact) as exc:
         # A refusal too: a token that is being replaced must not cost the night's syncs.
-        _examine_again_or_give_up(services, recorded, exc)
-    else:
-        if plan is not None:
-            _tell_what_was_decided(examined, plan)
+        _retry_or_give_up(services, recorded, exc)
 
 
-def _examine_again_or_give_up(
+def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Plan | None:
+    """Decide and record it, in one transaction; None if another job was faster."""
+    looks_back_at = findings.looks_back_at(mapping)  # before others are kept waiting
+    now = services.clock()
+    with services.store.dbt_runs.deciding(findings.run, mapping, now=now) as deciding:
+        if deciding is None:
+            return None
+        plan = decide(findings, mapping, deciding.history(looks_back_at), now=now)
+        return deciding.record(plan)
+
+
+def _retry_or_give_up(
     services: Services, recorded: RecordedRun, exc: VendorError | BadArtifact
 ) -> None:
     # Only pauses count: while no worker ran, nobody tried.
@@ -56,32 +63,35 @@ def _give_up(services: Services, recorded: RecordedRun, problem: str) -> None:
     log.error("dbt_run.given_up", problem=problem)
 
 
-def _tell_what_was_decided(examined: Examined, plan: Plan) -> None:
-    run, rebuilt = examined.run, examined.rebuilt
-    for status, unique_id in rebuilt.unknown.items():
+def _log_findings(findings: Findings) -> None:
+    run, outcome = findings.run, findings.outcome
+    for status, unique_id in outcome.unknown_statuses.items():
         log.warning("dbt_run.status_unknown", status=status, node=unique_id)
+    retries = [retried.dbt_run_id for retried in run.retried_runs]
     log.info(
         "dbt_run.examined",
         dbt_job_id=run.dbt_job_id,
-        rebuilt=counted(rebuilt, Standing.REBUILT),
-        failed=counted(rebuilt, Standing.FAILED, Standing.SKIPPED, Standing.PARTIAL),
+        rebuilt=outcome.rebuilt,
+        failed=outcome.failed,
         steps=len(run.steps),
-        **({"retries": [each.dbt_run_id for each in run.earlier]} if run.earlier else {}),
+        **({"retries": retries} if retries else {}),
         **({"never_counts": run.never_counts_because} if run.never_counts_because else {}),
     )
-    for held in plan.withheld:
-        through = plan.through(held.models)
+
+
+def _log_plan(plan: Plan) -> None:
+    for verdict in plan.withheld:
         log.info(
             "sync.withheld",
-            workspace=held.sync.workspace,
-            sync_id=held.sync.sync_id,
-            reason=held.reason,
-            models=list(held.models),
-            **({"through": through} if through else {}),
-            **({"until": held.until} if held.until else {}),
+            workspace=verdict.sync.workspace,
+            sync_id=verdict.sync.sync_id,
+            reason=verdict.reason,
+            models=list(verdict.models),
+            **({"through": verdict.through} if verdict.through else {}),
+            **({"until": verdict.due_at} if verdict.due_at else {}),
         )
     log.info(
         "dbt_run.planned",
-        triggers=[trigger.sync.sync_id for trigger in plan.triggers],
-        withheld=[held.sync.sync_id for held in plan.withheld],
+        triggers=[verdict.sync.sync_id for verdict in plan.triggers],
+        withheld=[verdict.sync.sync_id for verdict in plan.withheld],
     )

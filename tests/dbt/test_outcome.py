@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from relay.dbt.artifacts import Invocation, Standing, read_run_results, what_was_rebuilt
+from relay.dbt.artifacts import Invocation, read_run_results
+from relay.dbt.outcome import Standing, outcome_of
 from relay.dbt.runs import ERROR, SUCCESS, Step
 from relay.errors import BadArtifact
 from relay.sandbox import recordings
@@ -45,7 +46,8 @@ def row(
 
 
 def standing(*invocations, node=CUSTOMERS):
-    return what_was_rebuilt(invocations).nodes.get(node)
+    result = outcome_of(invocations).nodes.get(node)
+    return result and result.standing
 
 
 class TestRecordings:
@@ -79,29 +81,27 @@ class TestRecordings:
         assert standing(recorded("snapshot"), node=snapshot) is Standing.REBUILT
 
     def test_both_versions_of_a_model_are_nodes_of_their_own(self):
-        nodes = what_was_rebuilt([recorded("build")]).nodes
+        nodes = outcome_of([recorded("build")]).nodes
         assert {"model.jaffle_crm.dim_accounts.v1", "model.jaffle_crm.dim_accounts.v2"} <= set(
             nodes
         )
 
     def test_a_microbatch_with_a_failed_batch_is_partial(self):
-        rebuilt = what_was_rebuilt([recorded("build_partial")])
-        assert rebuilt.standing(Standing.PARTIAL) == {"model.jaffle_crm.daily_orders"}
+        rebuilt = outcome_of([recorded("build_partial")])
+        assert rebuilt.in_standing(Standing.PARTIAL) == {"model.jaffle_crm.daily_orders"}
 
     def test_hooks_tests_and_exposures_are_no_models(self):
-        nodes = what_was_rebuilt([recorded("build")]).nodes
+        nodes = outcome_of([recorded("build")]).nodes
         assert {node.split(".")[0] for node in nodes} == {"model", "seed", "snapshot"}
 
     def test_docs_generate_at_the_end_hides_nothing_and_adds_nothing(self):
-        failed = what_was_rebuilt([recorded("build_model_error")])
-        with_docs = what_was_rebuilt(
-            [recorded("build_model_error"), recorded("docs_generate", index=5)]
-        )
+        failed = outcome_of([recorded("build_model_error")])
+        with_docs = outcome_of([recorded("build_model_error"), recorded("docs_generate", index=5)])
         assert with_docs == failed
 
     def test_run_then_test_keeps_what_run_rebuilt_and_what_test_found(self):
-        rebuilt = what_was_rebuilt([recorded("run"), recorded("test_fail", index=5)])
-        assert rebuilt.nodes[CUSTOMERS] is Standing.REBUILT
+        rebuilt = outcome_of([recorded("run"), recorded("test_fail", index=5)])
+        assert rebuilt.nodes[CUSTOMERS].standing is Standing.REBUILT
         assert "fail" in rebuilt.tests.values()
 
 
@@ -176,7 +176,7 @@ class TestStatuses:
         assert standing(failing) == expected
 
     def test_a_word_nobody_knows_is_told(self):
-        assert what_was_rebuilt([row("transmogrified")]).unknown == {"transmogrified": CUSTOMERS}
+        assert outcome_of([row("transmogrified")]).unknown_statuses == {"transmogrified": CUSTOMERS}
 
     @pytest.mark.parametrize("failing", ["error", "fail", "runtime error", "partial success"])
     def test_skipped_is_a_failure_where_something_failed(self, failing):
@@ -234,11 +234,11 @@ class TestStatuses:
 
 
 class TestTimes:
-    def test_a_rebuild_has_the_times_of_its_execution(self):
-        rebuilt = what_was_rebuilt([recorded("build")])
-        customers, orders = rebuilt.rebuild(CUSTOMERS), rebuilt.rebuild(ORDERS)
+    def test_a_node_has_the_times_of_its_execution(self):
+        nodes = outcome_of([recorded("build")]).nodes
+        customers, orders = nodes[CUSTOMERS], nodes[ORDERS]
         assert orders.began < orders.ended <= customers.began < customers.ended
-        assert rebuilt.timings[CUSTOMERS][0] == rebuilt.timings[ORDERS][0]
+        assert customers.invocation == orders.invocation
 
     @pytest.mark.parametrize(
         "timing",
@@ -250,11 +250,13 @@ class TestTimes:
         ],
     )
     def test_what_dbt_does_not_say_is_not_known(self, timing):
-        rebuild = what_was_rebuilt([row("success", timing=timing)]).rebuild(CUSTOMERS)
-        assert (rebuild.began, rebuild.ended) == (None, None)
+        customers = outcome_of([row("success", timing=timing)]).nodes[CUSTOMERS]
+        assert (customers.began, customers.ended) == (None, None)
 
-    def test_what_was_not_rebuilt_has_none(self):
-        assert what_was_rebuilt([row("error")]).rebuild(CUSTOMERS) is None
+    def test_are_those_of_the_last_invocation_to_execute_it(self):
+        timing = [{"name": "execute", "started_at": "2026-11-01T00:00:00Z"}]
+        first, second = row("success", timing=timing), row("success", index=5)
+        assert outcome_of([first, second]).nodes[CUSTOMERS].began is None
 
 
 class TestFusion:
@@ -287,11 +289,11 @@ class TestFusion:
 
     def test_calls_all_that_was_selected_an_error_when_it_cannot_compile(self):
         failed = row("error", message="Compilation Error", others=[(ORDERS, "error")])
-        assert what_was_rebuilt([failed]).standing(Standing.FAILED) == {CUSTOMERS, ORDERS}
+        assert outcome_of([failed]).in_standing(Standing.FAILED) == {CUSTOMERS, ORDERS}
 
     def test_names_an_operation_without_its_kind(self):
         named = row("success", which="run-operation", others=[("check_rows", "success")])
-        assert what_was_rebuilt([named]).nodes == {}
+        assert outcome_of([named]).nodes == {}
 
 
 class TestSeveralSteps:
@@ -312,7 +314,7 @@ class TestSeveralSteps:
     def test_a_test_that_passes_later_has_passed(self):
         failed = recorded("test_fail")
         passed = recorded("test", index=5)
-        assert "fail" not in what_was_rebuilt([failed, passed]).tests.values()
+        assert "fail" not in outcome_of([failed, passed]).tests.values()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Ask dbt Cloud what a run did: the run, every step's run_results.json, the manifest if needed."""
+"""Collect what a run did from dbt Cloud: the run, every step's run_results.json, the manifest."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -6,46 +6,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from relay.dbt.artifacts import (
-    Invocation,
-    RebuiltModels,
-    Standing,
-    each_once,
-    what_was_rebuilt,
-)
-from relay.dbt.decoding import garbage_uncollected
+from relay.dbt.artifacts import Invocation, each_once
+from relay.dbt.decoding import gc_paused
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Node
+from relay.dbt.outcome import RunOutcome, outcome_of
 from relay.dbt.runs import DbtRun
-from relay.decision.mapping import SyncMapping
-from relay.decision.plan import needs_lineage
 from relay.errors import BadArtifact, Unavailable
 from relay.evidence.lineage_cache import LineageCache, ProjectState
 from relay.settings import Settings
 from relay.vendors.dbt_cloud import DbtCloud
 
-MOST_ATTEMPTS = 20  # a run that retries one that retries one …
+MOST_RETRIES = 20  # a run that retries one that retries one …
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """A run with the earlier attempts it retries, and what their invocations rebuilt."""
+class Evidence:
+    """A run with those that it retries, the invocations of all of them, and what they did."""
 
     run: DbtRun
     invocations: tuple[Invocation, ...] = ()
-    rebuilt: RebuiltModels = field(default_factory=RebuiltModels)
+    outcome: RunOutcome = field(default_factory=RunOutcome)
 
 
-class Examiner:
-    """Finds out what runs did; nothing is changed anywhere but the lineages kept on disk."""
+class Collector:
+    """Asks dbt Cloud; nothing is changed anywhere but the lineages kept on disk."""
 
     def __init__(self, dbt_cloud: DbtCloud, lineages: LineageCache) -> None:
         self._dbt_cloud = dbt_cloud
         self._lineages = lineages
         self._one_lineage = threading.Lock()
 
-    def examine(self, dbt_run_id: int) -> Examined:
-        """Find out what a run did.
+    def collect(self, dbt_run_id: int) -> Evidence:
+        """What a run did. Of a run that never counts only the run itself is asked for.
 
         Raises Unavailable (also for what is not there yet), Rejected, BadArtifact.
         """
@@ -53,35 +46,32 @@ class Examiner:
         if not run.has_ended:
             raise Unavailable(f"dbt run {dbt_run_id} has not ended yet")
         if run.never_counts_because:
-            return Examined(run)
-        run = replace(run, earlier=tuple(self._earlier_attempts(run)))
+            return Evidence(run)
+        run = replace(run, retried_runs=tuple(self._retried_runs(run)))
         invocations = each_once(
-            invocation for each in (*run.earlier, run) for invocation in self._invocations(each)
+            invocation
+            for one_run in (*run.retried_runs, run)
+            for invocation in self._invocations(one_run)
         )
-        return Examined(run, invocations, what_was_rebuilt(invocations))
+        return Evidence(run, invocations, outcome_of(invocations))
 
     @contextmanager
-    def lineage(
-        self, examined: Examined, mapping: SyncMapping, *, now: datetime
-    ) -> Iterator[Lineage | None]:
-        """The project as the run saw it; None where no decision needs it.
+    def lineage(self, evidence: Evidence, *, now: datetime) -> Iterator[Lineage]:
+        """The project as the run saw it.
 
         A worker holds one at a time, for it may be large; and many runs that end together then
-        fetch it once. Raises as `examine` does.
+        fetch it once. Raises as `collect` does.
         """
-        if not needs_lineage(examined.run, examined.rebuilt, mapping):
-            yield None
-            return
         with self._one_lineage:
-            lineage = self._lineage(examined, now)
-            with garbage_uncollected():  # it would be looked for among all of these nodes
+            lineage = self._lineage(evidence, now)
+            with gc_paused():  # it would be looked for among all of these nodes
                 yield lineage
 
-    def _earlier_attempts(self, run: DbtRun) -> Iterator[DbtRun]:
+    def _retried_runs(self, run: DbtRun) -> Iterator[DbtRun]:
         """The runs it retries: dbt executes again only what was left, so theirs count too."""
         seen = {run.dbt_run_id}
         while run.retrying_run_id is not None and run.retrying_run_id not in seen:
-            if len(seen) >= MOST_ATTEMPTS:
+            if len(seen) >= MOST_RETRIES:
                 return
             seen.add(run.retrying_run_id)
             run = self._dbt_cloud.get_run(run.retrying_run_id)
@@ -100,16 +90,18 @@ class Examiner:
                     "succeeded, but has no run_results.json yet"
                 )
 
-    def _lineage(self, examined: Examined, now: datetime) -> Lineage:
+    def _lineage(self, evidence: Evidence, now: datetime) -> Lineage:
         """The project as the last invocation that counts saw it.
 
         Where that one does not know all that an earlier one executed (another commit, other
         --vars), what only the earlier one knows is added.
         """
         nodes: Mapping[str, Node] = {}
-        for invocation in reversed([each for each in examined.invocations if each.counts]):
+        counting = [invocation for invocation in evidence.invocations if invocation.counts]
+        for invocation in reversed(counting):
             if not nodes or invocation.executed - nodes.keys():
-                seen = self._seen_by(examined.run.attempt(invocation.dbt_run_id), invocation, now)
+                run = evidence.run.in_retry_chain(invocation.dbt_run_id)
+                seen = self._seen_by(run, invocation, now)
                 nodes = {**seen.nodes, **nodes} if nodes else seen.nodes
         return Lineage(nodes)
 
@@ -132,11 +124,6 @@ class Examiner:
         return lineage
 
 
-def counted(rebuilt: RebuiltModels, *standings: Standing) -> list[str]:
-    """The nodes in these standings, sorted, for a log line."""
-    return sorted(rebuilt.standing(*standings))
-
-
-def examiner_of(settings: Settings, dbt_cloud: DbtCloud) -> Examiner:
-    """Who finds out what a run of the account did."""
-    return Examiner(dbt_cloud, LineageCache(settings.data_dir / "lineages"))
+def collector_of(settings: Settings, dbt_cloud: DbtCloud) -> Collector:
+    """The collector of the settings' account, with its lineages in the data folder."""
+    return Collector(dbt_cloud, LineageCache(settings.data_dir / "lineages"))

@@ -1,0 +1,86 @@
+"""A run's findings beside what was before: all that a decision asks about a sync. No I/O here."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from relay.decision.consistency import outdated_models
+from relay.decision.findings import Findings
+from relay.decision.history import Build, History
+from relay.decision.mapping import Sync
+
+
+@dataclass(frozen=True)
+class Case:
+    """Findings, history and the time of deciding."""
+
+    findings: Findings
+    history: History
+    now: datetime
+
+    @functools.cached_property
+    def outdated(self) -> Mapping[str, str]:
+        """The models that are older than a rebuild of a parent, and that parent."""
+        return outdated_models(self.findings, self.history)
+
+    @property
+    def finished_at(self) -> datetime:
+        """When the run ended; now, where dbt Cloud did not say."""
+        return self.findings.run.finished_at or self.now
+
+    def concerned(self, sync: Sync) -> frozenset[str]:
+        """What the run did to the sync's models, without what a retry of it has answered for.
+
+        Nor what a run that it retries has answered for, unless it was executed anew.
+        """
+        touched = self.findings.touched_by(sync)
+        history = self.history.of(sync)
+        if not (history.answered_before or history.answered_since):
+            return touched
+        touched_anew = self.findings.was_touched_by_this_run
+        before = {node for node in history.answered_before if not touched_anew(node)}
+        return touched - history.answered_since - before
+
+    def missing(self, sync: Sync, concerned: frozenset[str]) -> frozenset[str]:
+        """The sync's models that were not rebuilt since it last ran, or too long ago."""
+        waited_for = self.findings.models_of(sync) - concerned - self.findings.outcome.reused
+        return frozenset(node for node in waited_for if not self._was_built_before(node, sync))
+
+    def last_build(self, node: str, sync: Sync) -> Build | None:
+        """What the last earlier run that counts for the sync did to a node; None if none did."""
+        builds = self.history.builds.get(node, ())
+        counting = (
+            build
+            for build in builds
+            if sync.lists_job(build.dbt_job_id) and sync.lists_environment(build.environment_id)
+        )
+        return max(counting, key=lambda build: build.finished_at, default=None)
+
+    def _was_built_before(self, node: str, sync: Sync) -> bool:
+        last = self.last_build(node, sync)
+        if last is None or not last.is_good or (last.failed_a_test and sync.tests == "block"):
+            return False
+        covers_until = self.history.of(sync).covers_until
+        earliest = self.finished_at - timedelta(seconds=sync.within)
+        return last.finished_at >= earliest and (
+            covers_until is None or last.finished_at > covers_until
+        )
+
+    def covers_until(self, sync: Sync) -> datetime:
+        """When the newest run whose rebuilds a trigger takes in had finished.
+
+        Webhooks come in any order: with `require: all` that may be a later run than this one.
+        """
+        if sync.require != "all":
+            return self.finished_at
+        builds = (self.last_build(node, sync) for node in self.findings.models_of(sync))
+        return max((self.finished_at, *(build.finished_at for build in builds if build)))
+
+    def cools_down_until(self, sync: Sync) -> datetime | None:
+        """When the sync's cool-down ends; None where it has none, or it is over."""
+        triggered_at = self.history.of(sync).triggered_at
+        if sync.at_most_every is None or triggered_at is None:
+            return None
+        until = triggered_at + timedelta(seconds=sync.at_most_every)
+        return until if until > self.now else None

@@ -1,0 +1,150 @@
+"""What a dbt run did, as far as a sync can ask, without what was before. No I/O here."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from relay.dbt.manifest import Lineage
+from relay.dbt.outcome import RunOutcome, Standing
+from relay.dbt.runs import DbtRun
+from relay.dbt.selection import Selection
+from relay.dbt.selectors import Selector
+from relay.dbt.views import Views
+from relay.decision.mapping import Sync, SyncMapping
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A run, what it did, and the project as it saw it; and what follows from these three.
+
+    `outcome` is of the run and of the earlier runs that it retries. `known_lineage` may be None
+    where `needs_lineage` says so. What follows is worked out when it is first asked for, and once.
+    """
+
+    run: DbtRun
+    outcome: RunOutcome
+    known_lineage: Lineage | None = None
+
+    @functools.cached_property
+    def lineage(self) -> Lineage:
+        """The project; empty where it is not known."""
+        return self.known_lineage or Lineage({})
+
+    @functools.cached_property
+    def views(self) -> Views:
+        """The views that the run touched without executing them."""
+        return Views(self.outcome, self.lineage)
+
+    @functools.cached_property
+    def standings(self) -> Mapping[str, Standing]:
+        """What the run did to each node it touched, views included."""
+        return {**self.outcome.standings, **self.views.standings}
+
+    @functools.cached_property
+    def in_standing(self) -> Mapping[Standing, frozenset[str]]:
+        """The touched nodes by standing."""
+        found: dict[Standing, set[str]] = {standing: set() for standing in Standing}
+        for node, standing in self.standings.items():
+            found[standing].add(node)
+        return {standing: frozenset(nodes) for standing, nodes in found.items()}
+
+    @functools.cached_property
+    def failed_tests(self) -> Mapping[str, frozenset[str]]:
+        """The failed tests of error severity, each with the models that it counts against.
+
+        A test whose models nobody knows counts against all that the run touched: never on a guess.
+        """
+        return {
+            test: self.lineage.models_tested_by(test)
+            if test in self.lineage.nodes
+            else frozenset(self.standings)
+            for test in self.outcome.failed_tests
+            if self.lineage.is_of_error_severity(test)
+        }
+
+    @functools.cached_property
+    def failed_their_test(self) -> frozenset[str]:
+        """The models that a failed test counts against."""
+        return frozenset[str]().union(*self.failed_tests.values())
+
+    def touched_by(self, sync: Sync) -> frozenset[str]:
+        """The sync's models that the run touched."""
+        return self._touched.selected(sync.depends_on)
+
+    def failed_their_test_of(self, sync: Sync) -> frozenset[str]:
+        """The sync's models that a failed test counts against, touched or not."""
+        return self._tested.selected(sync.depends_on)
+
+    def models_of(self, sync: Sync) -> frozenset[str]:
+        """All of the sync's models in the project."""
+        return self._in_the_project.selected(sync.depends_on)
+
+    def was_touched_by_this_run(self, node: str) -> bool:
+        """Whether the run itself executed the node or what is behind it, no run that it retries."""
+        views = self.views
+        behind = views.executed_behind(node) if node in views.standings else (node,)
+        results = (self.outcome.nodes.get(executed) for executed in behind)
+        return any(result and result.dbt_run_id == self.run.dbt_run_id for result in results)
+
+    def looks_back_at(self, mapping: SyncMapping) -> frozenset[str]:
+        """The nodes whose earlier builds bear on the syncs that the run touches."""
+        if self.run.never_counts_because:
+            return frozenset()
+        looking = [sync for sync in mapping.syncs if sync.looks_at_builds and self.touched_by(sync)]
+        words = {sync.depends_on: sync for sync in looking}  # many syncs have the same words
+        models = frozenset[str]().union(*map(self.models_of, words.values()))
+        if not any(sync.checks_parents for sync in looking):
+            return models
+        return models.union(*map(self.lineage.stored_parents, models))
+
+    def in_order(self, models: frozenset[str]) -> tuple[str, ...]:
+        """The models sorted. Many syncs have a tag or a folder in common, and so their models."""
+        if models not in self._ordered:
+            self._ordered[models] = tuple(sorted(models))
+        return self._ordered[models]
+
+    @functools.cached_property
+    def _touched(self) -> Selection:
+        executed = self.outcome.nodes.keys()
+        views = self.standings.keys() - executed
+        return Selection(executed, self.known_lineage, views=views)
+
+    @functools.cached_property
+    def _tested(self) -> Selection:
+        return Selection(self.failed_their_test, self.known_lineage)
+
+    @functools.cached_property
+    def _in_the_project(self) -> Selection:
+        return Selection(self.lineage.rebuildable.keys(), self.lineage)
+
+    @functools.cached_property
+    def _ordered(self) -> dict[frozenset[str], tuple[str, ...]]:
+        return {}
+
+
+def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> bool:
+    """Whether a decision needs the manifest: it is large, and most runs are decided without it.
+
+    A name that the run executed decides alone; one that it did not execute may be a view's.
+    A sync that this job's runs do not trigger never asks for it.
+    """
+    if run.never_counts_because or not (outcome.nodes or outcome.reused):
+        return False
+    executed = Selection(outcome.nodes.keys())
+    was_sampled = bool(outcome.in_standing(Standing.SAMPLED))
+    a_test_failed = bool(outcome.failed_tests)
+    return any(
+        was_sampled
+        or sync.require == "all"
+        or sync.consistency == "block"
+        or (a_test_failed and sync.tests == "block")
+        or (outcome.nodes and not _are_named(sync.depends_on, executed))
+        for sync in mapping.syncs
+        if sync.enabled
+        and sync.lists_job(run.dbt_job_id)
+        and sync.lists_environment(run.environment_id)
+    )
+
+
+def _are_named(selectors: tuple[Selector, ...], executed: Selection) -> bool:
+    return all(map(executed.selected_by, selectors))

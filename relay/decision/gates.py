@@ -1,0 +1,216 @@
+"""Every reason to withhold a sync, in the order in which they are judged. No I/O here.
+
+A gate says which of the sync's models object, and what it saw, in words. The first gate with an
+objection is the reason; what all of them saw is kept with the decision.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from relay.dbt.outcome import Standing
+from relay.dbt.runs import CANCELLED, ERROR, SUCCESS
+from relay.decision.case import Case
+from relay.decision.mapping import Sync
+from relay.notation import write_duration
+
+Nodes = frozenset[str]
+Models = tuple[str, ...]
+
+_NONE: Nodes = frozenset()
+
+
+class Reason(StrEnum):
+    """Why a sync that a run concerns is triggered (`rebuilt`), or withheld."""
+
+    SYNC_DISABLED = "sync_disabled"
+    JOB_NOT_LISTED = "job_not_listed"
+    ENVIRONMENT_NOT_LISTED = "environment_not_listed"
+    RUN_CANCELLED = "run_cancelled"
+    SAMPLE_RUN = "sample_run"
+    MODEL_FAILED = "model_failed"
+    PARTIAL_REBUILD = "partial_rebuild"
+    TEST_FAILED = "test_failed"
+    STALE_PARENT = "stale_parent"
+    WAITING_FOR_MODELS = "waiting_for_models"
+    COOLING_DOWN = "cooling_down"
+    REBUILT = "rebuilt"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What one gate found: the models that object, and what was seen, in words."""
+
+    reason: Reason
+    models: Models
+    seen: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is a reason to withhold."""
+        return bool(self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A reason to withhold, and the two questions it asks.
+
+    `objects` has the models that object, of those that the run concerns or, where it looks at the
+    whole sync, of any of the sync's. `seen` is what it saw, also where nothing objects.
+    """
+
+    reason: Reason
+    objects: Callable[[Case, Sync, Nodes], Nodes]
+    seen: Callable[[Case, Sync, Models], str]
+
+    def judge(self, case: Case, sync: Sync, concerned: Nodes) -> Condition:
+        """What this gate finds about a sync; `concerned` are its models that the run touched."""
+        models = case.findings.in_order(self.objects(case, sync, concerned))
+        return Condition(self.reason, models, self.seen(case, sync, models))
+
+
+# The run, and whether the sync takes any of its kind
+
+
+def _is_disabled(_case: Case, sync: Sync, concerned: Nodes) -> Nodes:
+    return _NONE if sync.enabled else concerned
+
+
+def _enabled(_case: Case, sync: Sync, _models: Models) -> str:
+    return f"enabled: {str(sync.enabled).lower()}"
+
+
+def _job_is_not_listed(case: Case, sync: Sync, concerned: Nodes) -> Nodes:
+    return _NONE if sync.lists_job(case.findings.run.dbt_job_id) else concerned
+
+
+def _job(case: Case, sync: Sync, _models: Models) -> str:
+    return f"job {case.findings.run.dbt_job_id}; {_listed(sync.jobs)}"
+
+
+def _environment_is_not_listed(case: Case, sync: Sync, concerned: Nodes) -> Nodes:
+    return _NONE if sync.lists_environment(case.findings.run.environment_id) else concerned
+
+
+def _environment(case: Case, sync: Sync, _models: Models) -> str:
+    return f"environment {case.findings.run.environment_id}; {_listed(sync.environments)}"
+
+
+def _listed(ids: frozenset[int] | None) -> str:
+    return "every one counts" if ids is None else f"listed: {_joined(map(str, sorted(ids)))}"
+
+
+def _was_cancelled(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
+    return concerned if case.findings.run.was_cancelled else _NONE
+
+
+def _end(case: Case, _sync: Sync, _models: Models) -> str:
+    ends = {SUCCESS: "succeeded", ERROR: "ended in error", CANCELLED: "was cancelled"}
+    return f"the run {ends.get(case.findings.run.status, 'ended somehow')}"
+
+
+# What the run did to the models
+
+
+def _stand_as(*standings: Standing) -> Callable[[Case, Sync, Nodes], Nodes]:
+    def objects(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
+        in_standing = case.findings.in_standing
+        return _NONE.union(*(concerned & in_standing[standing] for standing in standings))
+
+    return objects
+
+
+def _standings(case: Case, _sync: Sync, models: Models) -> str:
+    standings = case.findings.standings
+    return _joined(f"{model}: {standings[model]}" for model in models) or "none of its models"
+
+
+def _failed_a_test(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
+    return case.findings.failed_their_test_of(sync) if sync.tests == "block" else _NONE
+
+
+def _tests(case: Case, sync: Sync, models: Models) -> str:
+    if sync.tests != "block":
+        return f"tests: {sync.tests}"
+    failed = case.findings.failed_tests.items()
+    tests = sorted(test for test, against in failed if not against.isdisjoint(models))
+    return _joined(tests) or "none of its models failed a test"
+
+
+# What earlier runs did to the models
+
+
+def _are_outdated(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
+    if not sync.checks_parents or not case.outdated:
+        return _NONE
+    return case.findings.models_of(sync).intersection(case.outdated)
+
+
+def _parents(case: Case, sync: Sync, models: Models) -> str:
+    if not sync.checks_parents:
+        return f"consistency: {sync.consistency or 'ignore, for names alone'}"
+    older = _joined(f"{model} is older than {case.outdated[model]}" for model in models)
+    return older or "none is older than what it reads"
+
+
+def _are_missing(case: Case, sync: Sync, concerned: Nodes) -> Nodes:
+    return case.missing(sync, concerned) if sync.require == "all" else _NONE
+
+
+def _builds(case: Case, sync: Sync, models: Models) -> str:
+    if sync.require != "all":
+        return f"require: {sync.require}"
+    until = case.history.of(sync).covers_until
+    last_ran = f"the run it last ran for ended {_time(until)}" if until else "it never ran"
+    waits = _joined(f"{model}: {_last_build(case, sync, model)}" for model in models)
+    return f"{last_ran}; {waits or 'each of its models was rebuilt since'}"
+
+
+def _last_build(case: Case, sync: Sync, model: str) -> str:
+    last = case.last_build(model, sync)
+    if last is None:
+        return "not rebuilt yet"
+    became = "rebuilt" if last.is_good else "not rebuilt"
+    tested = ", failed a test" if last.failed_a_test else ""
+    return f"{became} by dbt run {last.dbt_run_id}, ended {_time(last.finished_at)}{tested}"
+
+
+# When the sync last ran
+
+
+def _cools_down(case: Case, sync: Sync, concerned: Nodes) -> Nodes:
+    return concerned if case.cools_down_until(sync) else _NONE
+
+
+def _cool_down(case: Case, sync: Sync, _models: Models) -> str:
+    if sync.at_most_every is None:
+        return "at_most_every: none"
+    last = case.history.of(sync).triggered_at
+    started = f"last started {_time(last)}" if last else "never started"
+    return f"at_most_every: {write_duration(sync.at_most_every)}; {started}"
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return ", ".join(parts)
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+_FAILED = _stand_as(Standing.FAILED, Standing.SKIPPED)
+
+GATES = (
+    Gate(Reason.SYNC_DISABLED, _is_disabled, _enabled),
+    Gate(Reason.JOB_NOT_LISTED, _job_is_not_listed, _job),
+    Gate(Reason.ENVIRONMENT_NOT_LISTED, _environment_is_not_listed, _environment),
+    Gate(Reason.RUN_CANCELLED, _was_cancelled, _end),
+    Gate(Reason.SAMPLE_RUN, _stand_as(Standing.SAMPLED), _standings),
+    Gate(Reason.MODEL_FAILED, _FAILED, _standings),
+    Gate(Reason.PARTIAL_REBUILD, _stand_as(Standing.PARTIAL), _standings),
+    Gate(Reason.TEST_FAILED, _failed_a_test, _tests),
+    Gate(Reason.STALE_PARENT, _are_outdated, _parents),
+    Gate(Reason.WAITING_FOR_MODELS, _are_missing, _builds),
+    Gate(Reason.COOLING_DOWN, _cools_down, _cool_down),
+)

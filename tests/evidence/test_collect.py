@@ -1,0 +1,76 @@
+"""What is asked of dbt Cloud about a run, and how often."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from relay.evidence.collect import collector_of
+from relay.sandbox import story
+from relay.vendors.connect import dbt_cloud_of
+
+
+@pytest.fixture(name="collector")
+def _collector(settings, sandbox):
+    for number in range(2):
+        sandbox.dbt_cloud.add_run(story.nightly_run(story.FIRST_DBT_RUN_ID + number))
+    return collector_of(settings, dbt_cloud_of(settings))
+
+
+@pytest.fixture(name="evidence")
+def _evidence(collector):
+    return collector.collect(story.FIRST_DBT_RUN_ID)
+
+
+def test_every_step_that_may_have_results_is_asked_for_its_own(evidence, sandbox):
+    """Not those before the first command, nor `dbt deps`."""
+    asked = [seen.query for seen in sandbox.dbt_cloud.requests_to("run_results.json")]
+    assert asked == [f"step={index}" for index in (4, 5)]
+    assert evidence.outcome.nodes["model.jaffle_crm.customers"].standing == "rebuilt"
+
+
+def test_a_worker_holds_one_lineage_at_a_time_and_two_runs_share_it(
+    collector, evidence, sandbox, clock
+):
+    """Runs that end together would else each fetch hundreds of megabytes, and keep them."""
+    other = collector.collect(story.FIRST_DBT_RUN_ID + 1)
+    entered = threading.Event()
+
+    def enter():
+        with collector.lineage(other, now=clock()):
+            entered.set()
+
+    with collector.lineage(evidence, now=clock()) as lineage:
+        assert "model.jaffle_crm.customers" in lineage.nodes
+        second = threading.Thread(target=enter)
+        second.start()
+        assert not entered.wait(0.3)
+    assert entered.wait(10)
+    second.join()
+    assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 1
+
+
+def test_what_is_kept_outlives_the_worker(collector, evidence, settings, sandbox, clock):
+    for one in (collector, collector_of(settings, dbt_cloud_of(settings))):
+        with one.lineage(evidence, now=clock()):
+            pass
+    assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 1
+    with collector.lineage(evidence, now=clock() + timedelta(days=2)):
+        pass
+    assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 2
+
+
+def test_artifacts_lie_in_the_data_folder_only_while_they_are_read(evidence, settings):
+    assert list((settings.data_dir / "downloads").iterdir()) == []
+
+
+def test_a_data_folder_that_cannot_be_written_is_done_without(
+    settings, collector, sandbox, clock, logged, tmp_path
+):
+    (tmp_path / "data" / "downloads").rmdir()
+    (tmp_path / "data").rmdir()
+    (tmp_path / "data").write_text("a file, no folder")
+    collector = collector_of(settings, dbt_cloud_of(settings))
+    with collector.lineage(collector.collect(story.FIRST_DBT_RUN_ID), now=clock()) as known:
+        assert "model.jaffle_crm.customers" in known.nodes
+    assert [line["event"] for line in logged] == ["data_dir.not_writable", "lineage.not_kept"]
