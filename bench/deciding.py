@@ -3,22 +3,23 @@
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from relay.dbt.artifacts import RebuiltModels, Standing, Timing
 from relay.dbt.decoding import gc_paused
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.nodes import Node
+from relay.dbt.outcome import NodeResult, RunOutcome, Standing
 from relay.dbt.runs import SUCCESS, DbtRun
 from relay.dbt.selectors import read_selector
 from relay.dbt.views import Views
+from relay.decision.findings import Findings
 from relay.decision.history import History
 from relay.decision.mapping import Sync, SyncMapping
 from relay.decision.plan import Plan, decide
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-EXECUTED = Timing("2026-11-01T00:00:00Z", "2026-11-01T00:01:00Z")
+EXECUTED = NodeResult(Standing.REBUILT, 1, "build", NOW, NOW + timedelta(minutes=1))
 SYNCS = 5_000
 REBUILT = 10_000  # of 20,000 models; half of as many as there are
 KINDS = {"unique_id": 40, "name": 20, "tag": 10, "path": 10, "+": 20}  # of 100 words
@@ -33,7 +34,7 @@ class Question:
 
     lineage: Lineage
     mapping: SyncMapping
-    rebuilt: RebuiltModels
+    outcome: RunOutcome
 
     @classmethod
     def about(cls, manifest: Path) -> "Question":
@@ -48,11 +49,10 @@ class Question:
         )
         executed = [each for each in models if each.config.materialized != "ephemeral"]
         chosen = rng.sample(executed, min(REBUILT, len(models) // 2))
-        nodes = {node.unique_id: Standing.REBUILT for node in chosen}
         return cls(
             lineage,
             SyncMapping(syncs=syncs, workspaces={}, digest=""),
-            RebuiltModels(nodes, timings=dict.fromkeys(nodes, (1, EXECUTED))),
+            RunOutcome(dict.fromkeys((node.unique_id for node in chosen), EXECUTED)),
         )
 
     @property
@@ -63,12 +63,13 @@ class Question:
     def decide(self) -> Plan:
         """As relay does."""
         with gc_paused():
-            return decide(RUN, self.rebuilt, self.mapping, self.lineage, History(), now=NOW)
+            findings = Findings(RUN, self.outcome, self.lineage)
+            return decide(findings, self.mapping, History(), now=NOW)
 
     def loop(self) -> dict[int, tuple[str, ...]]:
         """The rebuilt models of every sync that has any, by going through them for each word."""
-        views = Views(self.rebuilt, self.lineage).standings
-        touched = [self.lineage.nodes[each] for each in (*self.rebuilt.nodes, *views)]
+        views = Views(self.outcome, self.lineage).standings
+        touched = [self.lineage.nodes[each] for each in (*self.outcome.nodes, *views)]
         found = (
             (sync.sync_id, tuple(sorted(self._matching(sync.depends_on[0].word, touched))))
             for sync in self.mapping.syncs

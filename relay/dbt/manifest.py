@@ -5,7 +5,7 @@ schema version; macros, docs and the parent and child maps are passed over.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -80,9 +80,9 @@ class Lineage:
         """Of all nodes: what a word with `+` may start from."""
         return NodeIndex(self.nodes)
 
-    def stored_parents(self, model: str) -> Iterator[str]:
-        """What a model reads that holds rows: directly, or through views."""
-        reached = walk([model], self.parents, passes_through=self.views.__contains__)
+    def stored_parents(self, models: Collection[str]) -> Iterator[str]:
+        """What these models read beside themselves that holds rows: directly, or through views."""
+        reached = walk(models, self.parents, passes_through=self.views.__contains__)
         return (node for node in reached if node not in self.views)
 
     def models_tested_by(self, test: str) -> frozenset[str]:

@@ -44,7 +44,7 @@ def _newer_parent(model: str, findings: Findings, rebuilds: "_Rebuilds") -> str 
     began = rebuilds.of(model).began
     if began is None or model in findings.lineage.views:
         return None
-    for parent in findings.lineage.stored_parents(model):
+    for parent in findings.lineage.stored_parents([model]):
         ended = rebuilds.of(parent).ended
         if ended and ended > began and not _were_one_invocation(findings, model, parent):
             return parent

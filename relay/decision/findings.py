@@ -41,12 +41,19 @@ class Findings:
         return {**self.outcome.standings, **self.views.standings}
 
     @functools.cached_property
-    def in_standing(self) -> Mapping[Standing, frozenset[str]]:
-        """The touched nodes by standing."""
-        found: dict[Standing, set[str]] = {standing: set() for standing in Standing}
-        for node, standing in self.standings.items():
-            found[standing].add(node)
-        return {standing: frozenset(nodes) for standing, nodes in found.items()}
+    def sampled(self) -> frozenset[str]:
+        """The touched nodes that hold, or show, a sample."""
+        return self._in_standing(Standing.SAMPLED)
+
+    @functools.cached_property
+    def failed(self) -> frozenset[str]:
+        """The touched nodes that failed, or were skipped because something failed."""
+        return self._in_standing(Standing.FAILED, Standing.SKIPPED)
+
+    @functools.cached_property
+    def partly_rebuilt(self) -> frozenset[str]:
+        """The touched nodes of which a part failed."""
+        return self._in_standing(Standing.PARTIAL)
 
     @functools.cached_property
     def failed_tests(self) -> Mapping[str, frozenset[str]]:
@@ -95,13 +102,26 @@ class Findings:
         models = frozenset[str]().union(*map(self.models_of, words.values()))
         if not any(sync.checks_parents for sync in looking):
             return models
-        return models.union(*map(self.lineage.stored_parents, models))
+        return models.union(self.lineage.stored_parents(models))
 
     def in_order(self, models: frozenset[str]) -> tuple[str, ...]:
         """The models sorted. Many syncs have a tag or a folder in common, and so their models."""
         if models not in self._ordered:
             self._ordered[models] = tuple(sorted(models))
         return self._ordered[models]
+
+    def through(self, models: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+        """The views among these models, and what the run executed behind each."""
+        if models not in self._through:
+            views = self.views
+            self._through[models] = {
+                model: views.executed_behind(model) for model in models if model in views.standings
+            }
+        return self._through[models]
+
+    def _in_standing(self, *standings: Standing) -> frozenset[str]:
+        of_views = (view for view, how in self.views.standings.items() if how in standings)
+        return self.outcome.in_standing(*standings).union(of_views)
 
     @functools.cached_property
     def _touched(self) -> Selection:
@@ -119,6 +139,10 @@ class Findings:
 
     @functools.cached_property
     def _ordered(self) -> dict[frozenset[str], tuple[str, ...]]:
+        return {}
+
+    @functools.cached_property
+    def _through(self) -> dict[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
         return {}
 
 

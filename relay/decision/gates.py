@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from relay.dbt.outcome import Standing
+import msgspec
+
 from relay.dbt.runs import CANCELLED, ERROR, SUCCESS
 from relay.decision.case import Case
 from relay.decision.mapping import Sync
@@ -19,6 +20,11 @@ Nodes = frozenset[str]
 Models = tuple[str, ...]
 
 _NONE: Nodes = frozenset()
+_ENDS = {
+    SUCCESS: "the run succeeded",
+    ERROR: "the run ended in error",
+    CANCELLED: "the run was cancelled",
+}
 
 
 class Reason(StrEnum):
@@ -38,8 +44,7 @@ class Reason(StrEnum):
     REBUILT = "rebuilt"
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True, gc=False):
     """What one gate found: the models that object, and what was seen, in words."""
 
     reason: Reason
@@ -66,7 +71,8 @@ class Gate:
 
     def judge(self, case: Case, sync: Sync, concerned: Nodes) -> Condition:
         """What this gate finds about a sync; `concerned` are its models that the run touched."""
-        models = case.findings.in_order(self.objects(case, sync, concerned))
+        objecting = self.objects(case, sync, concerned)
+        models = case.findings.in_order(objecting) if objecting else ()
         return Condition(self.reason, models, self.seen(case, sync, models))
 
 
@@ -106,24 +112,29 @@ def _was_cancelled(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
 
 
 def _end(case: Case, _sync: Sync, _models: Models) -> str:
-    ends = {SUCCESS: "succeeded", ERROR: "ended in error", CANCELLED: "was cancelled"}
-    return f"the run {ends.get(case.findings.run.status, 'ended somehow')}"
+    return _ENDS.get(case.findings.run.status, "the run ended somehow")
 
 
 # What the run did to the models
 
 
-def _stand_as(*standings: Standing) -> Callable[[Case, Sync, Nodes], Nodes]:
-    def objects(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
-        in_standing = case.findings.in_standing
-        return _NONE.union(*(concerned & in_standing[standing] for standing in standings))
+def _are_sampled(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
+    return concerned & case.findings.sampled
 
-    return objects
+
+def _have_failed(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
+    return concerned & case.findings.failed
+
+
+def _are_partly_rebuilt(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
+    return concerned & case.findings.partly_rebuilt
 
 
 def _standings(case: Case, _sync: Sync, models: Models) -> str:
+    if not models:
+        return "none of its models"
     standings = case.findings.standings
-    return _joined(f"{model}: {standings[model]}" for model in models) or "none of its models"
+    return _joined(f"{model}: {standings[model]}" for model in models)
 
 
 def _failed_a_test(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
@@ -133,9 +144,10 @@ def _failed_a_test(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
 def _tests(case: Case, sync: Sync, models: Models) -> str:
     if sync.tests != "block":
         return f"tests: {sync.tests}"
+    if not models:
+        return "none of its models failed a test"
     failed = case.findings.failed_tests.items()
-    tests = sorted(test for test, against in failed if not against.isdisjoint(models))
-    return _joined(tests) or "none of its models failed a test"
+    return _joined(sorted(test for test, against in failed if not against.isdisjoint(models)))
 
 
 # What earlier runs did to the models
@@ -150,8 +162,9 @@ def _are_outdated(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
 def _parents(case: Case, sync: Sync, models: Models) -> str:
     if not sync.checks_parents:
         return f"consistency: {sync.consistency or 'ignore, for names alone'}"
-    older = _joined(f"{model} is older than {case.outdated[model]}" for model in models)
-    return older or "none is older than what it reads"
+    if not models:
+        return "none is older than what it reads"
+    return _joined(f"{model} is older than {case.outdated[model]}" for model in models)
 
 
 def _are_missing(case: Case, sync: Sync, concerned: Nodes) -> Nodes:
@@ -199,16 +212,14 @@ def _time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds")
 
 
-_FAILED = _stand_as(Standing.FAILED, Standing.SKIPPED)
-
 GATES = (
     Gate(Reason.SYNC_DISABLED, _is_disabled, _enabled),
     Gate(Reason.JOB_NOT_LISTED, _job_is_not_listed, _job),
     Gate(Reason.ENVIRONMENT_NOT_LISTED, _environment_is_not_listed, _environment),
     Gate(Reason.RUN_CANCELLED, _was_cancelled, _end),
-    Gate(Reason.SAMPLE_RUN, _stand_as(Standing.SAMPLED), _standings),
-    Gate(Reason.MODEL_FAILED, _FAILED, _standings),
-    Gate(Reason.PARTIAL_REBUILD, _stand_as(Standing.PARTIAL), _standings),
+    Gate(Reason.SAMPLE_RUN, _are_sampled, _standings),
+    Gate(Reason.MODEL_FAILED, _have_failed, _standings),
+    Gate(Reason.PARTIAL_REBUILD, _are_partly_rebuilt, _standings),
     Gate(Reason.TEST_FAILED, _failed_a_test, _tests),
     Gate(Reason.STALE_PARENT, _are_outdated, _parents),
     Gate(Reason.WAITING_FOR_MODELS, _are_missing, _builds),

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from relay.decision.mapping import Sync
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(msgspec.Struct, frozen=True, gc=False):
     """What the last run of a job to touch a node did to it.
 
     `is_good` if it was rebuilt, or reused because it was in order; `finished_at` is the run's.

@@ -1,8 +1,10 @@
 """Decide which syncs a dbt run triggers, which it withholds, and why. No I/O here."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import msgspec
 
 from relay.dbt.outcome import Standing
 from relay.decision.case import Case
@@ -14,8 +16,7 @@ from relay.decision.mapping import Sync, SyncMapping
 Through = Mapping[str, Models]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of a sync that a run concerns; `models` (unique_ids, sorted) decided it.
 
     `conditions` are what every gate found. `through` has the views among the models, and what the
@@ -100,7 +101,7 @@ def _verdict(case: Case, sync: Sync) -> Verdict | None:
         reason=reason,
         models=models,
         conditions=conditions,
-        through=_through(case.findings, models),
+        through=case.findings.through(models),
         due_at=_due_at(case, sync, reason),
         covers_until=case.covers_until(sync),
     )
@@ -114,13 +115,6 @@ def _due_at(case: Case, sync: Sync, reason: Reason) -> datetime | None:
             return case.cools_down_until(sync)
         case _:
             return None
-
-
-def _through(findings: Findings, models: Iterable[str]) -> Through:
-    views = findings.views
-    if not views.standings:
-        return {}
-    return {model: views.executed_behind(model) for model in models if model in views.standings}
 
 
 def _builds(case: Case) -> Mapping[str, Build]:

@@ -1,9 +1,9 @@
 """What relay promises about its rows, with several workers at once on a real PostgreSQL."""
 
-import dataclasses
 import threading
 from datetime import timedelta
 
+import msgspec
 import psycopg
 import pytest
 from cases import dbt_run, mapping_of, sync
@@ -132,8 +132,8 @@ def test_a_run_is_decided_once(relay, store, clock):
 
 def test_a_failed_run_does_not_forget_when_a_model_was_last_rebuilt(relay, store, clock):
     began, ended = clock(), clock() + timedelta(seconds=5)
-    rebuilt = dataclasses.replace(built_by(8, clock()), began=began, ended=ended)
-    failed = dataclasses.replace(built_by(9, clock() + timedelta(seconds=60)), is_good=False)
+    rebuilt = msgspec.structs.replace(built_by(8, clock()), began=began, ended=ended)
+    failed = msgspec.structs.replace(built_by(9, clock() + timedelta(seconds=60)), is_good=False)
     relay.deliver(FIRST)
     relay.deliver(RETRY)
     for build in (rebuilt, failed):
