@@ -58,7 +58,7 @@ class Question:
     @property
     def words(self) -> list[str]:
         """The word of each sync."""
-        return [sync.depends_on[0].word for sync in self.mapping.syncs]
+        return [sync.depends_on[0].text for sync in self.mapping.syncs]
 
     def decide(self) -> Plan:
         """As relay does."""
@@ -71,7 +71,7 @@ class Question:
         views = Views(self.outcome, self.lineage).standings
         touched = [self.lineage.nodes[each] for each in (*self.outcome.nodes, *views)]
         found = (
-            (sync.sync_id, tuple(sorted(self._matching(sync.depends_on[0].word, touched))))
+            (sync.sync_id, tuple(sorted(self._matching(sync.depends_on[0].text, touched))))
             for sync in self.mapping.syncs
         )
         return {sync_id: models for sync_id, models in found if models}

@@ -5,11 +5,11 @@ RelayError
 ├── NotForUs              acknowledge the delivery and do nothing; `reason` says why
 ├── BadSettings           exit 2; `problems` lists all of them
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
-├── NothingToReplay       exit 1: a person asked for a delivery that tells of no run
-├── BadArtifact           a vendor's file cannot be read; look again later, then give up
+├── NothingToReplay       exit 1: a person asked for a delivery that is about no run
+├── BadArtifact           a vendor's file cannot be read; retry, then give up
 ├── VendorError           the wire to a vendor
 │   ├── Unavailable       nothing happened there; try again, not before `retry_after`
-│   ├── Unanswered        it may have happened there; look before trying again
+│   ├── Unanswered        it may have happened there; reconcile before trying again
 │   └── Rejected          it will not happen; trying again changes nothing
 └── DatabaseUnavailable   nothing was recorded; answer 503, or try again
 """
@@ -40,7 +40,7 @@ class NotForUs(RelayError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing a person has to mend: where it stands, and what is wrong with it."""
+    """One thing a person has to fix: where it is, and what is wrong with it."""
 
     where: str
     what: str

@@ -46,7 +46,7 @@ class SyncRun:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended; None while it has not, or says a word nobody knows."""
+        """How it ended; None while it has not, or its status is unknown."""
         if self.canceled:
             # A flag beside the status: a canceled run can read `completed`.
             return Outcome.CANCELED
@@ -63,5 +63,5 @@ class SyncRun:
                 return None
 
     @property
-    def says_an_unknown_word(self) -> bool:
+    def has_unknown_status(self) -> bool:
         return self.status not in GOING_WORDS | ENDING_WORDS

@@ -1,4 +1,4 @@
-"""run_results.json, only the fields that tell what was rebuilt. No I/O here.
+"""run_results.json: only the fields that show what was rebuilt. No I/O here.
 
 https://docs.getdbt.com/reference/artifacts/run-results-json and dbt-core's
 core/dbt/artifacts/schemas/results.py. The schema's version says little (statuses came and
@@ -40,7 +40,7 @@ class AdapterResponse(msgspec.Struct, gc=False):
 class Timing(msgspec.Struct, gc=False):
     """Of a row: when dbt compiled the node, and then when it executed it. UTC, ISO 8601.
 
-    Which of the two it is, its place in the list tells: the names of all would take megabytes.
+    The position in the list shows which of the two it is: reading the names would take megabytes.
     """
 
     started_at: str | None = None
@@ -85,9 +85,7 @@ class Invocation:
         if self.which not in REBUILDING_COMMANDS:
             return frozenset()
         results = self.run_results.results
-        return frozenset(
-            each.unique_id for each in results if each.unique_id.startswith(REBUILDABLE)
-        )
+        return frozenset(row.unique_id for row in results if row.unique_id.startswith(REBUILDABLE))
 
     @property
     def which(self) -> str | None:
@@ -110,6 +108,6 @@ def each_once(invocations: Iterable[Invocation]) -> tuple[Invocation, ...]:
     appeared: dbt leaves the previous command's file in place when a command writes none.
     """
     seen: dict[object, Invocation] = {}
-    for invocation in sorted(invocations, key=lambda each: (each.dbt_run_id, each.step.index)):
+    for invocation in sorted(invocations, key=lambda one: (one.dbt_run_id, one.step.index)):
         seen.setdefault(invocation.run_results.metadata.invocation_id or object(), invocation)
     return tuple(seen.values())

@@ -37,8 +37,8 @@ def gc_paused() -> Iterator[None]:
 def decode(decoder: "msgspec.json.Decoder[Form]", body: Buffer, form: type[Form]) -> Form:
     """Decode an artifact into its form. Raises BadArtifact, which says where it is wrong.
 
-    What msgspec refuses is tried again without the bare NaN and Infinity, and then by the
-    standard library, which also takes lone surrogates: slower, and seldom.
+    What msgspec refuses is decoded again without the bare NaN and Infinity, and then by the
+    standard library, which also accepts lone surrogates: slower, and rare.
     """
     try:
         return decoder.decode(body)

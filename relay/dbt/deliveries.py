@@ -1,4 +1,4 @@
-"""A dbt Cloud webhook delivery: prove it genuine, then read it. No I/O here.
+"""A dbt Cloud webhook delivery: verify its signature, then read it. No I/O here.
 
 https://docs.getdbt.com/docs/deploy/webhooks
 """
@@ -17,32 +17,32 @@ SIGNATURE_BYTES = 32  # SHA-256
 LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
 LONGEST_EVENT_ID = 200  # dbt's are 31 characters
 
-# Of the three events the one that comes for every end of a run, when its artifacts are there.
+# Of the three events, the one sent for every end of a run once its artifacts exist.
 RUN_COMPLETED = "job.run.completed"
 
 _HMAC_SHA256 = HMACAlgorithm(hashlib.sha256)
 
 
 class Ignored(StrEnum):
-    """Why a genuine delivery is acknowledged and not acted on."""
+    """Why a verified delivery is acknowledged and not acted on."""
 
     UNREADABLE = "unreadable"
     NOT_AN_EVENT = "not_an_event"
     OTHER_EVENT_TYPE = "other_event_type"
     OTHER_ACCOUNT = "other_account"
     NO_RUN_ID = "no_run_id"
-    NO_RUN_STATUS = "no_run_status"  # what the button `Test endpoint` sends
+    NO_RUN_STATUS = "no_run_status"  # what the `Test endpoint` button sends
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """A genuine `job.run.completed` of our account. Only `from_delivery` makes one.
 
-    Of the payload only the ids are kept: its words for a run's end have changed several
-    times, and whatever decides is asked from dbt Cloud itself.
+    Of the payload only the ids are kept: its terms for how a run ended have changed several
+    times, and what decides is requested from dbt Cloud itself.
     """
 
-    event_id: str | None  # None where it told none: the run is what makes a delivery a repeat
+    event_id: str | None  # None where the body has none: the run then identifies a repeat
     dbt_account_id: int
     dbt_run_id: int
 
@@ -50,7 +50,7 @@ class Event:
     def from_delivery(
         cls, body: bytes, signature: str | None, *, secrets: tuple[bytes, ...], dbt_account_id: int
     ) -> "Event":
-        """Prove a delivery genuine over its raw body, and only then read it.
+        """Verify the signature of the raw body, and only then read it.
 
         `signature` is the `Authorization` header, None where there is none. Several secrets
         are several subscriptions, or one whose secret is being replaced.
@@ -76,12 +76,12 @@ class Event:
 def verify(body: bytes, signature: str | None, *, secrets: tuple[bytes, ...]) -> None:
     """Raise NotGenuine unless `signature` is the lower-case hex HMAC-SHA256 of `body`.
 
-    Every secret is tried, also after one has matched, so that the time taken says nothing.
+    Every secret is tried even after one has matched, so that timing reveals nothing.
     """
     if signature is None:
         raise NotGenuine("no_signature")
     try:
-        # unhexlify, not bytes.fromhex: that one passes over blanks and line ends.
+        # unhexlify, not bytes.fromhex, which skips whitespace.
         mac = binascii.unhexlify(signature)
     except (ValueError, binascii.Error):
         raise NotGenuine("malformed_signature") from None
@@ -115,8 +115,8 @@ _decoder = msgspec.json.Decoder(_Payload)
 
 def _read(body: bytes) -> _Payload:
     try:
-        # msgspec does not look at the bytes of fields it passes over, and a NUL or a bad
-        # byte that goes unseen here would be refused by PostgreSQL later.
+        # msgspec does not check the bytes of fields it skips, and PostgreSQL would refuse a
+        # NUL or a bad byte later.
         body.decode("utf-8")
         return _decoder.decode(body)
     except msgspec.ValidationError:
@@ -127,7 +127,7 @@ def _read(body: bytes) -> _Payload:
 
 def _event_id(payload: _Payload) -> str | None:
     event_id = "" if payload.event_id is None else str(payload.event_id)
-    # PostgreSQL stores no NUL, and a delivery that cannot be stored would come again for ever.
+    # PostgreSQL stores no NUL, and dbt Cloud would resend forever what cannot be stored.
     fits = 0 < len(event_id) <= LONGEST_EVENT_ID and event_id.isprintable()
     return event_id if fits else None
 

@@ -1,8 +1,8 @@
-"""Nodes by what they are called, tagged with and filed under. No I/O here.
+"""Nodes by name, tag, path and the rest, for lookup. No I/O here.
 
 One entry for each of dbt's selection methods: https://docs.getdbt.com/reference/node-selection/methods
-There may be thousands of words and tens of thousands of nodes, so a value is looked up; only one
-with wildcards goes through all nodes.
+There may be thousands of selectors and tens of thousands of nodes, so a value is looked up in an
+index; only one with wildcards is matched against every node.
 """
 
 import fnmatch
@@ -23,7 +23,7 @@ _RESOURCES = r"(?:model|seed|snapshot)"
 
 
 class NodeIndex:
-    """Nodes, to be found by a method and its value. What was looked for once is found fast."""
+    """Finds nodes by a method and its value. An index is built when it is first needed."""
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         self._nodes = nodes

@@ -1,6 +1,6 @@
 """What a run did to each node, from the run_results.json of each of its steps. No I/O here.
 
-A status that nobody knows counts as not rebuilt.
+An unknown status counts as not rebuilt.
 """
 
 import functools
@@ -38,9 +38,9 @@ class Standing(StrEnum):
 class NodeResult(msgspec.Struct, frozen=True, gc=False):
     """What the last invocation that executed a node did to it.
 
-    `dbt_run_id` is the run's, or an earlier one's that it retries. `invocation` tells invocations
-    apart: dbt orders what one invocation executes. `began` and `ended` are of its execution, None
-    where dbt did not say.
+    `dbt_run_id` is that of the run, or of an earlier run that it retries. `invocation` identifies
+    the invocation: dbt itself orders what one invocation executes. `began` and `ended` are of its
+    execution, None where dbt did not say.
     """
 
     standing: Standing
@@ -55,8 +55,8 @@ class RunOutcome:
     """What a run did, by unique_id: to nodes that it executed, and in tests.
 
     `reused` are nodes that were in order, and so left as they were. `tests` holds the last `pass`,
-    `warn`, `fail` or `error` of each test; `unknown_statuses` a node for each status that nobody
-    here knows.
+    `warn`, `fail` or `error` of each test; `unknown_statuses` one node for each status that
+    relay does not know.
     """
 
     nodes: Mapping[str, NodeResult] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class RunOutcome:
 
     def in_standing(self, *standings: Standing) -> frozenset[str]:
         """The nodes that ended in one of these standings."""
-        return frozenset().union(*(self._by_standing.get(each, ()) for each in standings))
+        return frozenset().union(*(self._by_standing.get(one, ()) for one in standings))
 
     @property
     def rebuilt(self) -> list[str]:
@@ -121,7 +121,7 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
 
 def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
     rows = invocation.run_results.results
-    dbt_run_id, told_apart = invocation.dbt_run_id, _told_apart(invocation)
+    dbt_run_id, invocation_id = invocation.dbt_run_id, _invocation_id(invocation)
     was_sampled = _was_sampled(invocation)
     something_failed = not invocation.step.succeeded or any(
         row.status in _SOMETHING_FAILED for row in rows
@@ -134,10 +134,10 @@ def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
             continue  # before Core v2, Fusion wrote `skipped` for what was in the cache
         if was_sampled and standing in (Standing.REBUILT, Standing.PARTIAL):
             standing = Standing.SAMPLED
-        yield row.unique_id, NodeResult(standing, dbt_run_id, told_apart, *_times(row))
+        yield row.unique_id, NodeResult(standing, dbt_run_id, invocation_id, *_times(row))
 
 
-def _told_apart(invocation: Invocation) -> str:
+def _invocation_id(invocation: Invocation) -> str:
     return invocation.run_results.metadata.invocation_id or (
         f"{invocation.dbt_run_id}/{invocation.step.index}"
     )
@@ -198,7 +198,7 @@ def _was_left_alone(row: Result) -> bool:
 
 
 def _had_nothing_to_build(row: Result) -> bool:
-    """A skipped row of a node that could not have failed the run, nor be mended by a retry.
+    """A skipped row of a node that could not have failed the run and that no retry can repair.
 
     Fusion's bare `Skipped` (stats.rs, NoOp), and the ephemeral model that only --fail-fast
     lists (core/dbt/task/runnable.py): it has no relation, and no later run has a row for it.

@@ -80,7 +80,7 @@ class Step:
 
     @property
     def must_have_run_results(self) -> bool:
-        """Whether a missing run_results.json can only mean that it is not there yet.
+        """Whether a missing run_results.json can only mean that it is not available yet.
 
         A step that failed may have died before dbt wrote one.
         """
@@ -89,7 +89,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
-    """That a run has ended, and when: what a list of runs tells of it.
+    """A run in a list of runs: that it has ended, and when.
 
     Ids are dbt Cloud's; None where it gave none. `finished_at` has a zone.
     """
@@ -126,17 +126,17 @@ class DbtRun:
 
     @property
     def key(self) -> tuple[int, int]:
-        """What tells it from every other: its account and its id."""
+        """Its identity: account and run id."""
         return self.dbt_account_id, self.dbt_run_id
 
     def in_retry_chain(self, dbt_run_id: int | None) -> "DbtRun":
         """The run of this id among those that it retries; itself, if there is none."""
-        return next((each for each in self.retried_runs if each.dbt_run_id == dbt_run_id), self)
+        return next((run for run in self.retried_runs if run.dbt_run_id == dbt_run_id), self)
 
     @property
     def first_run_id(self) -> int:
         """The run that the chain of retries began with: itself, where it retries none."""
-        return min(each.dbt_run_id for each in (self, *self.retried_runs))
+        return min(run.dbt_run_id for run in (self, *self.retried_runs))
 
     @property
     def has_ended(self) -> bool:

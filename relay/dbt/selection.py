@@ -1,6 +1,6 @@
-"""Which nodes the words of `depends_on` select. No I/O here.
+"""Which nodes the selectors of `depends_on` select. No I/O here.
 
-Held against dbt itself: tests/dbt_project/selections.json has the answers of `dbt ls --select`.
+Checked against dbt itself: tests/dbt_project/selections.json has the output of `dbt ls --select`.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,11 +12,11 @@ from relay.dbt.selectors import Selector, Term
 
 
 class Selection:
-    """The nodes that a run touched, to be selected from.
+    """The nodes that a run touched, to select from.
 
     `executed` are those it executed, `views` others that it touched through what they read.
-    A name means what was executed; only where nothing executed has it does it mean a view. So
-    a sync that names what was executed is decided the same with a lineage and without.
+    A name selects executed nodes; it selects a view only where no executed node has that name. So
+    a sync that names executed nodes is decided the same with a lineage and without.
     """
 
     def __init__(
@@ -28,10 +28,10 @@ class Selection:
         self._nodes = frozenset(executed) | frozenset(views)
         self._by_name = _unique_ids_by_name(executed)
         self._lineage = lineage or Lineage({})
-        self._found: dict[str, frozenset[str]] = {}  # by word
+        self._found: dict[str, frozenset[str]] = {}  # by selector
 
     def selected(self, selectors: Iterable[Selector]) -> frozenset[str]:
-        """The nodes that at least one of the words selects.
+        """The nodes that at least one of the selectors selects.
 
         Without a lineage only names and unique_ids select.
         """
@@ -41,14 +41,14 @@ class Selection:
         return first.union(*others) if others else first
 
     def selected_by(self, selector: Selector) -> frozenset[str]:
-        """The nodes that this word selects: those that all of its terms do."""
-        found = self._found.get(selector.word)
+        """The nodes that all terms of the selector select."""
+        found = self._found.get(selector.text)
         if found is None:
-            found = self._nodes.intersection(*map(self._look_for, selector.terms))
-            self._found[selector.word] = found
+            found = self._nodes.intersection(*map(self._select, selector.terms))
+            self._found[selector.text] = found
         return found
 
-    def _look_for(self, term: Term) -> Iterable[str]:
+    def _select(self, term: Term) -> Iterable[str]:
         if term.is_a_name and term.value in self._by_name:
             return self._by_name[term.value]
         if term.reaches:
@@ -62,12 +62,12 @@ class Selection:
         found = set(start)
         if term.parents:
             found.update(walk(start, self._lineage.parents, levels=term.parents))
-        if term.children:  # edges the other way take time to make: only where a word asks
+        if term.children:  # edges in this direction take time to build
             found.update(walk(start, self._lineage.children, levels=term.children))
         return found
 
     def _behind_exposures(self, term: Term) -> Iterable[str]:
-        """What exposures stand for: the nodes they read, through metrics and the like."""
+        """The nodes that exposures depend on, directly or through metrics and the like."""
         return walk(
             self._start(term),
             self._lineage.parents,

@@ -1,8 +1,8 @@
-"""The words of `depends_on`, read. What they select is `selection.py`'s. No I/O here.
+"""The selectors of `depends_on`, parsed. What they select is in `selection.py`. No I/O here.
 
 https://docs.getdbt.com/reference/node-selection/syntax, .../methods and .../graph-operators.
-A word means what it means to dbt, or it is refused by name. Two differ, as users expect:
-a bare word without a dot is a name, never a folder or package; and an exposure stands for
+A selector means what it means to dbt, or it is refused by name. Two differ, as users expect:
+a bare name without a dot is a name, never a folder or package; and an exposure stands for
 what it depends on.
 """
 
@@ -58,14 +58,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """One word of `depends_on`: the nodes that all of its terms select."""
+    """One selector of `depends_on`: the nodes that all of its terms select."""
 
-    word: str
+    text: str
     terms: tuple[Term, ...]
 
     @property
     def needs_manifest(self) -> bool:
-        """Whether the unique_ids of what a run executed cannot tell what it selects."""
+        """Whether the unique_ids that a run executed are not enough to know what it selects."""
         return not all(term.is_a_name for term in self.terms)
 
 

@@ -1,4 +1,4 @@
-"""dbt Cloud's webhook subscriptions: whether relay hears of every run's end. No I/O here.
+"""dbt Cloud's webhook subscriptions: do they report the end of every mapped run? No I/O here.
 
 Values only; `dbt_cloud.py` makes them from the Administrative API's answers.
 """
@@ -12,7 +12,7 @@ from relay.dbt.deliveries import RUN_COMPLETED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSubscription:
-    """What dbt Cloud tells of which jobs, and where to.
+    """Which events of which jobs dbt Cloud sends, and where to.
 
     `dbt_job_ids` is empty for all jobs of the account. `deactivate_reason` is dbt Cloud's own
     words for why a subscription is not active, None where it has none.
@@ -40,29 +40,29 @@ class WebhookSubscription:
         return f"webhook subscription {self.name!r} ({self.subscription_id}) to {address}"
 
 
-def troubles(
+def problems_of(
     subscriptions: Iterable[WebhookSubscription],
     *,
     url_path: str = "/webhooks/dbt",
     mapped_job_ids: frozenset[int] | None = None,
 ) -> tuple[str, ...]:
-    """What keeps ends of runs from relay, each in a sentence for who can mend it; () if nothing.
+    """What keeps webhooks from relay, one sentence for each problem with how to fix it; () if none.
 
-    Of relay's own subscriptions, which are those whose URL's path ends in `url_path`: another
-    relay's of the same account look the same, hence the URL in each sentence.
-    `mapped_job_ids` are the jobs whose runs relay waits for, None for those of any job.
+    Only of relay's own subscriptions: those whose URL's path ends in `url_path`. Another relay's
+    of the same account look the same, so each sentence names the URL.
+    `mapped_job_ids` are the jobs whose runs count, None for every job.
     """
-    ours = [each for each in subscriptions if each.leads_to(url_path)]
+    ours = [one for one in subscriptions if one.leads_to(url_path)]
     if not ours:
         return (f"no webhook subscription leads to a URL that ends in {url_path}: {_MAKE_ONE}",)
-    told = [trouble for each in ours for trouble in _own_troubles(each)]
-    return (*told, *_unheard_jobs(ours, mapped_job_ids))
+    own = [problem for one in ours for problem in _own_problems(one)]
+    return (*own, *_unlisted_jobs(ours, mapped_job_ids))
 
 
 _MAKE_ONE = f"make one with the event {RUN_COMPLETED} (Account settings, Webhooks)"
 
 
-def _own_troubles(subscription: WebhookSubscription) -> Iterable[str]:
+def _own_problems(subscription: WebhookSubscription) -> Iterable[str]:
     if not subscription.is_active:
         reason = subscription.deactivate_reason
         why = f", and dbt Cloud says why: {reason}" if reason else ""
@@ -75,15 +75,15 @@ def _own_troubles(subscription: WebhookSubscription) -> Iterable[str]:
         yield f"{subscription} lists {listed}; relay needs {RUN_COMPLETED}"
 
 
-def _unheard_jobs(
+def _unlisted_jobs(
     ours: list[WebhookSubscription], mapped_job_ids: frozenset[int] | None
 ) -> Iterable[str]:
-    if mapped_job_ids is None or not all(each.dbt_job_ids for each in ours):
+    if mapped_job_ids is None or not all(one.dbt_job_ids for one in ours):
         return
-    listed = frozenset[int]().union(*(each.dbt_job_ids for each in ours))
-    if unheard := mapped_job_ids - listed:
+    listed = frozenset[int]().union(*(one.dbt_job_ids for one in ours))
+    if unlisted := mapped_job_ids - listed:
         yield (
-            f"no webhook subscription to relay lists {_jobs(unheard)}, which the mapping waits"
+            f"no webhook subscription to relay lists {_jobs(unlisted)}, which the mapping waits"
             f" for; they list {_jobs(listed)}"
         )
 

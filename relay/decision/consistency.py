@@ -16,7 +16,7 @@ from relay.decision.history import History
 def outdated_models(findings: Findings, history: History) -> Mapping[str, str]:
     """Each model that began before a rebuild of its parent ended, and that parent.
 
-    Views between the two are looked through. What has no known times is not outdated.
+    Views between the two are passed through. A model without known times is not outdated.
     """
     rebuilds = _Rebuilds(findings, history)
     timed = {key: node for key, node in findings.outcome.nodes.items() if node.began}
@@ -61,7 +61,7 @@ def _were_one_invocation(findings: Findings, model: str, parent: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Rebuild:
-    """When a node was rebuilt; None where it was not, or nobody knows when."""
+    """When a node was rebuilt; None where it was not, or the time is unknown."""
 
     began: datetime | None = None
     ended: datetime | None = None

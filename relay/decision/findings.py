@@ -59,7 +59,7 @@ class Findings:
     def failed_tests(self) -> Mapping[str, frozenset[str]]:
         """The failed tests of error severity, each with the models that it counts against.
 
-        A test whose models nobody knows counts against all that the run touched: never on a guess.
+        A test whose models are unknown counts against all that the run touched: never on a guess.
         """
         return {
             test: self.lineage.models_tested_by(test)

@@ -61,8 +61,8 @@ class Condition(msgspec.Struct, frozen=True, gc=False):
 class Gate:
     """A reason to withhold, and the two questions it asks.
 
-    `objects` has the models that object, of those that the run concerns or, where it looks at the
-    whole sync, of any of the sync's. `seen` is what it saw, also where nothing objects.
+    `objects` returns the models that object: of those that the run touched, or of all of the
+    sync's. `seen` describes what was checked, also where nothing objects.
     """
 
     reason: Reason

@@ -38,7 +38,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 class Plan:
     """What a run means for the syncs that it concerns: a verdict for each, in the mapping's order.
 
-    `builds` is what the run did to each node, where a later decision may look back at it.
+    `builds` is what the run did to each node, for later decisions that look back at it.
     """
 
     verdicts: tuple[Verdict, ...] = ()

@@ -64,7 +64,7 @@ class Collector:
         """
         with self._one_lineage:
             lineage = self._lineage(evidence, now)
-            with gc_paused():  # it would be looked for among all of these nodes
+            with gc_paused():  # it would search all of these nodes for garbage
                 yield lineage
 
     def _retried_runs(self, run: DbtRun) -> Iterator[DbtRun]:

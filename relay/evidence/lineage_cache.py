@@ -41,7 +41,7 @@ class ProjectState:
 
     @classmethod
     def of(cls, run: DbtRun, invocation: Invocation) -> "ProjectState | None":
-        """None where dbt does not tell enough: then no other invocation is known to agree."""
+        """None where dbt says too little to know that another invocation saw the same project."""
         dbt_version = invocation.run_results.metadata.dbt_version
         if run.git_sha is None or dbt_version is None:
             return None

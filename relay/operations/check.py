@@ -111,11 +111,11 @@ def _words_without_nodes(
     for number, (place, selector) in enumerate(lost):
         if switched_off.selected_by(selector):
             is_so = "selects only what is" if selector.needs_manifest else "is"
-            yield f"{place}: {selector.word!r} {is_so} disabled in this project"
+            yield f"{place}: {selector.text!r} {is_so} disabled in this project"
         else:
             meant = _meant_by(selector, lineage) if number < MOST_GUESSED else None
             hint = f"; did you mean {meant!r}?" if meant else ""
-            yield f"{place}: {selector.word!r} selects nothing in this project{hint}"
+            yield f"{place}: {selector.text!r} selects nothing in this project{hint}"
 
 
 def _meant_by(selector: Selector, lineage: Lineage) -> str | None:
@@ -134,7 +134,7 @@ def _ambiguous_names(selected: Iterable[_Selected], lineage: Lineage) -> Iterato
         if len(packages) > 1 and not selector.needs_manifest:
             named = ", ".join(sorted(nodes)[:MOST_NAMED])
             yield (
-                f"{place}: {selector.word!r} is the name of several: {named}; "
+                f"{place}: {selector.text!r} is the name of several: {named}; "
                 "write the unique_id if you mean one"
             )
 
@@ -142,7 +142,7 @@ def _ambiguous_names(selected: Iterable[_Selected], lineage: Lineage) -> Iterato
 def _words_of_many_nodes(selected: Iterable[_Selected], most: int) -> Iterator[str]:
     for place, selector, nodes in selected:
         if len(nodes) > most:
-            yield f"{place}: {selector.word!r} selects {len(nodes)} nodes, more than {most}"
+            yield f"{place}: {selector.text!r} selects {len(nodes)} nodes, more than {most}"
 
 
 def _missing_keys(settings: Settings) -> tuple[str, ...]:

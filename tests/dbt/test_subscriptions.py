@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from relay.dbt.subscriptions import WebhookSubscription, troubles
+from relay.dbt.subscriptions import WebhookSubscription, problems_of
 
 GOOD = WebhookSubscription(
     subscription_id="wsu_1",
@@ -41,7 +41,7 @@ def jobs(*dbt_job_ids):
 )
 def test_a_subscription_that_tells_of_the_runs_is_no_trouble(subscriptions, mapped_job_ids):
     mapped = None if mapped_job_ids is None else frozenset(mapped_job_ids)
-    assert troubles(subscriptions, mapped_job_ids=mapped) == ()
+    assert problems_of(subscriptions, mapped_job_ids=mapped) == ()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_subscription_that_tells_of_the_runs_is_no_trouble(subscriptions, mapp
     ],
 )
 def test_one_that_leads_elsewhere_is_none(subscriptions):
-    (told,) = troubles(subscriptions)
+    (told,) = problems_of(subscriptions)
     assert told.startswith("no webhook subscription leads to a URL that ends in /webhooks/dbt: ")
     assert "job.run.completed" in told
 
@@ -92,7 +92,7 @@ def test_one_that_leads_elsewhere_is_none(subscriptions):
 )
 def test_one_that_does_not_is_told_with_what_to_do(subscriptions, mapped_job_ids, told):
     mapped = None if mapped_job_ids is None else frozenset(mapped_job_ids)
-    said = troubles(subscriptions, mapped_job_ids=mapped)
+    said = problems_of(subscriptions, mapped_job_ids=mapped)
     assert len(said) == len(told)
     for sentence, beginning in zip(said, told, strict=True):
         assert sentence.startswith(beginning)
@@ -100,10 +100,10 @@ def test_one_that_does_not_is_told_with_what_to_do(subscriptions, mapped_job_ids
 
 def test_relay_may_listen_elsewhere():
     elsewhere = but(client_url="https://relay.example.com/hooks")
-    assert troubles([elsewhere], url_path="/hooks") == ()
+    assert problems_of([elsewhere], url_path="/hooks") == ()
 
 
 def test_what_may_be_secret_in_its_url_is_not_told():
     url = "https://user:pass@relay.example.com:8443/webhooks/dbt?token=abc#x"
-    (told,) = troubles([but(client_url=url, is_active=False)])
+    (told,) = problems_of([but(client_url=url, is_active=False)])
     assert " to https://relay.example.com:8443/webhooks/dbt is not active" in told

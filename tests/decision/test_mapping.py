@@ -27,7 +27,7 @@ def one(*lines):
 def test_a_sync_needs_no_more_than_an_id_and_a_model():
     (sync,) = read(one()).syncs
     assert sync.sync_id == 1
-    assert [selector.word for selector in sync.depends_on] == ["customers"]
+    assert [selector.text for selector in sync.depends_on] == ["customers"]
     assert (sync.tests, sync.enabled, sync.full_sync) == ("block", True, False)
     assert (sync.jobs, sync.environments, sync.workspace) == (None, None, "default")
 

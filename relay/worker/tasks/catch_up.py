@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from relay.dbt.runs import FinishedRun
-from relay.dbt.subscriptions import troubles
+from relay.dbt.subscriptions import problems_of
 from relay.errors import BadArtifact, Rejected, VendorError
 from relay.logs import get_logger
 from relay.worker.services import Services
@@ -83,5 +83,5 @@ def _tell_what_is_wrong_with_the_webhook(services: Services) -> None:
         log.info("webhook.not_readable", problem=str(exc))
         return
     mapped = services.mapping.current.dbt_job_ids
-    for trouble in troubles(subscriptions, mapped_job_ids=mapped):
-        log.warning("webhook.unwell", problem=trouble)
+    for problem in problems_of(subscriptions, mapped_job_ids=mapped):
+        log.warning("webhook.unwell", problem=problem)

@@ -40,7 +40,7 @@ def look_at_sync_run(services: Services, *, attempt_id: int, looks: int) -> None
 def _take(services: Services, attempt: Attempt, run: SyncRun) -> None:
     match run.outcome:
         case None:
-            if run.says_an_unknown_word and run.status != attempt.status:
+            if run.has_unknown_status and run.status != attempt.status:
                 log.warning("sync_run.status_unknown", status=run.status)
             _look_again(services, attempt, run.status, f"its status is {run.status!r}")
         case Outcome.SKIPPED:
