@@ -60,10 +60,15 @@ class Question:
         """The word of each sync."""
         return [sync.depends_on[0].text for sync in self.mapping.syncs]
 
-    def decide(self) -> Plan:
-        """As relay does."""
+    def findings(self) -> Findings:
+        """What relay finds out before it locks the account."""
+        findings = Findings(RUN, self.outcome, self.lineage)
+        findings.looks_back_at(self.mapping)
+        return findings
+
+    def decide(self, findings: Findings) -> Plan:
+        """What relay then decides: all that it records, conditions and builds included."""
         with gc_paused():
-            findings = Findings(RUN, self.outcome, self.lineage)
             return decide(findings, self.mapping, History(), now=NOW)
 
     def loop(self) -> dict[int, tuple[str, ...]]:

@@ -86,20 +86,28 @@ def requests_json(url: str) -> Work:
 
 def relay_decides_first(manifest: str) -> Work:
     """Decide on a lineage that was just read: its index has to be made."""
-    return _question(manifest).decide
+    question = _question(manifest)
+    return lambda: question.decide(question.findings())
 
 
 def relay_decides(manifest: str) -> Work:
     """Decide on a lineage that is in memory, as that of the last run is."""
     question = _question(manifest)
-    question.decide()
-    return question.decide
+    question.decide(question.findings())
+    return lambda: question.decide(question.findings())
+
+
+def relay_decides_under_lock(manifest: str) -> Work:
+    """The part of it that keeps other decisions of the account waiting."""
+    question = _question(manifest)
+    findings = question.findings()
+    return lambda: question.decide(findings)
 
 
 def loop_decides(manifest: str) -> Work:
     """Go through what was rebuilt for every word. It must find what relay does."""
     question = _question(manifest)
-    plan = question.decide()
+    plan = question.decide(question.findings())
 
     def work() -> object:
         found = question.loop()
@@ -120,7 +128,7 @@ PROBES: Mapping[str, Callable[[str], Work]] = {
     for each in (
         *(relay_manifest, relay_run_results, json_load),
         *(relay_fetch, relay_download, requests_json),
-        *(relay_decides, relay_decides_first, loop_decides),
+        *(relay_decides, relay_decides_first, relay_decides_under_lock, loop_decides),
     )
 }
 
