@@ -4,8 +4,6 @@ from relay.web.gunicorn_hooks import (  # noqa: F401 - gunicorn looks them up by
     SETTINGS,
     on_exit,
     on_starting,
-    post_fork,
-    pre_fork,
     when_ready,
 )
 
@@ -18,9 +16,6 @@ workers = SETTINGS.web_concurrency
 worker_class = "gthread"
 threads = 256
 worker_connections = 1000
-
-# pre_fork and post_fork keep each worker on a core of its own: its threads then cost a third
-# less. Leave them out of the import above where another program wants those cores to itself.
 
 # The application is loaded once and shared by the workers: less memory.
 preload_app = True
