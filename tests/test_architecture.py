@@ -171,6 +171,13 @@ def test_a_process_loads_nothing_it_does_not_need(module, never):
     assert not never & set(loaded.stdout.split())
 
 
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_a_python_child_imports_nothing_from_the_working_directory(path):
+    """`-P` comes right after the interpreter, wherever one is started."""
+    text = path.read_text()
+    assert text.count("sys.executable") == text.count('sys.executable, "-P", ')
+
+
 @pytest.mark.parametrize(
     ("word", "doors"),
     {

@@ -15,7 +15,7 @@ def run_up() -> None:
 
     with started(Role.SERVICE) as settings:
         load(settings.mapping)
-        up.run(settings, server_of(settings))
+        up.run(server_of(settings))
 
 
 def run_worker() -> None:
