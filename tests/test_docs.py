@@ -22,7 +22,8 @@ from click.testing import CliRunner
 from relay import cli
 from relay.dbt.deliveries import Ignored
 from relay.decision.judge import Reason
-from relay.decision.mapping import json_schema, read_mapping
+from relay.decision.mapping_form import json_schema
+from relay.decision.mapping_reader import read_mapping
 from relay.sandbox.recordings import load
 from relay.settings import VARIABLES, Role, Settings
 from relay.sync_runs import Outcome

@@ -45,8 +45,8 @@ class Censuses:
             settings = self._settings
             return Workspace(
                 DEFAULT_WORKSPACE,
-                settings.census_url,
                 "CENSUS_API_KEY",
+                settings.census_url,
                 settings.census_api_version,
             )
         known = self._workspaces()

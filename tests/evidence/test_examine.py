@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from relay.decision.mapping import read_mapping
+from relay.decision.mapping_reader import read_mapping
 from relay.evidence.examine import examiner_of
 from relay.sandbox import story
 from relay.vendors.connect import dbt_cloud_of
