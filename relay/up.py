@@ -15,7 +15,7 @@ from relay.errors import BadSettings, Problem
 from relay.logs import get_logger
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server, joined
-from relay.settings import Settings
+from relay.settings import ServiceSettings
 
 DRAIN_SECONDS = 27  # the worker takes 25
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a process that died is started again
@@ -25,7 +25,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 log = get_logger()
 
 
-def run(settings: Settings, server: Server) -> None:
+def run(settings: ServiceSettings, server: Server) -> None:
     """Run everything until SIGTERM or SIGINT. Raises BadSettings, DatabaseUnavailable."""
     children = (
         Child("web", (sys.executable, "-m", "gunicorn", "-c", str(_gunicorn_conf()))),

@@ -77,6 +77,16 @@ class TestCheck:
         whole = WHOLE | {"CENSUS_API_KEY_EMEA": "a-key", "RELAY_MAPPING": str(mapping)}
         assert command("check", **whole).exit_code == 0
 
+    def test_tells_a_workspaces_key_that_cannot_be_read(self, command, mapping):
+        mapping.write_text(
+            "version: 1\nsyncs:\n  - {sync_id: 1, depends_on: [a], workspace: emea}\n"
+            "workspaces:\n  emea: {api_key_env: CENSUS_API_KEY_EMEA}\n"
+        )
+        here = WHOLE | {"RELAY_MAPPING": str(mapping), "CENSUS_API_KEY_EMEA_FILE": "/no/such"}
+        result = command("check", **here)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("CENSUS_API_KEY_EMEA_FILE: /no/such cannot be read")
+
     def test_looks_at_one_file_alone_if_one_is_named(self, command, mapping):
         assert command("check", str(mapping)).exit_code == 0
         assert command("check", str(mapping) + ".gone").exit_code == 1
@@ -255,6 +265,23 @@ class TestCheckWithAManifest:
         mapping.write_text("version: 1\nsyncs: 5\n")
         result = command("check", str(mapping), "--manifest", str(manifest))
         assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "--run", "1"),
+        ("explain", "--sync", "1", "--last"),
+        ("replay", "--run", "1"),
+    ],
+    ids=" ".join,
+)
+def test_what_asks_dbt_cloud_tells_all_that_it_needs_at_once(command, words):
+    result = command(*words)
+    assert result.exit_code == 2
+    for name in ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID"):
+        assert f"{name}: is not set" in result.stderr
+    assert "CENSUS_API_KEY" not in result.stderr
 
 
 class TestStatus:

@@ -11,7 +11,7 @@ from relay.mapping_file import load
 from relay.operations.plan import Through, as_verdict, decided_now
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
-from relay.settings import Settings
+from relay.settings import DbtCloudSettings
 from relay.store import Decision, find_decision
 
 
@@ -35,7 +35,12 @@ class Explanation:
 
 
 def explain_sync(
-    server: Server, settings: Settings, *, workspace: str, sync_id: int, dbt_run_id: int | None
+    server: Server,
+    settings: DbtCloudSettings,
+    *,
+    workspace: str,
+    sync_id: int,
+    dbt_run_id: int | None,
 ) -> Explanation | None:
     """Why a sync was, or would be, triggered or withheld for a run.
 
@@ -78,7 +83,7 @@ def _as_decided(decision: Decision) -> Explanation:
     )
 
 
-def _mapped(mapping: SyncMapping, settings: Settings, workspace: str, sync_id: int) -> Sync:
+def _mapped(mapping: SyncMapping, settings: DbtCloudSettings, workspace: str, sync_id: int) -> Sync:
     sync = mapping.sync(workspace, sync_id)
     if sync is None:
         where, what = str(settings.mapping), f"has no sync {sync_id} of workspace {workspace!r}"

@@ -17,7 +17,7 @@ from relay.evidence.examine import Examined, counted, examiner_of
 from relay.mapping_file import load
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
-from relay.settings import Settings
+from relay.settings import DbtCloudSettings
 from relay.store import read_history
 from relay.vendors.connect import dbt_cloud_of
 
@@ -53,7 +53,7 @@ class Planned:
 
 
 @garbage_uncollected()
-def plan_run(server: Server, settings: Settings, dbt_run_id: int) -> Planned:
+def plan_run(server: Server, settings: DbtCloudSettings, dbt_run_id: int) -> Planned:
     """What would be decided on a run now. Raises VendorError, BadArtifact, BadMapping, …"""
     examined, plan = decided_now(server, settings, load(settings.mapping), dbt_run_id)
     return Planned(
@@ -66,7 +66,7 @@ def plan_run(server: Server, settings: Settings, dbt_run_id: int) -> Planned:
 
 
 def decided_now(
-    server: Server, settings: Settings, mapping: SyncMapping, dbt_run_id: int
+    server: Server, settings: DbtCloudSettings, mapping: SyncMapping, dbt_run_id: int
 ) -> tuple[Examined, Plan]:
     """What a run did, and the plan that a worker would make of it now."""
     now = utc_now()
