@@ -13,7 +13,6 @@ import pytest
 import structlog
 from psycopg.conninfo import make_conninfo
 
-from relay.evidence.collect import collector_of
 from relay.mapping_file import MappingFile
 from relay.operations import trigger as by_hand
 from relay.operations.replay import replay_run
@@ -23,12 +22,11 @@ from relay.postgres.migrate import migrate
 from relay.postgres.server import NamedServer
 from relay.sandbox import open_sandbox, story
 from relay.sandbox.command import environment
-from relay.settings import Role, Settings
+from relay.settings import ServiceSettings
 from relay.store import Delivery, Redo, Store, record_deliveries
-from relay.vendors.connect import Censuses, dbt_cloud_of
 from relay.worker import tasks
 from relay.worker.process import engine_of
-from relay.worker.services import Services
+from relay.worker.services import build_services
 
 
 class Clock:
@@ -237,8 +235,7 @@ def _settings(sandbox, database, tmp_path):
     """Settings for the sandbox; `RELAY_FOLLOW_INTERVAL` and the rest are the defaults."""
     mapping = tmp_path / "syncs.yml"
     mapping.write_text(story.MAPPING)
-    return Settings.from_environment(
-        Role.SERVICE,
+    return ServiceSettings.from_environment(
         {
             **environment(sandbox.dbt_cloud.url, sandbox.census.url),
             "RELAY_DATABASE_URL": _as_url(database.conninfo),
@@ -260,15 +257,5 @@ def _as_url(conninfo):
 
 @pytest.fixture(name="relay")
 def _relay(settings, store, database, sandbox, sql, clock):
-    mapping = MappingFile(settings.mapping)
-    dbt_cloud = dbt_cloud_of(settings, clock)
-    services = Services(
-        settings=settings,
-        store=store,
-        mapping=mapping,
-        dbt_cloud=dbt_cloud,
-        collector=collector_of(settings, dbt_cloud),
-        censuses=Censuses(settings, lambda: mapping.current.workspaces, clock),
-        clock=clock,
-    )
+    services = build_services(settings, MappingFile(settings.mapping), store, clock)
     return Relay(services, database, sandbox, sql, clock, Path(settings.mapping))

@@ -77,6 +77,16 @@ class TestCheck:
         whole = WHOLE | {"CENSUS_API_KEY_EMEA": "a-key", "RELAY_MAPPING": str(mapping)}
         assert command("check", **whole).exit_code == 0
 
+    def test_tells_a_workspaces_key_that_cannot_be_read(self, command, mapping):
+        mapping.write_text(
+            "version: 1\nsyncs:\n  - {sync_id: 1, depends_on: [a], workspace: emea}\n"
+            "workspaces:\n  emea: {api_key_env: CENSUS_API_KEY_EMEA}\n"
+        )
+        here = WHOLE | {"RELAY_MAPPING": str(mapping), "CENSUS_API_KEY_EMEA_FILE": "/no/such"}
+        result = command("check", **here)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("CENSUS_API_KEY_EMEA_FILE: /no/such cannot be read")
+
     def test_looks_at_one_file_alone_if_one_is_named(self, command, mapping):
         assert command("check", str(mapping)).exit_code == 0
         assert command("check", str(mapping) + ".gone").exit_code == 1
@@ -257,6 +267,14 @@ class TestCheckWithAManifest:
         assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
 
 
+def test_what_asks_dbt_cloud_reports_all_that_it_needs_at_once(command):
+    result = command("plan", "--run", "1")
+    assert result.exit_code == 2
+    for name in ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID"):
+        assert f"{name}: is not set" in result.stderr
+    assert "CENSUS_API_KEY" not in result.stderr
+
+
 class TestStatus:
     @pytest.fixture(name="here")
     def _here(self, relay, settings):
@@ -364,7 +382,9 @@ class TestPlanAndExplain:
         assert ", decided 2" in by_run
         assert "model.jaffle_crm.customers: skipped" in by_run
         assert command("explain", "--sync", "5123", "--last", **here).stdout == by_run
-        told = json.loads(command("explain", "--sync", "5126", "--last", "--json", **here).stdout)
+        database_alone = {"RELAY_DATABASE_URL": here["RELAY_DATABASE_URL"]}
+        last = command("explain", "--sync", "5126", "--last", "--json", **database_alone)
+        told = json.loads(last.stdout)
         assert (told["reason"], told["models"]) == ("rebuilt", ["model.jaffle_crm.fct_tickets"])
         assert [each["reason"] for each in told["conditions"]] == [
             reason for reason in Reason if reason != "rebuilt"

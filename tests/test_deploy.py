@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from relay import cli, up
-from relay.decision.mapping import read_mapping
+from relay.decision.mapping_reader import read_mapping
 from relay.worker import process as worker
 
 ROOT = Path(__file__).parents[1]

@@ -9,12 +9,12 @@ from relay import logs
 from relay.errors import DatabaseUnavailable
 from relay.postgres.migrate import migrate
 from relay.postgres.server import server_of
-from relay.settings import Role
+from relay.settings import WebSettings
 from relay.terminal import settings_or_exit
 
 RECEIVE_SECONDS = 10  # between two pieces of a request
 
-SETTINGS = settings_or_exit(Role.WEB)
+SETTINGS = settings_or_exit(WebSettings)
 logs.configure(SETTINGS)
 _server = server_of(SETTINGS)
 log = logs.get_logger()
