@@ -7,6 +7,7 @@ import uuid
 import psycopg
 import pytest
 from click.testing import CliRunner
+from mappings import mapping_text, sync_entry
 from psycopg.conninfo import conninfo_to_dict
 from werkzeug.serving import make_server
 
@@ -67,10 +68,9 @@ class TestCheck:
         assert command("check", RELAY_MAPPING=str(mapping), **WHOLE).exit_code == 1
 
     def test_looks_for_the_keys_of_the_workspaces(self, command, mapping):
-        mapping.write_text(
-            "version: 1\nsyncs:\n  - {sync_id: 1, depends_on: [a], workspace: emea}\n"
-            "workspaces:\n  emea: {api_key_env: CENSUS_API_KEY_EMEA}\n"
-        )
+        emea = {"api_key_env": "CENSUS_API_KEY_EMEA"}
+        one_sync = sync_entry(1, "a", workspace="emea")
+        mapping.write_text(mapping_text(one_sync, workspaces={"emea": emea}))
         result = command("check", RELAY_MAPPING=str(mapping), **WHOLE)
         assert result.exit_code == 1
         assert "CENSUS_API_KEY_EMEA: is not set" in result.stderr
@@ -305,7 +305,7 @@ class TestStatus:
         assert command("status", **here).stdout.count("none") == 4
 
     def test_shows_first_what_nobody_will_try_again(self, command, relay, here, sandbox):
-        relay.map("version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers]}\n")
+        relay.map(mapping_text(sync_entry(5123, "customers")))
         sandbox.census.fail_next("/trigger", Status(422))
         relay.deliver(story.nightly_run())
         relay.work()
