@@ -4,7 +4,6 @@ import json
 import threading
 import uuid
 
-import psycopg
 import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict
@@ -12,12 +11,13 @@ from werkzeug.serving import make_server
 
 from relay.cli import main
 from relay.decision.judge import Reason
+from relay.postgres.connections import asking
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
 from relay.sandbox.wire import Status
-from relay.store import Delivery, record_deliveries
+from relay.store import Delivery, Store
 from relay.web.app import create_app
 from relay.web.health import Health
 from relay.web.recorder import Recorder
@@ -432,8 +432,8 @@ class TestReplay:
 
     def test_ends_with_1_for_a_delivery_that_tells_of_no_run(self, command, database, here):
         ignored = Delivery(delivery_id=uuid.uuid4(), body=b"{}", ignored_because="other_account")
-        with psycopg.connect(database.conninfo, autocommit=True) as connection:
-            record_deliveries(connection, [ignored])
+        with asking(database) as connections:
+            Store(connections).deliveries.record([ignored])
         told = command("replay", "--delivery", str(ignored.delivery_id), **here)
         assert told.exit_code == 1
         assert "was ignored: other_account" in told.stderr
@@ -448,7 +448,7 @@ class TestReplay:
         told = command("replay", "--run", "155144666", "--dry-run", *words, **here)
         assert told.stdout.count(" trigger ") == triggers
         assert told.stdout.count("already") == 4 - triggers
-        assert relay.sql("SELECT count(*) FROM relay.triggers WHERE is_redone") == [(0,)]
+        assert relay.sql("SELECT count(*) FROM relay.triggers WHERE superseded") == [(0,)]
         assert relay.sql("SELECT planned_at IS NOT NULL FROM relay.dbt_runs") == [(True,)]
 
     def test_ends_with_2_where_the_account_is_not_set(self, command, here):
@@ -508,7 +508,10 @@ class TestMigrate:
         url = f"postgresql:///{named['dbname']}?host={named['host']}&user={named['user']}"
         if "password" in named:
             url += f"&password={named['password']}&port={named['port']}"
-        assert command("migrate", RELAY_DATABASE_URL=url).stdout == "applied: procrastinate, 0001\n"
+        assert (
+            command("migrate", RELAY_DATABASE_URL=url).stdout
+            == "applied: procrastinate, 0001, 0002\n"
+        )
         assert command("migrate", RELAY_DATABASE_URL=url).stdout == "up to date\n"
 
 

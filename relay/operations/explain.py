@@ -12,7 +12,7 @@ from relay.operations.plan import Through, as_verdict, decided_now
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
 from relay.settings import Settings
-from relay.store import Decision, find_decision
+from relay.store import Decision, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,8 @@ def explain_sync(
     Without a run it is the last one that concerned the sync; None if there was none. What was
     decided is told as it was seen then. Raises as `plan_run` does.
     """
-    with asking(server) as connection:
-        decision = find_decision(connection, workspace, sync_id, dbt_run_id)
+    with asking(server) as connections:
+        decision = Store(connections).decisions.find(workspace, sync_id, dbt_run_id)
     if decision is not None:
         return _as_decided(decision)
     if dbt_run_id is None:

@@ -18,7 +18,7 @@ from relay.mapping_file import load
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
 from relay.settings import Settings
-from relay.store import read_history
+from relay.store import Store
 from relay.vendors.connect import dbt_cloud_of
 
 Through = Mapping[str, tuple[str, ...]]
@@ -75,8 +75,8 @@ def decided_now(
     run = examined.run
     with examiner.lineage(examined, mapping, now=now) as lineage:
         case = Case(run, examined.rebuilt, mapping, lineage, now=now)
-        with asking(server) as connection:
-            history = read_history(connection, run, mapping, case.looks_back_at)
+        with asking(server) as connections:
+            history = Store(connections).decisions.history(run, mapping, case.looks_back_at)
         return examined, case.decide(history)
 
 

@@ -873,7 +873,7 @@ class TestARunThatNoWebhookToldOf:
     def test_is_found_by_one_of_several_workers(self, watching, sandbox):
         before = len(sandbox.dbt_cloud.requests_to("/runs/"))
         for _ in range(3):
-            tasks.hand_out_chores(watching.services)
+            tasks.defer_periodic_tasks(watching.services)
         watching.work()
         assert len(sandbox.dbt_cloud.requests_to("/runs/")) == before + 1
 
@@ -1219,10 +1219,10 @@ class TestAWorkerThatWasTakenForDead:
         sandbox.census.fail_next("/trigger", HangUp())
         one.deliver(night())
         one.work()
-        return one.services.store.attempts.open("default", 5123)
+        return one.services.store.attempts.unfinished("default", 5123)
 
     def test_is_not_robbed_of_what_it_is_about_to_send(self, one, sandbox, slow, events):
-        with one.services.store.attempts.hold(slow) as held:
+        with one.services.store.attempts.claim(slow) as held:
             assert held is not None
             one.work_for(300)
         assert len(sandbox.census.requests_to("/trigger")) == 1
@@ -1237,11 +1237,11 @@ class TestAWorkerThatWasTakenForDead:
             sandbox.census.fail_next("/trigger", HangUp())
         one.work_for(61)
         assert len(sandbox.census.requests_to("/trigger")) == 2
-        with one.services.store.attempts.hold(slow) as held:
+        with one.services.store.attempts.claim(slow) as held:
             assert held is None
         now = one.clock()
         attempts = one.services.store.attempts
-        assert attempts.send_again(slow, now=now, look_from=now) is None
+        assert attempts.send_again(slow, now=now, reconcile_after=now) is None
 
 
 class TestTheMappingInForce:
