@@ -1,7 +1,9 @@
-"""Columns, tables and jobs are called by the standard terms: poll, reconcile, backoff, evaluate.
+"""Sync runs, periodic tasks and jobs are called by the standard terms: poll, reconcile, evaluate.
 
-Jobs that wait go on under their new names, in a queue that workers of the version before do not
-read: they would fail for good what they do not know. Such workers, and web, may still run.
+Processes of the version before may still run. So jobs that wait go on, under their new names, in a
+queue that old workers do not read: they would fail for good what they do not know. And what old
+transactions lock in any order, this and the next two migrations lock one by one: a transaction that
+locked it all would meet a deadlock.
 """
 
 from alembic import op
@@ -11,21 +13,16 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Rename, the tables first: then nobody can still defer a job under an old argument name."""
+    """Rename, the columns first: then nobody can still defer a job under an old argument name."""
     op.execute(
         """
-        -- Whose lock may take longest to get, during a POST, comes first, and what web needs last.
         ALTER TABLE relay.sync_runs RENAME looks TO polls;
         ALTER TABLE relay.sync_runs RENAME look_from TO reconcile_after;
         ALTER TABLE relay.sync_runs RENAME faults TO failures;
         ALTER TABLE relay.sync_runs RENAME paused TO backoff_spent;
-        ALTER TABLE relay.triggers RENAME ran_for TO covers_until;
-        ALTER TABLE relay.triggers RENAME is_redone TO superseded;
+
         ALTER TABLE relay.chores RENAME TO periodic_tasks;
         ALTER INDEX relay.chores_pkey RENAME TO periodic_tasks_pkey;
-        ALTER TABLE relay.dbt_runs RENAME faults TO failures;
-        ALTER TABLE relay.dbt_runs RENAME paused TO backoff_spent;
-        ALTER INDEX relay.attempts_at_one_run RENAME TO runs_of_one_retry_chain;
 
         UPDATE procrastinate_jobs
         SET queue_name = 'relay.2',
