@@ -52,26 +52,22 @@ def start_sync_run(services: Services, *, workspace: str, sync_id: int) -> None:
 
 
 def _begin(services: Services, workspace: str, sync_id: int) -> None:
-    now = services.clock()
-    waiting = services.store.triggers.waiting(workspace, sync_id, now=now)
+    now, settings, store = services.clock(), services.settings, services.store
+    waiting = store.triggers.waiting(workspace, sync_id, now=now)
     if waiting is None:
         return
     # After a run that was skipped: triggering while another one goes would only be skipped again.
-    is_blocked = waiting.last_outcome == Outcome.SKIPPED and _is_running(
-        services, workspace, sync_id
-    )
-    settings, store = services.settings, services.store
+    was_skipped = waiting.last_outcome == Outcome.SKIPPED
+    is_blocked = was_skipped and _is_running(services, workspace, sync_id)
     if is_blocked and not is_overdue(waiting.since, now, settings.follow_deadline):
         at = next_poll(now, settings.follow_interval)
         store.triggers.schedule_start(workspace, sync_id, at=at)
         return
     reconcile_after = now + _time_for_an_answer(services)
     attempt = store.attempts.begin(workspace, sync_id, now=now, reconcile_after=reconcile_after)
-    if attempt is None:
-        return
-    if is_blocked:
+    if attempt is not None and is_blocked:
         _refuse(services, attempt, "a run that relay did not start went on until the deadline")
-    else:
+    elif attempt is not None:
         _send(services, attempt)
 
 
@@ -135,7 +131,7 @@ def _send_again(services: Services, attempt: Attempt) -> None:
 
 
 def _report(services: Services, claimed: ClaimedAttempt, result: Result) -> None:
-    """Log what is recorded now, or take the next step."""
+    """Log what a committed attempt came to, or take its next step."""
     match result:
         case Found():
             log.warning("sync.trigger_recovered", sync_run_id=result.sync_run_id)
