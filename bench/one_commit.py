@@ -12,7 +12,7 @@ from psycopg_pool import ConnectionPool
 from relay import logs
 from relay.postgres.server import Server, server_of
 from relay.settings import WebSettings
-from relay.store import Delivery, record_deliveries
+from relay.store import Deliveries, Delivery
 from relay.web.app import create_app
 from relay.web.health import Health
 from relay.web.recorder import Recorder
@@ -31,8 +31,7 @@ class OneCommitEach(Recorder):
 
     def record(self, delivery: Delivery) -> bool:
         """Write a delivery to disk; return whether it brought a new run."""
-        with self._open_pool().connection() as connection:
-            return bool(record_deliveries(connection, [delivery]))
+        return bool(Deliveries(self._open_pool()).record([delivery]))
 
     def _open_pool(self) -> ConnectionPool:
         # With the first delivery: the application is loaded before gunicorn forks.

@@ -25,7 +25,7 @@ from relay.postgres.server import NamedServer
 from relay.sandbox import open_sandbox, story
 from relay.sandbox.command import environment
 from relay.settings import ServiceSettings
-from relay.store import Delivery, Redo, Store, record_deliveries
+from relay.store import Delivery, Redo, Store, jobs
 from relay.worker import tasks
 from relay.worker.process import engine_of
 from relay.worker.services import build_services
@@ -164,8 +164,7 @@ class Relay:
             dbt_account_id=story.DBT_ACCOUNT_ID,
             dbt_run_id=run.dbt_run_id,
         )
-        with psycopg.connect(self.database.conninfo, autocommit=True) as connection:
-            record_deliveries(connection, [delivery])
+        self.services.store.deliveries.record([delivery])
 
     def replay(self, dbt_run_id, redo=Redo.NOTHING):
         """What `relay replay` does; what it comes to."""
@@ -178,11 +177,11 @@ class Relay:
 
     def start(self):
         """What a worker does when it starts."""
-        tasks.begin_chores(self.services)
+        tasks.start_periodic_tasks(self.services)
 
     def round(self):
         """What a worker does every ten seconds, and then all that is due."""
-        tasks.hand_out_chores(self.services)
+        tasks.defer_periodic_tasks(self.services)
         self.work()
 
     def work(self):
@@ -197,7 +196,7 @@ class Relay:
     async def _work(self):
         async with engine_of(self.services, self.database).open_async() as engine:
             await engine.run_worker_async(
-                queues=["relay"],
+                queues=[jobs.QUEUE, jobs.FORMER_QUEUE],
                 wait=False,
                 concurrency=1,
                 listen_notify=False,

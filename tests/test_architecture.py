@@ -12,6 +12,7 @@ import pytest
 import relay
 
 ROOT = Path(relay.__file__).parent
+LONGEST_MODULE = 300
 LONGEST_MEDIAN_FUNCTION = 6
 
 # From the ground up: what a module imports is of its own room, or of a floor below.
@@ -116,6 +117,10 @@ class TestTheRooms:
             for path in MODULES
         }
         assert list(TopologicalSorter(graph).static_order())
+
+    def test_have_modules_that_are_read_in_one_sitting(self):
+        lines = {dotted(path): len(path.read_text().splitlines()) for path in MODULES}
+        assert {name: many for name, many in lines.items() if many > LONGEST_MODULE} == {}
 
     def test_have_short_functions(self):
         functions = [

@@ -6,7 +6,7 @@ import click
 
 from relay.commands.session import on_database, print_json
 from relay.commands.tables import table
-from relay.operations.status import look
+from relay.operations.status import read_overview
 from relay.settings import Settings
 from relay.store import Overview
 from relay.workspaces import told_id
@@ -15,7 +15,7 @@ from relay.workspaces import told_id
 def run(newest: int, *, wants_json: bool) -> None:
     """Print the overview, so many rows of each."""
     with on_database(Settings) as (_, server):
-        overview = look(server, newest=newest)
+        overview = read_overview(server, newest=newest)
     if wants_json:
         print_json(overview)
     else:

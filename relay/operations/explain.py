@@ -12,7 +12,7 @@ from relay.operations.plan import evaluate_now
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
 from relay.settings import DbtCloudSettings, Settings
-from relay.store import Decision, find_decision
+from relay.store import Decision, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,8 @@ def explain_sync(
     decided is reported as it was seen then: dbt Cloud is asked, and its settings are needed, only
     for what was not. Raises as `plan_run` does.
     """
-    with asking(server) as connection:
-        decision = find_decision(connection, workspace, sync_id, dbt_run_id)
+    with asking(server) as connections:
+        decision = Store(connections).decisions.find(workspace, sync_id, dbt_run_id)
     if decision is not None:
         return _as_decided(decision)
     if dbt_run_id is None:

@@ -19,7 +19,7 @@ from relay.operations.evaluate import findings_of
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
 from relay.settings import DbtCloudSettings
-from relay.store import read_history
+from relay.store import Store
 from relay.vendors.connect import dbt_cloud_of
 
 
@@ -53,8 +53,8 @@ def evaluate_now(
     collector = collector_of(settings, dbt_cloud_of(settings))
     with findings_of(collector, dbt_run_id, mapping, now=now) as findings:
         looks_back_at = findings.looks_back_at(mapping)
-        with asking(server) as connection:
-            history = read_history(connection, findings.run, mapping, looks_back_at)
+        with asking(server) as connections:
+            history = Store(connections).decisions.history(findings.run, mapping, looks_back_at)
         return Evaluation(findings, decide(findings, mapping, history, now=now))
 
 

@@ -10,17 +10,7 @@ from relay.operations.plan import Planned, plan_run
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
 from relay.settings import AccountSettings, DbtCloudSettings
-from relay.store import (
-    Redo,
-    Replayed,
-    Told,
-    Triggered,
-    is_recorded,
-    left_alone,
-    replay,
-    run_of_delivery,
-    runs_recorded,
-)
+from relay.store import DeliveredRun, Redo, Replayed, Store, Triggered
 from relay.vendors.connect import dbt_cloud_of
 
 
@@ -55,21 +45,22 @@ def runs_asked_for(server: Server, settings: AccountSettings, asked: Asked) -> t
     """Their ids, the first told of first. Raises NothingToReplay, DatabaseUnavailable."""
     if asked.dbt_run_id is not None:
         return (asked.dbt_run_id,)
-    with asking(server) as connection:
+    with asking(server) as connections:
+        store = Store(connections)
         if asked.delivery_id is not None:
-            return (_run_of(run_of_delivery(connection, asked.delivery_id), asked.delivery_id),)
+            return (_run_of(store.deliveries.find_run(asked.delivery_id), asked.delivery_id),)
         now = utc_now()
         since = now - timedelta(seconds=asked.since or 0)
         until = now - timedelta(seconds=asked.until)
-        return runs_recorded(connection, settings.dbt_account_id, since=since, until=until)
+        return store.replays.recorded_between(settings.dbt_account_id, since=since, until=until)
 
 
-def _run_of(told: Told | None, delivery_id: uuid.UUID) -> int:
-    if told is None:
+def _run_of(delivered: DeliveredRun | None, delivery_id: uuid.UUID) -> int:
+    if delivered is None:
         raise NothingToReplay(f"there is no delivery {delivery_id}: `relay status` lists them")
-    if told.dbt_run_id is None:
-        raise NothingToReplay(f"delivery {delivery_id} was ignored: {told.ignored_because}")
-    return told.dbt_run_id
+    if delivered.dbt_run_id is None:
+        raise NothingToReplay(f"delivery {delivery_id} was ignored: {delivered.ignored_because}")
+    return delivered.dbt_run_id
 
 
 def replay_run(
@@ -81,17 +72,18 @@ def replay_run(
     BadSettings, and VendorError where dbt Cloud does not know it either.
     """
     account = settings.dbt_account_id
-    with asking(server) as connection:
-        if not is_recorded(connection, account, dbt_run_id):
+    with asking(server) as connections:
+        store = Store(connections)
+        if store.dbt_runs.get(account, dbt_run_id) is None:
             dbt_cloud_of(settings.extended_to(DbtCloudSettings)).get_run(dbt_run_id)
-        alone = left_alone(connection, account, dbt_run_id, redo)
-        came_to = replay(connection, account, dbt_run_id, redo)
-    return RunReplayed(dbt_run_id=dbt_run_id, replay=came_to, left_alone=alone)
+        alone = store.replays.left_alone(account, dbt_run_id, redo)
+        replayed = store.replays.replay(account, dbt_run_id, redo)
+    return RunReplayed(dbt_run_id=dbt_run_id, replay=replayed, left_alone=alone)
 
 
 def preview(server: Server, settings: AccountSettings, dbt_run_id: int, redo: Redo) -> Previewed:
     """What a replay would come to; nothing is done. Raises as `plan_run` does."""
-    with asking(server) as connection:
-        alone = left_alone(connection, settings.dbt_account_id, dbt_run_id, redo)
+    with asking(server) as connections:
+        alone = Store(connections).replays.left_alone(settings.dbt_account_id, dbt_run_id, redo)
     planned = plan_run(server, settings.extended_to(DbtCloudSettings), dbt_run_id)
     return Previewed(planned=planned, left_alone=alone)

@@ -2,10 +2,10 @@
 
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
-from relay.store import Overview, read_overview
+from relay.store import Overview, Store
 
 
-def look(server: Server, *, newest: int) -> Overview:
+def read_overview(server: Server, *, newest: int) -> Overview:
     """Read the overview. Raises DatabaseUnavailable."""
-    with asking(server) as connection:
-        return read_overview(connection, newest=newest)
+    with asking(server) as connections:
+        return Store(connections).status.overview(newest=newest)

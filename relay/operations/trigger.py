@@ -7,7 +7,7 @@ from relay.decision.mapping import SyncMapping
 from relay.errors import BadSettings, Problem
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
-from relay.store import trigger_by_hand
+from relay.store import Store
 from relay.workspaces import DEFAULT_WORKSPACE
 
 
@@ -36,5 +36,6 @@ def trigger(
         raise BadSettings((Problem("--workspace", f"{workspace!r} is not one of {known}"),))
     mapped = mapping.sync(workspace, sync_id)
     full_sync = records is Records.ALL or (mapped is not None and mapped.full_sync)
-    with asking(server) as connection:
-        trigger_by_hand(connection, workspace, sync_id, full_sync=full_sync, now=now)
+    with asking(server) as connections:
+        triggers = Store(connections).triggers
+        triggers.add_manual(workspace, sync_id, full_sync=full_sync, now=now)

@@ -1,8 +1,8 @@
-"""Connections: a command's one, the worker's pool, and the engine's."""
+"""Connections: a command's only one, the worker's pool, and the engine's."""
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -29,12 +29,23 @@ def connect_impatiently(conninfo: str) -> ImpatientConnection:
     return ImpatientConnection.connect(conninfo, autocommit=True, connect_timeout=2)
 
 
+class OneConnection:
+    """A store's connections where there is only one, for one thread at a time."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def connection(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        """The connection, which stays open."""
+        return nullcontext(self._connection)
+
+
 @contextmanager
-def asking(server: Server) -> Iterator[ImpatientConnection]:
+def asking(server: Server) -> Iterator[OneConnection]:
     """A connection for what a command asks. Raises DatabaseUnavailable."""
     try:
         with connect_impatiently(server.conninfo) as connection:
-            yield connection
+            yield OneConnection(connection)
     except psycopg.OperationalError as exc:
         raise DatabaseUnavailable(f"it does not answer: {exc}") from exc
 

@@ -3,65 +3,70 @@
 Every method raises DatabaseUnavailable where PostgreSQL does not answer. Times are given.
 """
 
-from relay.store.attempts import Attempt, Attempts, Cause, Held
-from relay.store.by_hand import trigger_by_hand
+from relay.store.attempts import (
+    Attempt,
+    Attempts,
+    ClaimedAttempt,
+    Found,
+    NotFound,
+    NotStarted,
+    Refused,
+    Result,
+    Started,
+    Unconfirmed,
+)
 from relay.store.catch_up import CatchUps
 from relay.store.dbt_runs import DbtRuns, RecordedRun
-from relay.store.decisions import Decision, find_decision
-from relay.store.deliveries import Delivery, record_deliveries
-from relay.store.history import read_history
-from relay.store.periodic import Chores
-from relay.store.replay import (
-    Redo,
-    Replayed,
-    Told,
-    Triggered,
-    is_recorded,
-    left_alone,
-    replay,
-    run_of_delivery,
-    runs_recorded,
-)
+from relay.store.decisions import Decision, Decisions
+from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
+from relay.store.periodic import PeriodicTasks
+from relay.store.replay import Redo, Replayed, Replays, Triggered
 from relay.store.retention import Retention
-from relay.store.status import Overview, last_heartbeat, read_overview
-from relay.store.sync_runs import Following
+from relay.store.status import Overview, Status
+from relay.store.sync_runs import End, FollowedRun, SyncRuns
 from relay.store.transactions import Connections
+from relay.store.triggers import Causes, Triggers, Waiting
 
 
 class Store:
-    """What the worker remembers."""
+    """What relay remembers, over a pool of connections or a single one."""
 
     def __init__(self, connections: Connections) -> None:
+        self.deliveries = Deliveries(connections)
         self.dbt_runs = DbtRuns(connections)
+        self.decisions = Decisions(connections)
+        self.triggers = Triggers(connections)
         self.attempts = Attempts(connections)
-        self.following = Following(connections)
+        self.sync_runs = SyncRuns(connections)
         self.catch_ups = CatchUps(connections)
-        self.chores = Chores(connections)
+        self.replays = Replays(connections)
+        self.status = Status(connections)
+        self.periodic_tasks = PeriodicTasks(connections)
         self.retention = Retention(connections)
 
 
 __all__ = [
     "Attempt",
-    "Cause",
+    "Causes",
+    "ClaimedAttempt",
     "Decision",
+    "DeliveredRun",
+    "Deliveries",
     "Delivery",
-    "Held",
+    "End",
+    "FollowedRun",
+    "Found",
+    "NotFound",
+    "NotStarted",
     "Overview",
     "RecordedRun",
     "Redo",
+    "Refused",
     "Replayed",
+    "Result",
+    "Started",
     "Store",
-    "Told",
     "Triggered",
-    "find_decision",
-    "is_recorded",
-    "last_heartbeat",
-    "left_alone",
-    "read_history",
-    "read_overview",
-    "record_deliveries",
-    "replay",
-    "run_of_delivery",
-    "runs_recorded",
-    "trigger_by_hand",
+    "Unconfirmed",
+    "Waiting",
 ]

@@ -1,40 +1,54 @@
-"""The dbt runs that no delivery told of, and how far dbt Cloud's list of runs has been read."""
+"""The dbt runs whose webhook was missed, and how far dbt Cloud's list of runs has been read."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from relay.dbt.runs import FinishedRun
 from relay.store import jobs
-from relay.store.transactions import Transactions
+from relay.store.transactions import Transactions, one
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUpProgress:
+    """When relay was first started for an account, and until when its list of runs was read."""
+
+    first_started_at: datetime
+    read_until: datetime
 
 
 class CatchUps(Transactions):
     """What was found in the list of an account's finished runs."""
 
     def begin(self, dbt_account_id: int, *, now: datetime) -> None:
-        """Note relay's first start: only what ends from then on is caught up."""
+        """Record relay's first start: only what ends from then on is caught up."""
         with self._statement() as connection:
             connection.execute(
-                "INSERT INTO relay.catch_ups VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                """
+                INSERT INTO relay.catch_ups (dbt_account_id, first_started_at, read_until)
+                VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
+                """,
                 (dbt_account_id, now, now),
             )
 
-    def begun(self, dbt_account_id: int) -> tuple[datetime, datetime] | None:
-        """When relay was first started, and until when the list was read; None: it never was."""
+    def progress(self, dbt_account_id: int) -> CatchUpProgress | None:
+        """How far the account's list was read; None if relay was never started for it."""
         with self._statement() as connection:
-            return connection.execute(
+            return one(
+                connection,
+                CatchUpProgress,
                 """
                 SELECT first_started_at, read_until FROM relay.catch_ups WHERE dbt_account_id = %s
                 """,
                 (dbt_account_id,),
-            ).fetchone()
+            )
 
-    def take(
+    def record_missed(
         self, dbt_account_id: int, runs: Sequence[FinishedRun], *, read_until: datetime
     ) -> tuple[FinishedRun, ...]:
         """Record those of the runs that are not known, with a job for each; return them.
 
-        The list is read until then.
+        The list has been read until `read_until`.
         """
         with self._transaction() as connection:
             rows = connection.execute(
@@ -46,15 +60,9 @@ class CatchUps(Transactions):
             )
             new = {dbt_run_id for (dbt_run_id,) in rows}
             for dbt_run_id in sorted(new):
-                jobs.examine(connection, dbt_account_id, dbt_run_id)
+                jobs.evaluate_dbt_run(connection, dbt_account_id, dbt_run_id)
             connection.execute(
                 "UPDATE relay.catch_ups SET read_until = %s WHERE dbt_account_id = %s",
                 (read_until, dbt_account_id),
             )
         return tuple(run for run in runs if run.dbt_run_id in new)
-
-    def last_delivery(self) -> datetime | None:
-        """When the newest delivery came; None: none is known."""
-        with self._statement() as connection:
-            row = connection.execute("SELECT max(received_at) FROM relay.deliveries").fetchone()
-            return row[0] if row else None

@@ -11,7 +11,7 @@ from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan
 from relay.store.decisions import record_builds, record_decisions, triggered_for
 from relay.store.history import read_history
-from relay.store.jobs import examine
+from relay.store.jobs import evaluate_dbt_run
 from relay.store.transactions import Connection, Transactions, one
 
 
@@ -19,15 +19,15 @@ from relay.store.transactions import Connection, Transactions, one
 class RecordedRun:
     """A dbt run as recorded.
 
-    It was examined `faults` times in vain, with `paused` seconds between the tries, together.
+    Its evaluation failed `failures` times, with pauses of `backoff_spent` seconds in all.
     """
 
     dbt_account_id: int
     dbt_run_id: int
     event_id: str | None
     recorded_at: datetime
-    faults: int
-    paused: float
+    failures: int
+    backoff_spent: float
     planned_at: datetime | None
     given_up_at: datetime | None
 
@@ -46,8 +46,8 @@ class DbtRuns(Transactions):
                 connection,
                 RecordedRun,
                 """
-                SELECT dbt_account_id, dbt_run_id, event_id, recorded_at, faults, paused,
-                       planned_at, given_up_at
+                SELECT dbt_account_id, dbt_run_id, event_id, recorded_at, failures,
+                       backoff_spent, planned_at, given_up_at
                 FROM relay.dbt_runs WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                 """,
                 (dbt_account_id, dbt_run_id),
@@ -75,22 +75,23 @@ class DbtRuns(Transactions):
             )
             yield Deciding(connection, run, mapping, now) if updated.rowcount else None
 
-    def examine_again(
-        self, run: RecordedRun, *, now: datetime, pause: timedelta, problem: str
+    def evaluate_again(
+        self, run: RecordedRun, *, now: datetime, backoff: timedelta, problem: str
     ) -> None:
-        """Note what went wrong and look at the run again after a pause."""
+        """Record what went wrong, and evaluate the run again after the backoff."""
         with self._transaction() as connection:
             connection.execute(
                 """
-                UPDATE relay.dbt_runs SET problem = %s, faults = faults + 1, paused = paused + %s
+                UPDATE relay.dbt_runs
+                SET problem = %s, failures = failures + 1, backoff_spent = backoff_spent + %s
                 WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
                 """,
-                (problem, pause.total_seconds(), run.dbt_account_id, run.dbt_run_id),
+                (problem, backoff.total_seconds(), run.dbt_account_id, run.dbt_run_id),
             )
-            examine(connection, run.dbt_account_id, run.dbt_run_id, at=now + pause)
+            evaluate_dbt_run(connection, run.dbt_account_id, run.dbt_run_id, at=now + backoff)
 
     def give_up(self, run: RecordedRun, *, now: datetime, problem: str) -> None:
-        """Stop looking at the run: a person may have it examined again."""
+        """Stop trying to evaluate the run: a person may replay it."""
         with self._transaction() as connection:
             connection.execute(
                 """
@@ -135,7 +136,7 @@ def _wait_for_decisions_that_bear_on(
     Two runs that each rebuild one of two models that a sync waits for, or a run and its retry,
     may be evaluated in the same moment: neither would see the other.
     """
-    locks = [f"relay/attempts_at/{run.dbt_account_id}/{run.first_run_id}"]
+    locks = [f"relay/retry_chain/{run.dbt_account_id}/{run.first_run_id}"]
     if mapping.looks_back:
         locks.insert(0, f"relay/decisions/{run.dbt_account_id}")
     for lock in locks:

@@ -1,6 +1,6 @@
 """What was decided on a dbt run, the triggers that are due for it, and what it built."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,10 +8,12 @@ from psycopg.types.json import Jsonb
 
 from relay.dbt.runs import DbtRun
 from relay.decision.gates import Condition, Reason
-from relay.decision.history import Build
+from relay.decision.history import Build, History
+from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan, Verdict
-from relay.store.jobs import run_syncs, wake_sync
-from relay.store.transactions import Connection
+from relay.store.history import read_history
+from relay.store.jobs import schedule_start, start_sync_runs
+from relay.store.transactions import Connection, Transactions
 
 
 def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> None:
@@ -19,9 +21,9 @@ def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datet
     cursor = connection.cursor()
     cursor.executemany(_DECISION, [_decision(run, verdict, now) for verdict in plan.verdicts])
     cursor.executemany(_TRIGGER, [_trigger(run, verdict, now) for verdict in plan.due])
-    run_syncs(connection, [verdict.sync.key for verdict in plan.triggers])
+    start_sync_runs(connection, [verdict.sync.key for verdict in plan.triggers])
     for verdict in plan.delayed:
-        wake_sync(connection, *verdict.sync.key, verdict.due_at or now)
+        schedule_start(connection, *verdict.sync.key, verdict.due_at or now)
 
 
 _DECISION = """
@@ -38,7 +40,7 @@ DO UPDATE SET (reason, models, through, conditions, decided_at) =
 _TRIGGER = """
 INSERT INTO relay.triggers
     (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync, because, through, requested_at,
-     due_at, ran_for)
+     due_at, covers_until)
 VALUES (%(workspace)s, %(sync_id)s, %(dbt_account_id)s, %(dbt_run_id)s, %(full_sync)s, %(models)s,
         %(through)s, %(now)s, %(due_at)s, %(covers_until)s)
 """
@@ -81,7 +83,7 @@ def triggered_for(connection: Connection, run: DbtRun) -> frozenset[tuple[str, i
     rows = connection.execute(
         """
         SELECT workspace, sync_id FROM relay.triggers
-        WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT is_redone
+        WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT superseded
         """,
         run.key,
     )
@@ -138,32 +140,43 @@ class Decision:
     decided_at: datetime
 
 
-def find_decision(
-    connection: Connection, workspace: str, sync_id: int, dbt_run_id: int | None
-) -> Decision | None:
-    """What was decided on a sync for a dbt run, the last one that concerned it without an id."""
-    row = connection.execute(
+class Decisions(Transactions):
+    """What was decided on each sync, and what the next decision looks back to."""
+
+    def find(self, workspace: str, sync_id: int, dbt_run_id: int | None) -> Decision | None:
+        """The decision on a sync for a dbt run; without an id, for the last run that concerned it.
+
+        None if there is none.
         """
-        SELECT dbt_run_id, reason, models, through, conditions, decided_at
-        FROM relay.decisions
-        WHERE (workspace, sync_id) = (%(workspace)s, %(sync_id)s)
-          AND (%(run)s::bigint IS NULL OR dbt_run_id = %(run)s)
-        ORDER BY decided_at DESC, dbt_run_id DESC LIMIT 1
-        """,
-        {"workspace": workspace, "sync_id": sync_id, "run": dbt_run_id},
-    ).fetchone()
-    if row is None:
-        return None
-    found_run_id, reason, models, through, conditions, decided_at = row
-    return Decision(
-        workspace=workspace,
-        sync_id=sync_id,
-        dbt_run_id=found_run_id,
-        reason=Reason(reason),
-        models=tuple(models),
-        through=through,
-        conditions=tuple(
-            Condition(Reason(word), tuple(those), seen) for word, those, seen in conditions
-        ),
-        decided_at=decided_at,
-    )
+        asked = {"workspace": workspace, "sync_id": sync_id, "dbt_run_id": dbt_run_id}
+        with self._statement() as connection:
+            row = connection.execute(_FIND, asked).fetchone()
+        if row is None:
+            return None
+        found_run_id, reason, models, through, conditions, decided_at = row
+        return Decision(
+            workspace=workspace,
+            sync_id=sync_id,
+            dbt_run_id=found_run_id,
+            reason=Reason(reason),
+            models=tuple(models),
+            through=through,
+            conditions=tuple(
+                Condition(Reason(word), tuple(those), seen) for word, those, seen in conditions
+            ),
+            decided_at=decided_at,
+        )
+
+    def history(self, run: DbtRun, mapping: SyncMapping, nodes: Collection[str]) -> History:
+        """What bears on a decision on this run; of earlier builds those of the given nodes."""
+        with self._transaction() as connection:
+            return read_history(connection, run, mapping, nodes)
+
+
+_FIND = """
+SELECT dbt_run_id, reason, models, through, conditions, decided_at
+FROM relay.decisions
+WHERE (workspace, sync_id) = (%(workspace)s, %(sync_id)s)
+  AND (%(dbt_run_id)s::bigint IS NULL OR dbt_run_id = %(dbt_run_id)s)
+ORDER BY decided_at DESC, dbt_run_id DESC LIMIT 1
+"""

@@ -1,16 +1,17 @@
-"""Deliveries as they came, and the dbt runs they tell of."""
+"""Deliveries as they came, and the dbt runs they are about."""
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from relay.store import jobs
-from relay.store.transactions import Connection
+from relay.store.transactions import Transactions, one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A genuine delivery. Ids are None where the body tells none.
+    """A genuine delivery. Ids are None where the body has none.
 
     `ignored_because` is None for one that is about a finished run of our account.
     """
@@ -23,29 +24,50 @@ class Delivery:
     ignored_because: str | None = None
 
 
-def record_deliveries(
-    connection: Connection, deliveries: Sequence[Delivery]
-) -> frozenset[uuid.UUID]:
-    """Record deliveries and the runs they tell of, with a job for each new run, in one commit.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredRun:
+    """The run that a delivery is about; `ignored_because` is None for one that was not ignored."""
 
-    `connection` is in autocommit: the one statement is the transaction. Returns the ids of
-    those that brought a new run: the others were ignored, or are repeats of an event or of a
-    run, also of one in the same batch.
-    """
-    rows = connection.execute(
-        _RECORD_DELIVERIES,
-        (
-            [each.delivery_id for each in deliveries],
-            [each.event_id for each in deliveries],
-            [each.dbt_account_id for each in deliveries],
-            [each.dbt_run_id for each in deliveries],
-            [each.ignored_because for each in deliveries],
-            [each.body for each in deliveries],
-            jobs.QUEUE,
-            jobs.RELAY_RUN,
-        ),
-    )
-    return frozenset(delivery_id for (delivery_id,) in rows)
+    dbt_run_id: int | None
+    ignored_because: str | None
+
+
+class Deliveries(Transactions):
+    """The deliveries, and the dbt runs they are about."""
+
+    def record(self, deliveries: Sequence[Delivery]) -> frozenset[uuid.UUID]:
+        """Record deliveries and their runs, with a job for each new run, in one statement.
+
+        Returns the ids of those that brought a new run: the others were ignored, or are repeats of
+        an event or of a run, also of one in the same batch.
+        """
+        with self._statement() as connection:
+            rows = connection.execute(
+                _RECORD_DELIVERIES,
+                (
+                    [delivery.delivery_id for delivery in deliveries],
+                    [delivery.event_id for delivery in deliveries],
+                    [delivery.dbt_account_id for delivery in deliveries],
+                    [delivery.dbt_run_id for delivery in deliveries],
+                    [delivery.ignored_because for delivery in deliveries],
+                    [delivery.body for delivery in deliveries],
+                    jobs.QUEUE,
+                    jobs.EVALUATE_DBT_RUN,
+                ),
+            )
+            return frozenset(delivery_id for (delivery_id,) in rows)
+
+    def find_run(self, delivery_id: uuid.UUID) -> DeliveredRun | None:
+        """The run of a delivery; None if there is no such delivery (any more)."""
+        sql = "SELECT dbt_run_id, ignored_because FROM relay.deliveries WHERE delivery_id = %s"
+        with self._statement() as connection:
+            return one(connection, DeliveredRun, sql, (delivery_id,))
+
+    def last_received_at(self) -> datetime | None:
+        """When the newest delivery came; None if none is known."""
+        with self._statement() as connection:
+            row = connection.execute("SELECT max(received_at) FROM relay.deliveries").fetchone()
+            return row[0] if row else None
 
 
 _RECORD_DELIVERIES = f"""

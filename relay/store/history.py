@@ -72,7 +72,7 @@ def _of_each(
 # When the newest dbt run whose rebuilds each sync's triggers took in had finished. A run that was
 # decided already may be asked about, here and below: its own triggers are not its past.
 _COVERS_UNTIL = """
-SELECT triggers.workspace, triggers.sync_id, max(ran_for)
+SELECT triggers.workspace, triggers.sync_id, max(covers_until)
 FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
 JOIN relay.triggers USING (workspace, sync_id)
 LEFT JOIN relay.sync_runs USING (attempt_id)

@@ -12,14 +12,25 @@ from psycopg.types.json import Jsonb
 
 from relay.store.transactions import Connection
 
-QUEUE = "relay"
+# The number goes up when jobs change their names or arguments: a worker of an older version, which
+# may still run during an upgrade, fails for good what it does not know.
+QUEUE = "relay.2"
 
-RELAY_RUN = "relay_run"
-RUN_SYNC = "run_sync"
-WAKE_SYNC = "wake_sync"
-LOOK_AT_SYNC_RUN = "look_at_sync_run"
+EVALUATE_DBT_RUN = "evaluate_dbt_run"
+START_SYNC_RUN = "start_sync_run"
+SCHEDULED_START = "scheduled_start"
+POLL_SYNC_RUN = "poll_sync_run"
 CATCH_UP = "catch_up"
 PRUNE = "prune"
+
+# What processes of the version before still defer during an upgrade, after the migration has
+# renamed the jobs that waited. Their other jobs need columns that are gone.
+FORMER_QUEUE = "relay"
+FORMER_NAMES: Mapping[str, str] = {
+    EVALUATE_DBT_RUN: "relay_run",
+    START_SYNC_RUN: "run_sync",
+    SCHEDULED_START: "wake_sync",
+}
 
 # The engine's own function, as its clients call it: this way a job is part of one statement, and
 # one statement may make many. Columns: queue, task, priority, lock, queueing lock, arguments, time.
@@ -46,32 +57,33 @@ def defer(
 _DEFER = f"SELECT {DEFER_ALL} FROM (SELECT ROW(%s, %s, 0, %s, NULL, %s, %s){AS_A_JOB}) AS due"
 
 
-def examine(
+def evaluate_dbt_run(
     connection: Connection, dbt_account_id: int, dbt_run_id: int, *, at: datetime | None = None
 ) -> None:
     """The job that finds out what a dbt run rebuilt, and decides; at once without a time."""
     arguments = {"dbt_account_id": dbt_account_id, "dbt_run_id": dbt_run_id}
-    defer(connection, RELAY_RUN, arguments, at=at)
+    defer(connection, EVALUATE_DBT_RUN, arguments, at=at)
 
 
-def run_sync(connection: Connection, workspace: str, sync_id: int) -> None:
+def start_sync_run(connection: Connection, workspace: str, sync_id: int) -> None:
     """The job that starts what waits for a sync."""
-    run_syncs(connection, [(workspace, sync_id)])
+    start_sync_runs(connection, [(workspace, sync_id)])
 
 
-def run_syncs(connection: Connection, syncs: Sequence[tuple[str, int]]) -> None:
+def start_sync_runs(connection: Connection, syncs: Sequence[tuple[str, int]]) -> None:
     """Such a job for each sync, by workspace and id, in one statement.
 
     A run of a large project may trigger thousands, and others wait until it is decided.
     """
-    workspaces, sync_ids = [each for each, _ in syncs], [each for _, each in syncs]
+    workspaces = [workspace for workspace, _ in syncs]
+    sync_ids = [sync_id for _, sync_id in syncs]
     if syncs:
-        connection.execute(_RUN_SYNCS, (QUEUE, RUN_SYNC, workspaces, sync_ids))
+        connection.execute(_START_SYNC_RUNS, (QUEUE, START_SYNC_RUN, workspaces, sync_ids))
 
 
 # Each sync has a lock of its own, which keeps two workers from starting it at once. And what is
-# decided goes before what is to be examined (priority 1): a trigger does not wait behind runs.
-_RUN_SYNCS = f"""
+# decided goes before what is to be evaluated (priority 1): a trigger does not wait behind runs.
+_START_SYNC_RUNS = f"""
 SELECT {DEFER_ALL} FROM (
     SELECT ROW(
         %s, %s, 1, 'sync/' || workspace || '/' || sync_id, NULL,
@@ -82,12 +94,14 @@ SELECT {DEFER_ALL} FROM (
 """
 
 
-def wake_sync(connection: Connection, workspace: str, sync_id: int, at: datetime) -> None:
-    """The job that looks at what waits for a sync, at `at`."""
-    defer(connection, WAKE_SYNC, {"workspace": workspace, "sync_id": sync_id}, at=at)
+def schedule_start(connection: Connection, workspace: str, sync_id: int, at: datetime) -> None:
+    """The job that, at `at`, defers the one that starts what waits for a sync.
+
+    Two jobs, for one that waits for its time must not have the sync's lock.
+    """
+    defer(connection, SCHEDULED_START, {"workspace": workspace, "sync_id": sync_id}, at=at)
 
 
-def look_at_sync_run(connection: Connection, attempt_id: int, *, looks: int, at: datetime) -> None:
-    """The job that asks Census how a sync run goes, at `at`."""
-    arguments = {"attempt_id": attempt_id, "looks": looks}
-    defer(connection, LOOK_AT_SYNC_RUN, arguments, at=at)
+def poll_sync_run(connection: Connection, attempt_id: int, *, polls: int, at: datetime) -> None:
+    """The job that asks Census about a sync run at `at`; `polls` is how often it was asked."""
+    defer(connection, POLL_SYNC_RUN, {"attempt_id": attempt_id, "polls": polls}, at=at)

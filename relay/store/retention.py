@@ -1,5 +1,6 @@
 """What is forgotten: everything that ended long ago and that no decision will ask for."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import LiteralString
 
@@ -11,19 +12,22 @@ AT_ONCE = 1000  # rows a transaction: others wait for none of them for long
 class Retention(Transactions):
     """The rows that may go."""
 
-    def prune(self, *, before: datetime) -> dict[str, int]:
+    def prune(self, *, before: datetime, builds_before: datetime) -> dict[str, int]:
         """Delete what came, was decided and ended before then; return how many rows of each table.
+
+        `builds_before` is that time for what dbt jobs last did to each node.
 
         Kept whatever their age: work that has not ended, and each sync's newest trigger, which
         `at_most_every` and `require: all` look back to.
         """
-        return {table: self._delete(sql, before) for table, sql in _OLD.items()}
+        bounds = {"before": before, "builds_before": builds_before}
+        return {table: self._delete(sql, bounds) for table, sql in _OLD.items()}
 
-    def _delete(self, sql: LiteralString, before: datetime) -> int:
+    def _delete(self, sql: LiteralString, bounds: Mapping[str, datetime]) -> int:
         deleted = 0
         while True:
             with self._statement() as connection:
-                rows = connection.execute(sql, {"before": before, "most": AT_ONCE}).rowcount
+                rows = connection.execute(sql, {**bounds, "most": AT_ONCE}).rowcount
             deleted += rows
             if rows < AT_ONCE:
                 return deleted
@@ -85,8 +89,7 @@ _OLD: dict[str, LiteralString] = {
         DELETE FROM relay.builds
         WHERE (dbt_account_id, project_id, node, dbt_job_id, environment_id) IN (
             SELECT dbt_account_id, project_id, node, dbt_job_id, environment_id
-            -- A year: `within` may be long, and a node's parent may be rebuilt seldom.
-            FROM relay.builds WHERE finished_at < %(before)s - interval '335 days'
+            FROM relay.builds WHERE finished_at < %(builds_before)s
             LIMIT %(most)s)
         """,
     "procrastinate_jobs": """

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.store.transactions import Connection, every
+from relay.store.transactions import Transactions, every
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class TriggerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRunRow:
-    """A sync run that has not ended, or an attempt to start one."""
+    """A sync run that has not ended, or an attempt to start one; `looks` are its polls."""
 
     begun_at: datetime
     workspace: str
@@ -71,23 +71,27 @@ class Overview:
     open_sync_runs: list[SyncRunRow]
 
 
-def read_overview(connection: Connection, *, newest: int) -> Overview:
-    """What was given up, the newest deliveries and triggers, and every sync run that is open."""
-    return Overview(
-        given_up=every(connection, GivenUpRow, _GIVEN_UP_ROWS, (newest,)),
-        deliveries=every(connection, DeliveryRow, _DELIVERY_ROWS, (newest,)),
-        triggers=every(connection, TriggerRow, _TRIGGER_ROWS, (newest,)),
-        open_sync_runs=every(connection, SyncRunRow, _OPEN_SYNC_RUN_ROWS),
-    )
+class Status(Transactions):
+    """What there is to see, and whether a worker lives."""
 
+    def overview(self, *, newest: int) -> Overview:
+        """What was given up, the newest deliveries and triggers, and every open sync run."""
+        with self._transaction() as connection:
+            return Overview(
+                given_up=every(connection, GivenUpRow, _GIVEN_UP_ROWS, (newest,)),
+                deliveries=every(connection, DeliveryRow, _DELIVERY_ROWS, (newest,)),
+                triggers=every(connection, TriggerRow, _TRIGGER_ROWS, (newest,)),
+                open_sync_runs=every(connection, SyncRunRow, _OPEN_SYNC_RUN_ROWS),
+            )
 
-def last_heartbeat(connection: Connection) -> tuple[datetime, datetime | None]:
-    """What time it is in the database, and when a worker last said that it lives; None: never."""
-    row = connection.execute(
-        "SELECT now(), max(last_heartbeat) FROM procrastinate_workers"
-    ).fetchone()
-    assert row is not None
-    return row[0], row[1]
+    def last_heartbeat(self) -> tuple[datetime, datetime | None]:
+        """What time it is in the database, and when a worker last gave a sign of life, if ever."""
+        with self._statement() as connection:
+            row = connection.execute(
+                "SELECT now(), max(last_heartbeat) FROM procrastinate_workers"
+            ).fetchone()
+            assert row is not None
+            return row[0], row[1]
 
 
 _GIVEN_UP_ROWS = """
@@ -96,7 +100,7 @@ FROM relay.dbt_runs WHERE given_up_at IS NOT NULL
 UNION ALL
 SELECT ended_at, dbt_run_id, triggers.workspace, triggers.sync_id, problem
 FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
-WHERE outcome = 'refused' AND NOT is_redone
+WHERE outcome = 'refused' AND NOT superseded
 ORDER BY given_up_at DESC LIMIT %s
 """
 _DELIVERY_ROWS = """
@@ -120,6 +124,6 @@ FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id)
 ORDER BY requested_at DESC, trigger_id DESC LIMIT %s
 """
 _OPEN_SYNC_RUN_ROWS = """
-SELECT begun_at, workspace, sync_id, sync_run_id, status, looks, problem
+SELECT begun_at, workspace, sync_id, sync_run_id, status, polls AS looks, problem
 FROM relay.sync_runs WHERE ended_at IS NULL ORDER BY begun_at DESC
 """

@@ -1,72 +1,159 @@
-"""Sync runs from when Census told their id until their end."""
+"""Sync runs, from when Census has told their id until their end."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from relay.store import jobs
-from relay.store.attempts import ATTEMPT, Attempt, Cause, causes_of, end
-from relay.store.transactions import Transactions, one
+from relay.store.transactions import Connection, Transactions, one
+from relay.store.triggers import Causes, causes_of, let_wait_again, start_what_waits
 from relay.sync_runs import Outcome, SyncRun
 
 
-class Following(Transactions):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedRun:
+    """A sync run that has not ended.
+
+    It was polled `polls` times, the last `failures` of them without an answer; `status` is Census's
+    last word, None before the first.
+    """
+
+    attempt_id: int
+    workspace: str
+    sync_id: int
+    sync_run_id: int
+    triggered_at: datetime
+    polls: int
+    failures: int
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How an attempt, or the sync run it started, ended.
+
+    `run` is what Census said of it, None if it said nothing; `problem` is None if all is well.
+    """
+
+    outcome: Outcome
+    at: datetime
+    problem: str | None = None
+    run: SyncRun | None = None
+
+
+class SyncRuns(Transactions):
     """The sync runs that are followed."""
 
-    def get(self, attempt_id: int) -> Attempt | None:
-        """The run of an attempt, by the attempt's id; None if there is none."""
+    def followed(self, attempt_id: int, *, polls: int) -> FollowedRun | None:
+        """The run of an attempt; None if it has ended, or was polled since so many polls."""
         with self._statement() as connection:
-            return one(connection, Attempt, f"{ATTEMPT} WHERE attempt_id = %s", (attempt_id,))
+            return one(connection, FollowedRun, _FOLLOWED, (attempt_id, polls))
 
-    def causes(self, attempt_id: int) -> tuple[Cause, ...]:
-        """The triggers it answers, the newest dbt run last."""
+    def is_going(self, workspace: str, sync_id: int) -> bool:
+        """Whether a run of the sync is followed whose end will start what waits.
+
+        A transaction that ends the run may be under way, and may have looked for waiting triggers
+        before ours was there: leaving now would leave the trigger without anybody. FOR SHARE waits
+        for that transaction, and then no longer finds the run. One that comes after us sees the
+        trigger, which was committed before its job.
+        """
         with self._statement() as connection:
-            return causes_of(connection, attempt_id)
+            rows = connection.execute(
+                """
+                SELECT FROM relay.sync_runs
+                WHERE (workspace, sync_id) = (%s, %s)
+                  AND sync_run_id IS NOT NULL AND ended_at IS NULL
+                FOR SHARE
+                """,
+                (workspace, sync_id),
+            )
+            return rows.rowcount > 0
 
-    def look_again(self, attempt: Attempt, status: str | None, *, at: datetime) -> None:
-        """Note what Census said and look again at `at`, unless another look was faster.
+    def causes(self, run: FollowedRun) -> Causes:
+        """The triggers it answers."""
+        with self._statement() as connection:
+            return causes_of(connection, run.attempt_id)
 
-        `status` is None where it said nothing.
+    def poll_again(self, run: FollowedRun, status: str | None, *, at: datetime) -> None:
+        """Record what Census said, and poll again at `at`, unless another poll was faster.
+
+        `status` is None if Census gave no answer.
         """
         with self._statement() as connection:
             connection.execute(
-                _LOOK_AGAIN,
+                _POLL_AGAIN,
                 {
-                    "attempt_id": attempt.attempt_id,
-                    "looks": attempt.looks,
+                    "attempt_id": run.attempt_id,
+                    "polls": run.polls,
                     "status": status,
                     "queue": jobs.QUEUE,
-                    "task": jobs.LOOK_AT_SYNC_RUN,
+                    "task": jobs.POLL_SYNC_RUN,
                     "at": at,
                 },
             )
 
-    def record_end(
-        self, attempt: Attempt, run: SyncRun, outcome: Outcome, *, now: datetime
-    ) -> bool:
-        """Record how a run ended; what waits for the sync goes on. False if that was known."""
+    def record_end(self, run: FollowedRun, end: End) -> bool:
+        """Record how a run ended, and start what waits for the sync. False if it had ended."""
         with self._transaction() as connection:
-            return end(connection, attempt, outcome, now=now, run=run, problem=run.error_message)
-
-    def record_abandoned(self, attempt: Attempt, *, now: datetime, problem: str) -> bool:
-        """Record that a run is followed no longer. False if it had ended."""
-        with self._transaction() as connection:
-            return end(connection, attempt, Outcome.ABANDONED, now=now, problem=problem)
+            return record_end(connection, run.attempt_id, end)
 
 
+_FOLLOWED = """
+SELECT attempt_id, workspace, sync_id, sync_run_id, triggered_at, polls, failures, status
+FROM relay.sync_runs
+WHERE attempt_id = %s AND polls = %s AND sync_run_id IS NOT NULL AND ended_at IS NULL
+"""
 # What is done every few seconds for every sync run there is: one round trip.
-_LOOK_AGAIN = f"""
-WITH looked AS (
+_POLL_AGAIN = f"""
+WITH polled AS (
     UPDATE relay.sync_runs
-    SET looks = looks + 1, status = coalesce(%(status)s::text, status),
-        faults = CASE WHEN %(status)s::text IS NULL THEN faults + 1 ELSE 0 END
-    WHERE attempt_id = %(attempt_id)s AND looks = %(looks)s AND ended_at IS NULL
-    RETURNING attempt_id, looks
+    SET polls = polls + 1, status = coalesce(%(status)s::text, status),
+        failures = CASE WHEN %(status)s::text IS NULL THEN failures + 1 ELSE 0 END
+    WHERE attempt_id = %(attempt_id)s AND polls = %(polls)s AND ended_at IS NULL
+    RETURNING attempt_id, polls
 )
 SELECT {jobs.DEFER_ALL} FROM (
     SELECT ROW(
         %(queue)s, %(task)s, 0, NULL, NULL,
-        jsonb_build_object('attempt_id', attempt_id, 'looks', looks), %(at)s::timestamptz
+        jsonb_build_object('attempt_id', attempt_id, 'polls', polls), %(at)s::timestamptz
     ){jobs.AS_A_JOB}
-    FROM looked
+    FROM polled
 ) AS jobs
 HAVING count(*) > 0
 """
+_END = """
+UPDATE relay.sync_runs
+SET ended_at = %(at)s, outcome = %(outcome)s, problem = %(problem)s,
+    status = coalesce(%(status)s, status), records_processed = %(records_processed)s,
+    records_updated = %(records_updated)s, records_failed = %(records_failed)s,
+    records_invalid = %(records_invalid)s
+WHERE attempt_id = %(attempt_id)s AND ended_at IS NULL
+RETURNING workspace, sync_id
+"""
+
+
+def record_end(connection: Connection, attempt_id: int, end: End) -> bool:
+    """Record the end of an attempt, and start what waits for its sync. False if it had ended.
+
+    A run that was skipped did nothing: its triggers wait again.
+    """
+    run = end.run
+    ended = connection.execute(
+        _END,
+        {
+            "attempt_id": attempt_id,
+            "at": end.at,
+            "outcome": end.outcome,
+            "problem": end.problem,
+            "status": run and run.status,
+            "records_processed": run and run.records_processed,
+            "records_updated": run and run.records_updated,
+            "records_failed": run and run.records_failed,
+            "records_invalid": run and run.records_invalid,
+        },
+    ).fetchone()
+    if ended is None:
+        return False
+    if end.outcome is Outcome.SKIPPED:
+        let_wait_again(connection, attempt_id)
+    start_what_waits(connection, *ended)
+    return True

@@ -14,7 +14,7 @@ Row = TypeVar("Row")
 
 
 class Connections(Protocol):
-    """Where connections come from, each in autocommit: a pool, in the worker."""
+    """Where connections come from, each in autocommit: a pool, or a command's only one."""
 
     def connection(self) -> AbstractContextManager[Connection]: ...
 

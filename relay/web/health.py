@@ -6,12 +6,12 @@ from pathlib import Path
 
 import psycopg
 
-from relay.errors import BadMapping
+from relay.errors import BadMapping, DatabaseUnavailable
 from relay.mapping_file import load
-from relay.postgres.connections import connect_impatiently
+from relay.postgres.connections import OneConnection, connect_impatiently
 from relay.postgres.migrate import is_current
 from relay.postgres.server import Server
-from relay.store import last_heartbeat
+from relay.store import Store
 
 A_DEAD_WORKER = timedelta(seconds=60)
 
@@ -41,8 +41,8 @@ class Health:
             with connect_impatiently(self._server.conninfo) as connection:
                 if not is_current(connection):
                     return _both_unwell("its schema is not up to date")
-                now, heartbeat = last_heartbeat(connection)
-        except psycopg.Error:
+                now, heartbeat = Store(OneConnection(connection)).status.last_heartbeat()
+        except (psycopg.Error, DatabaseUnavailable):
             return _both_unwell("it does not answer")
         return Check("database", is_well=True, told="ok"), _worker_check(now, heartbeat)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import psycopg
 
 from relay.errors import DatabaseUnavailable
-from relay.postgres.connections import ImpatientConnection, connect_impatiently
+from relay.postgres.connections import ImpatientConnection, OneConnection, connect_impatiently
 from relay.postgres.server import Server
-from relay.store import Delivery, record_deliveries
+from relay.store import Deliveries, Delivery
 
 PATIENCE = 4.0  # seconds until a delivery is answered with 503; dbt waits for 10
 SHORTEST_WRITE = 0.7  # of it at least for a write: who is called up late writes for others too
@@ -107,7 +107,7 @@ class Recorder:
         had_a_connection = self._connection is not None
         try:
             return self._write_once(deliveries, deadline)
-        except psycopg.OperationalError:
+        except (DatabaseUnavailable, psycopg.OperationalError):
             self._drop_connection()
             if not had_a_connection or time.monotonic() > deadline - 1.0:
                 raise
@@ -120,7 +120,7 @@ class Recorder:
         if self._connection is None:
             self._connection = self._connect(deadline)
         self._connection.patience = max(deadline - time.monotonic(), SHORTEST_WRITE)
-        return record_deliveries(self._connection, deliveries)
+        return Deliveries(OneConnection(self._connection)).record(deliveries)
 
     def _connect(self, deadline: float) -> ImpatientConnection:
         left = deadline - time.monotonic()

@@ -1,8 +1,10 @@
-"""How long to wait before a vendor is asked again: longer each time, and never in step."""
+"""When a vendor is asked again: later each time, never in step with others, and not for ever."""
 
 from datetime import timedelta
 
 from tenacity import RetryCallState, Retrying, wait_random_exponential
+
+from relay.errors import RelayError, Unavailable
 
 SHORTEST, LONGEST = 1.0, 300.0  # seconds
 
@@ -11,11 +13,25 @@ SHORTEST, LONGEST = 1.0, 300.0  # seconds
 _WAIT = wait_random_exponential(multiplier=2, min=SHORTEST, max=LONGEST)
 
 
-def pause(faults: int, *, retry_after: float | None) -> timedelta:
-    """The time until the next try after so many faults in a row, one at least.
+def next_try(
+    failures: int, spent: float, *, retry_for: float, retry_after: float | None
+) -> timedelta | None:
+    """The pause until the next try, after one that has failed; None if retries are exhausted.
 
-    `retry_after` are the seconds that the vendor asked for, None where it did not: they come first.
+    `failures` are the tries that failed before this one, `spent` the seconds of the pauses between
+    them. Only these count against `retry_for`: while no worker ran, nobody tried. `retry_after` are
+    the seconds that the vendor asked for, None if it did not.
     """
+    return None if spent >= retry_for else pause(failures + 1, retry_after=retry_after)
+
+
+def pause(failures: int, *, retry_after: float | None) -> timedelta:
+    """A pause after so many failures in a row, one at least; `retry_after` seconds come first."""
     state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
-    state.attempt_number = max(faults, 1)
+    state.attempt_number = max(failures, 1)
     return timedelta(seconds=(retry_after or 0.0) + _WAIT(state))
+
+
+def retry_after_of(exc: RelayError) -> float | None:
+    """The seconds that a vendor asked to wait; None if it did not."""
+    return exc.retry_after if isinstance(exc, Unavailable) else None

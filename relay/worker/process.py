@@ -54,7 +54,7 @@ def run(settings: WorkerSettings, server: Server) -> None:
     migrate(server)
     with pool_of(server, most=CONNECTIONS) as pool:
         services = build_services(settings, mapping, Store(pool))
-        tasks.begin_chores(services)
+        tasks.start_periodic_tasks(services)
         asyncio.run(_Worker(services, server).work())
         log.info("worker.stopped", pid=os.getpid())
 
@@ -97,7 +97,7 @@ class _Worker:
     async def _until_it_ends(self, engine: procrastinate.App) -> None:
         running = asyncio.create_task(
             engine.run_worker_async(
-                queues=[jobs.QUEUE],
+                queues=[jobs.QUEUE, jobs.FORMER_QUEUE],
                 concurrency=CONNECTIONS,
                 fetch_job_polling_interval=POLLING_SECONDS,
                 update_heartbeat_interval=HEARTBEAT_SECONDS,
@@ -148,17 +148,18 @@ def engine_of(services: Services, server: Server) -> procrastinate.App:
     )
     engine = procrastinate.App(connector=connector)
     for name, task in _TASKS.items():
-        add = engine.task(name=name, queue=jobs.QUEUE, retry=_Persistence())
+        former = [jobs.FORMER_NAMES[name]] if name in jobs.FORMER_NAMES else []
+        add = engine.task(name=name, queue=jobs.QUEUE, retry=_Persistence(), aliases=former)
         add(_told(name, partial(task, services)))
     _add_round(engine, services)
     return engine
 
 
 _TASKS: dict[str, Callable[..., None]] = {
-    jobs.RELAY_RUN: tasks.relay_run,
-    jobs.RUN_SYNC: tasks.run_sync,
-    jobs.WAKE_SYNC: tasks.wake_sync,
-    jobs.LOOK_AT_SYNC_RUN: tasks.look_at_sync_run,
+    jobs.EVALUATE_DBT_RUN: tasks.evaluate_dbt_run,
+    jobs.START_SYNC_RUN: tasks.start_sync_run,
+    jobs.SCHEDULED_START: tasks.scheduled_start,
+    jobs.POLL_SYNC_RUN: tasks.poll_sync_run,
     jobs.CATCH_UP: tasks.catch_up,
     jobs.PRUNE: tasks.prune,
 }
@@ -203,13 +204,13 @@ def _ids(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _add_round(engine: procrastinate.App, services: Services) -> None:
     @engine.periodic(cron=ROUND_CRON)
     @engine.task(name="round", queue=jobs.QUEUE, queueing_lock="round", pass_context=True)
-    async def look_round(context: procrastinate.JobContext, timestamp: int) -> None:
-        """Give the jobs of dead workers to those that live, and hand out the chores."""
+    async def make_round(context: procrastinate.JobContext, timestamp: int) -> None:
+        """Give the jobs of dead workers to those that live, and defer the periodic tasks."""
         manager = context.app.job_manager
         for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
             await manager.retry_job(job)
             log.warning("job.rescued", task=job.task_name, **_ids(job.task_kwargs))
-        await asyncio.to_thread(tasks.hand_out_chores, services)
+        await asyncio.to_thread(tasks.defer_periodic_tasks, services)
 
 
 async def _first_of(*waits: Awaitable[Any]) -> None:

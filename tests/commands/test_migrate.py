@@ -9,5 +9,8 @@ class TestMigrate:
         url = f"postgresql:///{named['dbname']}?host={named['host']}&user={named['user']}"
         if "password" in named:
             url += f"&password={named['password']}&port={named['port']}"
-        assert command("migrate", RELAY_DATABASE_URL=url).stdout == "applied: procrastinate, 0001\n"
+        assert (
+            command("migrate", RELAY_DATABASE_URL=url).stdout
+            == "applied: procrastinate, 0001, 0002, 0003, 0004\n"
+        )
         assert command("migrate", RELAY_DATABASE_URL=url).stdout == "up to date\n"

@@ -3,11 +3,11 @@
 import json
 import uuid
 
-import psycopg
 import pytest
 from sandbox_runs import night
 
-from relay.store import Delivery, record_deliveries
+from relay.postgres.connections import asking
+from relay.store import Delivery, Store
 
 
 class TestReplay:
@@ -46,8 +46,8 @@ class TestReplay:
 
     def test_exits_with_1_for_a_delivery_without_a_run(self, command, database, here):
         ignored = Delivery(delivery_id=uuid.uuid4(), body=b"{}", ignored_because="other_account")
-        with psycopg.connect(database.conninfo, autocommit=True) as connection:
-            record_deliveries(connection, [ignored])
+        with asking(database) as connections:
+            Store(connections).deliveries.record([ignored])
         told = command("replay", "--delivery", str(ignored.delivery_id), **here)
         assert told.exit_code == 1
         assert "was ignored: other_account" in told.stderr
@@ -62,7 +62,7 @@ class TestReplay:
         told = command("replay", "--run", "155144666", "--dry-run", *words, **here)
         assert told.stdout.count(" trigger ") == triggers
         assert told.stdout.count("already") == 4 - triggers
-        assert relay.sql("SELECT count(*) FROM relay.triggers WHERE is_redone") == [(0,)]
+        assert relay.sql("SELECT count(*) FROM relay.triggers WHERE superseded") == [(0,)]
         assert relay.sql("SELECT planned_at IS NOT NULL FROM relay.dbt_runs") == [(True,)]
 
     def test_exits_with_2_if_the_account_is_not_set(self, command, here):

@@ -19,10 +19,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 import relay
 from relay.dbt.deliveries import sign
+from relay.postgres.connections import asking
 from relay.postgres.embedded import EmbeddedServer
 from relay.sandbox import story
 from relay.sandbox.command import environment
-from relay.store import Delivery, record_deliveries
+from relay.store import Delivery, Store
 
 CHECKOUT = Path(relay.__file__).parent.parent
 UP = (sys.executable, "-m", "relay", "up")
@@ -116,8 +117,8 @@ class Stage:
             dbt_account_id=story.DBT_ACCOUNT_ID,
             dbt_run_id=dbt_run_id,
         )
-        with psycopg.connect(self.server.conninfo, autocommit=True) as connection:
-            record_deliveries(connection, [delivery])
+        with asking(self.server) as connections:
+            Store(connections).deliveries.record([delivery])
 
     def event(self, dbt_run_id=story.FIRST_DBT_RUN_ID):
         """The body of the webhook for a good night's run, which dbt Cloud then has."""

@@ -38,7 +38,7 @@ class TestWebAlone:
             (answer.json()["delivery_id"], body)
         ]
         assert stage.sql("SELECT task_name, status::text FROM procrastinate_jobs") == [
-            ("relay_run", "todo")
+            ("evaluate_dbt_run", "todo")
         ]
         stage.worker()
         assert stage.wait_for("dbt_run.planned")["dbt_run_id"] == RUN
@@ -53,7 +53,7 @@ class TestWebAlone:
         answers = [web.post(body) for body in events_of(stage, 5)]
         assert {answer.status_code for answer in answers} == {202}
         assert stage.sql("SELECT count(*) FROM relay.dbt_runs") == [(5,)]
-        todo = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'relay_run'"
+        todo = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'evaluate_dbt_run'"
         assert stage.sql(f"{todo} AND status = 'todo'") == [(5,)]
 
     @pytest.mark.skipif(sys.platform != "linux", reason="no other system tells")
@@ -97,7 +97,9 @@ class TestADatabaseThatIsKilled:
         assert set(accepted()) <= found
         assert {each.status_code for each in answers} <= {202, 503}, web.told
         runs = stage.sql("SELECT count(*) FROM relay.dbt_runs")
-        jobs = stage.sql("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'relay_run'")
+        jobs = stage.sql(
+            "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'evaluate_dbt_run'"
+        )
         assert runs == jobs
 
     def test_a_connection_that_ends_in_the_middle_of_a_transaction_is_a_503_for_all(self, stage):

@@ -94,7 +94,7 @@ class TestAtWork:
         outlasting.server.join()
         jobs = outlasting.sql("SELECT task_name, status::text FROM procrastinate_jobs")
         outlasting.server.leave()
-        assert ("run_sync", "doing") in jobs or ("run_sync", "todo") in jobs
+        assert ("start_sync_run", "doing") in jobs or ("start_sync_run", "todo") in jobs
 
     def test_a_worker_killed_between_a_trigger_and_its_record_triggers_nothing_twice(
         self, killed_while_triggering
@@ -115,7 +115,7 @@ class TestAtWork:
     ):
         stage = killed_beside_another
         rescued = stage.wait_for("job.rescued", seconds=TAKEN_OVER_WITHIN)
-        assert (rescued["task"], rescued["dbt_run_id"]) == ("relay_run", RUN)
+        assert (rescued["task"], rescued["dbt_run_id"]) == ("evaluate_dbt_run", RUN)
         stage.wait_for("dbt_run.planned")
         # The row's own time: how long this test has been looking elsewhere does not count.
         ((planned_at,),) = stage.sql("SELECT extract(epoch FROM planned_at) FROM relay.dbt_runs")

@@ -14,6 +14,7 @@ from relay.postgres.migrations import HEAD
 from relay.postgres.migrations.run import MIGRATIONS
 from relay.postgres.server import NamedServer
 
+OURS = ("0001", "0002", "0003", "0004")
 ENGINE = Path(procrastinate.schema.SchemaManager.get_migrations_path())
 
 
@@ -29,7 +30,7 @@ def test_head_is_the_newest_migration():
 
 def test_an_empty_database_is_brought_to_date(empty_database, connection):
     assert not is_current(connection)
-    assert migrate(empty_database) == ("procrastinate", "0001")
+    assert migrate(empty_database) == ("procrastinate", *OURS)
     assert is_current(connection)
 
 
@@ -48,7 +49,7 @@ def test_an_older_engine_is_upgraded(empty_database, connection, database):
     for path in old:
         connection.execute(path.read_bytes())
         connection.execute("INSERT INTO relay.engine_migrations (name) VALUES (%s)", (path.name,))
-    assert migrate(empty_database) == (*new, "0001")
+    assert migrate(empty_database) == (*new, *OURS)
     assert is_current(connection)
     with psycopg.connect(database.conninfo) as fresh:
         assert _functions(connection) == _functions(fresh)
@@ -68,7 +69,7 @@ def test_a_migration_that_fails_leaves_nothing_half_done(empty_database, connect
         migrate(empty_database)
     assert connection.execute("SELECT to_regclass('relay.deliveries')").fetchone() == (None,)
     connection.execute("DROP TABLE relay.triggers")
-    assert migrate(empty_database) == ("0001",)
+    assert migrate(empty_database) == OURS
 
 
 def test_several_processes_may_do_it_at_once(empty_database, connection):
@@ -80,7 +81,7 @@ def test_several_processes_may_do_it_at_once(empty_database, connection):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(applied) == [(), (), (), ("procrastinate", "0001")]
+    assert sorted(applied) == [(), (), (), ("procrastinate", *OURS)]
     assert is_current(connection)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from relay.sandbox import story
 from relay.sandbox.wire import Status
+from relay.worker.tasks import prune
 
 NIGHT = story.FIRST_DBT_RUN_ID
 TABLES = ("deliveries", "dbt_runs", "decisions", "triggers", "sync_runs", "builds")
@@ -23,9 +24,13 @@ def _a_month_passes(relay):
 
     def pass_(days=31):
         relay.tick(days * 86400)
-        relay.services.store.retention.prune(before=relay.clock() - timedelta(days=30))
+        prune(relay.services)
 
     return pass_
+
+
+def prune_all(store, before):
+    return store.retention.prune(before=before, builds_before=before)
 
 
 def relayed(relay, number=0):
@@ -75,13 +80,25 @@ def test_a_sync_still_cools_down_from_a_run_of_a_month_ago(relay, sandbox, rows,
     assert len(sandbox.census.sync_runs_of(5123)) == 1
 
 
+def test_what_a_job_did_to_each_node_stays_for_a_year(relay, rows, a_month_passes):
+    relay.map(
+        "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers, orders], require: all}\n"
+    )
+    relayed(relay)
+    known = rows("builds")
+    a_month_passes(360)
+    assert rows("builds") == known > 0
+    a_month_passes(6)
+    assert rows("builds") == 0
+
+
 def test_jobs_that_failed_for_good_go_too(relay, sql, store, clock):
     sql("SELECT procrastinate_defer_jobs_v1(ARRAY[ROW('relay','old',0,NULL,NULL,'{}',NULL)"
         "::procrastinate_job_to_defer_v1])")  # fmt: skip
     sql("UPDATE procrastinate_jobs SET status = 'failed'")
-    store.retention.prune(before=clock() - timedelta(days=30))
+    prune_all(store, clock() - timedelta(days=30))
     assert sql("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
-    store.retention.prune(before=clock() + timedelta(days=1))
+    prune_all(store, clock() + timedelta(days=1))
     assert sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
 
 
@@ -91,7 +108,7 @@ def test_under_a_steady_load_the_tables_stop_growing(sql, store, clock, rows):
     for day in range(70):
         now = start + timedelta(days=day)
         sql(_A_DAY, {"now": now, "day": day})
-        store.retention.prune(before=now - timedelta(days=30))
+        prune_all(store, now - timedelta(days=30))
         sizes.append([rows(table) for table in TABLES[:5]])
         for table in TABLES[:5]:
             sql(f"VACUUM relay.{table}")  # what autovacuum does by itself
@@ -126,7 +143,7 @@ WITH run AS (
     RETURNING attempt_id, sync_run_id
 )
 INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync, because,
-                            through, requested_at, due_at, ran_for, attempt_id)
+                            through, requested_at, due_at, covers_until, attempt_id)
 SELECT 'default', sync_id, 1, id, false, '{}', '{}', %(now)s, %(now)s, %(now)s, attempt_id
 FROM run JOIN synced ON sync_run_id = id
 """

@@ -14,7 +14,7 @@ from relay.decision.plan import Plan, Verdict
 from relay.postgres.connections import pool_of
 from relay.sandbox import story
 from relay.store import Store
-from relay.worker.tasks import run_sync
+from relay.worker.tasks import start_sync_run
 
 FIRST, RETRY = story.nightly_run(8), story.nightly_run(9)
 A = "model.shop.a"
@@ -150,7 +150,7 @@ def test_a_trigger_that_comes_while_a_run_ends_is_not_left_waiting(relay, sandbo
     (first,) = sandbox.census.sync_runs
     sandbox.census.finish(first.sync_run_id)
     ask = threading.Thread(
-        target=run_sync,
+        target=start_sync_run,
         args=(relay.services,),
         kwargs={"workspace": "default", "sync_id": 5123},
     )

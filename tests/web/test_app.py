@@ -62,8 +62,8 @@ class TestADelivery:
         ]
         assert sql("SELECT task_name, queue_name, status::text, args FROM procrastinate_jobs") == [
             (
-                "relay_run",
-                "relay",
+                "evaluate_dbt_run",
+                "relay.2",
                 "todo",
                 {"dbt_account_id": story.DBT_ACCOUNT_ID, "dbt_run_id": night.dbt_run_id},
             )

@@ -1,66 +1,77 @@
-"""A sync: start one run for all that waits, and never a second one for want of an answer."""
+"""Starting a sync run: one for all triggers that wait, and never a second for want of an answer.
 
-from collections.abc import Callable
+The life of an attempt, each step committed before the next:
+
+    begin      a row with the time of its POST: whoever finds it knows that one may be under way
+    claim      the row is locked while the POST is made and what it came to is recorded
+    result     Started: the run is polled.  NotStarted: it is sent again after a backoff.
+               Unconfirmed: it is reconciled after a backoff.  Refused: it has ended.
+    reconcile  claimed again, to look for the run that the POST may have started.
+               Found: the run is polled.  NotFound: it is sent again.
+"""
+
 from datetime import timedelta
-from functools import partial
 
 from relay.errors import BadArtifact, Rejected, Unanswered, Unavailable, VendorError
 from relay.logs import get_logger
-from relay.store import Attempt, Held
+from relay.store import (
+    Attempt,
+    Causes,
+    ClaimedAttempt,
+    Found,
+    NotFound,
+    NotStarted,
+    Refused,
+    Result,
+    Started,
+    Unconfirmed,
+)
 from relay.sync_runs import Outcome, SyncRun
-from relay.worker.backoff import pause
+from relay.worker.backoff import next_try, retry_after_of
 from relay.worker.services import Services
-from relay.worker.tasks.telling import because, dbt_runs, is_past_the_deadline, next_look, through
+from relay.worker.tasks.sync_runs import is_overdue, next_poll
 
 CLOCK_SLACK = timedelta(seconds=2)  # Census's Date header counts in whole seconds
-
-# What follows once the transaction is committed: a line in the log, or the next step.
-Afterwards = Callable[[], object]
 
 log = get_logger()
 
 
-def wake_sync(services: Services, *, workspace: str, sync_id: int) -> None:
-    """Have `run_sync` run now: a waiting job holds no lock, that one holds the sync's."""
-    services.store.attempts.wake(workspace, sync_id)
+def scheduled_start(services: Services, *, workspace: str, sync_id: int) -> None:
+    """Have `start_sync_run` run now: it holds the sync's lock, which no job may hold and wait."""
+    services.store.triggers.start_now(workspace, sync_id)
 
 
-def run_sync(services: Services, *, workspace: str, sync_id: int) -> None:
+def start_sync_run(services: Services, *, workspace: str, sync_id: int) -> None:
     """Start a sync run for the triggers that wait, unless one is going."""
-    attempts = services.store.attempts
-    attempt = attempts.open(workspace, sync_id)
-    if attempt is None:
+    attempt = services.store.attempts.unfinished(workspace, sync_id)
+    if attempt is not None:
+        _resume(services, attempt)
+    elif not services.store.sync_runs.is_going(workspace, sync_id):
         _begin(services, workspace, sync_id)
-    elif attempt.sync_run_id is None:
-        _finish_what_was_begun(services, attempt)
-    elif not attempts.is_open(attempt):
-        _begin(services, workspace, sync_id)
-    # Else a run is being followed: its end brings what waits.
+    # Else a run is being followed: its end starts what waits.
 
 
 def _begin(services: Services, workspace: str, sync_id: int) -> None:
-    now = services.clock()
-    attempts = services.store.attempts
-    waiting = attempts.waiting(workspace, sync_id, now=now)
+    now, settings, store = services.clock(), services.settings, services.store
+    waiting = store.triggers.waiting(workspace, sync_id, now=now)
     if waiting is None:
         return
     # After a run that was skipped: triggering while another one goes would only be skipped again.
-    waits_for_another = waiting.after == Outcome.SKIPPED and _is_going(services, workspace, sync_id)
-    if waits_for_another and not is_past_the_deadline(services, waiting.since, now):
-        attempts.come_back(workspace, sync_id, at=next_look(services, now))
+    was_skipped = waiting.last_outcome == Outcome.SKIPPED
+    is_blocked = was_skipped and _is_running(services, workspace, sync_id)
+    if is_blocked and not is_overdue(waiting.since, now, settings.follow_deadline):
+        at = next_poll(now, settings.follow_interval)
+        store.triggers.schedule_start(workspace, sync_id, at=at)
         return
-    look_from = now + _time_for_an_answer(services)
-    attempt = attempts.begin(workspace, sync_id, now=now, look_from=look_from)
-    if attempt is None:
-        return
-    if waits_for_another:
-        problem = "a run that relay did not start went on until the deadline"
-        _held(services, attempt, partial(_refuse, services, problem))
-    else:
-        _held(services, attempt, partial(_trigger, services))
+    reconcile_after = now + _time_for_an_answer(services)
+    attempt = store.attempts.begin(workspace, sync_id, now=now, reconcile_after=reconcile_after)
+    if attempt is not None and is_blocked:
+        _refuse(services, attempt, "a run that relay did not start went on until the deadline")
+    elif attempt is not None:
+        _send(services, attempt)
 
 
-def _is_going(services: Services, workspace: str, sync_id: int) -> bool:
+def _is_running(services: Services, workspace: str, sync_id: int) -> bool:
     try:
         runs, _ = services.censuses.of(workspace).list_sync_runs(sync_id)
     except (VendorError, BadArtifact):
@@ -68,44 +79,131 @@ def _is_going(services: Services, workspace: str, sync_id: int) -> bool:
     return any(run.outcome is None for run in runs)
 
 
-def _finish_what_was_begun(services: Services, attempt: Attempt) -> None:
-    """An attempt without a run: its POST was refused for now, went unanswered, or was cut off."""
-    now = services.clock()
+def _resume(services: Services, attempt: Attempt) -> None:
+    """Go on with an attempt whose POST started nothing, got no answer, or was cut off."""
     if attempt.sent_at is None:
         _send_again(services, attempt)
-    elif attempt.look_from is not None and now < attempt.look_from:
-        services.store.attempts.come_back(attempt.workspace, attempt.sync_id, at=attempt.look_from)
+    elif services.clock() < attempt.reconcile_after:
+        services.store.triggers.schedule_start(
+            attempt.workspace, attempt.sync_id, at=attempt.reconcile_after
+        )
     else:
-        _look_for_its_run(services, attempt)
+        _reconcile(services, attempt)
 
 
-def _look_for_its_run(services: Services, attempt: Attempt) -> None:
-    if not _held(services, attempt, partial(_look, services)):
+def _send(services: Services, attempt: Attempt) -> None:
+    with services.store.attempts.claim(attempt) as claimed:
+        if claimed is None:
+            return  # another worker has moved it on
+        result = _post(services, attempt)
+        claimed.record(result)
+    _report(services, claimed, result)
+
+
+def _refuse(services: Services, attempt: Attempt, problem: str) -> None:
+    with services.store.attempts.claim(attempt) as claimed:
+        if claimed is None:
+            return
+        result = Refused(problem=problem, at=services.clock())
+        claimed.record(result)
+    _report(services, claimed, result)
+
+
+def _reconcile(services: Services, attempt: Attempt) -> None:
+    with services.store.attempts.claim(attempt) as claimed:
+        if claimed is not None:
+            result = _look_for_its_run(services, claimed)
+            claimed.record(result)
+    if claimed is None:
         # Another worker is at it: it may only be slow, and about to send.
         at = services.clock() + _time_for_an_answer(services)
-        services.store.attempts.come_back(attempt.workspace, attempt.sync_id, at=at)
+        services.store.triggers.schedule_start(attempt.workspace, attempt.sync_id, at=at)
+    else:
+        _report(services, claimed, result)
 
 
-def _look(services: Services, held: Held) -> Afterwards:
+def _send_again(services: Services, attempt: Attempt) -> None:
+    now = services.clock()
+    reconcile_after = now + _time_for_an_answer(services)
+    again = services.store.attempts.send_again(attempt, now=now, reconcile_after=reconcile_after)
+    if again is not None:
+        _send(services, again)
+
+
+def _report(services: Services, claimed: ClaimedAttempt, result: Result) -> None:
+    """Log what a committed attempt came to, or take its next step."""
+    match result:
+        case Found():
+            log.warning("sync.trigger_recovered", sync_run_id=result.sync_run_id)
+            _log_triggered(result.sync_run_id, claimed.causes)
+        case Started():
+            _log_triggered(result.sync_run_id, claimed.causes)
+        case NotStarted() | Unconfirmed():
+            log.warning("sync.trigger_retried", problem=result.problem, again_at=result.again_at)
+        case Refused():
+            log.error(
+                "sync.trigger_failed",
+                problem=result.problem,
+                dbt_run_id=claimed.causes.newest_dbt_run_id,
+                dbt_run_ids=claimed.causes.dbt_run_ids,
+            )
+        case NotFound():
+            _send_again(services, claimed.attempt)
+
+
+def _log_triggered(sync_run_id: int, causes: Causes) -> None:
+    through = causes.through
+    log.info(
+        "sync.triggered",
+        sync_run_id=sync_run_id,
+        because=causes.models,
+        **({"through": through} if through else {}),
+        dbt_run_id=causes.newest_dbt_run_id,
+        dbt_run_ids=causes.dbt_run_ids,
+    )
+
+
+def _post(services: Services, attempt: Attempt) -> Result:
+    """Ask Census to start a run. If this process dies here, the next one reconciles."""
     try:
-        found = _run_begun_by(services, held)
+        census = services.censuses.of(attempt.workspace)
+        sync_run_id = census.trigger_sync(attempt.sync_id, full_sync=attempt.full_sync)
+    except Rejected as exc:
+        return Refused(problem=str(exc), at=services.clock())
+    except Unavailable as exc:
+        return _retried(services, attempt, exc, NotStarted)
+    except Unanswered as exc:
+        # Census may still be at work on it, also where a gateway has answered in its place.
+        time_for_an_answer = _time_for_an_answer(services)
+        return _retried(services, attempt, exc, Unconfirmed, at_least=time_for_an_answer)
+    now = services.clock()
+    poll_at = next_poll(now, services.settings.follow_interval)
+    return Started(sync_run_id=sync_run_id, at=now, poll_at=poll_at)
+
+
+def _look_for_its_run(services: Services, claimed: ClaimedAttempt) -> Result:
+    """Ask Census for the run that the attempt's POST may have started."""
+    try:
+        run = _run_begun_by(services, claimed)
     except (VendorError, BadArtifact) as exc:
         # Also where Census refuses to tell: nobody knows what became of the POST.
-        return _later_or_refuse(services, held, exc, held.look_before_sending)
-    if found is None:
-        return partial(_send_again, services, held.attempt)
-    return _recover(services, held, found)
+        return _retried(services, claimed.attempt, exc, Unconfirmed)
+    if run is None:
+        return NotFound()
+    now = services.clock()
+    poll_at = next_poll(now, services.settings.follow_interval)
+    return Found(sync_run_id=run.sync_run_id, at=now, poll_at=poll_at)
 
 
-def _run_begun_by(services: Services, held: Held) -> SyncRun | None:
+def _run_begun_by(services: Services, claimed: ClaimedAttempt) -> SyncRun | None:
     """The run that the attempt's POST started, though its answer never came; None if none did.
 
     A run that began since, and that relay does not know, is that one; or it is somebody
     else's and reads the rebuilt models just as well. Times are compared on Census's clock.
     """
-    attempt = held.attempt
+    attempt = claimed.attempt
     runs, vendor_now = services.censuses.of(attempt.workspace).list_sync_runs(attempt.sync_id)
-    known = held.known_sync_run_ids
+    known = claimed.known_sync_run_ids()
     skew = vendor_now - services.clock() if vendor_now else timedelta()
     begun_at = attempt.begun_at + skew - CLOCK_SLACK
     since = [
@@ -116,86 +214,25 @@ def _run_begun_by(services: Services, held: Held) -> SyncRun | None:
     return min(since, key=lambda run: run.sync_run_id, default=None)
 
 
-def _send_again(services: Services, attempt: Attempt) -> None:
-    now = services.clock()
-    look_from = now + _time_for_an_answer(services)
-    again = services.store.attempts.send_again(attempt, now=now, look_from=look_from)
-    if again is not None:
-        _held(services, again, partial(_trigger, services))
-
-
-def _held(services: Services, attempt: Attempt, do: Callable[[Held], Afterwards]) -> bool:
-    """Do something to an attempt, commit, and do what follows. False if it is not free."""
-    with services.store.attempts.hold(attempt) as held:
-        afterwards = do(held) if held else None
-    if afterwards is None:
-        return False
-    afterwards()
-    return True
-
-
-def _trigger(services: Services, held: Held) -> Afterwards:
-    """POST. That it is sent is committed: if this process dies here, another one looks first."""
-    attempt = held.attempt
-    try:
-        census = services.censuses.of(attempt.workspace)
-        sync_run_id = census.trigger_sync(attempt.sync_id, full_sync=attempt.full_sync)
-    except Rejected as exc:
-        return _refuse(services, str(exc), held)
-    except Unavailable as exc:
-        return _later_or_refuse(services, held, exc, held.send_later)
-    except Unanswered as exc:
-        return _later_or_refuse(services, held, exc, held.look_before_sending)
-    return _record_triggered(services, held, sync_run_id)
-
-
-def _recover(services: Services, held: Held, found: SyncRun) -> Afterwards:
-    tell_triggered = _record_triggered(services, held, found.sync_run_id)
-
-    def tell() -> None:
-        log.warning("sync.trigger_recovered", sync_run_id=found.sync_run_id)
-        tell_triggered()
-
-    return tell
-
-
-def _record_triggered(services: Services, held: Held, sync_run_id: int) -> Afterwards:
-    now = services.clock()
-    held.record_triggered(sync_run_id, now=now, look_at=next_look(services, now))
-    causes = held.causes
-    behind = through(causes)
-    return partial(
-        log.info,
-        "sync.triggered",
-        sync_run_id=sync_run_id,
-        because=because(causes),
-        **({"through": behind} if behind else {}),
-        **dbt_runs(causes),
-    )
-
-
-def _later_or_refuse(
+def _retried(
     services: Services,
-    held: Held,
+    attempt: Attempt,
     exc: VendorError | BadArtifact,
-    do_later: Callable[..., None],
-) -> Afterwards:
-    # Only pauses count: while no worker ran, nobody tried.
-    if held.attempt.paused >= services.settings.retry_for:
-        return _refuse(services, str(exc), held)
+    result: type[NotStarted | Unconfirmed],
+    *,
+    at_least: timedelta = timedelta(),
+) -> NotStarted | Unconfirmed | Refused:
+    """This result, with a backoff; Refused if the retries are exhausted."""
     now = services.clock()
-    wait = pause(held.attempt.faults + 1, retry_after=getattr(exc, "retry_after", None))
-    if isinstance(exc, Unanswered):
-        # Census may still be at work on it, also where a gateway has answered in its place.
-        wait = max(wait, _time_for_an_answer(services))
-    do_later(now=now, pause=wait, problem=str(exc))
-    return partial(log.warning, "sync.trigger_retried", problem=str(exc), again_at=now + wait)
-
-
-def _refuse(services: Services, problem: str, held: Held) -> Afterwards:
-    causes = held.causes
-    held.record_refused(now=services.clock(), problem=problem)
-    return partial(log.error, "sync.trigger_failed", problem=problem, **dbt_runs(causes))
+    backoff = next_try(
+        attempt.failures,
+        attempt.backoff_spent,
+        retry_for=services.settings.retry_for,
+        retry_after=retry_after_of(exc),
+    )
+    if backoff is None:
+        return Refused(problem=str(exc), at=now)
+    return result(problem=str(exc), at=now, backoff=max(backoff, at_least))
 
 
 def _time_for_an_answer(services: Services) -> timedelta:

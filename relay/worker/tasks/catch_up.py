@@ -1,4 +1,4 @@
-"""The dbt runs that no webhook told of: found in dbt Cloud's own list, and why they were missed."""
+"""The dbt runs whose webhook was missed: found in dbt Cloud's own list, and why that was."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -19,20 +19,19 @@ log = get_logger()
 
 
 def catch_up(services: Services) -> None:
-    """Take the finished runs of mapped jobs that no delivery told of."""
+    """Record the finished runs of mapped jobs whose webhook was missed."""
     dbt_account_id = services.dbt_cloud.dbt_account_id
-    begun = services.store.catch_ups.begun(dbt_account_id)
-    if begun is None:
+    progress = services.store.catch_ups.progress(dbt_account_id)
+    if progress is None:
         return
     services.mapping.refresh()
     now = services.clock()
-    first_started_at, read_until = begun
-    since = max(first_started_at, read_until - OVERLAP, now - FARTHEST_BACK)
+    since = max(progress.first_started_at, progress.read_until - OVERLAP, now - FARTHEST_BACK)
     try:
         missed = [
             run
             for begin, end in _spans(since, now - TIME_FOR_THE_WEBHOOK)
-            for run in _take(services, begin, end)
+            for run in _record_missed(services, begin, end)
         ]
         _tell_of_silence(services, missed)
         _tell_what_is_wrong_with_the_webhook(services)
@@ -46,7 +45,7 @@ def _spans(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetim
         since += AT_ONCE
 
 
-def _take(services: Services, since: datetime, until: datetime) -> tuple[FinishedRun, ...]:
+def _record_missed(services: Services, since: datetime, until: datetime) -> tuple[FinishedRun, ...]:
     dbt_account_id = services.dbt_cloud.dbt_account_id
     mapped = services.mapping.current.dbt_job_ids
     runs = [
@@ -54,7 +53,7 @@ def _take(services: Services, since: datetime, until: datetime) -> tuple[Finishe
         for run in services.dbt_cloud.list_finished_runs(since=since, until=until)
         if mapped is None or run.dbt_job_id in mapped
     ]
-    missed = services.store.catch_ups.take(dbt_account_id, runs, read_until=until)
+    missed = services.store.catch_ups.record_missed(dbt_account_id, runs, read_until=until)
     for run in missed:
         log.info(
             "dbt_run.caught_up",
@@ -70,7 +69,7 @@ def _tell_of_silence(services: Services, missed: list[FinishedRun]) -> None:
     """Missing one run may be a hiccup; nothing at all since the first of them is not."""
     if not missed:
         return
-    last_delivery = services.store.catch_ups.last_delivery()
+    last_delivery = services.store.deliveries.last_received_at()
     if last_delivery is None or last_delivery < missed[0].finished_at:
         log.warning("webhook.silent", last_delivery_at=last_delivery, missed=len(missed))
 

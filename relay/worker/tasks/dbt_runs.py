@@ -9,13 +9,13 @@ from relay.errors import BadArtifact, VendorError
 from relay.logs import get_logger
 from relay.operations.evaluate import findings_of
 from relay.store import RecordedRun
-from relay.worker.backoff import pause
+from relay.worker.backoff import next_try, retry_after_of
 from relay.worker.services import Services
 
 log = get_logger()
 
 
-def relay_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> None:
+def evaluate_dbt_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> None:
     """Find out what a recorded dbt run rebuilt, decide, and record the decisions."""
     recorded = services.store.dbt_runs.get(dbt_account_id, dbt_run_id)
     if recorded is None or recorded.is_done:
@@ -48,14 +48,18 @@ def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Pla
 def _retry_or_give_up(
     services: Services, recorded: RecordedRun, exc: VendorError | BadArtifact
 ) -> None:
-    # Only pauses count: while no worker ran, nobody tried.
-    if recorded.paused >= services.settings.retry_for:
+    backoff = next_try(
+        recorded.failures,
+        recorded.backoff_spent,
+        retry_for=services.settings.retry_for,
+        retry_after=retry_after_of(exc),
+    )
+    if backoff is None:
         _give_up(services, recorded, str(exc))
         return
     now = services.clock()
-    wait = pause(recorded.faults + 1, retry_after=getattr(exc, "retry_after", None))
-    services.store.dbt_runs.examine_again(recorded, now=now, pause=wait, problem=str(exc))
-    log.warning("dbt_run.retried", problem=str(exc), again_at=now + wait)
+    services.store.dbt_runs.evaluate_again(recorded, now=now, backoff=backoff, problem=str(exc))
+    log.warning("dbt_run.retried", problem=str(exc), again_at=now + backoff)
 
 
 def _give_up(services: Services, recorded: RecordedRun, problem: str) -> None:

@@ -1,84 +1,103 @@
-"""A sync run: follow it to its end."""
+"""A sync run: poll it until its end."""
 
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from structlog.contextvars import bind_contextvars
 
 from relay.errors import BadArtifact, Rejected, Unavailable
 from relay.logs import get_logger
-from relay.store import Attempt
+from relay.store import End, FollowedRun
 from relay.sync_runs import Outcome, SyncRun
 from relay.worker.services import Services
-from relay.worker.tasks.telling import dbt_runs, is_past_the_deadline, next_look
 
 log = get_logger()
 
 
-def look_at_sync_run(services: Services, *, attempt_id: int, looks: int) -> None:
-    """Ask Census how a run goes; `looks` tells a repeated job that it is late."""
-    attempt = services.store.following.get(attempt_id)
-    if attempt is None or attempt.ended_at is not None or attempt.looks != looks:
-        return
-    if attempt.sync_run_id is None or attempt.triggered_at is None:
+def poll_sync_run(services: Services, *, attempt_id: int, polls: int) -> None:
+    """Ask Census how a run goes; `polls` tells a repeated job that it is late."""
+    followed = services.store.sync_runs.followed(attempt_id, polls=polls)
+    if followed is None:
         return
     bind_contextvars(
-        workspace=attempt.workspace, sync_id=attempt.sync_id, sync_run_id=attempt.sync_run_id
+        workspace=followed.workspace, sync_id=followed.sync_id, sync_run_id=followed.sync_run_id
     )
     try:
-        run = services.censuses.of(attempt.workspace).get_sync_run(attempt.sync_run_id)
+        run = services.censuses.of(followed.workspace).get_sync_run(followed.sync_run_id)
     except Rejected as exc:
         if exc.http_status == HTTPStatus.NOT_FOUND:
-            _abandon(services, attempt, str(exc))
+            _abandon(services, followed, str(exc))
         else:
-            _look_again(services, attempt, None, str(exc))
+            _poll_again(services, followed, None, str(exc))
     except (Unavailable, BadArtifact) as exc:
-        _look_again(services, attempt, None, str(exc))
+        _poll_again(services, followed, None, str(exc))
     else:
-        _take(services, attempt, run)
+        _handle(services, followed, run)
 
 
-def _take(services: Services, attempt: Attempt, run: SyncRun) -> None:
+def next_poll(now: datetime, follow_interval: int) -> datetime:
+    """When to poll a running sync run again."""
+    return now + timedelta(seconds=follow_interval)
+
+
+def is_overdue(since: datetime, now: datetime, follow_deadline: int) -> bool:
+    """Whether what has gone on since then is followed no longer."""
+    return now - since >= timedelta(seconds=follow_deadline)
+
+
+def _handle(services: Services, followed: FollowedRun, run: SyncRun) -> None:
     match run.outcome:
         case None:
-            if run.has_unknown_status and run.status != attempt.status:
+            if run.has_unknown_status and run.status != followed.status:
                 log.warning("sync_run.status_unknown", status=run.status)
-            _look_again(services, attempt, run.status, f"its status is {run.status!r}")
+            _poll_again(services, followed, run.status, f"its status is {run.status!r}")
         case Outcome.SKIPPED:
-            _wait_for_the_run_in_its_way(services, attempt, run)
+            _wait_for_the_run_in_its_way(services, followed, run)
         case outcome:
-            _end(services, attempt, run, outcome)
+            _end(services, followed, run, outcome)
 
 
-def _look_again(services: Services, attempt: Attempt, status: str | None, last: str) -> None:
-    now = services.clock()
-    is_late = is_past_the_deadline(services, attempt.triggered_at, now)
-    if is_late and (status is not None or _has_been_asked_in_vain(services, attempt)):
-        _abandon(services, attempt, f"not ended within the deadline; {last}")
+def _poll_again(services: Services, followed: FollowedRun, status: str | None, detail: str) -> None:
+    """Poll again after the interval; past the deadline, abandon the run.
+
+    `status` is None if Census gave no answer.
+    """
+    now, settings = services.clock(), services.settings
+    is_late = is_overdue(followed.triggered_at, now, settings.follow_deadline)
+    if is_late and (status is not None or _was_polled_long_enough(services, followed)):
+        _abandon(services, followed, f"not ended within the deadline; {detail}")
         return
-    at = next_look(services, now)
-    services.store.following.look_again(attempt, status, at=at)
+    at = next_poll(now, settings.follow_interval)
+    services.store.sync_runs.poll_again(followed, status, at=at)
 
 
-def _has_been_asked_in_vain(services: Services, attempt: Attempt) -> bool:
+def _was_polled_long_enough(services: Services, followed: FollowedRun) -> bool:
     """Whether Census has had its time to answer: relay may have been down until the deadline."""
     settings = services.settings
-    return attempt.faults * settings.follow_interval >= settings.retry_for
+    return followed.failures * settings.follow_interval >= settings.retry_for
 
 
-def _wait_for_the_run_in_its_way(services: Services, attempt: Attempt, run: SyncRun) -> None:
+def _wait_for_the_run_in_its_way(services: Services, followed: FollowedRun, run: SyncRun) -> None:
     """An earlier run was still going, so this one did nothing: its triggers wait once more."""
-    now = services.clock()
-    causes = services.store.following.causes(attempt.attempt_id)
-    if any(is_past_the_deadline(services, cause.requested_at, now) for cause in causes):
-        _abandon(services, attempt, "skipped, again and again, until the deadline")
-    elif services.store.following.record_end(attempt, run, Outcome.SKIPPED, now=now):
-        log.warning("sync_run.skipped", **dbt_runs(causes))
+    now, deadline = services.clock(), services.settings.follow_deadline
+    causes = services.store.sync_runs.causes(followed)
+    if any(is_overdue(cause.requested_at, now, deadline) for cause in causes.triggers):
+        _abandon(services, followed, "skipped, again and again, until the deadline")
+        return
+    end = End(outcome=Outcome.SKIPPED, at=now, run=run, problem=run.error_message)
+    if services.store.sync_runs.record_end(followed, end):
+        log.warning(
+            "sync_run.skipped",
+            dbt_run_id=causes.newest_dbt_run_id,
+            dbt_run_ids=causes.dbt_run_ids,
+        )
 
 
-def _end(services: Services, attempt: Attempt, run: SyncRun, outcome: Outcome) -> None:
+def _end(services: Services, followed: FollowedRun, run: SyncRun, outcome: Outcome) -> None:
     now = services.clock()
-    causes = services.store.following.causes(attempt.attempt_id)
-    if not services.store.following.record_end(attempt, run, outcome, now=now):
+    causes = services.store.sync_runs.causes(followed)
+    end = End(outcome=outcome, at=now, run=run, problem=run.error_message)
+    if not services.store.sync_runs.record_end(followed, end):
         return
     tell = log.error if outcome is Outcome.FAILED else log.info
     tell(
@@ -88,13 +107,20 @@ def _end(services: Services, attempt: Attempt, run: SyncRun, outcome: Outcome) -
         records_updated=run.records_updated,
         records_failed=run.records_failed,
         records_invalid=run.records_invalid,
-        seconds=round((now - (attempt.triggered_at or now)).total_seconds(), 1),
+        seconds=round((now - followed.triggered_at).total_seconds(), 1),
         **({"error_code": run.error_code} if run.error_code else {}),
-        **dbt_runs(causes),
+        dbt_run_id=causes.newest_dbt_run_id,
+        dbt_run_ids=causes.dbt_run_ids,
     )
 
 
-def _abandon(services: Services, attempt: Attempt, problem: str) -> None:
-    causes = services.store.following.causes(attempt.attempt_id)
-    if services.store.following.record_abandoned(attempt, now=services.clock(), problem=problem):
-        log.error("sync_run.abandoned", problem=problem, **dbt_runs(causes))
+def _abandon(services: Services, followed: FollowedRun, problem: str) -> None:
+    causes = services.store.sync_runs.causes(followed)
+    end = End(outcome=Outcome.ABANDONED, at=services.clock(), problem=problem)
+    if services.store.sync_runs.record_end(followed, end):
+        log.error(
+            "sync_run.abandoned",
+            problem=problem,
+            dbt_run_id=causes.newest_dbt_run_id,
+            dbt_run_ids=causes.dbt_run_ids,
+        )

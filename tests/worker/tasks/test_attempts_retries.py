@@ -140,10 +140,10 @@ class TestSlowWorker:
         sandbox.census.fail_next("/trigger", HangUp())
         one.deliver(night())
         one.work()
-        return one.services.store.attempts.open("default", 5123)
+        return one.services.store.attempts.unfinished("default", 5123)
 
     def test_keeps_the_attempt_it_has_claimed(self, one, sandbox, slow, events):
-        with one.services.store.attempts.hold(slow) as held:
+        with one.services.store.attempts.claim(slow) as held:
             assert held is not None
             one.work_for(300)
         assert len(sandbox.census.requests_to("/trigger")) == 1
@@ -158,8 +158,8 @@ class TestSlowWorker:
             sandbox.census.fail_next("/trigger", HangUp())
         one.work_for(61)
         assert len(sandbox.census.requests_to("/trigger")) == 2
-        with one.services.store.attempts.hold(slow) as held:
+        with one.services.store.attempts.claim(slow) as held:
             assert held is None
         now = one.clock()
         attempts = one.services.store.attempts
-        assert attempts.send_again(slow, now=now, look_from=now) is None
+        assert attempts.send_again(slow, now=now, reconcile_after=now) is None

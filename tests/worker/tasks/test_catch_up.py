@@ -108,7 +108,7 @@ class TestMissedRun:
     def test_runs_are_listed_by_one_of_several_workers(self, watching, sandbox):
         before = len(sandbox.dbt_cloud.requests_to("/runs/"))
         for _ in range(3):
-            tasks.hand_out_chores(watching.services)
+            tasks.defer_periodic_tasks(watching.services)
         watching.work()
         assert len(sandbox.dbt_cloud.requests_to("/runs/")) == before + 1
 

@@ -1,0 +1,73 @@
+"""Census's envelope around every answer, read once: `{"status": "success", "data": …}`."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+
+from relay.errors import BadArtifact, Rejected
+from relay.vendors.transport import Answer
+
+Data = TypeVar("Data")
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Envelope(msgspec.Struct):
+    status: Any = None  # "success", "error", or the number 404
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    message: Any = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of Census, or of what has answered in its place; `said` is for a message."""
+
+    http_status: int
+    is_success: bool
+    is_refusal: bool
+    said: str
+    data: msgspec.Raw
+
+    @classmethod
+    def of(cls, answer: Answer) -> "Reply":
+        """Read an answer; a 2xx without an envelope is neither a success nor a refusal."""
+        try:
+            envelope = _envelope.decode(answer.body)
+        except UNREADABLE:
+            envelope = _Envelope()
+        message = envelope.message
+        return cls(
+            http_status=answer.http_status,
+            is_success=answer.ok and envelope.status == "success",
+            is_refusal=not answer.ok or _is_error(envelope.status),
+            said=message if isinstance(message, str) and message else answer.excerpt,
+            data=envelope.data,
+        )
+
+    def read(self, decoder: msgspec.json.Decoder[Data]) -> Data:
+        """The data of a success.
+
+        Raises Rejected where Census refused, BadArtifact for data of another shape and for what is
+        neither a success nor a refusal.
+        """
+        hint = "; is the API key right?" if self.http_status in (401, 403) else ""
+        answered = f"Census answered HTTP {self.http_status}: {self.said}{hint}"
+        if self.is_refusal:
+            raise Rejected(answered, http_status=self.http_status)
+        if not self.is_success:
+            raise BadArtifact(answered)
+        try:
+            return decoder.decode(self.data)
+        except UNREADABLE as exc:
+            raise BadArtifact(f"{answered} ({exc})") from exc
+
+
+def _is_error(status: object) -> bool:
+    """Whether the word or the number in an envelope is a refusal."""
+    is_number = isinstance(status, int) and status >= HTTPStatus.BAD_REQUEST
+    return status == "error" or is_number

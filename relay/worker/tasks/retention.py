@@ -1,0 +1,20 @@
+"""Deleting what ended long ago."""
+
+from datetime import timedelta
+
+from relay.logs import get_logger
+from relay.worker.services import Services
+
+KEPT = timedelta(days=30)
+# A sync's `within` may be long, and a node's parent may be rebuilt seldom.
+BUILDS_KEPT = timedelta(days=365)
+
+log = get_logger()
+
+
+def prune(services: Services) -> None:
+    """Delete what came, was decided and ended long ago."""
+    now = services.clock()
+    deleted = services.store.retention.prune(before=now - KEPT, builds_before=now - BUILDS_KEPT)
+    if any(deleted.values()):
+        log.info("database.pruned", rows={table: rows for table, rows in deleted.items() if rows})
