@@ -25,8 +25,7 @@ class Selection:
         lineage: Lineage | None = None,
         views: Collection[str] = (),
     ) -> None:
-        self._executed = frozenset(executed)
-        self._nodes = self._executed.union(views)
+        self._nodes = frozenset(executed) | frozenset(views)
         self._by_name = _unique_ids_by_name(executed)
         self._lineage = lineage or Lineage({})
         self._found: dict[str, frozenset[str]] = {}  # by selector
@@ -50,7 +49,7 @@ class Selection:
         return found
 
     def _select(self, term: Term) -> Iterable[str]:
-        if term.is_a_name and (executed := self._executed_as(term)):
+        if term.is_a_name and (executed := self._executed_as(term.value)):
             return executed
         if term.reaches:
             return self._around(term)
@@ -58,16 +57,11 @@ class Selection:
             return self._behind_exposures(term)
         return self._lineage.index.find(term.method, term.value)
 
-    def _executed_as(self, term: Term) -> frozenset[str]:
-        """The executed nodes of that name: as the lineage says, or else as they look."""
-        looking = self._by_name.get(term.value, ())
+    def _executed_as(self, name: str) -> list[str]:
+        """The executed nodes of that name, as far as the lineage does not know better."""
         known = self._lineage.nodes
-        if not known:
-            return frozenset(looking)
-        named = self._lineage.index.find(term.method, term.value)
-        return self._executed.intersection(named).union(
-            each for each in looking if each not in known
-        )
+        looking = self._by_name.get(name, ())
+        return [each for each in looking if each not in known or name in known[each].names]
 
     def _around(self, term: Term) -> set[str]:
         start = self._start(term)

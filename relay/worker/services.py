@@ -1,6 +1,6 @@
 """What a task works with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relay.clock import Clock, utc_now
 from relay.evidence.collect import Collector
@@ -9,6 +9,7 @@ from relay.settings import Settings
 from relay.store import Store
 from relay.vendors.connect import Censuses
 from relay.vendors.dbt_cloud import DbtCloud
+from relay.worker.projects_seen import ProjectsSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,4 @@ class Services:
     collector: Collector
     censuses: Censuses
     clock: Clock = utc_now
+    projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)

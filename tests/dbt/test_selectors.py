@@ -235,6 +235,17 @@ def test_a_cycle_in_the_lineage_ends():
     assert Selection(nodes, Lineage(nodes)).selected([read_selector("+a")]) == {a, b}
 
 
+def test_package_this_selects_nothing_where_an_old_manifest_does_not_name_its_project():
+    old = Lineage(SHOP.nodes)
+    selection = Selection(old.rebuildable, old)
+    assert not selection.selected([read_selector("package:this")])
+
+
+def test_a_completed_lineage_knows_its_project():
+    one = {"model.shop.orders": SHOP.nodes["model.shop.orders"]}
+    assert Lineage(one).completed_by(SHOP) == SHOP
+
+
 PRICES = ["model.shop.prices.v1.5", "model.shop.prices.vgold"]
 
 

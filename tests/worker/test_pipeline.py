@@ -110,6 +110,20 @@ class TestAGoodNight:
         assert sorted(line["sync_id"] for line in events("sync.triggered")) == [5123, 5124, 5125]
         assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 1
 
+    def test_a_selector_that_selects_nothing_in_the_project_is_reported_once(self, relay, events):
+        relay.map(
+            "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers, path:models/mrats]}\n"
+        )
+        for number in range(2):
+            relay.deliver(night(number))
+            relay.work()
+        (reported,) = events("mapping.word_selects_nothing")
+        assert reported["log_level"] == "warning"
+        assert (reported["selector"], reported["sync_id"]) == ("path:models/mrats", 5123)
+        assert reported["workspace"] == "default"
+        assert reported["place"].endswith("3:45: syncs[0].depends_on[1]")
+        assert reported["dbt_run_id"] == NIGHT
+
 
 class TestABadNight:
     def test_a_failed_model_withholds_its_syncs_and_no_other(self, relay, events):
@@ -284,12 +298,16 @@ class TestTheLineage:
 
     @staticmethod
     def renamed(dbt_run_id, old, new):
+        def with_the_new_name(artifact):
+            for said in ('model.jaffle_crm.{}"', '"name":"{}"'):
+                artifact = artifact.replace(said.format(old).encode(), said.format(new).encode())
+            return artifact
+
         build = load("build")
-        old, new = f"model.jaffle_crm.{old}".encode(), f"model.jaffle_crm.{new}".encode()
         recording = dataclasses.replace(
             build,
-            run_results=build.run_results.replace(old, new),
-            manifest=build.manifest.replace(old, new),
+            run_results=with_the_new_name(build.run_results),
+            manifest=with_the_new_name(build.manifest),
         )
         return SandboxRun.of(invoke("dbt build", recording), dbt_run_id=dbt_run_id)
 
