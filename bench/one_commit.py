@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 
 from relay import logs
 from relay.postgres.server import Server, server_of
-from relay.settings import Role, Settings
+from relay.settings import WebSettings
 from relay.store import Delivery, record_deliveries
 from relay.web.app import create_app
 from relay.web.health import Health
@@ -46,7 +46,7 @@ class OneCommitEach(Recorder):
 
 def application() -> Flask:
     """The application as the environment describes it, for gunicorn to call."""
-    settings = Settings.from_environment(Role.WEB)
+    settings = WebSettings.from_environment()
     logs.configure(settings)
     server = server_of(settings)
     return create_app(settings, OneCommitEach(server), Health(server, settings.mapping))

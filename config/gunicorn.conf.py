@@ -1,37 +1,24 @@
-"""How gunicorn serves relay's web process. Every value has its reason beside it."""
+"""How gunicorn serves relay's web process where the Procfile starts it.
 
-from relay.web.gunicorn_hooks import (  # noqa: F401 - gunicorn looks them up by these names
-    SETTINGS,
+The values and their reasons are in relay/web/gunicorn_conf.py. To change one, set it below the
+import. `relay up` does not read this file.
+"""
+
+from relay.web.gunicorn_conf import (  # noqa: F401 - gunicorn looks them up by these names
+    accesslog,
+    bind,
+    control_socket_disable,
+    graceful_timeout,
+    keepalive,
+    logger_class,
     on_exit,
     on_starting,
-    post_fork,
-    pre_fork,
+    preload_app,
+    threads,
+    timeout,
     when_ready,
+    worker_class,
+    worker_connections,
+    workers,
+    wsgi_app,
 )
-
-wsgi_app = "relay.web.app:application()"
-bind = f"0.0.0.0:{SETTINGS.port}"
-workers = SETTINGS.web_concurrency
-
-# A thread is taken for as long as a client dawdles over its header or body, so there are more
-# of them than the slow clients one should survive; they are made as they are needed.
-worker_class = "gthread"
-threads = 256
-worker_connections = 1000
-
-# pre_fork and post_fork keep each worker on a core of its own: its threads then cost a third
-# less. Leave them out of the import above where another program wants those cores to itself.
-
-# The application is loaded once and shared by the workers: less memory.
-preload_app = True
-
-timeout = 30  # seconds without a sign of life until a worker is replaced
-graceful_timeout = 20  # for the requests under way after SIGTERM
-keepalive = 75  # longer than the usual proxy keeps its connections
-
-# Its control socket would be a file in the home folder, which may be read-only.
-control_socket_disable = True
-
-# relay logs a line for each delivery itself; set accesslog to "-" for gunicorn's own.
-logger_class = "relay.web.gunicorn_logs.GunicornLogger"
-accesslog = None

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from relay.decision.mapping import Sync, SyncMapping, read_mapping
+from relay.decision.mapping import Sync, SyncMapping
+from relay.decision.mapping_reader import read_mapping
 from relay.errors import BadMapping, Problem
 from relay.logs import get_logger
 from relay.workspaces import DEFAULT_WORKSPACE, Workspace, told_id

@@ -6,19 +6,21 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from relay.errors import BadMapping, BadSettings, DatabaseUnavailable, RelayError
-from relay.settings import Role, Settings
+from relay.settings import Settings
 
 PROBLEM = 1
 WRONG_SETTINGS = 2
 
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
-def settings_or_exit(role: Role) -> Settings:
+
+def settings_or_exit(needed: type[AnySettings]) -> AnySettings:
     """The settings, or every problem in them and exit status 2."""
     with exit_on_error():
-        return Settings.from_environment(role)
+        return needed.from_environment()
 
 
 @contextmanager

@@ -7,16 +7,15 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import relay
-from relay.errors import BadSettings, Problem
 from relay.logs import get_logger
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server, joined
-from relay.settings import Settings
 
+# -P: nothing in the working directory replaces a module of the same name.
+WEB = (sys.executable, "-P", "-m", "relay.web", "-c", "python:relay.web.gunicorn_conf")
+WORKER = (sys.executable, "-P", "-m", "relay", "worker")
 DRAIN_SECONDS = 27  # the worker takes 25
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a process that died is started again
 LONG_LIFE = 60.0  # seconds after which a death is a new one
@@ -25,12 +24,9 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 log = get_logger()
 
 
-def run(settings: Settings, server: Server) -> None:
-    """Run everything until SIGTERM or SIGINT. Raises BadSettings, DatabaseUnavailable."""
-    children = (
-        Child("web", (sys.executable, "-m", "gunicorn", "-c", str(_gunicorn_conf()))),
-        Child("worker", (sys.executable, "-m", "relay", "worker")),
-    )
+def run(server: Server) -> None:
+    """Run everything until SIGTERM or SIGINT. Raises DatabaseUnavailable."""
+    children = (Child("web", WEB), Child("worker", WORKER))
     with joined(server):
         migrate(server)
         _Supervisor(children).run()
@@ -125,13 +121,3 @@ def _die_with_the_parent() -> None:
     """In the child: have the kernel send SIGTERM should the supervisor be killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _gunicorn_conf() -> Path:
-    checkout = Path(relay.__file__).parent.parent
-    for folder in (Path.cwd(), checkout):
-        conf = folder / "config" / "gunicorn.conf.py"
-        if conf.exists():
-            return conf
-    problem = Problem("config/gunicorn.conf.py", f"is not in {Path.cwd()}: start relay where it is")
-    raise BadSettings((problem,))

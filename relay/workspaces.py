@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 DEFAULT_WORKSPACE = "default"  # the one of the CENSUS_* settings
 CENSUS_URL = "https://app.getcensus.com"
+CENSUS_API_VERSION = "v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,9 +12,9 @@ class Workspace:
     """A Census workspace beside the default one; its key is in the environment."""
 
     name: str
-    url: str
     api_key_env: str
-    api_version: str
+    url: str = CENSUS_URL
+    api_version: str = CENSUS_API_VERSION
 
 
 def told_id(workspace: str, sync_id: int) -> int | str:

@@ -11,9 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
+from clocks import Clock
+from mappings import mapping_text, sync_entry
 from psycopg.conninfo import make_conninfo
 
-from relay.evidence.collect import collector_of
 from relay.mapping_file import MappingFile
 from relay.operations import trigger as by_hand
 from relay.operations.replay import replay_run
@@ -23,33 +24,17 @@ from relay.postgres.migrate import migrate
 from relay.postgres.server import NamedServer
 from relay.sandbox import open_sandbox, story
 from relay.sandbox.command import environment
-from relay.settings import Role, Settings
+from relay.settings import ServiceSettings
 from relay.store import Delivery, Redo, Store, record_deliveries
-from relay.vendors.connect import Censuses, dbt_cloud_of
 from relay.worker import tasks
 from relay.worker.process import engine_of
-from relay.worker.services import Services
-
-
-class Clock:
-    """A time of day that stands still until it is ticked.
-
-    It is a day ahead of the database's own, so that no scheduled job comes due by itself.
-    """
-
-    def __init__(self):
-        self.now = datetime.now(UTC) + timedelta(days=1)
-
-    def __call__(self):
-        return self.now
-
-    def tick(self, seconds):
-        self.now += timedelta(seconds=seconds)
+from relay.worker.services import build_services
 
 
 @pytest.fixture(name="clock")
 def _clock():
-    return Clock()
+    """A clock a day ahead of the database's own, so that no scheduled job comes due by itself."""
+    return Clock(datetime.now(UTC) + timedelta(days=1))
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +61,12 @@ def _logged():
         processors=[structlog.contextvars.merge_contextvars]
     ) as lines:
         yield lines
+
+
+@pytest.fixture(name="events")
+def _events(logged):
+    """The log lines so far of the named events."""
+    return lambda *names: [line for line in logged if line["event"] in names]
 
 
 @pytest.fixture(name="postgres", scope="session")
@@ -214,6 +205,17 @@ class Relay:
                 install_signal_handlers=False,
             )
 
+    def is_idle(self):
+        """Whether no job is left to do."""
+        query = "SELECT count(*) FROM procrastinate_jobs WHERE status <> 'succeeded'"
+        return self.sql(query) == [(0,)]
+
+    def finish_sync_runs(self):
+        """Let every sync run that is going complete."""
+        for run in self.sandbox.census.sync_runs:
+            if run.end is None:
+                self.sandbox.census.finish(run.sync_run_id)
+
     def tick(self, seconds):
         """Let time pass."""
         self.clock.tick(seconds)
@@ -237,8 +239,7 @@ def _settings(sandbox, database, tmp_path):
     """Settings for the sandbox; `RELAY_FOLLOW_INTERVAL` and the rest are the defaults."""
     mapping = tmp_path / "syncs.yml"
     mapping.write_text(story.MAPPING)
-    return Settings.from_environment(
-        Role.SERVICE,
+    return ServiceSettings.from_environment(
         {
             **environment(sandbox.dbt_cloud.url, sandbox.census.url),
             "RELAY_DATABASE_URL": _as_url(database.conninfo),
@@ -260,15 +261,12 @@ def _as_url(conninfo):
 
 @pytest.fixture(name="relay")
 def _relay(settings, store, database, sandbox, sql, clock):
-    mapping = MappingFile(settings.mapping)
-    dbt_cloud = dbt_cloud_of(settings, clock)
-    services = Services(
-        settings=settings,
-        store=store,
-        mapping=mapping,
-        dbt_cloud=dbt_cloud,
-        collector=collector_of(settings, dbt_cloud),
-        censuses=Censuses(settings, lambda: mapping.current.workspaces, clock),
-        clock=clock,
-    )
+    services = build_services(settings, MappingFile(settings.mapping), store, clock)
     return Relay(services, database, sandbox, sql, clock, Path(settings.mapping))
+
+
+@pytest.fixture(name="one")
+def _one(relay):
+    """The service with one sync, 5123, which depends on customers."""
+    relay.map(mapping_text(sync_entry(5123, "customers")))
+    return relay

@@ -20,7 +20,8 @@ FLOORS = [
     {"notation", "workspaces"},
     {"dbt"},
     {"decision"},
-    {"clock", "settings"},
+    {"clock", "variables"},
+    {"settings"},
     {"logs", "store"},
     {"vendors"},
     {"mapping_file", "postgres", "terminal"},
@@ -169,6 +170,13 @@ def test_a_process_loads_nothing_it_does_not_need(module, never):
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert not never & set(loaded.stdout.split())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_a_python_child_imports_nothing_from_the_working_directory(path):
+    """`-P` comes right after the interpreter, wherever one is started."""
+    text = path.read_text()
+    assert text.count("sys.executable") == text.count('sys.executable, "-P", ')
 
 
 @pytest.mark.parametrize(

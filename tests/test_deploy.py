@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from relay import cli, up
-from relay.decision.mapping import read_mapping
+from relay.decision.mapping_reader import read_mapping
 from relay.worker import process as worker
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +54,50 @@ class TestProcfile:
             "web": heroku["run"]["web"],
             "worker": heroku["run"]["worker"]["command"][0],
         } == PROCESSES
+
+
+def printed_config(command, folder, **environment):
+    """gunicorn's configuration, by name, as the command would start it in this folder."""
+    done = subprocess.run(
+        [*command, "--print-config"],
+        cwd=folder,
+        env={
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "DBT_CLOUD_WEBHOOK_SECRETS": "a-secret",
+            "DBT_CLOUD_ACCOUNT_ID": "66847",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = (line.partition("=") for line in done.stdout.splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+class TestGunicornsConfiguration:
+    PROCFILE = shlex.split(PROCESSES["web"])
+
+    def test_the_procfiles_file_says_what_the_packages_says(self):
+        of_procfile = printed_config(self.PROCFILE, ROOT)
+        of_up = printed_config(up.WEB, ROOT)
+        assert of_procfile.pop("config") == "config/gunicorn.conf.py"
+        assert of_up.pop("config") == "python:relay.web.gunicorn_conf"
+        assert of_procfile == of_up
+
+    def test_an_edit_of_the_procfiles_file_counts_there_and_nowhere_else(self, tmp_path):
+        edited = tmp_path / "config" / "gunicorn.conf.py"
+        edited.parent.mkdir()
+        shutil.copy(ROOT / "config" / "gunicorn.conf.py", edited)
+        with edited.open("a") as file:
+            file.write("threads = 7\n")
+        assert printed_config(self.PROCFILE, tmp_path)["threads"] == "7"
+        assert printed_config(up.WEB, tmp_path)["threads"] == "256"
+
+    @pytest.mark.parametrize("command", [PROCFILE, up.WEB], ids=["Procfile", "relay up"])
+    def test_gunicorns_own_variable_changes_a_value_in_both(self, command):
+        config = printed_config(command, ROOT, GUNICORN_CMD_ARGS="--threads 7")
+        assert config["threads"] == "7"
 
 
 def instructions():

@@ -13,7 +13,7 @@ from gunicorn.config import Config
 
 from relay import logs
 from relay.secret import Secret
-from relay.settings import Role, Settings
+from relay.settings import Settings
 from relay.web.gunicorn_logs import GunicornLogger
 
 SECRETS = {
@@ -44,7 +44,7 @@ class Terminal(io.TextIOWrapper):
 
 def configured(*, tty=False, **environment):
     out = Terminal(tty=tty)
-    settings = Settings.from_environment(Role.COMMAND, SECRETS | environment)
+    settings = Settings.from_environment(SECRETS | environment)
     logs.configure(settings, to=out)
     return out
 

@@ -6,7 +6,17 @@ import pytest
 
 from relay.errors import BadSettings
 from relay.secret import Secret
-from relay.settings import VARIABLES, Role, Settings
+from relay.settings import (
+    AccountSettings,
+    DbtCloudSettings,
+    ServiceSettings,
+    Settings,
+    WebhookSettings,
+    WebSettings,
+    WorkerSettings,
+    describe,
+)
+from relay.variables import VARIABLES
 
 WHOLE = {
     "DBT_CLOUD_WEBHOOK_SECRETS": "hook-one, hook-two",
@@ -17,15 +27,27 @@ WHOLE = {
 }
 
 
-def read(role=Role.SERVICE, **changes):
-    environment = {name: value for name, value in (WHOLE | changes).items() if value is not None}
-    return Settings.from_environment(role, environment)
+def with_changes(changes):
+    return {name: value for name, value in (WHOLE | changes).items() if value is not None}
 
 
-def problems(role=Role.SERVICE, **changes):
+def read(**changes):
+    return ServiceSettings.from_environment(with_changes(changes))
+
+
+def problems(**changes):
     with pytest.raises(BadSettings) as refused:
-        read(role, **changes)
+        read(**changes)
     return [str(problem) for problem in refused.value.problems]
+
+
+def told_by(role, environment):
+    """The problems that a role reports, none if there are none."""
+    try:
+        role.from_environment(environment)
+    except BadSettings as exc:
+        return {str(problem) for problem in exc.problems}
+    return set()
 
 
 def test_the_defaults_are_the_documented_ones():
@@ -84,21 +106,45 @@ def test_all_problems_are_told_at_once():
 
 
 @pytest.mark.parametrize(
-    ("role", "missing"),
+    ("role", "required"),
     [
-        (Role.WEB, ["DBT_CLOUD_ACCOUNT_ID", "DBT_CLOUD_WEBHOOK_SECRETS"]),
-        (
-            Role.WORKER,
-            ["CENSUS_API_KEY", "DBT_CLOUD_ACCOUNT_ID", "DBT_CLOUD_TOKEN", "DBT_CLOUD_URL"],
-        ),
-        (Role.SERVICE, sorted(WHOLE)),
+        (Settings, set()),
+        (WebhookSettings, {"DBT_CLOUD_WEBHOOK_SECRETS"}),
+        (AccountSettings, {"DBT_CLOUD_ACCOUNT_ID"}),
+        (DbtCloudSettings, {"DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID"}),
+        (WebSettings, {"DBT_CLOUD_WEBHOOK_SECRETS", "DBT_CLOUD_ACCOUNT_ID"}),
+        (WorkerSettings, WHOLE.keys() - {"DBT_CLOUD_WEBHOOK_SECRETS"}),
+        (ServiceSettings, WHOLE.keys()),
     ],
+    ids=lambda role: getattr(role, "__name__", ""),
 )
-def test_a_role_asks_only_for_what_it_needs(role, missing):
-    with pytest.raises(BadSettings) as refused:
-        Settings.from_environment(role, {})
-    assert sorted(problem.where for problem in refused.value.problems) == missing
-    assert Settings.from_environment(Role.COMMAND, {})
+class TestARole:
+    def test_asks_for_what_it_needs_and_no_more(self, role, required):
+        role.from_environment({name: WHOLE[name] for name in required})
+        assert told_by(role, {}) == {f"{name}: is not set" for name in required}
+
+    def test_has_none_only_where_its_types_say_so(self, role, required):
+        settings = role.from_environment({name: WHOLE[name] for name in required})
+        optional = {"database_url", "admin_token", "catch_up_interval"}
+        unset = {field for field, value in vars(settings).items() if value is None}
+        assert unset <= optional
+
+    def test_refuses_what_is_wrong_for_another(self, role, required):
+        wrong = {"PORT": "none", "RELAY_RETRY_FOR": "soon"}
+        told = told_by(role, WHOLE | wrong)
+        assert {problem.partition(":")[0] for problem in told} == wrong.keys()
+
+    def test_knows_every_secret_that_is_set(self, role, required):
+        """Its logs must redact those of the others too."""
+        secrets = role.from_environment(WHOLE | {"RELAY_ADMIN_TOKEN": "admin"}).secrets
+        assert set(secrets) == set(
+            map(Secret, ("hook-one", "hook-two", "dbtc_token", "secret-token:key", "admin"))
+        )
+
+
+def test_what_is_blank_is_not_set():
+    """As docker compose writes `${DBT_CLOUD_ACCOUNT_ID}` where nobody has set it."""
+    assert problems(DBT_CLOUD_ACCOUNT_ID="", PORT=" ") == ["DBT_CLOUD_ACCOUNT_ID: is not set"]
 
 
 def test_a_secret_may_come_from_a_file(tmp_path):
@@ -130,18 +176,15 @@ def test_catch_up_may_be_turned_off():
 
 def test_no_secret_shows_in_a_repr_a_text_or_the_description():
     secrets = {
-        "DBT_CLOUD_WEBHOOK_SECRETS": "s3cr3t-hook",
-        "DBT_CLOUD_TOKEN": "s3cr3t-token",
-        "CENSUS_API_KEY": "s3cr3t-key",
-        "RELAY_ADMIN_TOKEN": "s3cr3t-admin",
-        "RELAY_DATABASE_URL": "postgresql://u:s3cr3t-pw@h/d",
-        "CENSUS_API_KEY_EMEA": "s3cr3t-emea",
+        variable.name: "postgresql://u:s3cr3t@h/d" for variable in VARIABLES if variable.is_secret
     }
-    settings = read(**secrets)
-    assert len(settings.secrets) == 5
-    shown = f"{settings!r} {settings} {settings.describe()} {settings.secrets}"
-    assert "s3cr3t" not in shown
-    assert settings.describe()["DBT_CLOUD_TOKEN"] == "***"
+    assert {"DBT_CLOUD_WEBHOOK_SECRETS", "CENSUS_API_KEY", "RELAY_DATABASE_URL"} <= secrets.keys()
+    settings = read(**secrets, CENSUS_API_KEY_EMEA="s3cr3t-emea")
+    assert len(settings.secrets) == len(secrets)
+    described = describe(with_changes(secrets))
+    assert "s3cr3t" not in f"{settings!r} {settings} {described} {settings.secrets}"
+    assert described["DBT_CLOUD_TOKEN"] == "***"
+    assert described["DBT_CLOUD_WEBHOOK_SECRETS"] == ["***"]
 
 
 def test_a_problem_never_repeats_a_secret():
@@ -159,5 +202,9 @@ def test_a_secret_is_equal_to_its_like_and_to_no_text():
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
 
 
-def test_every_setting_is_described():
-    assert list(read().describe()) == [variable.name for variable in VARIABLES]
+def test_every_setting_is_described_set_or_not():
+    assert list(describe({})) == [variable.name for variable in VARIABLES]
+    assert describe({})["DBT_CLOUD_WEBHOOK_SECRETS"] == []
+    assert describe({})["DBT_CLOUD_TOKEN"] is None
+    assert describe({})["RELAY_FOLLOW_DEADLINE"] == "6h"
+    assert describe({"RELAY_CATCH_UP_INTERVAL": "0"})["RELAY_CATCH_UP_INTERVAL"] == "0"

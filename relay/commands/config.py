@@ -3,13 +3,14 @@
 import click
 
 from relay.commands.session import print_json
-from relay.settings import Role
-from relay.terminal import settings_or_exit
+from relay.settings import describe
+from relay.terminal import exit_on_error
 
 
 def run(*, wants_json: bool) -> None:
     """Print every variable with its effective value."""
-    described = settings_or_exit(Role.COMMAND).describe()
+    with exit_on_error():
+        described = describe()
     if wants_json:
         print_json(described)
         return

@@ -8,13 +8,14 @@ from relay.commands.session import on_database, print_json
 from relay.commands.tables import table
 from relay.decision.gates import Reason
 from relay.operations.explain import Explanation, explain_sync
+from relay.settings import Settings
 from relay.terminal import PROBLEM
 from relay.workspaces import told_id
 
 
 def run(workspace: str, sync_id: int, dbt_run_id: int | None, *, wants_json: bool) -> int:
     """Print the explanation and return the exit status; without a run, of the last one."""
-    with on_database() as (settings, server):
+    with on_database(Settings) as (settings, server):
         explained = explain_sync(
             server, settings, workspace=workspace, sync_id=sync_id, dbt_run_id=dbt_run_id
         )

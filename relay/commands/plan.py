@@ -6,6 +6,7 @@ from relay.commands.session import on_database, print_json
 from relay.commands.tables import table
 from relay.decision.gates import Reason
 from relay.operations.plan import Planned, plan_run
+from relay.settings import DbtCloudSettings
 from relay.workspaces import told_id
 
 MOST_NAMED = 3  # models in a table's cell
@@ -13,7 +14,7 @@ MOST_NAMED = 3  # models in a table's cell
 
 def run(dbt_run_id: int, *, wants_json: bool) -> None:
     """Print what relay would do after a dbt run."""
-    with on_database() as (settings, server):
+    with on_database(DbtCloudSettings) as (settings, server):
         planned = plan_run(server, settings, dbt_run_id)
     if wants_json:
         print_json(planned)

@@ -14,6 +14,7 @@ from relay.operations.replay import (
     replay_run,
     runs_asked_for,
 )
+from relay.settings import AccountSettings
 from relay.store import Redo, Replayed, Triggered
 from relay.workspaces import told_id
 
@@ -25,7 +26,7 @@ _WORDS = {
 
 def run(asked: Asked, redo: Redo, *, only_shows: bool, wants_json: bool) -> None:
     """Replay each run that is asked for, or only show it, and print what became of it."""
-    with on_database() as (settings, server):
+    with on_database(AccountSettings) as (settings, server):
         dbt_run_ids = runs_asked_for(server, settings, asked)
         do = preview if only_shows else replay_run
         came_to = []

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO, TypeVar
 
 import click
 import msgspec
@@ -10,24 +11,26 @@ import msgspec
 from relay import logs
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server, joined, server_of
-from relay.settings import Role, Settings
+from relay.settings import Settings
 from relay.terminal import exit_on_error, settings_or_exit
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 @contextmanager
-def started(role: Role) -> Iterator[Settings]:
+def started(needed: type[AnySettings], *, logs_to: TextIO) -> Iterator[AnySettings]:
     """The settings, with logging set up; relay's own errors end the command in words."""
-    settings = settings_or_exit(role)
-    # A command's own words have stdout for themselves.
-    logs.configure(settings, to=sys.stderr if role is Role.COMMAND else sys.stdout)
+    settings = settings_or_exit(needed)
+    logs.configure(settings, to=logs_to)
     with exit_on_error():
         yield settings
 
 
 @contextmanager
-def on_database() -> Iterator[tuple[Settings, Server]]:
+def on_database(needed: type[AnySettings]) -> Iterator[tuple[AnySettings, Server]]:
     """The settings, and the server with its schema up to date: for what a command asks."""
-    with started(Role.COMMAND) as settings, joined(server_of(settings)) as server:
+    # stdout is for what the command itself prints.
+    with started(needed, logs_to=sys.stderr) as settings, joined(server_of(settings)) as server:
         migrate(server)
         yield settings, server
 

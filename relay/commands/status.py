@@ -7,13 +7,14 @@ import click
 from relay.commands.session import on_database, print_json
 from relay.commands.tables import table
 from relay.operations.status import look
+from relay.settings import Settings
 from relay.store import Overview
 from relay.workspaces import told_id
 
 
 def run(newest: int, *, wants_json: bool) -> None:
     """Print the overview, so many rows of each."""
-    with on_database() as (_, server):
+    with on_database(Settings) as (_, server):
         overview = look(server, newest=newest)
     if wants_json:
         print_json(overview)

@@ -11,7 +11,7 @@ from relay.dbt.selectors import Selector, has_wildcards
 from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.mapping_file import load
-from relay.settings import Role, Settings
+from relay.settings import ServiceSettings, Settings, WorkerSettings, mapping_path
 from relay.spelling import nearest
 from relay.terminal import PROBLEM, WRONG_SETTINGS
 from relay.vendors.census.client import V1_ENDS, speaks_v1
@@ -34,13 +34,13 @@ class Report:
 def check_everything() -> Report:
     """Check the settings of every process, and the mapping file they name."""
     try:
-        settings = Settings.from_environment(Role.SERVICE)
+        settings = ServiceSettings.from_environment()
     except BadSettings as exc:
-        of_mapping = check_mapping(Settings.mapping_path())
+        of_mapping = check_mapping(mapping_path())
         problems = (*(str(problem) for problem in exc.problems), *of_mapping.problems)
         return Report(of_mapping.mapping, of_mapping.syncs, problems, (), WRONG_SETTINGS)
     of_mapping = check_mapping(settings.mapping)
-    problems = (*of_mapping.problems, *_missing_keys(settings))
+    problems = (*of_mapping.problems, *_problems_of_keys(settings))
     status = PROBLEM if problems else 0
     warnings = () if problems else _warnings(settings)
     return Report(of_mapping.mapping, of_mapping.syncs, problems, warnings, status)
@@ -144,19 +144,22 @@ def _words_of_many_nodes(selected: Iterable[_Selected], most: int) -> Iterator[s
             yield f"{place}: {selector.text!r} selects {len(nodes)} nodes, more than {most}"
 
 
-def _missing_keys(settings: Settings) -> tuple[str, ...]:
+def _problems_of_keys(settings: Settings) -> Iterator[str]:
+    """What is wrong with the API keys that the mapping file names."""
     try:
         workspaces = load(settings.mapping).workspaces.values()
     except BadMapping:
-        return ()
-    return tuple(
-        f"{workspace.api_key_env}: is not set, and workspace {workspace.name} needs it"
-        for workspace in workspaces
-        if settings.secret_named(workspace.api_key_env) is None
-    )
+        return  # told already
+    for workspace in workspaces:
+        name = workspace.api_key_env
+        try:
+            if settings.secret_named(name) is None:
+                yield f"{name}: is not set, and workspace {workspace.name} needs it"
+        except BadSettings as exc:
+            yield from map(str, exc.problems)
 
 
-def _warnings(settings: Settings) -> tuple[str, ...]:
+def _warnings(settings: WorkerSettings) -> tuple[str, ...]:
     if speaks_v1(settings, load(settings.mapping)):
         return (f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; v2 is ready here",)
     return ()

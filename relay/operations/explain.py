@@ -11,7 +11,7 @@ from relay.mapping_file import load
 from relay.operations.plan import evaluate_now
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
-from relay.settings import Settings
+from relay.settings import DbtCloudSettings, Settings
 from relay.store import Decision, find_decision
 
 
@@ -35,12 +35,18 @@ class Explanation:
 
 
 def explain_sync(
-    server: Server, settings: Settings, *, workspace: str, sync_id: int, dbt_run_id: int | None
+    server: Server,
+    settings: Settings,
+    *,
+    workspace: str,
+    sync_id: int,
+    dbt_run_id: int | None,
 ) -> Explanation | None:
     """Why a sync was, or would be, triggered or withheld for a run.
 
     Without a run it is the last one that concerned the sync; None if there was none. What was
-    decided is told as it was seen then. Raises as `plan_run` does.
+    decided is reported as it was seen then: dbt Cloud is asked, and its settings are needed, only
+    for what was not. Raises as `plan_run` does.
     """
     with asking(server) as connection:
         decision = find_decision(connection, workspace, sync_id, dbt_run_id)
@@ -50,7 +56,7 @@ def explain_sync(
         return None
     mapping = load(settings.mapping)
     sync = _mapped(mapping, settings, workspace, sync_id)
-    evaluation = evaluate_now(server, settings, mapping, dbt_run_id)
+    evaluation = evaluate_now(server, settings.extended_to(DbtCloudSettings), mapping, dbt_run_id)
     verdict = evaluation.plan.verdict_on(sync)
     return Explanation(
         workspace=workspace,

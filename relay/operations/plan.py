@@ -18,7 +18,7 @@ from relay.mapping_file import load
 from relay.operations.evaluate import findings_of
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
-from relay.settings import Settings
+from relay.settings import DbtCloudSettings
 from relay.store import read_history
 from relay.vendors.connect import dbt_cloud_of
 
@@ -32,7 +32,7 @@ class Evaluation:
 
 
 @gc_paused()
-def plan_run(server: Server, settings: Settings, dbt_run_id: int) -> "Planned":
+def plan_run(server: Server, settings: DbtCloudSettings, dbt_run_id: int) -> "Planned":
     """What would be decided on a run now. Raises VendorError, BadArtifact, BadMapping, …"""
     evaluation = evaluate_now(server, settings, load(settings.mapping), dbt_run_id)
     run, outcome, plan = evaluation.findings.run, evaluation.findings.outcome, evaluation.plan
@@ -46,7 +46,7 @@ def plan_run(server: Server, settings: Settings, dbt_run_id: int) -> "Planned":
 
 
 def evaluate_now(
-    server: Server, settings: Settings, mapping: SyncMapping, dbt_run_id: int
+    server: Server, settings: DbtCloudSettings, mapping: SyncMapping, dbt_run_id: int
 ) -> Evaluation:
     """Evaluate a run as a worker would, and record nothing."""
     now = utc_now()

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from relay.clock import utc_now
-from relay.errors import BadSettings, NothingToReplay, Problem
+from relay.errors import NothingToReplay
 from relay.operations.plan import Planned, plan_run
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
-from relay.settings import Settings
+from relay.settings import AccountSettings, DbtCloudSettings
 from relay.store import (
     Redo,
     Replayed,
@@ -51,7 +51,7 @@ class Asked:
     until: int = 0
 
 
-def runs_asked_for(server: Server, settings: Settings, asked: Asked) -> tuple[int, ...]:
+def runs_asked_for(server: Server, settings: AccountSettings, asked: Asked) -> tuple[int, ...]:
     """Their ids, the first told of first. Raises NothingToReplay, DatabaseUnavailable."""
     if asked.dbt_run_id is not None:
         return (asked.dbt_run_id,)
@@ -61,7 +61,7 @@ def runs_asked_for(server: Server, settings: Settings, asked: Asked) -> tuple[in
         now = utc_now()
         since = now - timedelta(seconds=asked.since or 0)
         until = now - timedelta(seconds=asked.until)
-        return runs_recorded(connection, _account(settings), since=since, until=until)
+        return runs_recorded(connection, settings.dbt_account_id, since=since, until=until)
 
 
 def _run_of(told: Told | None, delivery_id: uuid.UUID) -> int:
@@ -72,29 +72,26 @@ def _run_of(told: Told | None, delivery_id: uuid.UUID) -> int:
     return told.dbt_run_id
 
 
-def replay_run(server: Server, settings: Settings, dbt_run_id: int, redo: Redo) -> RunReplayed:
+def replay_run(
+    server: Server, settings: AccountSettings, dbt_run_id: int, redo: Redo
+) -> RunReplayed:
     """Put a run into the workers' queue.
 
-    Raises BadSettings, DatabaseUnavailable; VendorError for a run that neither relay nor dbt Cloud
-    knows.
+    Raises DatabaseUnavailable. A run that relay does not know is looked up in dbt Cloud: then also
+    BadSettings, and VendorError where dbt Cloud does not know it either.
     """
-    account = _account(settings)
+    account = settings.dbt_account_id
     with asking(server) as connection:
         if not is_recorded(connection, account, dbt_run_id):
-            dbt_cloud_of(settings).get_run(dbt_run_id)
+            dbt_cloud_of(settings.extended_to(DbtCloudSettings)).get_run(dbt_run_id)
         alone = left_alone(connection, account, dbt_run_id, redo)
         came_to = replay(connection, account, dbt_run_id, redo)
     return RunReplayed(dbt_run_id=dbt_run_id, replay=came_to, left_alone=alone)
 
 
-def preview(server: Server, settings: Settings, dbt_run_id: int, redo: Redo) -> Previewed:
+def preview(server: Server, settings: AccountSettings, dbt_run_id: int, redo: Redo) -> Previewed:
     """What a replay would come to; nothing is done. Raises as `plan_run` does."""
     with asking(server) as connection:
-        alone = left_alone(connection, _account(settings), dbt_run_id, redo)
-    return Previewed(planned=plan_run(server, settings, dbt_run_id), left_alone=alone)
-
-
-def _account(settings: Settings) -> int:
-    if settings.dbt_account_id is None:
-        raise BadSettings((Problem("DBT_CLOUD_ACCOUNT_ID", "is not set"),))
-    return settings.dbt_account_id
+        alone = left_alone(connection, settings.dbt_account_id, dbt_run_id, redo)
+    planned = plan_run(server, settings.extended_to(DbtCloudSettings), dbt_run_id)
+    return Previewed(planned=planned, left_alone=alone)

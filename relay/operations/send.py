@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import requests
 
 from relay.dbt.deliveries import sign
-from relay.errors import BadSettings, Problem, Unavailable
-from relay.settings import Settings
+from relay.errors import Unavailable
+from relay.secret import Secret
 
 ACCEPTED = 202
 
@@ -23,14 +23,10 @@ class Delivered:
         return self.http_status == ACCEPTED
 
 
-def deliver(body: bytes, url: str, settings: Settings) -> Delivered:
-    """Send a body with its signature. Raises BadSettings, Unavailable."""
-    if not settings.webhook_secrets:
-        raise BadSettings(
-            (Problem("DBT_CLOUD_WEBHOOK_SECRETS", "is not set: nothing to sign with"),)
-        )
+def deliver(body: bytes, url: str, secret: Secret) -> Delivered:
+    """Send a body, signed with the secret. Raises Unavailable."""
     headers = {
-        "Authorization": sign(body, settings.webhook_secrets[0].reveal().encode()),
+        "Authorization": sign(body, secret.reveal().encode()),
         "Content-Type": "application/json",
     }
     try:

@@ -98,7 +98,7 @@ def _migrate_relay(server: Server) -> tuple[str, ...]:
     # In a process of its own: Alembic brings SQLAlchemy, 30 MB that the service would keep.
     # The conninfo goes through a pipe: it may hold a password, and arguments can be seen.
     child = subprocess.run(
-        [sys.executable, "-m", "relay.postgres.migrations.run"],
+        [sys.executable, "-P", "-m", "relay.postgres.migrations.run"],
         input=server.ensure_running(),
         capture_output=True,
         text=True,

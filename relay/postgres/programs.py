@@ -3,10 +3,7 @@
 import importlib.util
 import os
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from relay.errors import DatabaseUnavailable
@@ -32,7 +29,7 @@ def run_program(tool: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs, as its own user where we are root."""
     user = server_user()
     # Not capture_output: the server pg_ctl starts would keep the pipe open.
-    with tempfile.TemporaryFile() as output, _on_every_core():
+    with tempfile.TemporaryFile() as output:
         result = subprocess.run(
             [str(bin_path() / tool), *arguments],
             stdin=subprocess.DEVNULL,
@@ -50,17 +47,3 @@ def run_program(tool: str, *arguments: str) -> None:
         words = " ".join(output.read().decode(errors="replace").split())
     if result.returncode != 0:
         raise DatabaseUnavailable(f"PostgreSQL's {tool} failed: {words}")
-
-
-@contextmanager
-def _on_every_core() -> Iterator[None]:
-    """A web worker keeps to one core; a server that it starts must not."""
-    if sys.platform != "linux":
-        yield
-        return
-    ours = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, ours)

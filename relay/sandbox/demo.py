@@ -247,7 +247,7 @@ def _service(sandbox: Sandbox, folder: str) -> Iterator[_Service]:
     mapping.write_text(story.MAPPING, encoding="utf-8")
     port = _free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "relay", "up"],
+        [sys.executable, "-P", "-m", "relay", "up"],
         stdout=subprocess.PIPE,
         start_new_session=True,
         env={

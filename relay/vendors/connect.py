@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from relay.clock import Clock, utc_now
-from relay.errors import BadSettings, Problem, Rejected
+from relay.errors import Rejected
 from relay.logs import get_logger, hide
 from relay.secret import Secret
-from relay.settings import Settings
+from relay.settings import DbtCloudSettings, WorkerSettings
 from relay.vendors.census import Census
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.vendors.transport import Transport
@@ -23,7 +23,7 @@ class Censuses:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: WorkerSettings,
         workspaces: Callable[[], Mapping[str, Workspace]],
         clock: Clock = utc_now,
     ) -> None:
@@ -45,8 +45,8 @@ class Censuses:
             settings = self._settings
             return Workspace(
                 DEFAULT_WORKSPACE,
-                settings.census_url,
                 "CENSUS_API_KEY",
+                settings.census_url,
                 settings.census_api_version,
             )
         known = self._workspaces()
@@ -66,6 +66,8 @@ class Censuses:
         return Census(transport, api_version=workspace.api_version)
 
     def _key(self, workspace: Workspace) -> Secret:
+        if workspace.name == DEFAULT_WORKSPACE:
+            return self._settings.census_api_key
         key = self._settings.secret_named(workspace.api_key_env)
         if key is None:
             raise Rejected(f"{workspace.api_key_env} is not set: it is {workspace.name}'s API key")
@@ -73,22 +75,18 @@ class Censuses:
         return key
 
 
-def dbt_cloud_of(settings: Settings, clock: Clock = utc_now) -> DbtCloud:
-    """The account's dbt Cloud. Raises BadSettings where the settings do not name it."""
-    url, token, account = settings.dbt_cloud_url, settings.dbt_cloud_token, settings.dbt_account_id
-    if url is None or token is None or account is None:
-        names = ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID")
-        raise BadSettings(tuple(Problem(name, "is not set") for name in names))
+def dbt_cloud_of(settings: DbtCloudSettings, clock: Clock = utc_now) -> DbtCloud:
+    """The account's dbt Cloud."""
     transport = Transport(
         vendor="dbt Cloud",
-        base_url=url,
-        token=token,
+        base_url=settings.dbt_cloud_url,
+        token=settings.dbt_cloud_token,
         read_seconds=settings.http_timeout,
         connections=CONNECTIONS,
         downloads=_folder_for_downloads(settings.data_dir),
         clock=clock,
     )
-    return DbtCloud(transport, dbt_account_id=account)
+    return DbtCloud(transport, dbt_account_id=settings.dbt_account_id)
 
 
 def _folder_for_downloads(data_dir: Path) -> Path | None:

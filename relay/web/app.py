@@ -17,7 +17,7 @@ from relay.dbt.deliveries import Event
 from relay.errors import DatabaseUnavailable, NotForUs, NotGenuine
 from relay.logs import get_logger
 from relay.postgres.server import server_of
-from relay.settings import Role, Settings
+from relay.settings import WebSettings
 from relay.store import Delivery
 from relay.web.health import Health
 from relay.web.recorder import Recorder
@@ -31,12 +31,12 @@ DELIVERIES = prometheus_client.Counter(
 )
 
 
-def create_app(settings: Settings, recorder: Recorder, health: Health) -> Flask:
-    """The WSGI application. `settings` must hold the secrets and the account."""
+def create_app(settings: WebSettings, recorder: Recorder, health: Health) -> Flask:
+    """The WSGI application."""
     app = Flask("relay", static_folder=None)
     proof = _Proof(
         secrets=tuple(secret.reveal().encode() for secret in settings.webhook_secrets),
-        dbt_account_id=settings.dbt_account_id or 0,
+        dbt_account_id=settings.dbt_account_id,
     )
 
     @app.post("/webhooks/dbt")
@@ -76,7 +76,7 @@ def application() -> Flask:
 
     Raises BadSettings.
     """
-    settings = Settings.from_environment(Role.WEB)
+    settings = WebSettings.from_environment()
     logs.configure(settings)
     server = server_of(settings)
     return create_app(settings, Recorder(server), Health(server, settings.mapping))

@@ -1,7 +1,5 @@
 """What relay has gunicorn's master process do: settings, the database, patience with clients."""
 
-import os
-import random
 import socket
 import struct
 import sys
@@ -11,12 +9,12 @@ from relay import logs
 from relay.errors import DatabaseUnavailable
 from relay.postgres.migrate import migrate
 from relay.postgres.server import server_of
-from relay.settings import Role
+from relay.settings import WebSettings
 from relay.terminal import settings_or_exit
 
 RECEIVE_SECONDS = 10  # between two pieces of a request
 
-SETTINGS = settings_or_exit(Role.WEB)
+SETTINGS = settings_or_exit(WebSettings)
 logs.configure(SETTINGS)
 _server = server_of(SETTINGS)
 log = logs.get_logger()
@@ -41,25 +39,6 @@ def when_ready(arbiter: Any) -> None:
         if sys.platform == "linux" and sock.family != socket.AF_UNIX:
             # A connection is no work until its first bytes are there.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, RECEIVE_SECONDS)
-
-
-def pre_fork(arbiter: Any, worker: Any) -> None:
-    """Choose a core for each worker, the least taken.
-
-    One worker keeps no more than one core busy, since one thread at a time runs Python. Where
-    its threads wake each other across cores, a third of the CPU goes into just that.
-    """
-    if sys.platform == "linux":
-        taken = [other.core for other in arbiter.WORKERS.values()]
-        cores = list(os.sched_getaffinity(0))
-        random.shuffle(cores)  # another relay on this machine chooses too
-        worker.core = min(cores, key=taken.count)
-
-
-def post_fork(arbiter: Any, worker: Any) -> None:
-    """In the worker: stay on its core."""
-    if sys.platform == "linux":
-        os.sched_setaffinity(0, {worker.core})
 
 
 def on_exit(arbiter: Any) -> None:

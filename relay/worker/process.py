@@ -16,18 +16,17 @@ from procrastinate.exceptions import ConnectorException
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay.errors import DatabaseUnavailable
-from relay.evidence.collect import collector_of
 from relay.logs import get_logger
 from relay.mapping_file import MappingFile
 from relay.postgres.connections import engines_pool, pool_of
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
-from relay.settings import Settings
+from relay.settings import WorkerSettings
 from relay.store import Store, jobs
 from relay.vendors.census.client import V1_ENDS, speaks_v1
-from relay.vendors.connect import CONNECTIONS, Censuses, dbt_cloud_of
+from relay.vendors.connect import CONNECTIONS
 from relay.worker import tasks
-from relay.worker.services import Services
+from relay.worker.services import Services, build_services
 
 # A worker that dies is noticed after STALLED_SECONDS and its jobs are taken up at the next
 # round: within 60 seconds, as users are promised.
@@ -44,25 +43,17 @@ RESTART_SECONDS = 2.0
 log = get_logger()
 
 
-def run(settings: Settings, server: Server) -> None:
+def run(settings: WorkerSettings, server: Server) -> None:
     """Work until SIGTERM or SIGINT, then let the jobs under way end.
 
     Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
     """
     mapping = MappingFile(settings.mapping)
-    dbt_cloud = dbt_cloud_of(settings)
     if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
     with pool_of(server, most=CONNECTIONS) as pool:
-        services = Services(
-            settings=settings,
-            store=Store(pool),
-            mapping=mapping,
-            dbt_cloud=dbt_cloud,
-            collector=collector_of(settings, dbt_cloud),
-            censuses=Censuses(settings, lambda: mapping.current.workspaces),
-        )
+        services = build_services(settings, mapping, Store(pool))
         tasks.begin_chores(services)
         asyncio.run(_Worker(services, server).work())
         log.info("worker.stopped", pid=os.getpid())

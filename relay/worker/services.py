@@ -3,24 +3,40 @@
 from dataclasses import dataclass, field
 
 from relay.clock import Clock, utc_now
-from relay.evidence.collect import Collector
+from relay.evidence.collect import Collector, collector_of
 from relay.mapping_file import MappingFile
-from relay.settings import Settings
+from relay.settings import WorkerSettings
 from relay.store import Store
-from relay.vendors.connect import Censuses
+from relay.vendors.connect import Censuses, dbt_cloud_of
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.worker.projects_seen import ProjectsSeen
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a task may touch; tests give their own clock."""
+    """Everything a task may touch."""
 
-    settings: Settings
+    settings: WorkerSettings
     store: Store
     mapping: MappingFile
     dbt_cloud: DbtCloud
     collector: Collector
     censuses: Censuses
-    clock: Clock = utc_now
+    clock: Clock
     projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)
+
+
+def build_services(
+    settings: WorkerSettings, mapping: MappingFile, store: Store, clock: Clock = utc_now
+) -> Services:
+    """The clients of both vendors and all else, as the settings and the mapping describe them."""
+    dbt_cloud = dbt_cloud_of(settings, clock)
+    return Services(
+        settings=settings,
+        store=store,
+        mapping=mapping,
+        dbt_cloud=dbt_cloud,
+        collector=collector_of(settings, dbt_cloud),
+        censuses=Censuses(settings, lambda: mapping.current.workspaces, clock),
+        clock=clock,
+    )

@@ -38,13 +38,13 @@ def living(processes):
 class TestUp:
     def test_a_child_that_dies_is_started_again(self, stage):
         up = stage.up()
-        worker, web = child(up, "worker"), child(up, "gunicorn")
+        worker, web = child(up, "worker"), child(up, "relay.web")
         worker.kill()
         web.kill()
         for name in ("worker", "web"):
             died = stage.wait_for("process.died", process=name)
             assert died["exit_status"] == -signal.SIGKILL
-        stage.wait_until(lambda: child(up, "worker") and child(up, "gunicorn"), "new children")
+        stage.wait_until(lambda: child(up, "worker") and child(up, "relay.web"), "new children")
         assert {worker.pid, web.pid}.isdisjoint(each.pid for each in up.family())
         stage.wait_until(lambda: up.answers("/healthz"), "web to answer again")
         assert up.post(stage.event()).status_code == 202

@@ -2,12 +2,14 @@
 
 import http.client
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from crash.stage import kill_server, resume_server, suspend_server
@@ -53,6 +55,13 @@ class TestWebAlone:
         assert stage.sql("SELECT count(*) FROM relay.dbt_runs") == [(5,)]
         todo = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'relay_run'"
         assert stage.sql(f"{todo} AND status = 'todo'") == [(5,)]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="no other system tells")
+    def test_its_processes_may_use_every_core(self, stage):
+        web = stage.web(WEB_CONCURRENCY="2")
+        stage.wait_until(lambda: len(web.family()) == 3, "gunicorn's master and two workers")
+        ours = psutil.Process().cpu_affinity()
+        assert [process.cpu_affinity() for process in web.family()] == [ours] * 3
 
 
 class TestADatabaseThatIsKilled:

@@ -21,8 +21,9 @@ REBUILDABLE = list(LINEAGE.rebuildable)
 DBT_LS = json.loads((TESTS / "dbt_project" / "selections.json").read_text())
 
 # A project of names with dots, odd versions and an installed package.
-SHOP = read_manifest(gzip.decompress((TESTS / "dbt_selectors" / "manifest.json.gz").read_bytes()))
-SHOP_LS = json.loads((TESTS / "dbt_selectors" / "selections.json").read_text())
+ODD_NAMES = TESTS / "dbt_selectors" / "recorded"
+SHOP = read_manifest(gzip.decompress((ODD_NAMES / "manifest.json.gz").read_bytes()))
+SHOP_LS = json.loads((ODD_NAMES / "selections.json").read_text())
 
 
 def select(word, lineage=LINEAGE):

@@ -2,40 +2,46 @@
 
     python tests/dbt_selectors/record.py
 
-The project has what selectors trip over: names with dots, versions that are no numbers, folders
-named as versions, properties files that describe models of other folders, an installed package.
+The project has what selectors trip over: names with dots, versions that are not whole numbers,
+folders named like versions, properties files that describe models of other folders, an installed
+package.
 
 It makes a virtual environment in the temporary folder (the one of tests/dbt_project/record.py, kept
-for the next time), copies the project, asks dbt for each of SELECTORS and replaces
+for the next time), copies the project, asks dbt for each of SELECTORS and replaces recorded/:
 
 * manifest.json.gz: what dbt wrote, without macros, docs and the names of macros in `depends_on`;
   the folder of the project reads /project
 * selections.json: the models, seeds and snapshots of each selector; null where dbt refuses it
 
-Needs PyPI and about two minutes. It stops rather than write the name of a user, a machine or a
-folder outside the project.
+Needs PyPI and about a minute. It stops rather than write the name of a user, a machine or a folder
+outside the project.
 """
 
 from __future__ import annotations
 
-import getpass
 import gzip
 import json
 import os
-import re
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
-from typing import Any
 
 PROJECT = Path(__file__).parent
+sys.path.append(str(PROJECT.parent))
+
+from dbt_recording import (  # noqa: E402
+    Invocation,
+    Workspace,
+    as_text,
+    install_dbt,
+    publish,
+    without_macros,
+)
+
 REQUIREMENTS = PROJECT.parent / "dbt_project" / "requirements.txt"
 ENVIRONMENT = Path(tempfile.gettempdir()) / "relay-dbt"
-NOT_OF_THE_PROJECT = ("target", "logs", "*.duckdb", "record.py", "*.json", "*.gz")
+PARSE = Invocation("parse", ("parse",))
 
 SELECTORS = (
     # names with dots, folders and versions
@@ -221,56 +227,46 @@ SELECTORS = (
 ASK = """
 import json, sys
 from dbt.cli.main import dbtRunner
-runner = dbtRunner()
-assert runner.invoke(["--quiet", "deps"]).success
-parsed = runner.invoke(["--quiet", "parse"])
+parsed = dbtRunner().invoke(["--quiet", "parse"])
 assert parsed.success, parsed.exception
+runner, answers = dbtRunner(manifest=parsed.result), {}
 listing = ["--quiet", "ls", "--output", "json", "--output-keys", "unique_id"]
 listing += [f"--resource-type={kind}" for kind in ("model", "seed", "snapshot")]
-asking, answers = dbtRunner(manifest=parsed.result), {}
 for selector in json.load(sys.stdin):
-    ended = asking.invoke([*listing, "--select", selector])
+    ended = runner.invoke([*listing, "--select", selector])
     found = [json.loads(line)["unique_id"] for line in ended.result or ()]
     answers[selector] = sorted(found) if ended.success else None
-with open("answers.json", "w") as file:
+with open("selections.json", "w") as file:
     json.dump(answers, file)
 """
 
 
 def main() -> None:
-    python = install_dbt()
+    dbt = install_dbt(ENVIRONMENT, "--no-deps", "-r", REQUIREMENTS)
     with tempfile.TemporaryDirectory(prefix="relay-recording-") as folder:
-        project = Path(folder).resolve() / "project"
-        shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(*NOT_OF_THE_PROJECT))
-        ask_dbt(python, project)
-        manifest = without_macros(read_manifest(project))
-        text = json.dumps(manifest, separators=(",", ":"))
-        refuse_personal_words(text, project)
-        answers = json.loads((project / "answers.json").read_text())
-    (PROJECT / "manifest.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
-    (PROJECT / "selections.json").write_text(as_lines(answers))
+        workspace = Workspace.copied_into(Path(folder).resolve(), PROJECT, dbt)
+        workspace.run(Invocation("deps", ("deps",)))
+        workspace.run(PARSE)
+        manifest = workspace.read(PARSE, "manifest.json")
+        assert manifest is not None
+        recorded = workspace.root / "recorded"
+        recorded.mkdir()
+        content = as_text(without_macros(manifest)).encode()
+        (recorded / "manifest.json.gz").write_bytes(gzip.compress(content, mtime=0))
+        (recorded / "selections.json").write_text(as_lines(ask_dbt(workspace)))
+        publish(recorded, PROJECT / "recorded", workspace)
 
 
-def install_dbt() -> Path:
-    """Return the Python of a virtual environment that holds the pinned requirements."""
-    venv.create(ENVIRONMENT, with_pip=True)
-    python = ENVIRONMENT / "bin" / "python"
-    pip = (python, "-m", "pip", "--quiet", "--disable-pip-version-check")
-    subprocess.run([*pip, "install", "--no-deps", "-r", REQUIREMENTS], check=True)
-    return python
-
-
-def ask_dbt(python: Path, project: Path) -> None:
+def ask_dbt(workspace: Workspace) -> dict[str, list[str] | None]:
+    """Ask dbt which models, seeds and snapshots each selector means."""
     environment = {
         "PATH": os.defpath,
-        "HOME": str(project.parent),
-        "TZ": "UTC",
-        "PYTHONHASHSEED": "0",
-        "DBT_PROFILES_DIR": str(project),
+        "HOME": str(workspace.root),
+        "DBT_PROFILES_DIR": str(workspace.project),
     }
     ended = subprocess.run(
-        [python, "-c", ASK],
-        cwd=project,
+        [workspace.dbt.parent / "python", "-c", ASK],
+        cwd=workspace.project,
         env=environment,
         input=json.dumps(SELECTORS),
         capture_output=True,
@@ -279,33 +275,16 @@ def ask_dbt(python: Path, project: Path) -> None:
     )
     if ended.returncode != 0:
         sys.exit(f"exit code {ended.returncode}\n{ended.stdout}{ended.stderr}")
-
-
-def read_manifest(project: Path) -> dict[str, Any]:
-    text = (project / "target" / "manifest.json").read_text()
-    manifest: dict[str, Any] = json.loads(text.replace(str(project), "/project"))
-    return manifest
-
-
-def without_macros(manifest: dict[str, Any]) -> dict[str, Any]:
-    for section in ("nodes", "exposures"):
-        for node in manifest[section].values():
-            node["depends_on"]["macros"] = []
-    return manifest | {"macros": {}, "docs": {}}
+    answers: dict[str, list[str] | None] = json.loads(
+        (workspace.project / "selections.json").read_text()
+    )
+    return answers
 
 
 def as_lines(answers: dict[str, list[str] | None]) -> str:
     """One line a selector."""
     lines = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in answers.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def refuse_personal_words(text: str, project: Path) -> None:
-    """Stop rather than publish where, by whom or on what machine this was recorded."""
-    words = (str(project.parent), str(Path.home()), getpass.getuser(), socket.gethostname())
-    for word in words:
-        if found := re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text):
-            sys.exit(f"manifest.json says {found.group()!r}")
 
 
 if __name__ == "__main__":

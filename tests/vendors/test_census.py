@@ -135,7 +135,7 @@ class TestASyncRun:
         sandbox.census.say(sync_run_id, word)
         run = census.get_sync_run(sync_run_id)
         assert run.outcome is None
-        assert run.says_an_unknown_word
+        assert run.has_unknown_status
 
     def test_the_oldest_documented_answer_has_no_id(self, census, sandbox):
         old = (

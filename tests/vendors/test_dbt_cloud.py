@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 
 from relay.dbt.runs import FinishedRun
-from relay.dbt.subscriptions import WebhookSubscription, troubles
+from relay.dbt.subscriptions import WebhookSubscription, problems_of
 from relay.errors import BadArtifact, Rejected, Unavailable
 from relay.sandbox import Sandbox, story
 from relay.sandbox.census import SandboxCensus
@@ -393,7 +393,7 @@ class TestWebhookSubscriptions:
             dbt_job_ids=frozenset(),
             deactivate_reason=None,
         )
-        assert troubles([subscription]) == ()
+        assert problems_of([subscription]) == ()
 
     def test_one_for_some_jobs_names_them_and_an_inactive_one_says_why(self, dbt_cloud, sandbox):
         sandbox.dbt_cloud.add_subscription(

@@ -8,7 +8,7 @@ from cases import dbt_run, outcome
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Node
 from relay.decision.findings import Findings
-from relay.decision.mapping import read_mapping
+from relay.decision.mapping_reader import read_mapping
 from relay.worker.projects_seen import ProjectsSeen
 
 SHOP = Lineage({"model.shop.orders": Node("model.shop.orders", name="orders", tags=("crm",))})

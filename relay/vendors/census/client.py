@@ -12,7 +12,7 @@ import msgspec
 
 from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, Rejected, Unanswered
-from relay.settings import Settings
+from relay.settings import WorkerSettings
 from relay.sync_runs import SyncRun
 from relay.vendors.transport import Answer, Transport
 
@@ -20,7 +20,7 @@ V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from 
 LATEST = 25  # sync runs looked through for one whose answer was lost; the API's own page size
 
 
-def speaks_v1(settings: Settings, mapping: SyncMapping) -> bool:
+def speaks_v1(settings: WorkerSettings, mapping: SyncMapping) -> bool:
     """Whether any sync of the mapping goes to a workspace that is still asked by v1."""
     versions = {
         sync.workspace: mapping.workspaces[sync.workspace].api_version

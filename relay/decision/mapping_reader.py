@@ -1,0 +1,204 @@
+"""Reads a mapping file: its bytes become values, or all of its problems at once. No I/O here."""
+
+import hashlib
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from relay.dbt.selectors import Selector, read_selector
+from relay.decision.mapping import Sync, SyncMapping
+from relay.decision.mapping_form import (
+    DefaultsForm,
+    FileForm,
+    Form,
+    SyncForm,
+    WorkspaceForm,
+    required_keys,
+    types_of,
+)
+from relay.decision.yaml_document import YamlDocument, read_yaml
+from relay.errors import BadMapping, Problem
+from relay.notation import read_duration, read_vendor_url
+from relay.spelling import did_you_mean
+from relay.workspaces import DEFAULT_WORKSPACE, Workspace
+
+Value = TypeVar("Value")
+
+# What stands in for a required key that is missing or wrong: such a file is refused anyway, but
+# not before its other problems are found.
+_STAND_INS: Mapping[Form, Mapping[str, Any]] = {
+    SyncForm: {"sync_id": 0, "depends_on": ()},
+    WorkspaceForm: {"api_key_env": ""},
+}
+
+
+def read_mapping(body: bytes, *, file: str) -> SyncMapping:
+    """Read a mapping file; `file` is its name for messages.
+
+    Raises BadMapping with every problem, each with file, line, column and path
+    (`syncs[1].sync_id`).
+    """
+    reader = _Reader(read_yaml(body, file=file))
+    mapping = reader.read(digest=hashlib.sha256(body).hexdigest()[:12])
+    if reader.problems:
+        in_order = sorted(reader.problems, key=operator.attrgetter("line", "column"))
+        raise BadMapping(tuple(in_order))
+    return mapping
+
+
+class _Reader:
+    """Goes through the document once and keeps every problem it meets."""
+
+    def __init__(self, document: YamlDocument) -> None:
+        self.problems: list[Problem] = []
+        self._document = document
+
+    def read(self, *, digest: str) -> SyncMapping:
+        content = self._document.content
+        top = self._keys("", FileForm, content)
+        if isinstance(content, dict) and "version" not in content:
+            self._problem("version", "missing: write `version: 1`")
+        workspaces = dict(self._workspaces(top.get("workspaces", {})))
+        syncs = dict(self._syncs(top.get("defaults", {}), top.get("syncs", ())))
+        self._check_workspaces(syncs, workspaces)
+        self._check_for_duplicates(syncs)
+        return SyncMapping(
+            syncs=tuple(syncs.values()),
+            workspaces=workspaces,
+            digest=digest,
+            places=tuple(self._places(path, sync) for path, sync in syncs.items()),
+        )
+
+    def _workspaces(self, forms: Mapping[Any, object]) -> Iterator[tuple[str, Workspace]]:
+        for name, form in forms.items():
+            path = f"workspaces.{name}"
+            if name == DEFAULT_WORKSPACE:
+                self._problem(path, "this name stands for the CENSUS_* settings; take another")
+            yield str(name), Workspace(name=str(name), **self._values(path, WorkspaceForm, form))
+
+    def _syncs(self, defaults: object, forms: Iterable[object]) -> Iterator[tuple[str, Sync]]:
+        """Each sync with its path."""
+        inherited = self._values("defaults", DefaultsForm, defaults)
+        for number, form in enumerate(forms):
+            path = f"syncs[{number}]"
+            yield path, Sync(**inherited | self._values(path, SyncForm, form))
+
+    def _check_workspaces(
+        self, syncs: Mapping[str, Sync], workspaces: Mapping[str, Workspace]
+    ) -> None:
+        known = (DEFAULT_WORKSPACE, *workspaces)
+        for path, sync in syncs.items():
+            if sync.workspace not in known:
+                self._problem(f"{path}.workspace", _no_workspace(sync.workspace, known))
+
+    def _check_for_duplicates(self, syncs: Mapping[str, Sync]) -> None:
+        first: dict[tuple[str, int], str] = {}
+        for path, sync in syncs.items():
+            before = first.setdefault(sync.key, path)
+            if before != path and sync.sync_id:
+                self._problem(f"{path}.sync_id", f"{sync.sync_id} is {before}.sync_id already")
+
+    def _places(self, path: str, sync: Sync) -> tuple[str, ...]:
+        count = len(sync.depends_on)
+        return tuple(self._document.place(f"{path}.depends_on[{n}]") for n in range(count))
+
+    def _values(self, path: str, form: Form, content: object) -> dict[str, Any]:
+        """What the keys of a form mean; those that are left out have no entry."""
+        keys = self._keys(path, form, content)
+        values = {key: self._value(f"{path}.{key}", key, item) for key, item in keys.items()}
+        return {**_STAND_INS.get(form, {}), **values}
+
+    def _value(self, path: str, key: str, item: Any) -> Any:
+        match key:
+            case "depends_on":
+                return tuple(self._selectors(path, item))
+            case "within" | "at_most_every":
+                return self._parsed(path, read_duration, str(item))
+            case "url":
+                return self._parsed(path, read_vendor_url, item)
+            case "jobs" | "environments":
+                return frozenset(item)
+        return item
+
+    def _selectors(self, path: str, words: Iterable[str]) -> Iterator[Selector]:
+        for number, word in enumerate(words):
+            selector = self._parsed(f"{path}[{number}]", read_selector, word)
+            if selector is not None:
+                yield selector
+
+    def _parsed(self, path: str, parse: Callable[[str], Value], text: str) -> Value | None:
+        try:
+            return parse(text)
+        except ValueError as exc:
+            self._problem(path, str(exc))
+            return None
+
+    def _keys(self, path: str, form: Form, content: object) -> dict[str, Any]:
+        """The keys that are as the form says; a problem for each that is not."""
+        if not isinstance(content, dict):
+            self._problem(path or "the file", f"expected keys and values, got {_kind(content)}")
+            return {}
+        types, good = types_of(form), {}
+        for key, item in content.items():
+            where = f"{path}.{key}" if path else str(key)
+            if key not in types:
+                known = ", ".join(sorted(types))
+                hint = did_you_mean(str(key), types)
+                self._problem(where, f"unknown key; {hint}known here are {known}")
+            elif self._has_type(where, item, types[key]):
+                good[key] = item
+        for name in required_keys(form):
+            if name not in content and name != "version":
+                self._problem(path or "the file", f"`{name}` is missing")
+        return good
+
+    def _has_type(self, path: str, item: object, type_: Any) -> bool:
+        try:
+            msgspec.convert(item, type_)
+        except msgspec.ValidationError as exc:
+            # msgspec points into the value: "... - at `$[0]`"
+            what, _, inside = str(exc).partition(" - at `$")
+            hint = _known_words(str(item), type_)
+            self._problem(f"{path}{inside.rstrip('`')}", f"{_plain_words(what)}{hint}")
+            return False
+        return True
+
+    def _problem(self, path: str, what: str) -> None:
+        self.problems.append(self._document.problem(path, what))
+
+
+def _known_words(written: str, type_: Any) -> str:
+    """For a key that takes one of some words: which they are, and which may have been meant."""
+    if get_origin(type_) is not Literal:
+        return ""
+    words = [str(word) for word in get_args(type_)]
+    return f"; {did_you_mean(written, words)}known are {_quoted(words)}"
+
+
+def _no_workspace(name: str, known: Iterable[str]) -> str:
+    hint = did_you_mean(name, known)
+    return f"no workspace {name!r} in `workspaces`; {hint}known are {_quoted(known)}"
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _plain_words(what: str) -> str:
+    """Msgspec's sentence, in the words of a person who writes YAML."""
+    for theirs, ours in (
+        ("`int`", "a number"),
+        ("`str`", "text"),
+        ("`bool`", "true or false"),
+        ("`array`", "a list"),
+        ("`object`", "keys and values"),
+        ("`null`", "nothing"),
+    ):
+        what = what.replace(theirs, ours)
+    return what[:1].lower() + what[1:]

@@ -1,0 +1,196 @@
+"""The environment's variables: how each is read, what it is where unset, how it is shown."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relay.errors import BadSettings, Problem
+from relay.notation import read_duration, read_vendor_url, write_duration
+from relay.secret import Secret
+from relay.workspaces import CENSUS_API_VERSION, CENSUS_URL
+
+
+def _unchanged(value: object) -> object:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable, and the field of the settings that it fills.
+
+    A secret may be in a file instead, which `NAME_FILE` names. `aliases` are read where the
+    variable is not set. `show` turns a value that is no secret into JSON for `relay config`.
+    """
+
+    name: str
+    field: str
+    read: Callable[[str], Any]
+    default: Any = None
+    show: Callable[[Any], object] = _unchanged
+    is_secret: bool = False
+    aliases: tuple[str, ...] = ()
+
+    def shown(self, value: Any) -> object:
+        """The value as `relay config` prints it."""
+        return _masked(value) if self.is_secret else self.show(value)
+
+    def secrets_in(self, value: Any) -> tuple[Secret, ...]:
+        """The secrets that the value holds: none, one or several."""
+        if not (self.is_secret and value):
+            return ()
+        return value if isinstance(value, tuple) else (value,)
+
+
+class EnvironmentReader:
+    """Reads variables and collects every problem in them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._problems: list[Problem] = []
+
+    def read_all(self) -> dict[str, Any]:
+        """The value of every field, its default where nothing is set."""
+        return {variable.field: self._read(variable) for variable in VARIABLES}
+
+    def require(self, variables: Iterable[Variable], values: Mapping[str, Any]) -> None:
+        """Note each variable that is not set; what has a problem already is set."""
+        known = {problem.where.removesuffix("_FILE") for problem in self._problems}
+        for variable in variables:
+            if not values[variable.field] and variable.name not in known:
+                self._problems.append(Problem(variable.name, "is not set"))
+
+    def raise_problems(self) -> None:
+        """Raise BadSettings if there is any problem."""
+        if self._problems:
+            raise BadSettings(tuple(self._problems))
+
+    def secret_text(self, name: str) -> str | None:
+        """The text of a secret, from the variable or from the file that `NAME_FILE` names."""
+        file = self._environment.get(f"{name}_FILE")
+        if file is None:
+            return self._environment.get(name)
+        if name in self._environment:
+            self._problems.append(
+                Problem(name, f"is set, and so is {name}_FILE: unset one of them")
+            )
+        try:
+            return Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            why = exc.strerror if isinstance(exc, OSError) else "it is no text"
+            self._problems.append(Problem(f"{name}_FILE", f"{file} cannot be read: {why}"))
+            return None
+
+    def _read(self, variable: Variable) -> Any:
+        for name in (variable.name, *variable.aliases):
+            text = self.secret_text(name) if variable.is_secret else self._plain_text(name)
+            if text is not None:
+                try:
+                    return variable.read(text)
+                except ValueError as exc:
+                    self._problems.append(Problem(name, str(exc)))
+        return variable.default
+
+    def _plain_text(self, name: str) -> str | None:
+        """The text of a variable. A blank one is not set; a blank secret would be a mistake."""
+        text = self._environment.get(name, "")
+        return text if text.strip() else None
+
+
+def _masked(value: Secret | tuple[Secret, ...] | None) -> object:
+    if isinstance(value, tuple):
+        return [str(secret) for secret in value]
+    return None if value is None else str(value)
+
+
+def _read_secret(text: str) -> Secret:
+    token = text.strip()
+    if not token:
+        raise ValueError("is empty")
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("holds characters that no HTTP header can carry")
+    return Secret(token)
+
+
+def _read_secrets(text: str) -> tuple[Secret, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        # An empty secret would make a signature that anyone can write.
+        raise ValueError("holds an empty secret")
+    return tuple(Secret(part) for part in parts)
+
+
+def _read_database_url(text: str) -> Secret:
+    url = text.strip()
+    if url.startswith("postgres://"):
+        url = "postgresql://" + url.removeprefix("postgres://")
+    if not url.startswith("postgresql://"):
+        raise ValueError("expected a postgresql:// URL")
+    return Secret(url)
+
+
+def _read_positive(text: str) -> int:
+    if not (text.strip().isascii() and text.strip().isdigit()) or int(text) < 1:
+        raise ValueError(f"expected a positive number, got {text!r}")
+    return int(text)
+
+
+def _read_port(text: str) -> int:
+    port = _read_positive(text)
+    if port > 65535:  # noqa: PLR2004
+        raise ValueError(f"expected a port up to 65535, got {text!r}")
+    return port
+
+
+def _read_interval(text: str) -> int | None:
+    """Seconds; None for `0`, which means never."""
+    return None if text.strip() == "0" else read_duration(text)
+
+
+def _write_interval(seconds: int | None) -> str:
+    return "0" if seconds is None else write_duration(seconds)
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.strip().lower() not in words:
+            raise ValueError(f"expected one of {', '.join(words)}, got {text!r}")
+        return text.strip().lower()
+
+    return read
+
+
+def _duration(name: str, field: str, default: int) -> Variable:
+    return Variable(name, field, read_duration, default, show=write_duration)
+
+
+VARIABLES = (
+    Variable("DBT_CLOUD_WEBHOOK_SECRETS", "webhook_secrets", _read_secrets, (), is_secret=True),
+    Variable("DBT_CLOUD_URL", "dbt_cloud_url", read_vendor_url),
+    Variable("DBT_CLOUD_TOKEN", "dbt_cloud_token", _read_secret, is_secret=True),
+    Variable("DBT_CLOUD_ACCOUNT_ID", "dbt_account_id", _read_positive),
+    Variable("CENSUS_API_KEY", "census_api_key", _read_secret, is_secret=True),
+    Variable("CENSUS_URL", "census_url", read_vendor_url, CENSUS_URL),
+    Variable("CENSUS_API_VERSION", "census_api_version", _one_of("v1", "v2"), CENSUS_API_VERSION),
+    Variable("RELAY_MAPPING", "mapping", Path, Path("config/syncs.yml"), show=str),
+    Variable(
+        "RELAY_DATABASE_URL",
+        "database_url",
+        _read_database_url,
+        is_secret=True,
+        aliases=("DATABASE_URL",),
+    ),
+    Variable("RELAY_DATA_DIR", "data_dir", Path, Path("var"), show=str),
+    _duration("RELAY_FOLLOW_INTERVAL", "follow_interval", 15),
+    _duration("RELAY_FOLLOW_DEADLINE", "follow_deadline", 6 * 3600),
+    Variable(
+        "RELAY_CATCH_UP_INTERVAL", "catch_up_interval", _read_interval, 600, show=_write_interval
+    ),
+    _duration("RELAY_HTTP_TIMEOUT", "http_timeout", 30),
+    _duration("RELAY_RETRY_FOR", "retry_for", 1800),
+    Variable("RELAY_ADMIN_TOKEN", "admin_token", _read_secret, is_secret=True),
+    Variable("RELAY_LOG_FORMAT", "log_format", _one_of("auto", "json", "console"), "auto"),
+    Variable("RELAY_LOG_LEVEL", "log_level", _one_of("debug", "info", "warning", "error"), "info"),
+    Variable("PORT", "port", _read_port, 8080),
+    Variable("WEB_CONCURRENCY", "web_concurrency", _read_positive, 1),
+)

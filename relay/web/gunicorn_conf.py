@@ -1,0 +1,32 @@
+"""gunicorn's configuration of the web process. Every value has its reason beside it."""
+
+from relay.web.gunicorn_hooks import (  # noqa: F401 - gunicorn looks hooks up by their names
+    SETTINGS,
+    on_exit,
+    on_starting,
+    when_ready,
+)
+
+wsgi_app = "relay.web.app:application()"
+bind = f"0.0.0.0:{SETTINGS.port}"
+workers = SETTINGS.web_concurrency
+
+# A client that sends its header or body slowly occupies a thread, so there are more threads than
+# the slow clients to survive; they are created as they are needed.
+worker_class = "gthread"
+threads = 256
+worker_connections = 1000
+
+# The application is loaded once and shared by the workers: less memory.
+preload_app = True
+
+timeout = 30  # seconds without a sign of life until a worker is replaced
+graceful_timeout = 20  # seconds for the requests in progress after SIGTERM
+keepalive = 75  # seconds: longer than the usual proxy keeps its connections
+
+# Its control socket would be a file in the home folder, which may be read-only.
+control_socket_disable = True
+
+# relay logs a line for each delivery itself; set accesslog to "-" for gunicorn's own.
+logger_class = "relay.web.gunicorn_logs.GunicornLogger"
+accesslog = None

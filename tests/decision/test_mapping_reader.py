@@ -1,0 +1,228 @@
+"""A mapping file is read whole, or every problem in it is told at once, with its place."""
+
+import textwrap
+
+import pytest
+
+from relay.dbt.selectors import read_selector
+from relay.decision.mapping import Sync
+from relay.decision.mapping_reader import read_mapping
+from relay.errors import BadMapping
+
+
+def read(text):
+    return read_mapping(textwrap.dedent(text).encode(), file="syncs.yml")
+
+
+def problems(text):
+    with pytest.raises(BadMapping) as refused:
+        read(text)
+    return [str(problem) for problem in refused.value.problems]
+
+
+def one(*lines):
+    """A file with one sync, of these lines beside its id and model."""
+    more = "".join(f"    {line}\n" for line in lines)
+    return f"version: 1\nsyncs:\n  - sync_id: 1\n    depends_on: [customers]\n{more}"
+
+
+def test_a_sync_needs_no_more_than_an_id_and_a_model():
+    (sync,) = read(one()).syncs
+    assert sync == Sync(sync_id=1, depends_on=(read_selector("customers"),))
+
+
+def test_every_key_that_is_built_is_read():
+    (sync,) = read(
+        one(
+            "name: customers to Salesforce",
+            "require: any",
+            "tests: ignore",
+            "jobs: [278164, 2]",
+            "environments: [187998]",
+            "consistency: ignore",
+            "full_sync: true",
+            "enabled: false",
+            "workspace: emea",
+        )
+        + "workspaces:\n  emea: {url: https://app-eu.getcensus.com/, api_key_env: KEY}\n"
+    ).syncs
+    assert sync.name == "customers to Salesforce"
+    assert sync.jobs == {278164, 2}
+    assert sync.environments == {187998}
+    assert (sync.tests, sync.full_sync, sync.enabled) == ("ignore", True, False)
+    assert sync.workspace == "emea"
+
+
+def test_a_sync_takes_its_defaults_and_may_differ():
+    first, second = read(
+        """
+        version: 1
+        defaults: {tests: ignore, jobs: [5], enabled: false}
+        syncs:
+          - {sync_id: 1, depends_on: [a]}
+          - {sync_id: 2, depends_on: [a], tests: block, jobs: [6], enabled: true}
+        """
+    ).syncs
+    assert (first.tests, first.jobs, first.enabled) == ("ignore", {5}, False)
+    assert (second.tests, second.jobs, second.enabled) == ("block", {6}, True)
+
+
+def test_the_same_sync_id_may_stand_in_two_workspaces():
+    mapping = read(
+        """
+        version: 1
+        syncs:
+          - {sync_id: 1, depends_on: [a]}
+          - {sync_id: 1, depends_on: [a], workspace: emea}
+        workspaces:
+          emea: {api_key_env: KEY, api_version: v2}
+        """
+    )
+    assert [sync.key for sync in mapping.syncs] == [("default", 1), ("emea", 1)]
+    assert mapping.workspaces["emea"].url == "https://app.getcensus.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "syncs.yml:1:1: the file is empty"),
+        ("a: [1", "no YAML: "),
+        ("[" * 100_000, "no YAML: nested more than 50 levels deep"),
+        ("- " * 50_000, "no YAML: nested more than 50 levels deep"),
+        (b"a: \0".decode(), "syncs.yml:1:1: no YAML: unacceptable character #x0000"),
+        ("- 1\n", "the file: expected keys and values, got a list"),
+        ("version: 1\n", "the file: `syncs` is missing"),
+        ("syncs:\n  - {sync_id: 1, depends_on: [a]}\n", "version: missing: write `version: 1`"),
+        ("version: 2\nsyncs: []\n", "syncs.yml:1:1: version: invalid enum value 2; known are `1`"),
+        ("version: 1\nsyncs: []\n", "syncs.yml:2:1: syncs: expected a list of length >= 1"),
+        ("version: 1\nsyncs: {}\n", "syncs: expected a list"),
+        ("version: 1\nsyncs: [5]\n", "syncs[0]: expected keys and values, got a int"),
+        (one("colour: blue"), "syncs.yml:5:5: syncs[0].colour: unknown key; known here are at"),
+        (one("name: 5"), "syncs[0].name: expected text, got a number"),
+        (one("jobs: []"), "syncs[0].jobs: expected a list of length >= 1"),
+        (one("jobs: [1, x]"), "syncs[0].jobs[1]: expected a number, got text"),
+        (one("jobs: [0]"), "syncs[0].jobs[0]: expected a number >= 1"),
+        (one("enabled: 1"), "syncs[0].enabled: expected true or false, got a number"),
+        (one("enabled:"), "syncs[0].enabled: expected true or false, got nothing"),
+        (one("tests: maybe"), "syncs[0].tests: invalid enum value 'maybe'"),
+        (one("workspace: apac"), "syncs[0].workspace: no workspace 'apac' in `workspaces`"),
+        (one("sync_id: 2"), "syncs.yml:5:5: syncs[0].sync_id: this key is written twice"),
+        (one("within: 24 hours"), "syncs[0].within: expected a duration"),
+        (one("at_most_every: 0"), "syncs[0].at_most_every: expected a duration"),
+        (one() + "defaults: {within: soon}\n", "defaults.within: expected a duration"),
+        ("version: 1\nsyncs:\n  - {sync_id: 0, depends_on: [a]}\n", "expected a number >= 1"),
+        ("version: 1\nsyncs:\n  - {sync_id: -5, depends_on: [a]}\n", "expected a number >= 1"),
+        ("version: 1\nsyncs:\n  - {sync_id: 1, depends_on: []}\n", "length >= 1"),
+        ("version: 1\nsyncs:\n  - {sync_id: 1, depends_on: customers}\n", "expected a list"),
+        ("version: 1\nsyncs:\n  - {sync_id: 1}\n", "syncs[0]: `depends_on` is missing"),
+        ("version: 1\nsyncs:\n  - {depends_on: [a]}\n", "syncs[0]: `sync_id` is missing"),
+        (
+            "version: 1\nsyncs:\n  - {sync_id: 1, depends_on: [a, 'color:red']}\n",
+            "syncs[0].depends_on[1]: 'color:red': unknown selector",
+        ),
+        (one() + "defaults: {sync_id: 5}\n", "defaults.sync_id: unknown key"),
+        (one() + "workspaces: {emea: {}}\n", "workspaces.emea: `api_key_env` is missing"),
+        (
+            one() + "workspaces: {emea: {url: 'https://a:pw@b', api_key_env: K}}\n",
+            "workspaces.emea.url: must not hold a user or password",
+        ),
+        (one() + "workspaces: {default: {api_key_env: K}}\n", "take another"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text, said):
+    assert any(said in problem for problem in problems(text))
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_lines():
+    told = problems(
+        """\
+        version: 1
+        syncs:
+          - sync_id: seven
+            depends_on: [a]
+          - sync_id: 8
+            depends_on: ["color:red", "@b"]
+            frequency: hourly
+          - sync_id: 8
+            depends_on: [a]
+        """
+    )
+    assert [problem.split(": ")[:2] for problem in told] == [
+        ["syncs.yml:3:5", "syncs[0].sync_id"],
+        ["syncs.yml:6:18", "syncs[1].depends_on[0]"],
+        ["syncs.yml:6:31", "syncs[1].depends_on[1]"],
+        ["syncs.yml:7:5", "syncs[1].frequency"],
+        ["syncs.yml:8:5", "syncs[2].sync_id"],
+    ]
+
+
+def test_on_one_line_too_they_are_told_from_left_to_right():
+    told = problems(
+        "{version: 1, syncs: [{sync_id: 1, depends_on: ['@b', a], colour: red}], more: 1}"
+    )
+    assert [problem.split(": ")[0] for problem in told] == [
+        "syncs.yml:1:48",
+        "syncs.yml:1:58",
+        "syncs.yml:1:73",
+    ]
+
+
+def test_a_word_of_depends_on_has_a_place_of_its_own():
+    mapping = read(
+        """\
+        version: 1
+        syncs:
+          - sync_id: 1
+            depends_on: [a, b]
+          - sync_id: 2
+            depends_on:
+              - c
+        """
+    )
+    assert mapping.places == (
+        ("syncs.yml:4:18: syncs[0].depends_on[0]", "syncs.yml:4:21: syncs[0].depends_on[1]"),
+        ("syncs.yml:7:9: syncs[1].depends_on[0]",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (one("test: block"), "test: unknown key; did you mean `tests`? known here are "),
+        (one("Full_Sync: true"), "Full_Sync: unknown key; did you mean `full_sync`? known here"),
+        (one() + "default: {}\n", "default: unknown key; did you mean `defaults`? known here"),
+        (
+            one("tests: blok"),
+            "tests: invalid enum value 'blok'; did you mean `block`? known are `block`, `ignore`",
+        ),
+        (one("workspace: apac"), "no workspace 'apac' in `workspaces`; known are `default`"),
+        (
+            one("workspace: Emea") + "workspaces: {emea: {api_key_env: K}}\n",
+            "no workspace 'Emea' in `workspaces`; did you mean `emea`? known are `default`, `emea`",
+        ),
+        (one("require: al"), "'al'; did you mean `all`? known are `any`, `all`"),
+        (one("tests: 5"), "expected text, got a number; known are `block`, `ignore`"),
+        (
+            one() + "workspaces: {emea: {api_key_env: K, api_version: V2}}\n",
+            "'V2'; did you mean `v2`? known are `v1`, `v2`",
+        ),
+    ],
+)
+def test_a_word_that_is_nearly_a_known_one_is_asked_about(text, said):
+    (problem,) = problems(text)
+    assert said in problem
+
+
+def test_a_password_in_a_url_is_not_repeated():
+    told = problems(one() + "workspaces: {e: {url: 'https://a:s3cr3t@b', api_key_env: K}}\n")
+    assert "s3cr3t" not in "".join(told)
+
+
+def test_the_digest_tells_two_files_apart():
+    assert read(one()).digest != read(one("name: a")).digest
+    assert read(one()).digest == read(one()).digest
+
+
+def test_durations_become_seconds():
+    (sync,) = read(one("at_most_every: 30m") + "defaults: {within: 6h}\n").syncs
+    assert (sync.within, sync.at_most_every) == (6 * 3600, 1800)
