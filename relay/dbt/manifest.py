@@ -17,7 +17,13 @@ from relay.dbt.nodes import Node
 from relay.dbt.runs import REBUILDABLE
 
 
-class _Manifest(msgspec.Struct, gc=False):
+class _Metadata(msgspec.Struct, gc=False):
+    """About the manifest itself. dbt before 1.6 has no name of the project."""
+
+    project_name: str | None = None
+
+
+class _Sections(msgspec.Struct, gc=False):
     """The sections that lineage runs through.
 
     An exposure may depend on a metric, and that on a semantic model.
@@ -32,6 +38,18 @@ class _Manifest(msgspec.Struct, gc=False):
     functions: dict[str, Node] = msgspec.field(default_factory=dict)
     unit_tests: dict[str, Node] = msgspec.field(default_factory=dict)
 
+    @property
+    def every_node(self) -> dict[str, Node]:
+        """The nodes of all sections, by unique_id."""
+        sections = (getattr(self, section) for section in _Sections.__struct_fields__)
+        return {key: node for section in sections for key, node in section.items()}
+
+
+class _Manifest(_Sections, gc=False):
+    """The sections, and what the project is called."""
+
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+
 
 class _Disabled(msgspec.Struct, gc=False):
     """What no run ever executes; a unique_id may have several nodes there."""
@@ -41,9 +59,13 @@ class _Disabled(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class Lineage:
-    """The project's nodes, by unique_id, and what reads what."""
+    """The project's nodes, by unique_id, and what reads what.
+
+    `project_name` is the package of the project itself; None where the manifest does not say.
+    """
 
     nodes: Mapping[str, Node]
+    project_name: str | None = None
 
     @functools.cached_property
     def parents(self) -> Edges:
@@ -73,12 +95,16 @@ class Lineage:
     @functools.cached_property
     def index(self) -> NodeIndex:
         """Of models, seeds and snapshots: what a word may select."""
-        return NodeIndex(self.rebuildable)
+        return NodeIndex(self.rebuildable, self.project_name)
 
     @functools.cached_property
     def whole_index(self) -> NodeIndex:
         """Of all nodes: what a word with `+` may start from."""
-        return NodeIndex(self.nodes)
+        return NodeIndex(self.nodes, self.project_name)
+
+    def completed_by(self, other: "Lineage") -> "Lineage":
+        """The same, and the nodes that only the other one knows."""
+        return Lineage({**other.nodes, **self.nodes}, self.project_name or other.project_name)
 
     def stored_parents(self, models: Collection[str]) -> Iterator[str]:
         """What these models read beside themselves that holds rows: directly, or through views."""
@@ -119,8 +145,7 @@ _decoder = msgspec.json.Decoder(_Manifest)
 def read_manifest(body: Buffer) -> Lineage:
     """Decode a manifest.json. Raises BadArtifact."""
     manifest = decode(_decoder, body, _Manifest)
-    sections = (getattr(manifest, section) for section in manifest.__struct_fields__)
-    return Lineage(nodes={key: node for section in sections for key, node in section.items()})
+    return Lineage(manifest.every_node, manifest.metadata.project_name)
 
 
 def read_disabled(body: Buffer) -> Lineage:

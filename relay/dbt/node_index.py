@@ -5,11 +5,9 @@ There may be thousands of selectors and tens of thousands of nodes, so a value i
 index; only one with wildcards is matched against every node.
 """
 
-import fnmatch
-import functools
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from relay.dbt.nodes import Node
@@ -19,24 +17,38 @@ _Keys = Callable[[Node], Iterable[str]]
 _By = Mapping[str, Collection[str]]
 _Index = Callable[[Mapping[str, Node]], _By]
 
-_RESOURCES = r"(?:model|seed|snapshot)"
-
 
 class NodeIndex:
-    """Finds nodes by a method and its value. An index is built when it is first needed."""
+    """Finds nodes by a method and its value. An index is built when it is first needed.
 
-    def __init__(self, nodes: Mapping[str, Node]) -> None:
+    `project_name` is what `package:this` stands for.
+    """
+
+    def __init__(self, nodes: Mapping[str, Node], project_name: str | None = None) -> None:
         self._nodes = nodes
         self._made: dict[_Index, _By] = {}  # a name's is a unique_id's too
+        self._stands_for = {("package", "this"): project_name} if project_name else {}
 
     def find(self, method: str, value: str) -> Collection[str]:
         """The unique_ids of the nodes that a method selects with this value."""
-        looks_at = _METHODS[method]
         if has_wildcards(value):
-            return [each for each, node in self._nodes.items() if looks_at.matches(node, value)]
-        if looks_at.index not in self._made:
-            self._made[looks_at.index] = looks_at.index(self._nodes)
-        return self._made[looks_at.index].get(value, ())
+            matches = _METHODS[method].matches
+            return [each for each, node in self._nodes.items() if matches(node, value)]
+        if method == "fqn":
+            return [*self._look_up(_METHODS[method].index, value), *self._versions(value)]
+        found = self._look_up(_METHODS[method].index, self._stands_for.get((method, value), value))
+        if not found and method in ("name", "unique_id") and "." in value:
+            return self.find("fqn", value)  # `marts.v2` may be a folder
+        return found
+
+    def _versions(self, value: str) -> Collection[str]:
+        """The nodes of that version: dbt compares the last two parts, whatever leads to them."""
+        return self._look_up(_by_version, "_".join(value.split(".")[-2:]))
+
+    def _look_up(self, index: _Index, key: str) -> Collection[str]:
+        if index not in self._made:
+            self._made[index] = index(self._nodes)
+        return self._made[index].get(key, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +72,17 @@ def _keyed(keys: _Keys) -> _Index:
     return index
 
 
-def _by_name(nodes: Mapping[str, Node]) -> _By:
-    """By unique_id and by name, with the version or without."""
-    found: dict[str, list[str]] = {}
-    for unique_id, node in nodes.items():
-        found[unique_id] = [unique_id]
-        found.setdefault(node.name, []).append(unique_id)
-        if node.version is not None:
-            for word in _versioned(node):
-                found.setdefault(word, []).append(unique_id)
-    return found
-
-
-def _versioned(node: Node) -> tuple[str, ...]:
-    before = node.unique_id.removesuffix(f".v{node.version}")
-    return before, f"{node.name}.v{node.version}", f"{node.name}_v{node.version}"
+def _names(node: Node) -> Iterable[str]:
+    return () if _is_source(node) else node.names
 
 
 def _is_named(node: Node, pattern: str) -> bool:
-    return _ending_in(pattern).fullmatch(node.unique_id) is not None
+    return not _is_source(node) and fnmatchcase(node.name, pattern)
 
 
-@functools.cache
-def _ending_in(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"{_RESOURCES}\.[^.]+\.{_glob(pattern, within='.')}(\.v[^.]+)?")
+def _is_source(node: Node) -> bool:
+    """Whether `source:` alone selects it, in dbt."""
+    return node.unique_id.startswith("source.")
 
 
 def _tags(node: Node) -> Iterable[str]:
@@ -107,6 +106,13 @@ def _kind(node: Node) -> Iterable[str]:
     return (node.unique_id.partition(".")[0],)
 
 
+def _file(node: Node) -> Iterable[str]:
+    """The file's name, with its ending and without."""
+    name = node.path.rpartition("/")[2]
+    stem = name.rpartition(".")[0]
+    return (name, stem) if stem else (name,)
+
+
 def _exposure(node: Node) -> Iterable[str]:
     if node.unique_id.startswith("exposure."):
         return (node.name, f"{node.package_name}.{node.name}")
@@ -117,21 +123,24 @@ def _is_exposure(node: Node, pattern: str) -> bool:
     package, _, name = pattern.rpartition(".")
     return (
         node.unique_id.startswith("exposure.")
-        and fnmatch.fnmatchcase(node.name, name)
-        and fnmatch.fnmatchcase(node.package_name, package or "*")
+        and fnmatchcase(node.name, name)
+        and fnmatchcase(node.package_name, package or "*")
     )
 
 
 def _by_path(nodes: Mapping[str, Node]) -> _By:
-    """Nodes by their file, and by every folder it is in."""
+    """Nodes by their file, by every folder it is in, and by the file that describes them."""
     found: dict[str, list[str]] = {}
     folders: dict[str, list[str]] = {}
     for unique_id, node in nodes.items():
         found.setdefault(node.path, []).append(unique_id)
         folders.setdefault(node.path.rpartition("/")[0], []).append(unique_id)
+        if node.properties_file is not None:
+            found.setdefault(node.properties_file, []).append(unique_id)
     for folder, unique_ids in folders.items():
         for each in _with_those_above(folder):
             found.setdefault(each, []).extend(unique_ids)
+            found[f"{each}/"] = found[each]
     return found
 
 
@@ -143,59 +152,73 @@ def _with_those_above(path: str) -> Iterator[str]:
 
 
 def _is_below(node: Node, pattern: str) -> bool:
-    # dbt globs from the project's root as pathlib does: a `*` stays within its folder.
-    glob = _path_glob(pattern)
-    return any(glob.fullmatch(each) for each in _with_those_above(node.path))
+    """Whether pathlib, which dbt globs with, finds its file, a folder of it or its properties."""
+    glob = PurePosixPath(pattern).parts
+    only_folders = pattern.endswith("/")
+    file = node.path.split("/")
+    if any(end < len(file) or not only_folders for end in _ends(file, glob)):
+        return True
+    described_in = (node.properties_file or "").split("/")
+    return not only_folders and any(end == len(described_in) for end in _ends(described_in, glob))
 
 
-@functools.cache
-def _path_glob(pattern: str) -> re.Pattern[str]:
-    parts = (
-        r"(?:[^/]+/)*" if part == "**" else f"{_glob(part, within='/')}/"
-        for part in PurePosixPath(pattern).parts
-    )
-    return re.compile("".join(parts).removesuffix("/"))
+def _ends(path: Sequence[str], glob: Sequence[str], begin: int = 0) -> Iterator[int]:
+    """How many parts of the path a glob may match; `**` matches folders only."""
+    if not glob:
+        yield begin
+    elif glob[0] == "**":
+        for end in range(begin, len(path)):
+            yield from _ends(path, glob[1:], end)
+    elif begin < len(path) and fnmatchcase(path[begin], glob[0]):
+        yield from _ends(path, glob[1:], begin + 1)
 
 
 def _qualified_names(node: Node) -> Iterator[str]:
     """The folders that lead to it and its name, up to any of them, with the package or without."""
-    segments = [part for segment in node.fqn for part in segment.split(".")]
+    if _is_source(node):
+        return
+    segments = _segments(node)
     for parts in (segments, segments[1:]):
         yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
-    if node.version is not None:
-        yield from _versioned(node)
-    if "." not in node.name:
-        yield node.name
+    yield from node.names[1:]
 
 
 def _has_qualified_name(node: Node, pattern: str) -> bool:
     """From its first wildcard on a pattern must match all the rest of the qualified name."""
-    fqn = [part for segment in node.fqn for part in segment.split(".")]
-    return any(_leads(pattern.split("."), names) for names in (fqn, fqn[1:])) or (
-        "." not in pattern and fnmatch.fnmatchcase(node.name, pattern)
+    if _is_source(node):
+        return False
+    fqn, parts = _segments(node), pattern.split(".")
+    return any(_leads(parts, names) for names in (fqn, fqn[1:])) or (
+        "." not in pattern and fnmatchcase(node.name, pattern)
     )
+
+
+def _segments(node: Node) -> list[str]:
+    return [part for segment in node.fqn for part in segment.split(".")]
 
 
 def _leads(pattern: list[str], fqn: list[str]) -> bool:
     for number, part in enumerate(pattern):
         if has_wildcards(part):
-            return fnmatch.fnmatchcase(".".join(fqn[number:]), ".".join(pattern[number:]))
+            return fnmatchcase(".".join(fqn[number:]), ".".join(pattern[number:]))
         if fqn[number : number + 1] != [part]:
             return False
     return True
 
 
-def _glob(pattern: str, *, within: str) -> str:
-    """A regular expression for a wildcard pattern whose `*` stops at this character."""
-    translated = fnmatch.translate(pattern).removesuffix(r"\z").removesuffix(r"\Z")
-    return translated.replace(".*", f"[^{within}]*")
+def _name_and_version(node: Node) -> Iterable[str]:
+    return () if node.version is None else (f"{node.name}_v{node.version}",)
+
+
+_by_version = _keyed(_name_and_version)
+_by_name = _keyed(_names)
 
 
 def _any_of(keys: _Keys) -> _Method:
     """A method whose wildcards match any of the keys."""
 
     def matches(node: Node, pattern: str) -> bool:
-        return any(fnmatch.fnmatchcase(key, pattern) for key in keys(node))
+        return any(fnmatchcase(key, pattern) for key in keys(node))
 
     return _Method(_keyed(keys), matches)
 
@@ -203,6 +226,7 @@ def _any_of(keys: _Keys) -> _Method:
 _METHODS = {
     "config.materialized": _any_of(_materialization),
     "exposure": _Method(_keyed(_exposure), _is_exposure),
+    "file": _any_of(_file),
     "fqn": _Method(_keyed(_qualified_names), _has_qualified_name),
     "group": _any_of(_group),
     "name": _Method(_by_name, _is_named),

@@ -28,13 +28,15 @@ class Node(msgspec.Struct, gc=False):
     """A node of the project: a model, seed, snapshot, test, source, exposure, metric, …
 
     `path` is `models/marts/customers.sql`, from the project's root; `fqn` its package, folders
-    and name; `version` None for a model without versions.
+    and name; `version` None for a model without versions. `patch_path` is the properties file
+    that describes it, `shop://models/marts/marts.yml`; None if none does.
     """
 
     unique_id: str
     name: str = ""
     package_name: str = ""
     path: str = msgspec.field(name="original_file_path", default="")
+    patch_path: str | None = None
     fqn: tuple[str, ...] = ()
     version: str | int | float | None = None
     group: str | None = None
@@ -49,6 +51,21 @@ class Node(msgspec.Struct, gc=False):
         if isinstance(self.tags, str):
             return (self.tags,)
         return self.tags or ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What selects it as one node: unique_id and name, with the version and without."""
+        if self.version is None:
+            return self.unique_id, self.name
+        ending = f"v{self.version}"
+        without = self.unique_id.removesuffix(f".{ending}")
+        name = self.name
+        return self.unique_id, without, name, f"{name}.{ending}", f"{name}_{ending}"
+
+    @property
+    def properties_file(self) -> str | None:
+        """Where it is described, `models/marts/marts.yml`, from its package's root."""
+        return self.patch_path.partition("://")[2] if self.patch_path else None
 
     @property
     def is_view(self) -> bool:

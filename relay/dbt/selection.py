@@ -49,13 +49,19 @@ class Selection:
         return found
 
     def _select(self, term: Term) -> Iterable[str]:
-        if term.is_a_name and term.value in self._by_name:
-            return self._by_name[term.value]
+        if term.is_a_name and (executed := self._executed_as(term.value)):
+            return executed
         if term.reaches:
             return self._around(term)
         if term.method == "exposure":
             return self._behind_exposures(term)
         return self._lineage.index.find(term.method, term.value)
+
+    def _executed_as(self, name: str) -> list[str]:
+        """The executed nodes of that name, as far as the lineage does not know better."""
+        known = self._lineage.nodes
+        looking = self._by_name.get(name, ())
+        return [each for each in looking if each not in known or name in known[each].names]
 
     def _around(self, term: Term) -> set[str]:
         start = self._start(term)
@@ -75,8 +81,10 @@ class Selection:
         )
 
     def _start(self, term: Term) -> Collection[str]:
-        index = self._lineage.index if term.is_named else self._lineage.whole_index
-        return index.find(term.method, term.value)
+        """What a term with `+` starts from: any node, but by its name a model before all else."""
+        lineage = self._lineage
+        named = lineage.index.find(term.method, term.value) if term.is_named else ()
+        return named or lineage.whole_index.find(term.method, term.value)
 
 
 # Names, without a manifest
@@ -101,7 +109,11 @@ def _unique_ids_by_name(unique_ids: Iterable[str]) -> dict[str, list[str]]:
 
 def _without_version(unique_id: str, name: str) -> tuple[str, ...]:
     before, _, version = name.rpartition(".v")
-    if not version or "." in version:
+    if not version or ("." in version and not _is_decimal(version)):
         return ()
     # dbt takes `customers_v2` for `customers.v2`.
     return unique_id.removesuffix(f".v{version}"), before, f"{before}_v{version}"
+
+
+def _is_decimal(version: str) -> bool:
+    return version.replace(".", "", 1).isdecimal()

@@ -10,16 +10,24 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from relay.dbt.unsupported_selectors import instead_of_at, instead_of_method
 from relay.spelling import did_you_mean
 
 METHODS = frozenset(
-    {"config.materialized", "exposure", "fqn", "group", "package", "path", "resource_type", "tag"}
+    {"config.materialized", "exposure", "file", "fqn", "group", "package", "path"}
+    | {"resource_type", "tag"}
+)
+# https://docs.getdbt.com/reference/node-selection/methods#resource_type
+RESOURCE_TYPES = frozenset(
+    {"analysis", "exposure", "function", "metric", "model", "saved_query", "seed"}
+    | {"semantic_model", "snapshot", "source", "test", "unit_test"}
 )
 EVERY_LEVEL = 10**9
 
 _UNIQUE_ID = re.compile(r"(?:model|seed|snapshot)\.[^.\s*?\[]+\.[^\s*?\[]+")
 _BARE = re.compile(r"[\w*?\[\]!.-]+")
-_VERSIONED = re.compile(r"[^*?\[]+[._]v\w+")
+_VERSIONED = re.compile(r"[^.*?\[]+\.v\d\w*")
+_FILES = (".sql", ".py", ".csv")
 _TERM = re.compile(
     r"(?P<at>@)?(?:(?P<parents>\d*)\+)?"
     r"(?:(?P<method>[\w.]+):)?(?P<value>.*?)"
@@ -85,37 +93,69 @@ def _read_term(text: str, word: str) -> Term:
     match = _TERM.fullmatch(text)
     if match is None or not match["value"]:
         raise ValueError(f"{word!r} selects nothing: a name or value is missing")
-    if match["at"]:
-        raise ValueError(f"{word!r}: the operator `@` is not supported")
-    method, value = _method_of(match["method"], match["value"], word)
+    method, value = match["method"], match["value"]
+    try:
+        method, value = _read_value(method, value) if method else _read_bare(value)
+        _refuse_at(match["at"], text)
+    except ValueError as exc:
+        raise ValueError(f"{word!r}{exc}") from None
     return Term(
         method, value, parents=_levels(match["parents"]), children=_levels(match["children"])
     )
 
 
-def _method_of(method: str | None, value: str, word: str) -> tuple[str, str]:
-    if method is None:
-        return _bare_method(value, word), value
+def _refuse_at(at: str | None, text: str) -> None:
+    if at:
+        raise ValueError(instead_of_at(text.strip("@+")))
+
+
+def _read_value(method: str, value: str) -> tuple[str, str]:
+    """The method with its value as it is looked up. Raises ValueError."""
+    if method not in METHODS:
+        raise ValueError(instead_of_method(method, value) or _unknown(method))
     if method == "path":
-        return method, str(PurePosixPath(value))
-    if method in METHODS:
-        return method, value
+        return method, _read_path(value)
+    if method == "resource_type" and not has_wildcards(value) and value not in RESOURCE_TYPES:
+        types = sorted(RESOURCE_TYPES)
+        known = ", ".join(f"`{each}`" for each in types)
+        raise ValueError(f": unknown resource type; {did_you_mean(value, types)}known are {known}")
+    if method == "exposure" and value.count(".") > 1:
+        raise ValueError(": write `exposure:NAME` or `exposure:PACKAGE.NAME`")
+    return method, value
+
+
+def _read_path(value: str) -> str:
+    """The path without what adds nothing to it; a `/` at its end stays, for it means a folder."""
+    path = str(PurePosixPath(value))
+    if path.startswith("/"):
+        raise ValueError(
+            f": write it from the project's root, such as `path:{path.lstrip('/') or 'models'}`"
+        )
+    return f"{path}/" if value.endswith("/") else path
+
+
+def _unknown(method: str) -> str:
     methods = sorted(f"{each}:" for each in METHODS)
     known = ", ".join(f"`{each}`" for each in methods)
-    raise ValueError(
-        f"{word!r}: unknown selector `{method}:`; {did_you_mean(f'{method}:', methods)}"
+    return (
+        f": unknown selector `{method}:`; {did_you_mean(f'{method}:', methods)}"
         f"known are a name, a unique_id, {known}"
     )
 
 
-def _bare_method(value: str, word: str) -> str:
+def _read_bare(value: str) -> tuple[str, str]:
+    """A value without a method: a path, a file or a name, as dbt tells them apart."""
+    if "/" in value:
+        return _read_value("path", value)
+    if value.lower().endswith(_FILES):
+        return "file", value
     if _UNIQUE_ID.fullmatch(value):
-        return "unique_id"
+        return "unique_id", value
     if not _BARE.fullmatch(value):
-        raise ValueError(f"{word!r} is no model's name, unique_id or selector")
+        raise ValueError(" is no model's name, unique_id or selector")
     if "." not in value or _VERSIONED.fullmatch(value):
-        return "name"
-    return "fqn"
+        return "name", value
+    return "fqn", value
 
 
 def _levels(written: str | None) -> int:

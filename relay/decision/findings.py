@@ -1,7 +1,7 @@
 """What a dbt run did, as far as a sync can ask, without what was before. No I/O here."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from relay.dbt.manifest import Lineage
@@ -10,7 +10,7 @@ from relay.dbt.runs import DbtRun
 from relay.dbt.selection import Selection
 from relay.dbt.selectors import Selector
 from relay.dbt.views import Views
-from relay.decision.mapping import Sync, SyncMapping
+from relay.decision.mapping import PlacedSelector, Sync, SyncMapping
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,16 @@ class Findings:
     def models_of(self, sync: Sync) -> frozenset[str]:
         """All of the sync's models in the project."""
         return self._in_the_project.selected(sync.depends_on)
+
+    def tried_on_the_project(self, mapping: SyncMapping) -> Iterator[tuple[PlacedSelector, bool]]:
+        """Each selector of the syncs that count, and whether it selects anything in the project.
+
+        Nothing where the project is not known.
+        """
+        selection = self._in_the_project
+        for placed in mapping.placed_selectors if self.lineage.nodes else ():
+            if placed.sync.counts(self.run):
+                yield placed, bool(selection.selected_by(placed.selector))
 
     def was_touched_by_this_run(self, node: str) -> bool:
         """Whether the run itself executed the node or what is behind it, no run that it retries."""
@@ -164,9 +174,7 @@ def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> boo
         or (a_test_failed and sync.tests == "block")
         or (outcome.nodes and not _are_named(sync.depends_on, executed))
         for sync in mapping.syncs
-        if sync.enabled
-        and sync.lists_job(run.dbt_job_id)
-        and sync.lists_environment(run.environment_id)
+        if sync.counts(run)
     )
 
 

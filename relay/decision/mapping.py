@@ -1,9 +1,10 @@
 """Which syncs depend on which models, and when each may run: the mapping's values. No I/O here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from relay.dbt.runs import DbtRun
 from relay.dbt.selectors import Selector
 from relay.workspaces import DEFAULT_WORKSPACE, Workspace
 
@@ -38,6 +39,14 @@ class Sync:
         """What tells it from every other: its workspace and its id."""
         return self.workspace, self.sync_id
 
+    def counts(self, run: DbtRun) -> bool:
+        """Whether it may be triggered by runs of this one's job and environment."""
+        return (
+            self.enabled
+            and self.lists_job(run.dbt_job_id)
+            and self.lists_environment(run.environment_id)
+        )
+
     def lists_job(self, dbt_job_id: int | None) -> bool:
         """Whether runs of this job count."""
         return self.jobs is None or dbt_job_id in self.jobs
@@ -62,6 +71,14 @@ class Sync:
         return self.require == "all" or any(word.needs_manifest for word in self.depends_on)
 
 
+class PlacedSelector(NamedTuple):
+    """A selector of a sync, and where it stands: `config/syncs.yml:12:9: syncs[1].…`."""
+
+    sync: Sync
+    selector: Selector
+    place: str
+
+
 @dataclass(frozen=True, slots=True)
 class SyncMapping:
     """A mapping file that holds together. `digest` names its content.
@@ -84,6 +101,13 @@ class SyncMapping:
     def looks_back(self) -> bool:
         """Whether a decision on some sync depends on what was decided before."""
         return self.looks_at_builds or any(sync.at_most_every for sync in self.syncs)
+
+    @property
+    def placed_selectors(self) -> Iterator[PlacedSelector]:
+        """Every selector of every sync, in the file's order."""
+        for sync, places in zip(self.syncs, self.places, strict=True):
+            for selector, place in zip(sync.depends_on, places, strict=True):
+                yield PlacedSelector(sync, selector, place)
 
     def sync(self, workspace: str, sync_id: int) -> Sync | None:
         """The sync of that id; None where the file has none any more."""

@@ -1,7 +1,7 @@
 """Collect what a run did from dbt Cloud: the run, every step's run_results.json, the manifest."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,7 +9,6 @@ from datetime import datetime
 from relay.dbt.artifacts import Invocation, each_once
 from relay.dbt.decoding import gc_paused
 from relay.dbt.manifest import Lineage
-from relay.dbt.nodes import Node
 from relay.dbt.outcome import RunOutcome, outcome_of
 from relay.dbt.runs import DbtRun
 from relay.errors import BadArtifact, Unavailable
@@ -96,14 +95,14 @@ class Collector:
         Where that one does not know all that an earlier one executed (another commit, other
         --vars), what only the earlier one knows is added.
         """
-        nodes: Mapping[str, Node] = {}
+        known: Lineage | None = None
         counting = [invocation for invocation in evidence.invocations if invocation.counts]
         for invocation in reversed(counting):
-            if not nodes or invocation.executed - nodes.keys():
+            if known is None or invocation.executed - known.nodes.keys():
                 run = evidence.run.in_retry_chain(invocation.dbt_run_id)
                 seen = self._seen_by(run, invocation, now)
-                nodes = {**seen.nodes, **nodes} if nodes else seen.nodes
-        return Lineage(nodes)
+                known = known.completed_by(seen) if known else seen
+        return known or Lineage({})
 
     def _seen_by(self, run: DbtRun, invocation: Invocation, now: datetime) -> Lineage:
         """The project as one invocation saw it. Raises BadArtifact if it cannot have been so."""

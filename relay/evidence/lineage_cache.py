@@ -58,10 +58,11 @@ class ProjectState:
 
 
 class _Kept(msgspec.Struct):
-    """A file's content: when it was fetched, and the nodes."""
+    """A file's content: when it was fetched, the nodes, and the project's own package."""
 
     fetched_at: datetime
     nodes: list[Node]
+    project_name: str | None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -92,7 +93,8 @@ class LineageCache:
     def put(self, state: ProjectState, lineage: Lineage, *, now: datetime) -> None:
         """Keep a lineage, and drop the least lately used where there is too much."""
         self._last = (state, now, lineage)
-        kept = _encoder.encode(_Kept(now, list(lineage.nodes.values())))
+        nodes = list(lineage.nodes.values())
+        kept = _encoder.encode(_Kept(now, nodes, lineage.project_name))
         try:
             for folder in (self._folder.parent, self._folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -109,7 +111,8 @@ class LineageCache:
             os.utime(file)  # the least lately used goes first
         except (OSError, zlib.error, msgspec.DecodeError):
             return None
-        return state, kept.fetched_at, Lineage({node.unique_id: node for node in kept.nodes})
+        nodes = {node.unique_id: node for node in kept.nodes}
+        return state, kept.fetched_at, Lineage(nodes, kept.project_name)
 
     def _file(self, state: ProjectState) -> Path:
         name = hashlib.sha256(msgspec.json.encode((SHAPE, state))).hexdigest()

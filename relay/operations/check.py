@@ -89,7 +89,7 @@ def _with_problems(report: Report, problems: tuple[str, ...]) -> Report:
 
 
 class _Selected(NamedTuple):
-    """A word of the mapping, where it stands, and what it selects."""
+    """A selector of the mapping, where it stands, and what it selects."""
 
     place: str
     selector: Selector
@@ -98,9 +98,8 @@ class _Selected(NamedTuple):
 
 def _selections(mapping: SyncMapping, lineage: Lineage) -> Iterator[_Selected]:
     selection = Selection(lineage.rebuildable.keys(), lineage)
-    for sync, places in zip(mapping.syncs, mapping.places, strict=True):
-        for selector, place in zip(sync.depends_on, places, strict=True):
-            yield _Selected(place, selector, selection.selected_by(selector))
+    for _, selector, place in mapping.placed_selectors:
+        yield _Selected(place, selector, selection.selected_by(selector))
 
 
 def _words_without_nodes(

@@ -1,6 +1,6 @@
 """What a task works with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relay.clock import Clock, utc_now
 from relay.evidence.collect import Collector, collector_of
@@ -9,6 +9,7 @@ from relay.settings import WorkerSettings
 from relay.store import Store
 from relay.vendors.connect import Censuses, dbt_cloud_of
 from relay.vendors.dbt_cloud import DbtCloud
+from relay.worker.projects_seen import ProjectsSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Services:
     collector: Collector
     censuses: Censuses
     clock: Clock
+    projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)
 
 
 def build_services(

@@ -14,7 +14,10 @@ VALUES = {
     "config.materialized": {"table", "view", "incremental", "ephemeral", "seed"},
     "resource_type": {"model", "seed", "snapshot", "exposure", "test"},
     "exposure": {"weekly_kpis", "jaffle_crm.weekly_kpis", "account_sync"},
-    "path": {node.path for node in LINEAGE.nodes.values()} | {"models", "models/marts", "seeds"},
+    "file": {node.path.rpartition("/")[2] for node in LINEAGE.nodes.values()} | {"orders"},
+    "path": {node.path for node in LINEAGE.nodes.values()}
+    | {node.properties_file for node in LINEAGE.nodes.values() if node.patch_path}
+    | {"models", "models/", "models/marts", "models/marts/", "seeds"},
     "name": {node.name for node in LINEAGE.rebuildable.values()},
 }
 

@@ -29,12 +29,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 PROJECT = Path(__file__).parent
 sys.path.append(str(PROJECT.parent))
 
-from dbt_recording import Invocation, Workspace, as_text, install_dbt, publish  # noqa: E402
+from dbt_recording import Invocation, Workspace, as_text, install_dbt, publish, without_macros  # noqa: E402
 
 RECORDINGS = PROJECT.parents[1] / "relay" / "sandbox" / "recordings"
 SELECTIONS = PROJECT / "selections.json"
@@ -223,13 +222,6 @@ def record(invocation: Invocation, workspace: Workspace, folder: Path) -> None:
     assert manifest is not None
     content = as_text(without_macros(manifest)).encode()
     (folder / "manifest.json.gz").write_bytes(gzip.compress(content, mtime=0))
-
-
-def without_macros(manifest: dict[str, Any]) -> dict[str, Any]:
-    for section in ("nodes", "exposures", "metrics", "semantic_models", "unit_tests", "functions"):
-        for node in manifest[section].values():
-            node["depends_on"]["macros"] = []
-    return manifest | {"macros": {}, "docs": {}}
 
 
 def write_readme(recorded: Path) -> None:

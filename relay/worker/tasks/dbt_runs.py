@@ -29,6 +29,7 @@ def evaluate_dbt_run(services: Services, *, dbt_account_id: int, dbt_run_id: int
             if plan is not None:
                 _log_findings(findings)
                 _log_plan(plan)
+                _log_selectors_of_nothing(services, findings, mapping)
     except (VendorError, BadArtifact) as exc:
         # A refusal too: a token that is being replaced must not cost the night's syncs.
         _retry_or_give_up(services, recorded, exc)
@@ -99,3 +100,14 @@ def _log_plan(plan: Plan) -> None:
         triggers=[verdict.sync.sync_id for verdict in plan.triggers],
         withheld=[verdict.sync.sync_id for verdict in plan.withheld],
     )
+
+
+def _log_selectors_of_nothing(services: Services, findings: Findings, mapping: SyncMapping) -> None:
+    for sync, selector, place in services.projects_seen.select_nothing(findings, mapping):
+        log.warning(
+            "mapping.word_selects_nothing",
+            selector=selector.text,
+            workspace=sync.workspace,
+            sync_id=sync.sync_id,
+            place=place,
+        )

@@ -31,6 +31,37 @@ class TestWhenItIsNeeded:
         assert len(sandbox.dbt_cloud.requests_to("manifest.json")) == 1
 
 
+class TestSelectorOfNothing:
+    @pytest.fixture(name="misspelt")
+    def _misspelt(self, relay):
+        relay.map(mapping_text(sync_entry(5123, "customers", "path:models/mrats")))
+        return relay
+
+    def test_is_reported_once_for_all_runs_of_one_project_state(self, misspelt, events):
+        for number in range(2):
+            misspelt.deliver(night(number))
+            misspelt.work()
+        (reported,) = events("mapping.word_selects_nothing")
+        assert reported["log_level"] == "warning"
+        assert (reported["selector"], reported["sync_id"]) == ("path:models/mrats", 5123)
+        assert reported["workspace"] == "default"
+        assert reported["place"].endswith("syncs.yml:6:5: syncs[0].depends_on[1]")
+        assert reported["dbt_run_id"] == NIGHT
+
+    def test_is_reported_again_for_another_commit(self, misspelt, events):
+        for number in range(2):
+            misspelt.deliver(night(number, git_sha=str(number) * 40))
+            misspelt.work()
+        assert len(events("mapping.word_selects_nothing")) == 2
+
+    def test_is_not_reported_where_no_manifest_was_downloaded(self, relay, sandbox, events):
+        relay.map(mapping_text(sync_entry(5123, "customers"), sync_entry(5124, "x", jobs=[1])))
+        relay.deliver(night())
+        relay.work()
+        assert sandbox.dbt_cloud.requests_to("manifest.json") == []
+        assert events("mapping.word_selects_nothing") == []
+
+
 class TestView:
     """`crm_customers` is a view on the table `customers`, which this run executes alone."""
 
@@ -116,12 +147,16 @@ class TestLineage:
 
     @staticmethod
     def renamed(dbt_run_id, old, new):
+        def with_the_new_name(artifact):
+            for said in ('model.jaffle_crm.{}"', '"name":"{}"'):
+                artifact = artifact.replace(said.format(old).encode(), said.format(new).encode())
+            return artifact
+
         build = load("build")
-        old, new = f"model.jaffle_crm.{old}".encode(), f"model.jaffle_crm.{new}".encode()
         recording = dataclasses.replace(
             build,
-            run_results=build.run_results.replace(old, new),
-            manifest=build.manifest.replace(old, new),
+            run_results=with_the_new_name(build.run_results),
+            manifest=with_the_new_name(build.manifest),
         )
         return SandboxRun.of(invoke("dbt build", recording), dbt_run_id=dbt_run_id)
 

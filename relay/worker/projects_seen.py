@@ -1,0 +1,42 @@
+"""Which selectors select nothing in the dbt projects that this worker has seen."""
+
+from collections.abc import Iterator
+
+from relay.dbt.runs import DbtRun
+from relay.decision.findings import Findings
+from relay.decision.mapping import PlacedSelector, SyncMapping
+
+_Job = tuple[int | None, int | None, int | None]  # project, environment, job
+
+
+class ProjectsSeen:
+    """Remembers what was reported, so that it is once for each state of a project and mapping.
+
+    An account may have several projects and one mapping: what selects something in another
+    project that was seen is not reported.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[_Job, tuple[str | None, str]] = {}
+        self._selecting: dict[int | None, frozenset[str]] = {}  # by project
+
+    def select_nothing(self, findings: Findings, mapping: SyncMapping) -> Iterator[PlacedSelector]:
+        """The selectors to report now: none where the run's manifest was not fetched."""
+        if not findings.lineage.nodes or not self._is_new(findings.run, mapping):
+            return
+        tried = list(findings.tried_on_the_project(mapping))
+        project = findings.run.project_id
+        self._selecting[project] = frozenset(placed.selector.text for placed, does in tried if does)
+        elsewhere = frozenset[str]().union(*self._selecting.values())
+        for placed, does_select in tried:
+            if not does_select and placed.selector.text not in elsewhere:
+                yield placed
+
+    def _is_new(self, run: DbtRun, mapping: SyncMapping) -> bool:
+        job, state = _job_of(run), (run.git_sha, mapping.digest)
+        was, self._states[job] = self._states.get(job), state
+        return was != state
+
+
+def _job_of(run: DbtRun) -> _Job:
+    return run.project_id, run.environment_id, run.dbt_job_id

@@ -1,0 +1,1 @@
+select * from {{ ref('orders') }} cross join {{ ref('vat_rates') }}

@@ -1,0 +1,1 @@
+select * from {{ ref('prices', v='gold') }} where price < 0
