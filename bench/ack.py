@@ -8,7 +8,6 @@ one commit a delivery. Every 202 of relay's must be found in the database afterw
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -22,18 +21,9 @@ import load
 import psutil
 import psycopg
 import structlog
-from measure import (
-    MEGABYTE,
-    Usage,
-    cpu_of,
-    folder,
-    free_port,
-    machine,
-    markdown,
-    postmaster,
-    stop,
-    wait_for_answer,
-)
+from measure import MEGABYTE, Usage, cpu_of, postmaster
+from processes import WEB, folder, free_port, running, wait_for_answer
+from report import machine, markdown, parser_of, percentile, publish
 
 from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.server import joined
@@ -69,12 +59,7 @@ def main() -> int:
         windows = bench.measure_windows(options.seconds, options.rounds)
         missing = bench.missing()
     results = Results(starts, windows, options.seconds, options.rounds, missing)
-    if options.json:
-        print(json.dumps(results.as_json(), indent=2))
-    else:
-        print(results.table())
-    REPORT.write_text(results.report(), encoding="utf-8")
-    return 1 if missing else 0
+    return publish(results, REPORT, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +163,13 @@ class _Bench:
 
         outcome = self._offer(server, concurrency, seconds, around)
         answered = len(outcome.latencies)
-        latencies = sorted(outcome.latencies)
         return Window(
             name=server.name,
             concurrency=concurrency,
             round=number,
             rate=answered / outcome.elapsed,
-            p50=latencies[answered // 2] * 1e3,
-            p99=latencies[answered * 99 // 100] * 1e3,
+            p50=statistics.median(outcome.latencies) * 1e3,
+            p99=percentile(outcome.latencies, 99) * 1e3,
             cpu=used["web"] / answered * 1e6,
             database_cpu=used["database"] / answered * 1e6,
             load_cores=outcome.own_cpu / outcome.elapsed,
@@ -217,29 +201,20 @@ class _Bench:
         port = free_port()
         command = self._webhook(port) if name == WEBHOOK else _gunicorn(name)
         path = "/hooks/dbt" if name == WEBHOOK else "/webhooks/dbt"
-        with (self._home / f"{name.replace(' ', '_')}.log").open("ab") as output:
-            process = psutil.Popen(
-                command,
-                cwd=BENCH.parent,
-                env=self._environment(port, workers=2 if name.endswith("2") else 1),
-                stdout=output,
-                stderr=output,
-            )
-        server = _Server(name, process, load.Target(port, path, story.WEBHOOK_SECRET.encode()))
-        try:
+        settings = self._settings(port, workers=2 if name.endswith("2") else 1)
+        log = self._home / f"{name.replace(' ', '_')}.log"
+        with running(command, settings, log) as process:
             wait_for_answer(port, process)
-            yield server
-        finally:
-            stop(process)
+            target = load.Target(port, path, story.WEBHOOK_SECRET.encode())
+            yield _Server(name, process, target)
 
     def _webhook(self, port: int) -> list[str]:
         hooks = self._home / "hooks.json"
         hooks.write_text(json.dumps([_HOOK]), encoding="utf-8")
         return ["webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port)]
 
-    def _environment(self, port: int, *, workers: int) -> dict[str, str]:
+    def _settings(self, port: int, *, workers: int) -> dict[str, str]:
         return {
-            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "DBT_CLOUD_WEBHOOK_SECRETS": story.WEBHOOK_SECRET,
             "DBT_CLOUD_ACCOUNT_ID": str(story.DBT_ACCOUNT_ID),
             "RELAY_DATA_DIR": str(self._data_dir),
@@ -258,6 +233,10 @@ class Results:
     seconds: float
     rounds: int
     missing: dict[str, int]
+
+    @property
+    def has_passed(self) -> bool:
+        return not self.missing
 
     def report(self) -> str:
         """bench/ack.md: the machine, the table, the targets."""
@@ -407,19 +386,16 @@ _HOOK = {
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Deliveries acknowledged, beside adnanh/webhook.")
+    parser = parser_of("Deliveries acknowledged, beside adnanh/webhook.")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a window")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of windows")
-    parser.add_argument("--json", action="store_true", help="print every window as JSON")
     return parser.parse_args()
 
 
 def _gunicorn(name: str) -> list[str]:
-    conf = BENCH.parent / "config" / "gunicorn.conf.py"
-    command = [sys.executable, "-m", "gunicorn", "-c", str(conf)]
     if name in RELAYS:
-        return command
-    return [*command, "--pythonpath", str(BENCH), "one_commit:application()"]
+        return [*WEB]
+    return [*WEB, "--pythonpath", str(BENCH), "one_commit:application()"]
 
 
 def _template() -> load.Template:

@@ -3,29 +3,23 @@
 The first word of a path says how: `/gzip/…` to whoever accepts it, `/identity/…` to everybody.
 """
 
-import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from processes import child
+
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The server's URL. `URL/gzip/NAME/…` is the file NAME.gz, `URL/identity/NAME/…` is NAME."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(folder, theirs), daemon=True)
-    process.start()
-    try:
-        yield f"http://127.0.0.1:{ours.recv()}"
-    finally:
-        process.terminate()
-        process.join()
+    with child(_serve, folder) as server:
+        yield f"http://127.0.0.1:{server.recv()}"
 
 
-def _serve(folder: Path, parent: Connection) -> None:
+def _serve(parent: Connection, folder: Path) -> None:
     class Handler(_Handler):
         home = folder
 

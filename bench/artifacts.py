@@ -17,10 +17,12 @@ from pathlib import Path
 import structlog
 from artifact_server import serving
 from deciding import SYNCS, Question
-from measure import MEGABYTE, AnonymousPeak, folder, is_on_disk, machine, markdown
+from measure import MEGABYTE, AnonymousPeak, is_on_disk
 from memory_group import memory_group
 from night import Night, Worked, night
+from processes import folder
 from projects import Project
+from report import machine, markdown
 
 BENCH = Path(__file__).parent
 MODELS = (5_000, 20_000)

@@ -1,7 +1,6 @@
 """What it takes one worker to follow 2,000 sync runs at once, and whether it looks in time."""
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -12,7 +11,9 @@ from pathlib import Path
 
 import psutil
 from jobs import Jobs
-from measure import MEGABYTE, Usage, cpu_of, machine, markdown
+from measure import MEGABYTE, Usage, cores
+from processes import wait_until
+from report import machine, markdown, parser_of, percentile, publish, targets_table
 from service import Service, serving
 from vendors import Vendors, vendors
 
@@ -36,13 +37,11 @@ def main() -> int:
     settings = {"RELAY_FOLLOW_INTERVAL": f"{INTERVAL:g}s"}
     with (
         vendors(jobs, sync_runs_take=None) as both,
-        serving(both.settings | settings, jobs.mapping(), webs=1, workers=1) as service,
+        serving(both.settings | settings, jobs.entries(), webs=1, workers=1) as service,
     ):
         started = _start(both, service, options.syncs)
         results = _follow(both, service, started, options.seconds)
-    print(json.dumps(asdict(results), indent=2) if options.json else results.table())
-    REPORT.write_text(results.report(), encoding="utf-8")
-    return 0 if results.are_met else 1
+    return publish(results, REPORT, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Results:
     vendors_own: float
 
     @property
-    def are_met(self) -> bool:
+    def has_passed(self) -> bool:
         return all(is_met for *_, is_met in self._targets())
 
     def report(self) -> str:
@@ -84,12 +83,11 @@ class Results:
             ("PostgreSQL, cores", f"{self.database:.2f}"),
             ("the vendors, cores", f"{self.vendors_own:.2f}"),
         ]
-        targets = [
-            (what, f"{value:.2f}", "yes" if is_met else "no")
-            for what, value, is_met in self._targets()
-        ]
-        seen = markdown(("following", "seen"), rows)
-        return f"{seen}\n\n{markdown(('target', 'value', 'met'), targets)}"
+        return f"{markdown(('following', 'seen'), rows)}\n\n{targets_table(self._targets())}"
+
+    def as_json(self) -> dict[str, object]:
+        """The same as numbers."""
+        return asdict(self)
 
     def _how(self) -> str:
         return (
@@ -97,21 +95,24 @@ class Results:
             f"{self.seconds:.0f} s."
         )
 
-    def _targets(self) -> Iterator[tuple[str, float, bool]]:
-        yield f"worker's threads < {MOST_THREADS}", self.threads, self.threads < MOST_THREADS
-        yield f"worker's CPU, cores < {MOST_CPU:g}", self.worker, self.worker < MOST_CPU
-        yield f"worker's PSS MB < {MOST_MEMORY:g}", self.memory, self.memory < MOST_MEMORY
-        yield f"seconds late, at most < {LATEST:g}", self.late_most, self.late_most < LATEST
+    def _targets(self) -> Iterator[tuple[str, str, bool]]:
+        for what, value, limit in (
+            ("worker's threads", self.threads, MOST_THREADS),
+            ("worker's CPU, cores", self.worker, MOST_CPU),
+            ("worker's PSS MB", self.memory, MOST_MEMORY),
+            ("seconds late, at most", self.late_most, LATEST),
+        ):
+            yield f"{what} < {limit:g}", f"{value:.2f}", value < limit
 
 
 def _start(both: Vendors, service: Service, syncs: int) -> float:
     """One dbt run that all syncs wait for; how long it took to trigger them."""
     began = time.monotonic()
     both.offer([service.webs[0].port], rate=1, seconds=1)
-    while service.ask("SELECT count(sync_run_id) FROM relay.sync_runs") != [(syncs,)]:
-        if time.monotonic() - began > PATIENCE:
-            raise SystemExit(f"not all of {syncs} syncs are triggered after {PATIENCE:g} s")
-        time.sleep(0.2)
+    count = "SELECT count(sync_run_id) FROM relay.sync_runs"
+    wait_until(
+        lambda: service.ask(count) == [(syncs,)], f"{syncs} syncs to be triggered", within=PATIENCE
+    )
     took = time.monotonic() - began
     time.sleep(SETTLE)
     return took
@@ -119,28 +120,28 @@ def _start(both: Vendors, service: Service, syncs: int) -> float:
 
 def _follow(both: Vendors, service: Service, started: float, seconds: float) -> Results:
     worker = service.workers[0].pid
-    before = cpu_of(worker), cpu_of(service.database), both.own_cpu()
+    before = service.cpu() | {"vendors": both.own_cpu()}
     began, began_at = time.monotonic(), time.time()
     threads, memory = _watch(worker, seconds)
     took = time.monotonic() - began
-    after = cpu_of(worker), cpu_of(service.database), both.own_cpu()
-    cores = [(later - earlier) / took for earlier, later in zip(before, after, strict=True)]
+    after = service.cpu() | {"vendors": both.own_cpu()}
+    used = cores(before, after, took)
     looks = both.looks()
-    late = sorted(_late(looks.values(), began_at))
+    late = list(_late(looks.values(), began_at))
     return Results(
         sync_runs=len(looks),
         seconds=took,
         started=started,
         looks=sum(at >= began_at for times in looks.values() for at in times),
         late_p50=statistics.median(late),
-        late_p99=late[len(late) * 99 // 100],
-        late_most=late[-1],
+        late_p99=percentile(late, 99),
+        late_most=max(late),
         not_looked_at=sum(times[-1] < began_at for times in looks.values()),
         threads=threads,
-        worker=cores[0],
+        worker=used["worker"],
         memory=memory / MEGABYTE,
-        database=cores[1],
-        vendors_own=cores[2],
+        database=used["PostgreSQL"],
+        vendors_own=used["vendors"],
     )
 
 
@@ -163,10 +164,9 @@ def _late(all_times: Iterable[Sequence[float]], since: float) -> Iterator[float]
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Following many sync runs at once.")
+    parser = parser_of("Following many sync runs at once.")
     parser.add_argument("--syncs", type=int, default=SYNCS, help="how many")
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long to look")
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long to measure")
     return parser.parse_args()
 
 

@@ -5,32 +5,20 @@ that everything is as it is after a night's work and not as after a start.
 """
 
 import argparse
-import json
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import psutil
-import requests
-from measure import (
-    MEGABYTE,
-    PATIENCE,
-    Usage,
-    folder,
-    free_port,
-    machine,
-    markdown,
-    postmaster,
-    stop,
-    wait_for_answer,
-)
+from load import deliver
+from measure import MEGABYTE, Usage, postmaster
+from processes import RELAY, folder, free_port, running, wait_for_answer, wait_until
+from report import machine, markdown, parser_of, publish
 
-from relay.dbt.deliveries import sign
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.server import Sandbox, open_sandbox
@@ -52,9 +40,7 @@ def main() -> int:
         process = stack.enter_context(_relay_up(home, sandbox, port))
         _relay_a_dbt_run(sandbox, port)
         results = Results(options.seconds, _measure(_parts(process, home), options.seconds))
-    print(json.dumps(results.as_json(), indent=2) if options.json else results.table())
-    REPORT.write_text(results.report(), encoding="utf-8")
-    return 0 if results.are_met else 1
+    return publish(results, REPORT, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +65,7 @@ class Results:
         return Idle("together", cpu, memory)
 
     @property
-    def are_met(self) -> bool:
+    def has_passed(self) -> bool:
         return self.together.cpu < MOST_CPU and self.together.memory < MOST_MEMORY
 
     def report(self) -> str:
@@ -93,7 +79,7 @@ class Results:
             (each.name, f"{each.cpu:.2f}", f"{each.memory:.0f}")
             for each in (*self.parts, self.together)
         ]
-        verdict = "met" if self.are_met else "missed"
+        verdict = "met" if self.has_passed else "missed"
         return (
             f"{markdown(('idle', 'CPU, % of a core', 'PSS MB'), rows)}\n\n"
             f"Target, together: under {MOST_CPU:g} % of a core and {MOST_MEMORY:g} MB: {verdict}."
@@ -105,7 +91,7 @@ class Results:
         return {
             "seconds": self.seconds,
             "parts": {each.name: {"cpu": each.cpu, "memory": each.memory} for each in parts},
-            "met": self.are_met,
+            "met": self.has_passed,
         }
 
 
@@ -142,55 +128,35 @@ def _relay_a_dbt_run(sandbox: Sandbox, port: int) -> None:
     """Let dbt Cloud tell of a run's end, wait until its syncs have ended, then a little more."""
     sandbox.dbt_cloud.add_run(story.nightly_run())
     body = sandbox.dbt_cloud.completed_event(story.FIRST_DBT_RUN_ID)
-    headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
-    url = f"http://127.0.0.1:{port}/webhooks/dbt"
-    requests.post(url, data=body, headers=headers, timeout=10).raise_for_status()
-    _until(lambda: len(sandbox.census.sync_runs) == len(story.SYNCS), "the syncs to be triggered")
-    _until(
+    deliver(port, body).raise_for_status()
+    wait_until(
+        lambda: len(sandbox.census.sync_runs) == len(story.SYNCS), "the syncs to be triggered"
+    )
+    wait_until(
         lambda: {sandbox.census.status(run) for run in sandbox.census.sync_runs} == {"completed"},
         "the sync runs to end",
     )
     time.sleep(SETTLE)
 
 
-def _until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"waited {PATIENCE:g} s for {what}")
-        time.sleep(0.1)
-
-
 @contextmanager
 def _relay_up(home: Path, sandbox: Sandbox, port: int) -> Iterator[psutil.Popen]:
     mapping = home / "syncs.yml"
     mapping.write_text(story.MAPPING, encoding="utf-8")
-    with (home / "relay.log").open("wb") as output:
-        process = psutil.Popen(
-            [sys.executable, "-m", "relay", "up"],
-            stdout=output,
-            stderr=output,
-            cwd=Path(__file__).parent.parent,
-            env={
-                **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
-                **environment(sandbox.dbt_cloud.url, sandbox.census.url),
-                "PORT": str(port),
-                "RELAY_DATA_DIR": str(home / "data"),
-                "RELAY_MAPPING": str(mapping),
-                "RELAY_FOLLOW_INTERVAL": "1s",
-            },
-        )
-    try:
+    settings = environment(sandbox.dbt_cloud.url, sandbox.census.url) | {
+        "PORT": str(port),
+        "RELAY_DATA_DIR": str(home / "data"),
+        "RELAY_MAPPING": str(mapping),
+        "RELAY_FOLLOW_INTERVAL": "1s",
+    }
+    with running([*RELAY, "up"], settings, home / "relay.log") as process:
         wait_for_answer(port, process)
         yield process
-    finally:
-        stop(process)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="What relay takes while it is idle.")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to look")
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    parser = parser_of("What relay takes while it is idle.")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure")
     return parser.parse_args()
 
 

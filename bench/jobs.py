@@ -4,7 +4,7 @@ So a run is decided without the manifest, unless its syncs look back, and the ru
 jobs concern different syncs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, lru_cache
@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
+from relay.sandbox.census_runs import SandboxSync
 from relay.sandbox.dbt_runs import SandboxRun, SandboxStep, invoke
 from relay.sandbox.recordings import Recording, load, stamped
 
@@ -30,15 +31,21 @@ class Jobs:
     syncs_each: int = 1
     looks_back: bool = False
 
-    def mapping(self) -> str:
-        """The mapping file: a sync reads both models, or where it does not look back, one."""
-        lines = [
-            f"  - {{sync_id: {sync_id}, depends_on: [{', '.join(self._read(at))}],"
-            f" jobs: [{FIRST_JOB + at}]{LOOKS_BACK if self.looks_back else ''}}}"
-            for at in range(self.number)
-            for sync_id in self.syncs(at)
-        ]
-        return "\n".join(("version: 1", "syncs:", *lines, ""))
+    def entries(self) -> Iterator[str]:
+        """The mapping's: a sync reads both models, or where it does not look back, one."""
+        for at in range(self.number):
+            for sync_id in self.syncs(at):
+                yield (
+                    f"sync_id: {sync_id}, depends_on: [{', '.join(self._read(at))}],"
+                    f" jobs: [{FIRST_JOB + at}]{LOOKS_BACK if self.looks_back else ''}"
+                )
+
+    def census_syncs(self) -> Iterator[SandboxSync]:
+        """All syncs, as Census has them."""
+        for sync_id in self.sync_ids:
+            yield SandboxSync(
+                sync_id=sync_id, label=None, source="a model", destination_object="Contact"
+            )
 
     def _read(self, at: int) -> Sequence[str]:
         return _models(at) if self.looks_back else _models(at)[:1]

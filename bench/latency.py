@@ -6,17 +6,16 @@ them. Both once more with syncs that look back, whose decisions are made one at 
 """
 
 import argparse
-import json
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from jobs import Jobs
-from measure import cpu_of, machine, markdown
+from measure import cores
+from report import machine, markdown, parser_of, percentile, publish, targets_table
 from service import Service, serving
 from vendors import Delivered, Window, vendors
 
@@ -43,10 +42,7 @@ def main() -> int:
         for looks_back in (False, True)
         for row in _measure(Jobs(JOBS, looks_back=looks_back), options.seconds)
     ]
-    results = Results(options.seconds, rows)
-    print(json.dumps(results.as_json(), indent=2) if options.json else results.table())
-    REPORT.write_text(results.report(), encoding="utf-8")
-    return 0 if results.are_met else 1
+    return publish(Results(options.seconds, rows), REPORT, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,7 @@ class Results:
     rows: list[Row]
 
     @property
-    def are_met(self) -> bool:
+    def has_passed(self) -> bool:
         return all(each.is_met for each in self.rows)
 
     def report(self) -> str:
@@ -96,7 +92,8 @@ class Results:
 
     def table(self) -> str:
         """The windows, what they took, the targets."""
-        return f"{self._latencies()}\n\n{self._cpu()}\n\n{self._targets()}"
+        targets = targets_table(map(_target, self.rows))
+        return f"{self._latencies()}\n\n{self._cpu()}\n\n{targets}"
 
     def as_json(self) -> dict[str, object]:
         """The same as numbers."""
@@ -127,28 +124,24 @@ class Results:
         ]
         return markdown(heading, rows)
 
-    def _targets(self) -> str:
-        rows = [(*_target(each), "yes" if each.is_met else "no") for each in self.rows]
-        return markdown(("target", "value", "met"), rows)
 
-
-def _target(row: Row) -> tuple[str, str]:
+def _target(row: Row) -> tuple[str, str, bool]:
     what = f"{row.syncs}, {row.load}"
     if row.load == TOGETHER:
-        return f"{what}: p99 < {LONGEST_P99:g} s", f"{row.p99:.2f}"
-    return f"{what}: behind at the end < {MOST_BEHIND * A_SECOND:g}", str(row.behind)
+        return f"{what}: p99 < {LONGEST_P99:g} s", f"{row.p99:.2f}", row.is_met
+    return f"{what}: behind at the end < {MOST_BEHIND * A_SECOND:g}", str(row.behind), row.is_met
 
 
 def _measure(jobs: Jobs, seconds: float) -> Iterator[Row]:
     settings = {"RELAY_FOLLOW_INTERVAL": "1s"}
     with (
         vendors(jobs, sync_runs_take=SYNC_RUNS_TAKE) as both,
-        serving(both.settings | settings, jobs.mapping(), webs=WEBS, workers=WORKERS) as service,
+        serving(both.settings | settings, jobs.entries(), webs=WEBS, workers=WORKERS) as service,
     ):
         ports = [each.port for each in service.webs]
         # Each job once: connections are made, and manifests kept where they are needed.
         both.offer(ports, rate=20, seconds=JOBS / 20)
-        _wait_for_all(service)
+        service.wait_until_quiet(within=PATIENCE)
         syncs = LOOKING_BACK if jobs.looks_back else ALONE
         yield _window(
             *(syncs, TOGETHER, service),
@@ -161,11 +154,10 @@ def _measure(jobs: Jobs, seconds: float) -> Iterator[Row]:
 
 
 def _window(syncs: str, load: str, service: Service, deliver: Callable[[], Window]) -> Row:
-    before = {name: cpu_of(pid) for name, pid in service.parts.items()}
+    before = service.cpu()
     window = deliver()
-    after = {name: cpu_of(pid) for name, pid in service.parts.items()}
-    cores = {name: (after[name] - before[name]) / window.seconds for name in before}
-    _wait_for_all(service)
+    used = cores(before, service.cpu(), window.seconds)
+    service.wait_until_quiet(within=PATIENCE)
     times = _times(service, window.delivered)
     began = min(each.sent_at for each in window.delivered)
     until = [triggered - each.sent_at for each, _, triggered in times]
@@ -175,14 +167,14 @@ def _window(syncs: str, load: str, service: Service, deliver: Callable[[], Windo
         accepted=len(window.delivered) / window.seconds,
         triggered=len(times) / (max(triggered for _, _, triggered in times) - began),
         p50=statistics.median(until),
-        p99=_p99(until),
-        acknowledged=_p99([each.accepted_at - each.sent_at for each in window.delivered]),
+        p99=percentile(until, 99),
+        acknowledged=percentile((run.accepted_at - run.sent_at for run in window.delivered), 99),
         planned=statistics.median(planned - each.sent_at for each, planned, _ in times),
         behind=window.behind[-1] if window.behind else 0,
         most_behind=max(window.behind, default=0),
-        webs=sum(taken for name, taken in cores.items() if name.startswith("web")),
-        workers=sum(taken for name, taken in cores.items() if name.startswith("worker")),
-        database=cores["PostgreSQL"],
+        webs=sum(taken for name, taken in used.items() if name.startswith("web")),
+        workers=sum(taken for name, taken in used.items() if name.startswith("worker")),
+        database=used["PostgreSQL"],
         vendors=window.own_cpu / window.seconds,
         refused=window.refused,
         lost=len(window.delivered) - len(times),
@@ -209,28 +201,11 @@ JOIN relay.sync_runs USING (attempt_id)
 WHERE dbt_run_id = ANY(%s) AND triggered_at IS NOT NULL
 GROUP BY dbt_run_id, planned_at
 """
-_STILL_TO_DO = """
-SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL AND given_up_at IS NULL)
-    + (SELECT count(*) FROM relay.triggers WHERE attempt_id IS NULL)
-    + (SELECT count(*) FROM relay.sync_runs WHERE ended_at IS NULL)
-"""
-
-
-def _wait_for_all(service: Service) -> None:
-    """Until nothing is left to do, and what was told last has been noticed."""
-    deadline = time.monotonic() + PATIENCE
-    while service.ask(_STILL_TO_DO) != [(0,)] and time.monotonic() < deadline:
-        time.sleep(0.5)
-
-
-def _p99(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) * 99 // 100]
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="From a delivery to its sync.")
+    parser = parser_of("From a delivery to its sync.")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a window")
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     return parser.parse_args()
 
 

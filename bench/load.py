@@ -14,11 +14,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+import requests
+
 from relay.dbt.deliveries import sign
+from relay.sandbox import story
 
 LONGEST_ANSWER = 10.0  # seconds; dbt Cloud itself waits no longer
 MOST_PER_SECOND = 6000  # deliveries prepared for each second of a window
 ACCEPTED = 202
+SENT_AGAIN_AFTER = 1.0  # seconds, where a delivery was not accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +229,10 @@ def request(target: Target, body: bytes) -> bytes:
         "Accept-Encoding: gzip",
     )
     return "\r\n".join((*head, "", "")).encode() + body
+
+
+def deliver(port: int, body: bytes) -> requests.Response:
+    """One delivery to a web of relay's, over a connection of its own."""
+    headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
+    url = f"http://127.0.0.1:{port}/webhooks/dbt"
+    return requests.post(url, data=body, headers=headers, timeout=10)

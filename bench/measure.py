@@ -1,23 +1,14 @@
-"""What processes use, and what machine it was: the part the benchmarks share. Linux only."""
+"""What processes use: CPU and memory. Linux only."""
 
-import importlib.metadata
 import os
-import platform
-import signal
-import socket
-import tempfile
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 import psutil
 
-PATIENCE = 20.0  # seconds for anything that should take one
 SAMPLING = 0.002  # seconds
 MEGABYTE = 10**6
 
@@ -46,6 +37,13 @@ class Usage:
 def cpu_of(pid: int) -> float:
     """Usage.cpu alone: looking at memory takes the kernel long enough to disturb."""
     return sum(map(_cpu, _family(pid)))
+
+
+def cores(
+    before: Mapping[str, float], after: Mapping[str, float], seconds: float
+) -> dict[str, float]:
+    """What each part took of a core, by its seconds of CPU at both ends of a time."""
+    return {name: (after[name] - before[name]) / seconds for name in before}
 
 
 class AnonymousPeak:
@@ -94,64 +92,10 @@ def postmaster(data_dir: Path) -> int:
     return int((data_dir / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
 
 
-def wait_for_answer(port: int, process: psutil.Popen) -> None:
-    """Return as soon as the server answers any HTTP request at all."""
-    deadline = time.monotonic() + PATIENCE
-    while not _answers(port):
-        if time.monotonic() > deadline or process.poll() is not None:
-            raise SystemExit(f"{process.args} does not answer")
-        time.sleep(0.002)
-
-
-@contextmanager
-def folder() -> Iterator[Path]:
-    """A folder for a database and what goes with it, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
-        Path(name).chmod(0o711)  # as root, PostgreSQL is another user, who passes through here
-        yield Path(name)
-
-
 def is_on_disk(path: Path) -> bool:
     """Whether a file there is not in memory."""
     mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
     return next(mounts[at] for at in (path, *path.parents) if at in mounts) != "tmpfs"
-
-
-def stop(process: psutil.Popen) -> None:
-    """End a server as an operator would, and wait for it."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(60)
-    except psutil.TimeoutExpired:
-        process.kill()
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-def machine(*packages: str) -> str:
-    """When and where: date, cores, their model, and the versions of what was measured."""
-    versions = [f"{each} {importlib.metadata.version(each)}" for each in packages]
-    words = (
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        f"{os.cpu_count()} cores of {_cpu_model()}",
-        f"Linux {platform.release().split('-')[0]}",
-        f"Python {platform.python_version()}",
-        *versions,
-    )
-    return ", ".join(words)
-
-
-def markdown(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table whose columns also line up on a terminal: words to the left, numbers to the right."""
-    widths = [max(len(row[at]) for row in (heading, *rows)) for at in range(len(heading))]
-    rule = ("-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:]))
-    return "\n".join(_line(row, widths) for row in (heading, rule, *rows))
 
 
 def _family(pid: int) -> Iterator[psutil.Process]:
@@ -194,24 +138,3 @@ def _memory(process: psutil.Process) -> int:
     except psutil.NoSuchProcess:
         return 0
     return pss
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as sock:
-            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
-            return sock.recv(4) == b"HTTP"
-    except OSError:
-        return False
-
-
-def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    numbers = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-    return f"| {' | '.join((row[0].ljust(widths[0]), *numbers))} |"

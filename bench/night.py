@@ -3,35 +3,28 @@
 The sandbox is a process of its own, so that it does not count, nor disturb who measures.
 """
 
-import multiprocessing
-import os
 import resource
 import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import psutil
 import requests
-from measure import AnonymousPeak, cpu_of, folder, free_port, resident_peak, stop, wait_for_answer
+from load import deliver
+from measure import AnonymousPeak, cpu_of, resident_peak
+from processes import CHECKOUT, RELAY, becomes_true, child, environment_of
+from service import Service, serving, write_mapping
 
-from relay.dbt.deliveries import sign
-from relay.postgres.embedded import EmbeddedServer
-from relay.postgres.migrate import migrate
-from relay.postgres.server import joined
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SUCCESS, SandboxRun, invoke
 from relay.sandbox.recordings import Recording
 from relay.sandbox.server import open_sandbox
 
-CHECKOUT = Path(__file__).parent.parent
 PATIENCE = 180.0  # seconds from a delivery to its syncs: the sandbox compresses all of it
 SYNC_IDS = [sync.sync_id for sync in story.SYNCS]
 
@@ -52,13 +45,10 @@ class Worked:
 class Night:
     """The sandbox with two dbt runs of the same project state, and relay beside it."""
 
-    def __init__(
-        self, sandbox: "_Sandbox", web: int, worker: psutil.Popen, settings: Mapping[str, str]
-    ) -> None:
+    def __init__(self, sandbox: "_Sandbox", service: Service) -> None:
         self._sandbox = sandbox
-        self._settings = settings
-        self._web = web
-        self._worker = worker
+        self._service = service
+        (self._web,), (self._worker,) = service.webs, service.workers
         self._told = 0
 
     def tell(self, peak: AnonymousPeak) -> Worked:
@@ -66,9 +56,7 @@ class Night:
         body = self._sandbox.events[self._told]
         self._told += 1
         before, manifests = cpu_of(self._worker.pid), self._manifests()
-        headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
-        url = f"http://127.0.0.1:{self._web}/webhooks/dbt"
-        requests.post(url, data=body, headers=headers, timeout=10).raise_for_status()
+        deliver(self._web.port, body).raise_for_status()
         self._wait()
         return Worked(
             cpu=cpu_of(self._worker.pid) - before,
@@ -79,13 +67,14 @@ class Night:
 
     def plan(self, words: Sequence[str]) -> float:
         """CPU seconds of `relay plan` on the first run, for a sync with each of these words."""
-        mapping = Path(self._settings["RELAY_MAPPING"]).with_name("planned.yml")
-        mapping.write_text(_mapping(dict(enumerate(words, 1))), encoding="utf-8")
+        settings = self._service.settings
+        mapping = Path(settings["RELAY_MAPPING"]).with_name("planned.yml")
+        write_mapping(mapping, _entries(enumerate(words, 1)))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
-            [sys.executable, "-m", "relay", "plan", "--json", "--run", str(story.FIRST_DBT_RUN_ID)],
+            [*RELAY, "plan", "--json", "--run", str(story.FIRST_DBT_RUN_ID)],
             cwd=CHECKOUT,
-            env=_ours() | dict(self._settings) | {"RELAY_MAPPING": str(mapping)},
+            env=environment_of({**settings, "RELAY_MAPPING": str(mapping)}),
             stdout=subprocess.DEVNULL,
             check=True,
         )
@@ -97,11 +86,13 @@ class Night:
         return self._worker.pid
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while len(self._sandbox.state()["sync_runs"]) < self._told * len(SYNC_IDS):
-            if time.monotonic() > deadline or self._worker.poll() is not None:
-                raise SystemExit("relay did not trigger the syncs; is the worker alive?")
-            time.sleep(0.1)
+        expected = self._told * len(SYNC_IDS)
+        if not becomes_true(
+            lambda: len(self._sandbox.state()["sync_runs"]) >= expected,
+            within=PATIENCE,
+            process=self._worker.process,
+        ):
+            raise SystemExit("relay did not trigger the syncs; is the worker alive?")
 
     def _manifests(self) -> int:
         seen = self._sandbox.state()["requests"]["dbt_cloud"]
@@ -116,57 +107,16 @@ def night(
 
     Each sync depends on one of `words`; `prefix` starts the worker.
     """
-    with ExitStack() as stack:
-        home = stack.enter_context(folder())
-        sandbox = stack.enter_context(_sandbox(manifest, run_results))
-        # The database is this process's: neither its memory nor its CPU is the worker's.
-        migrate(stack.enter_context(joined(EmbeddedServer(home / "data"))))
-        mapping = home / "syncs.yml"
-        mapping.write_text(_mapping(dict(zip(SYNC_IDS, words, strict=True))), encoding="utf-8")
-        port = free_port()
-        settings = environment(sandbox.dbt_cloud_url, sandbox.census_url) | {
-            "PORT": str(port),
-            "RELAY_DATA_DIR": str(home / "data"),
-            "RELAY_MAPPING": str(mapping),
-            "RELAY_FOLLOW_INTERVAL": "1s",
-            "RELAY_LOG_FORMAT": "json",
-        }
-        gunicorn = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py")
-        web = stack.enter_context(_running(home / "web.log", gunicorn, settings))
-        wait_for_answer(port, web)
-        worker = (*prefix, sys.executable, "-m", "relay", "worker")
-        log = home / "worker.log"
-        process = stack.enter_context(_running(log, worker, settings))
-        while b"worker.started" not in log.read_bytes():
-            if process.poll() is not None:
-                raise SystemExit(log.read_text(encoding="utf-8"))
-            time.sleep(0.05)
-        yield Night(sandbox, port, process, settings)
+    entries = _entries(zip(SYNC_IDS, words, strict=True))
+    with _sandbox(manifest, run_results) as sandbox:
+        settings = environment(sandbox.dbt_cloud_url, sandbox.census_url)
+        settings["RELAY_FOLLOW_INTERVAL"] = "1s"
+        with serving(settings, entries, webs=1, workers=1, prefix=prefix) as service:
+            yield Night(sandbox, service)
 
 
-@contextmanager
-def _running(
-    log: Path, command: tuple[str, ...], settings: Mapping[str, str]
-) -> Iterator[psutil.Popen]:
-    with log.open("wb") as output:
-        process = psutil.Popen(
-            command, stdout=output, stderr=output, cwd=CHECKOUT, env=_ours() | dict(settings)
-        )
-    try:
-        yield process
-    finally:
-        stop(process)
-
-
-def _ours() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-
-
-def _mapping(words: Mapping[int, str]) -> str:
-    lines = [
-        f"  - {{sync_id: {sync_id}, depends_on: ['{word}']}}" for sync_id, word in words.items()
-    ]
-    return "\n".join(("version: 1", "syncs:", *lines, ""))
+def _entries(words: Iterable[tuple[int, str]]) -> Iterator[str]:
+    return (f"sync_id: {sync_id}, depends_on: ['{word}']" for sync_id, word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +131,8 @@ class _Sandbox:
 
 @contextmanager
 def _sandbox(manifest: Path, run_results: Path) -> Iterator[_Sandbox]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, manifest, run_results), daemon=True)
-    process.start()
-    try:
-        yield ours.recv()
-    finally:
-        process.terminate()
-        process.join()
+    with child(_serve, manifest, run_results) as sandbox:
+        yield sandbox.recv()
 
 
 def _serve(parent: Connection, manifest: Path, run_results: Path) -> None:

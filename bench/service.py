@@ -1,11 +1,9 @@
 """relay as a service: webs and workers of its own on one PostgreSQL, for whoever measures them."""
 
 import json
-import os
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +11,22 @@ from typing import Any
 
 import psutil
 import psycopg
-from measure import folder, free_port, postmaster, stop, wait_for_answer
+from measure import cpu_of, postmaster
+from processes import (
+    RELAY,
+    WEB,
+    becomes_true,
+    folder,
+    free_port,
+    running,
+    wait_for_answer,
+    wait_for_work,
+)
 from psycopg.conninfo import conninfo_to_dict
 
 from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.migrate import migrate
 from relay.postgres.server import joined
-
-CHECKOUT = Path(__file__).parent.parent
-GUNICORN_CONF = str(CHECKOUT / "config" / "gunicorn.conf.py")
-WEB = (sys.executable, "-m", "gunicorn", "-c", GUNICORN_CONF)
-WORKER = (sys.executable, "-m", "relay", "worker")
-PATIENCE = 30.0  # seconds for a start
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,14 @@ class Started:
     """One of relay's processes."""
 
     name: str
-    pid: int
+    process: psutil.Popen
     log: Path
     port: int
+
+    @property
+    def pid(self) -> int:
+        pid: int = self.process.pid
+        return pid
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """What it logged; what is no JSON counts as a line of a level of its own."""
@@ -53,12 +60,23 @@ class Service:
     workers: Sequence[Started]
     conninfo: str
     database: int  # the pid of PostgreSQL's first process
+    settings: Mapping[str, str]  # for more of relay's processes
 
     @property
     def parts(self) -> dict[str, int]:
         """The first process of each part."""
         processes = {each.name: each.pid for each in (*self.webs, *self.workers)}
         return {**processes, "PostgreSQL": self.database}
+
+    def cpu(self) -> dict[str, float]:
+        """The seconds of CPU that each part has taken."""
+        return {name: cpu_of(pid) for name, pid in self.parts.items()}
+
+    def wait_until_quiet(self, *, within: float) -> float:
+        """Wait until nothing is left to do, at most so many seconds; how long that took."""
+        began = time.monotonic()
+        becomes_true(lambda: self.ask(_STILL_TO_DO) == [(0,)], within=within, interval=0.5)
+        return time.monotonic() - began
 
     def ask(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         """The rows the database answers with."""
@@ -75,37 +93,58 @@ class Service:
         )
 
 
+_STILL_TO_DO = """
+SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL AND given_up_at IS NULL)
+    + (SELECT count(*) FROM relay.triggers WHERE attempt_id IS NULL)
+    + (SELECT count(*) FROM relay.sync_runs WHERE ended_at IS NULL)
+"""
+
+
+def write_mapping(path: Path, entries: Iterable[str]) -> None:
+    """Write a mapping file; an entry is the keys of a sync, without braces around them."""
+    lines = (f"  - {{{entry}}}" for entry in entries)
+    path.write_text("\n".join(("version: 1", "syncs:", *lines, "")), encoding="utf-8")
+
+
 @contextmanager
 def serving(
-    settings: Mapping[str, str], mapping: str, *, webs: int, workers: int
+    settings: Mapping[str, str],
+    entries: Iterable[str],
+    *,
+    webs: int,
+    workers: int,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Service]:
-    """So many webs and workers with a mapping, on a PostgreSQL that relay takes for another's."""
+    """So many webs and workers with a mapping, on a PostgreSQL that relay takes for another's.
+
+    `prefix` is a command that starts the workers.
+    """
     with ExitStack() as stack:
         home = stack.enter_context(folder())
-        (home / "syncs.yml").write_text(mapping, encoding="utf-8")
+        write_mapping(home / "syncs.yml", entries)
         server = stack.enter_context(joined(EmbeddedServer(home / "data")))
         migrate(server)
         host = conninfo_to_dict(server.conninfo)["host"]
-        environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ},
+        settings = {
             **settings,
             "RELAY_DATA_DIR": str(home / "data"),
             "RELAY_DATABASE_URL": f"postgresql://postgres@/postgres?host={host}",
             "RELAY_MAPPING": str(home / "syncs.yml"),
             "RELAY_LOG_FORMAT": "json",
         }
-        started = {
-            name: stack.enter_context(_started(home, name, command, environment))
-            for name, command in (
-                *((_name("web", number, webs), WEB) for number in range(webs)),
-                *((_name("worker", number, workers), WORKER) for number in range(workers)),
-            )
-        }
+        worker = (*prefix, *RELAY, "worker")
         yield Service(
-            webs=[each for name, each in started.items() if name.startswith("web")],
-            workers=[each for name, each in started.items() if name.startswith("worker")],
+            webs=[
+                stack.enter_context(_started(home, name, WEB, settings))
+                for name in _names("web", webs)
+            ],
+            workers=[
+                stack.enter_context(_started(home, name, worker, settings))
+                for name in _names("worker", workers)
+            ],
             conninfo=server.conninfo,
             database=postmaster(home / "data"),
+            settings=settings,
         )
 
 
@@ -114,31 +153,13 @@ def _started(
     home: Path, name: str, command: tuple[str, ...], settings: Mapping[str, str]
 ) -> Iterator[Started]:
     port, log = free_port(), home / f"{name.replace(' ', '-')}.log"
-    with log.open("wb") as output:
-        process = psutil.Popen(
-            command,
-            stdout=output,
-            stderr=output,
-            cwd=CHECKOUT,
-            env={**settings, "PORT": str(port)},
-        )
-    try:
+    with running(command, {**settings, "PORT": str(port)}, log) as process:
         if name.startswith("web"):
             wait_for_answer(port, process)
         else:
-            _wait_for_work(process, log)
-        yield Started(name, process.pid, log, port)
-    finally:
-        stop(process)
+            wait_for_work(log, process)
+        yield Started(name, process, log, port)
 
 
-def _wait_for_work(process: psutil.Popen, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while b"worker.started" not in log.read_bytes():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise SystemExit(log.read_text(encoding="utf-8"))
-        time.sleep(0.05)
-
-
-def _name(kind: str, number: int, of: int) -> str:
-    return kind if of == 1 else f"{kind} {number + 1}"
+def _names(kind: str, number: int) -> Sequence[str]:
+    return [kind] if number == 1 else [f"{kind} {at}" for at in range(1, number + 1)]

@@ -6,8 +6,6 @@ for each of its runs, by one sync run.
 """
 
 import argparse
-import json
-import multiprocessing
 import statistics
 import sys
 import time
@@ -21,14 +19,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import requests
 from jobs import FIRST_DBT_RUN, Jobs
-from measure import MEGABYTE, anonymous, machine, markdown
+from load import ACCEPTED, SENT_AGAIN_AFTER, deliver
+from measure import MEGABYTE, anonymous
+from processes import child
+from report import machine, markdown, parser_of, publish, targets_table
 from service import Service, serving
 
-from relay.dbt.deliveries import sign
-from relay.sandbox import open_sandbox, story
-from relay.sandbox.census_runs import SandboxSync
+from relay.sandbox import open_sandbox
 from relay.sandbox.command import environment
 from relay.sandbox.server import Sandbox
 
@@ -39,9 +37,7 @@ A_SECOND = 5
 WARM = 120.0  # seconds, or a third of all: what memory is compared with
 SAMPLING = 10.0  # seconds
 QUIET_AFTER = 300.0  # seconds; an answer that was lost is waited for, for a minute
-SENT_AGAIN_AFTER = 1.0  # seconds
 MOST_GROWTH = 1.1  # of a part's memory, from warm to the end
-ACCEPTED = 202
 
 
 def main() -> int:
@@ -49,14 +45,12 @@ def main() -> int:
     options = _options()
     with (
         _vendors(options.share, options.seed) as both,
-        serving(both.settings, JOBS.mapping(), webs=1, workers=1) as service,
+        serving(both.settings, JOBS.entries(), webs=1, workers=1) as service,
     ):
         deliveries, samples = _soak(both, service, options.minutes * 60)
-        took = _wait_for_quiet(service)
+        took = service.wait_until_quiet(within=QUIET_AFTER)
         results = _results(options, both, service, deliveries, samples, took)
-    print(json.dumps(asdict(results), indent=2) if options.json else results.table())
-    REPORT.write_text(results.report(), encoding="utf-8")
-    return 0 if results.are_met else 1
+    return publish(results, REPORT, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +105,7 @@ class Results:
     errors: dict[str, int]
 
     @property
-    def are_met(self) -> bool:
+    def has_passed(self) -> bool:
         return all(is_met for *_, is_met in self._targets())
 
     def report(self) -> str:
@@ -132,15 +126,16 @@ class Results:
             )
             for each in (*self.memory, self.database)
         ]
-        targets = [
-            (what, told, "yes" if is_met else "no") for what, told, is_met in self._targets()
-        ]
         tables = (
             markdown(("counted", "number"), list(self._counted())),
             markdown(("MB", "warm", "end", "ratio", "an hour"), growth),
-            markdown(("target", "value", "met"), targets),
+            targets_table(self._targets()),
         )
         return "\n\n".join(tables)
+
+    def as_json(self) -> dict[str, object]:
+        """The same as numbers."""
+        return asdict(self)
 
     def _counted(self) -> Iterator[tuple[str, str]]:
         yield "deliveries", f"{self.deliveries:,}"
@@ -166,14 +161,13 @@ class Results:
 class _Deliveries:
     """dbt Cloud's webhooks, each sent again until it is acknowledged."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, port: int) -> None:
+        self._port = port
         self.answers: Counter[int] = Counter()
 
     def deliver(self, body: bytes) -> None:
-        headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
         while True:
-            answer = requests.post(self._url, data=body, headers=headers, timeout=10)
+            answer = deliver(self._port, body)
             self.answers[answer.status_code] += 1
             if answer.status_code == ACCEPTED:
                 return
@@ -181,7 +175,7 @@ class _Deliveries:
 
 
 def _soak(both: "_Vendors", service: Service, seconds: float) -> tuple[Counter[int], list[Sample]]:
-    deliveries = _Deliveries(f"http://127.0.0.1:{service.webs[0].port}/webhooks/dbt")
+    deliveries = _Deliveries(service.webs[0].port)
     samples: list[Sample] = []
     began = time.monotonic()
     with ThreadPoolExecutor(A_SECOND) as threads:
@@ -201,20 +195,6 @@ def _sample(service: Service, at: float) -> Sample:
     memory = {name: anonymous(pid) for name, pid in service.parts.items()}
     ((size,),) = service.ask("SELECT pg_database_size(current_database())")
     return Sample(at, memory, size)
-
-
-def _wait_for_quiet(service: Service) -> float:
-    began = time.monotonic()
-    while service.ask(_STILL_TO_DO) != [(0,)] and time.monotonic() - began < QUIET_AFTER:
-        time.sleep(0.5)
-    return time.monotonic() - began
-
-
-_STILL_TO_DO = """
-SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL)
-    + (SELECT count(*) FROM relay.triggers WHERE attempt_id IS NULL)
-    + (SELECT count(*) FROM relay.sync_runs WHERE ended_at IS NULL)
-"""
 
 
 def _results(
@@ -317,21 +297,14 @@ class _Vendors:
 
 @contextmanager
 def _vendors(share: float, seed: int) -> Iterator[_Vendors]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, share, seed), daemon=True)
-    process.start()
-    try:
-        yield _Vendors(ours, *ours.recv())
-    finally:
-        process.terminate()
-        process.join()
+    with child(_serve, share, seed) as pipe:
+        yield _Vendors(pipe, *pipe.recv())
 
 
 def _serve(pipe: Connection, share: float, seed: int) -> None:
     with open_sandbox(runs_take=SYNC_RUNS_TAKE) as sandbox:
-        for sync_id in JOBS.sync_ids:
-            sandbox.census.add_sync(_sync(sync_id))
+        for sync in JOBS.census_syncs():
+            sandbox.census.add_sync(sync)
         for stand_in in (sandbox.dbt_cloud, sandbox.census):
             stand_in.fail_at_random(share, stand_in.passing_faults, seed=seed)
         pipe.send((sandbox.dbt_cloud.url, sandbox.census.url))
@@ -359,16 +332,11 @@ def _told(sandbox: Sandbox, dbt_runs: int) -> _Told:
     )
 
 
-def _sync(sync_id: int) -> SandboxSync:
-    return SandboxSync(sync_id=sync_id, label=None, source="a model", destination_object="Contact")
-
-
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="relay with vendors that fail at random.")
+    parser = parser_of("relay with vendors that fail at random.")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long to deliver")
     parser.add_argument("--share", type=float, default=0.1, help="of requests, that meet a fault")
     parser.add_argument("--seed", type=int, default=1, help="which requests, and which faults")
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     return parser.parse_args()
 
 

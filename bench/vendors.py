@@ -5,7 +5,6 @@ framework for each request. They are a process of their own, and deliver dbt Clo
 """
 
 import asyncio
-import multiprocessing
 import re
 import time
 from collections import defaultdict
@@ -18,20 +17,19 @@ from multiprocessing.connection import Connection
 from typing import Any, cast
 
 from jobs import Jobs
-from load import ACCEPTED, Target, request, understand
+from load import ACCEPTED, SENT_AGAIN_AFTER, Target, request, understand
+from processes import child
 from werkzeug.wrappers import Response
 
 from relay.sandbox import story, webhooks
 from relay.sandbox.census import SandboxCensus
 from relay.sandbox.census_answers import paged, sync_run_json
-from relay.sandbox.census_runs import SandboxSync
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_answers import enveloped, error, run_json
 from relay.sandbox.dbt_runs import SandboxRun
 from relay.sandbox.wire import as_json
 
 RELATED = frozenset({"trigger", "job", "run_steps"})
-SENT_AGAIN_AFTER = 1.0  # seconds
 
 
 @dataclass(slots=True)
@@ -89,17 +87,8 @@ class Vendors:
 @contextmanager
 def vendors(jobs: Jobs, *, sync_runs_take: timedelta | None) -> Iterator[Vendors]:
     """Both, until the block ends; with None no sync run ever ends."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, jobs, sync_runs_take), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield Vendors(ours, ours.recv())
-    finally:
-        ours.close()
-        process.join(10)
-        process.terminate()
+    with child(_serve, jobs, sync_runs_take) as pipe:
+        yield Vendors(pipe, pipe.recv())
 
 
 class _Both:
@@ -108,8 +97,8 @@ class _Both:
     def __init__(self, jobs: Jobs, sync_runs_take: timedelta | None) -> None:
         self._jobs = jobs
         self._census = SandboxCensus(story.CENSUS_API_KEY, runs_take=sync_runs_take)
-        for sync_id in jobs.sync_ids:
-            self._census.add_sync(_sync(sync_id))
+        for sync in jobs.census_syncs():
+            self._census.add_sync(sync)
         self._runs: dict[int, SandboxRun] = {}
         self._looks: dict[int, list[float]] = defaultdict(list)
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)  # for a sync's trigger
@@ -283,10 +272,6 @@ def _as_bytes(answer: Response) -> bytes:
 
 def _success(answer: dict[str, Any]) -> Response:
     return as_json({"status": "success", "data": answer})
-
-
-def _sync(sync_id: int) -> SandboxSync:
-    return SandboxSync(sync_id=sync_id, label=None, source="a model", destination_object="Contact")
 
 
 def _serve(pipe: Connection, jobs: Jobs, sync_runs_take: timedelta | None) -> None:

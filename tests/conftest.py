@@ -11,6 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
+from clocks import Clock
+from mappings import mapping_text, sync_entry
 from psycopg.conninfo import make_conninfo
 
 from relay.mapping_file import MappingFile
@@ -29,25 +31,10 @@ from relay.worker.process import engine_of
 from relay.worker.services import build_services
 
 
-class Clock:
-    """A time of day that stands still until it is ticked.
-
-    It is a day ahead of the database's own, so that no scheduled job comes due by itself.
-    """
-
-    def __init__(self):
-        self.now = datetime.now(UTC) + timedelta(days=1)
-
-    def __call__(self):
-        return self.now
-
-    def tick(self, seconds):
-        self.now += timedelta(seconds=seconds)
-
-
 @pytest.fixture(name="clock")
 def _clock():
-    return Clock()
+    """A clock a day ahead of the database's own, so that no scheduled job comes due by itself."""
+    return Clock(datetime.now(UTC) + timedelta(days=1))
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +61,12 @@ def _logged():
         processors=[structlog.contextvars.merge_contextvars]
     ) as lines:
         yield lines
+
+
+@pytest.fixture(name="events")
+def _events(logged):
+    """The log lines so far of the named events."""
+    return lambda *names: [line for line in logged if line["event"] in names]
 
 
 @pytest.fixture(name="postgres", scope="session")
@@ -212,6 +205,17 @@ class Relay:
                 install_signal_handlers=False,
             )
 
+    def is_idle(self):
+        """Whether no job is left to do."""
+        query = "SELECT count(*) FROM procrastinate_jobs WHERE status <> 'succeeded'"
+        return self.sql(query) == [(0,)]
+
+    def finish_sync_runs(self):
+        """Let every sync run that is going complete."""
+        for run in self.sandbox.census.sync_runs:
+            if run.end is None:
+                self.sandbox.census.finish(run.sync_run_id)
+
     def tick(self, seconds):
         """Let time pass."""
         self.clock.tick(seconds)
@@ -259,3 +263,10 @@ def _as_url(conninfo):
 def _relay(settings, store, database, sandbox, sql, clock):
     services = build_services(settings, MappingFile(settings.mapping), store, clock)
     return Relay(services, database, sandbox, sql, clock, Path(settings.mapping))
+
+
+@pytest.fixture(name="one")
+def _one(relay):
+    """The service with one sync, 5123, which depends on customers."""
+    relay.map(mapping_text(sync_entry(5123, "customers")))
+    return relay

@@ -18,6 +18,7 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from mappings import mapping_text, sync_entry
 
 from relay import cli
 from relay.dbt.deliveries import Ignored
@@ -337,12 +338,11 @@ class TestTheWorkflowForTheDbtProject:
         monkeypatch.chdir(tmp_path)
         Path("target").mkdir()
         Path("target", "manifest.json").write_bytes(load("build").manifest)
-        sync = "version: 1\nsyncs:\n  - {sync_id: 1, depends_on: [%s]}\n"
         relay, *words = shlex.split(self.STEPS[-1]["run"])
         assert relay == "relay"
-        Path("syncs.yml").write_text(sync % "customers")
+        Path("syncs.yml").write_text(mapping_text(sync_entry(1, "customers")))
         assert CliRunner().invoke(cli.main, words).exit_code == 0
-        Path("syncs.yml").write_text(sync % "custmers")
+        Path("syncs.yml").write_text(mapping_text(sync_entry(1, "custmers")))
         assert CliRunner().invoke(cli.main, words).exit_code == 1
 
     def test_the_other_command_has_options_that_exist(self):

@@ -4,17 +4,21 @@ import os
 import shutil
 
 import pytest
+from mappings import mapping_text, sync_entry
 
 from relay.errors import BadMapping
 from relay.mapping_file import MappingFile
 
-EMEA = "workspaces:\n  emea: {api_key_env: KEY}\n"
+EMEA = {"api_key_env": "KEY"}
 BROKEN = "version: 1\nsyncs:\n  - {sync_id: one}\n"
 
 
-def text(*sync_ids, more="", at_the_end=""):
-    items = "".join(f"  - {{sync_id: {each}, depends_on: [a]{more}}}\n" for each in sync_ids)
-    return f"version: 1\nsyncs:\n{items}{at_the_end}"
+def entries(*sync_ids, **keys):
+    return [sync_entry(sync_id, "a", **keys) for sync_id in sync_ids]
+
+
+def text(*sync_ids):
+    return mapping_text(*entries(*sync_ids))
 
 
 @pytest.fixture(name="path")
@@ -68,7 +72,7 @@ def test_a_changed_file_is_taken_up(path, logged):
     file = MappingFile(path)
     path.write_text(text(22))
     assert in_force(file) == [22]
-    assert [line["event"] for line in logged] == ["mapping.loaded", "mapping.loaded"]
+    assert events(logged) == ["mapping.loaded", "mapping.loaded"]
 
 
 def test_one_replaced_by_rename_is_too_whatever_its_time_and_size(path, tmp_path):
@@ -101,18 +105,14 @@ def test_one_that_is_gone_is_refused_and_may_come_back(path, logged):
     assert in_force(file) == [1]
     path.write_text(text(4))
     assert in_force(file) == [4]
-    assert [line["event"] for line in logged] == [
-        "mapping.loaded",
-        "mapping.refused",
-        "mapping.loaded",
-    ]
+    assert events(logged) == ["mapping.loaded", "mapping.refused", "mapping.loaded"]
 
 
 def test_one_that_was_only_touched_is_not_told_again(path, logged):
     file = MappingFile(path)
     os.utime(path)
     in_force(file)
-    assert [line["event"] for line in logged] == ["mapping.loaded"]
+    assert events(logged) == ["mapping.loaded"]
 
 
 def test_one_replaced_by_its_like_is_not_told_again(path, tmp_path, logged):
@@ -163,7 +163,7 @@ class TestWhatIsTold:
     def test_each_sync_that_is_not_as_it_was(self, path, logged):
         path.write_text(text(1, 2, 30, 4))
         file = MappingFile(path)
-        path.write_text(text(4, 200, 100) + "  - {sync_id: 30, depends_on: [b]}\n")
+        path.write_text(mapping_text(*entries(4, 200, 100), sync_entry(30, "b")))
         in_force(file)
         assert told(logged) == {"added": [100, 200], "removed": [1, 2], "changed": [30]}
 
@@ -175,25 +175,28 @@ class TestWhatIsTold:
         assert told(logged) == {"added": [], "removed": [], "changed": []}
 
     def test_a_new_default_changes_those_that_take_it(self, path, logged):
-        own = "  - {sync_id: 9, depends_on: [a], tests: block}\n"
-        path.write_text(text(1, 2) + own)
+        syncs = [*entries(1, 2), *entries(9, tests="block")]
+        path.write_text(mapping_text(*syncs))
         file = MappingFile(path)
-        path.write_text(text(1, 2) + own + "defaults: {tests: ignore}\n")
+        path.write_text(mapping_text(*syncs, defaults={"tests": "ignore"}))
         in_force(file)
         assert told(logged) == {"added": [], "removed": [], "changed": [1, 2]}
 
     def test_a_sync_of_another_workspace_with_its_workspace(self, path, logged):
-        path.write_text(text(1) + EMEA)
+        workspaces = {"emea": EMEA}
+        path.write_text(mapping_text(*entries(1), workspaces=workspaces))
         file = MappingFile(path)
-        path.write_text(text(1, 7) + "  - {sync_id: 1, depends_on: [a], workspace: emea}\n" + EMEA)
+        more = [*entries(1, 7), *entries(1, workspace="emea")]
+        path.write_text(mapping_text(*more, workspaces=workspaces))
         in_force(file)
         assert told(logged) == {"added": [7, "emea/1"], "removed": [], "changed": []}
 
     def test_those_of_a_workspace_with_another_address(self, path, logged):
-        path.write_text(text(1, more=", workspace: emea", at_the_end=EMEA))
+        syncs = entries(1, workspace="emea")
+        path.write_text(mapping_text(*syncs, workspaces={"emea": EMEA}))
         file = MappingFile(path)
-        elsewhere = EMEA.replace("{", "{url: 'https://app-eu.getcensus.com', ")
-        path.write_text(text(1, more=", workspace: emea", at_the_end=elsewhere))
+        elsewhere = EMEA | {"url": "https://app-eu.getcensus.com"}
+        path.write_text(mapping_text(*syncs, workspaces={"emea": elsewhere}))
         in_force(file)
         assert told(logged) == {"added": [], "removed": [], "changed": ["emea/1"]}
 
@@ -226,8 +229,4 @@ def test_one_that_was_mended_to_what_it_was_is_told(path, logged):
     in_force(file)
     path.write_text(text(1))
     in_force(file)
-    assert [line["event"] for line in logged] == [
-        "mapping.loaded",
-        "mapping.refused",
-        "mapping.loaded",
-    ]
+    assert events(logged) == ["mapping.loaded", "mapping.refused", "mapping.loaded"]

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import requests
+from mappings import mapping_text, sync_entry
 from psycopg.conninfo import conninfo_to_dict
 
 import relay
@@ -28,12 +29,7 @@ UP = (sys.executable, "-m", "relay", "up")
 WORKER = (sys.executable, "-m", "relay", "worker")
 WEB = (sys.executable, "-m", "gunicorn", "-c", str(CHECKOUT / "config" / "gunicorn.conf.py"))
 PATIENCE = 30.0  # seconds for what should take a few
-ONE_SYNC = """\
-version: 1
-syncs:
-  - sync_id: 5123
-    depends_on: [customers]
-"""
+ONE_SYNC = mapping_text(sync_entry(5123, "customers"))
 
 
 class Stage:

@@ -11,6 +11,7 @@ from threading import Event, Thread
 import psutil
 import psycopg
 import requests
+from mappings import mapping_text, sync_entry
 
 from crash.stage import kill_tree, postmaster
 from relay.errors import DatabaseUnavailable
@@ -76,11 +77,9 @@ class Night:
             )
             for shared in range(SHARED_MODELS)
         ]
-        lines = [
-            f"  - {{sync_id: {sync_id}, depends_on: [{model}], jobs: {jobs}}}"
-            for sync_id, model, jobs in (*own, *shared)
-        ]
-        return "\n".join(("version: 1", "syncs:", *lines, ""))
+        return mapping_text(
+            *(sync_entry(sync_id, model, jobs=jobs) for sync_id, model, jobs in (*own, *shared))
+        )
 
 
 def rough_weather(stage, seed):

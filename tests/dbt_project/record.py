@@ -21,40 +21,24 @@ It stops rather than write the name of a user, a machine or a folder outside the
 
 from __future__ import annotations
 
-import getpass
 import gzip
 import json
-import os
-import re
 import shlex
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import venv
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).parent
+sys.path.append(str(PROJECT.parent))
+
+from dbt_recording import Invocation, Workspace, as_text, install_dbt, publish  # noqa: E402
+
 RECORDINGS = PROJECT.parents[1] / "relay" / "sandbox" / "recordings"
 SELECTIONS = PROJECT / "selections.json"
 ENVIRONMENT = Path(tempfile.gettempdir()) / "relay-dbt"
-
-
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """One dbt command to record."""
-
-    name: str
-    command: tuple[str, ...]
-    about: str
-    broken: str = ""  # the part of the project that fails in it: macros/broken.sql
-    state: str = ""  # the invocation whose artifacts the command starts from
-    exit_code: int = 0
 
 
 # In this order, on one database: each finds what those before it left.
@@ -216,96 +200,29 @@ SELECTORS = (
 
 
 def main() -> None:
-    dbt = install_dbt()
+    dbt = install_dbt(ENVIRONMENT, "--no-deps", "-r", PROJECT / "requirements.txt")
     with tempfile.TemporaryDirectory(prefix="relay-recording-") as folder:
-        workspace = Workspace.copied_into(Path(folder).resolve(), dbt)
+        workspace = Workspace.copied_into(Path(folder).resolve(), PROJECT, dbt)
         recorded = workspace.root / "recordings"
         for invocation in INVOCATIONS:
             print(invocation.name, flush=True)  # noqa: T201 - a script may talk
             record(invocation, workspace, recorded / invocation.name)
         write_readme(recorded)
         selections = record_selections(workspace)
-        refuse_personal_words(recorded, workspace)
-        replace(RECORDINGS, recorded)
+        publish(recorded, RECORDINGS, workspace)
         SELECTIONS.write_text(json.dumps(selections, indent=2) + "\n")
 
 
-def install_dbt() -> Path:
-    """Return the dbt command of a virtual environment that holds the pinned requirements."""
-    venv.create(ENVIRONMENT, with_pip=True)
-    pip = (ENVIRONMENT / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check")
-    subprocess.run([*pip, "install", "--no-deps", "-r", PROJECT / "requirements.txt"], check=True)
-    return ENVIRONMENT / "bin" / "dbt"
-
-
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """A copy of the project with a database and a home folder of its own."""
-
-    root: Path
-    dbt: Path
-
-    @classmethod
-    def copied_into(cls, root: Path, dbt: Path) -> Workspace:
-        shutil.copytree(
-            PROJECT, root / "project", ignore=shutil.ignore_patterns("target", "logs", "*.duckdb")
-        )
-        return cls(root, dbt)
-
-    @property
-    def project(self) -> Path:
-        return self.root / "project"
-
-    def target(self, name: str) -> Path:
-        return self.project / "target" / name
-
-    def run_dbt(
-        self, name: str, *command: str, broken: str = "", state: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        """Run dbt with a target folder of its own, so that no artifact can be an earlier command's.
-
-        Environment variables rather than options say so: the recorded `invocation_command` then
-        reads as a person types it.
-        """
-        environment = {
-            "PATH": os.defpath,
-            "HOME": str(self.root),
-            "TZ": "UTC",
-            "PYTHONHASHSEED": "0",  # the order of `args`
-            "DBT_PROFILES_DIR": str(self.project),
-            "DBT_TARGET_PATH": f"target/{name}",
-            "JAFFLE_BREAK": broken,
-        }
-        if state:
-            environment["DBT_STATE"] = f"target/{state}"
-        return subprocess.run(
-            [self.dbt, *command],
-            cwd=self.project,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-
 def record(invocation: Invocation, workspace: Workspace, folder: Path) -> None:
-    ended = workspace.run_dbt(
-        invocation.name, *invocation.command, broken=invocation.broken, state=invocation.state
-    )
-    if ended.returncode != invocation.exit_code:
-        sys.exit(f"{invocation.name}: exit code {ended.returncode}\n{ended.stdout}{ended.stderr}")
+    workspace.run(invocation, JAFFLE_BREAK=invocation.broken)
     folder.mkdir(parents=True)
     for name in ("run_results.json", "sources.json"):
-        if (workspace.target(invocation.name) / name).exists():
-            (folder / name).write_text(as_text(read_artifact(workspace, invocation, name)) + "\n")
-    manifest = without_macros(read_artifact(workspace, invocation, "manifest.json"))
-    (folder / "manifest.json.gz").write_bytes(gzip.compress(as_text(manifest).encode(), mtime=0))
-
-
-def read_artifact(workspace: Workspace, invocation: Invocation, name: str) -> dict[str, Any]:
-    text = (workspace.target(invocation.name) / name).read_text()
-    artifact: dict[str, Any] = json.loads(text.replace(str(workspace.project), "/project"))
-    return artifact
+        if artifact := workspace.read(invocation, name):
+            (folder / name).write_text(as_text(artifact) + "\n")
+    manifest = workspace.read(invocation, "manifest.json")
+    assert manifest is not None
+    content = as_text(without_macros(manifest)).encode()
+    (folder / "manifest.json.gz").write_bytes(gzip.compress(content, mtime=0))
 
 
 def without_macros(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -313,10 +230,6 @@ def without_macros(manifest: dict[str, Any]) -> dict[str, Any]:
         for node in manifest[section].values():
             node["depends_on"]["macros"] = []
     return manifest | {"macros": {}, "docs": {}}
-
-
-def as_text(artifact: dict[str, Any]) -> str:
-    return json.dumps(artifact, separators=(",", ":"))
 
 
 def write_readme(recorded: Path) -> None:
@@ -366,27 +279,10 @@ def record_selections(workspace: Workspace) -> dict[str, list[str]]:
 def list_nodes(workspace: Workspace, selector: str) -> Iterator[str]:
     kinds = [f"--resource-type={kind}" for kind in ("model", "seed", "snapshot")]
     listing = ("--quiet", "ls", "--output", "json", "--output-keys", "unique_id")
-    ended = workspace.run_dbt("ls", *listing, *kinds, "--select", *selector.split())
-    if ended.returncode != 0:
-        sys.exit(f"{selector}: exit code {ended.returncode}\n{ended.stdout}{ended.stderr}")
-    for line in ended.stdout.splitlines():
+    command = (*listing, *kinds, "--select", *selector.split())
+    for line in workspace.run(Invocation("ls", command)).splitlines():
         if line.startswith("{"):
             yield json.loads(line)["unique_id"]
-
-
-def refuse_personal_words(recorded: Path, workspace: Workspace) -> None:
-    """Stop rather than publish where, by whom or on what machine this was recorded."""
-    words = (str(workspace.root), str(Path.home()), getpass.getuser(), socket.gethostname())
-    personal = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words))
-    for file in recorded.glob("**/*.*"):
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-        if found := personal.search(content.decode()):
-            sys.exit(f"{file.relative_to(recorded)} says {found.group()!r}")
-
-
-def replace(old: Path, new: Path) -> None:
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.copytree(new, old)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,102 @@
+"""`relay plan` and `relay explain`: what a dbt run means for the syncs, and why."""
+
+import json
+
+import pytest
+from sandbox_runs import night
+
+from relay.decision.gates import Reason
+from relay.sandbox import story
+from relay.sandbox.dbt_runs import SandboxRun, invoke
+from relay.sandbox.recordings import load
+
+
+class TestPlanAndExplain:
+    @pytest.fixture(name="here")
+    def _here(self, here, sandbox, mapping):
+        sandbox.dbt_cloud.add_run(night(recording="build_model_error"))
+        return here
+
+    RUN = str(story.FIRST_DBT_RUN_ID)
+
+    def test_plan_shows_what_would_happen_and_does_nothing(self, command, relay, here, sandbox):
+        result = command("plan", "--run", self.RUN, **here)
+        assert result.exit_code == 0
+        lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+        assert lines[0] == f"dbt run {self.RUN}: 13 rebuilt, 7 failed or skipped"
+        assert "5126 trigger model.jaffle_crm.fct_tickets" in lines
+        assert "5123 withhold: model_failed model.jaffle_crm.customers" in lines
+        assert sandbox.census.sync_runs == []
+        assert relay.sql("SELECT count(*) FROM relay.decisions") == [(0,)]
+        assert relay.sql("SELECT count(*) FROM relay.dbt_runs") == [(0,)]
+
+    def test_plan_says_what_the_worker_then_does(self, command, relay, here):
+        told = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)
+        relay.deliver(night(recording="build_model_error"))
+        relay.work()
+        planned = {(verdict["sync_id"], verdict["reason"]) for verdict in told["verdicts"]}
+        assert planned == set(relay.sql("SELECT sync_id, reason FROM relay.decisions"))
+        again = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)
+        assert again == told, "also of a run that was decided on already"
+
+    def test_plan_of_a_ci_run_says_that_it_never_counts(self, command, here, sandbox):
+        ci = SandboxRun.of(invoke("dbt build", load("build")), dbt_run_id=9, job_type="ci")
+        sandbox.dbt_cloud.add_run(ci)
+        told = command("plan", "--run", "9", **here).stdout
+        assert told == "dbt run 9 never counts: ci_job\n"
+        told = command("explain", "--sync", "5123", "--run", "9", **here).stdout
+        assert told.endswith("\nthe run never counts: ci_job\n")
+
+    def test_explain_shows_each_condition_and_its_evidence(self, command, relay, here):
+        result = command("explain", "--sync", "5123", "--run", self.RUN, **here)
+        lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+        assert lines[0] == f"sync 5123, dbt run {self.RUN}, as it would be decided now"
+        assert "job_not_listed no job 278164; every one counts" in lines
+        assert "run_cancelled no the run ended in error" in lines
+        assert "model_failed yes model.jaffle_crm.customers: skipped" in lines
+        assert lines[-2:] == ["withheld: model_failed", "model.jaffle_crm.customers"]
+
+    def test_explain_shows_a_decision_as_it_was_recorded(self, command, relay, here, mapping):
+        relay.deliver(night(recording="build_model_error"))
+        relay.work()
+        mapping.write_text(story.MAPPING.replace("sync_id: 5123", "sync_id: 9"))
+        by_run = command("explain", "--sync", "5123", "--run", self.RUN, **here).stdout
+        assert ", decided 2" in by_run
+        assert "model.jaffle_crm.customers: skipped" in by_run
+        assert command("explain", "--sync", "5123", "--last", **here).stdout == by_run
+        database_alone = {"RELAY_DATABASE_URL": here["RELAY_DATABASE_URL"]}
+        last = command("explain", "--sync", "5126", "--last", "--json", **database_alone)
+        told = json.loads(last.stdout)
+        assert (told["reason"], told["models"]) == ("rebuilt", ["model.jaffle_crm.fct_tickets"])
+        assert [condition["reason"] for condition in told["conditions"]] == [
+            reason for reason in Reason if reason != "rebuilt"
+        ]
+
+    def test_explain_says_where_a_run_does_not_concern_a_sync(self, command, here, sandbox):
+        docs = invoke("dbt docs generate", load("docs_generate"))
+        sandbox.dbt_cloud.add_run(SandboxRun.of(docs, dbt_run_id=9))
+        result = command("explain", "--sync", "5123", "--run", "9", **here)
+        assert result.stdout.endswith("not concerned: the run executed none of its models\n")
+
+    @pytest.mark.parametrize(
+        ("words", "status", "said"),
+        [
+            (("plan", "--run", "404"), 1, "may not look"),
+            (("explain", "--sync", "9", "--run", RUN), 1, "has no sync 9"),
+            (("explain", "--sync", "5123", "--last"), 1, "no dbt run has concerned sync 5123 yet"),
+            (("explain", "--sync", "5123"), 2, "either --run ID or --last"),
+            (("explain", "--sync", "5123", "--run", RUN, "--last"), 2, "either --run ID or --last"),
+        ],
+    )
+    def test_says_why_there_is_no_answer(self, command, here, words, status, said):
+        result = command(*words, **here)
+        assert result.exit_code == status
+        assert said in result.stderr
+
+
+def test_what_asks_dbt_cloud_reports_all_that_it_needs_at_once(command):
+    result = command("plan", "--run", "1")
+    assert result.exit_code == 2
+    for name in ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID"):
+        assert f"{name}: is not set" in result.stderr
+    assert "CENSUS_API_KEY" not in result.stderr

@@ -1,0 +1,29 @@
+"""What the sandbox starts with: an account, a workspace, a nightly run."""
+
+import json
+
+from relay.sandbox import story
+from relay.sandbox.dbt_runs import ERROR
+from relay.sandbox.recordings import load
+
+BUILD = load("build")
+
+
+class TestStory:
+    def test_the_nightly_run_ends_with_docs_that_call_everything_a_success(self, dbt, dbt_cloud):
+        dbt_cloud.add_run(story.nightly_run())
+        last = dbt.run_results(story.FIRST_DBT_RUN_ID)
+        assert last.json()["args"]["which"] == "generate"
+        assert {result["status"] for result in last.json()["results"]} == {"success"}
+
+    def test_after_an_error_there_are_no_docs(self):
+        run = story.nightly_run(recording="build_model_error")
+        assert run.status == ERROR
+        assert [step.command for step in run.invocations] == ["dbt build"]
+
+    def test_every_sync_reads_a_model_of_the_project(self):
+        nodes = json.loads(BUILD.manifest)["nodes"]
+        for sync in story.SYNCS:
+            assert f"model.jaffle_crm.{sync.source}" in nodes
+            assert f"sync_id: {sync.sync_id}\n    name: {sync.label}\n" in story.MAPPING
+            assert f"depends_on: [{sync.source}]" in story.MAPPING

@@ -1,0 +1,207 @@
+"""A delivered dbt run: what it rebuilt is examined, and each sync's decision recorded."""
+
+from datetime import timedelta
+
+import pytest
+from mappings import mapping_text, sync_entry
+from sandbox_runs import NIGHT, build_run, night
+
+from relay.sandbox.dbt_runs import CANCELLED, RUNNING, SandboxRun, invoke
+from relay.sandbox.recordings import load
+from relay.sandbox.wire import Body, HangUp, Status
+
+
+class TestSuccessfulRun:
+    def test_every_sync_of_a_rebuilt_model_is_triggered_once(self, relay, sandbox, events):
+        relay.deliver(night())
+        relay.work()
+        triggered = {line["sync_id"]: line for line in events("sync.triggered")}
+        assert sorted(triggered) == [5123, 5124, 5125, 5126]
+        assert triggered[5123]["because"] == ["model.jaffle_crm.customers"]
+        assert triggered[5123]["dbt_run_id"] == NIGHT
+        assert triggered[5123]["dbt_run_ids"] == [NIGHT]
+        assert triggered[5123]["sync_run_id"] == sandbox.census.sync_runs_of(5123)[0].sync_run_id
+        assert len(sandbox.census.requests_to("/trigger")) == 4
+
+    def test_what_was_rebuilt_and_planned_is_logged(self, relay, events):
+        relay.deliver(night())
+        relay.work()
+        (examined,) = events("dbt_run.examined")
+        assert "model.jaffle_crm.customers" in examined["rebuilt"]
+        assert (examined["failed"], examined["steps"]) == ([], 5)
+        (planned,) = events("dbt_run.planned")
+        assert (planned["triggers"], planned["withheld"]) == ([5123, 5124, 5125, 5126], [])
+        assert planned["dbt_run_id"] == NIGHT
+        assert planned["event_id"].startswith("wev_")
+
+    def test_a_redelivery_changes_nothing(self, one, sandbox):
+        one.deliver(night())
+        one.work()
+        one.deliver(night())
+        one.work()
+        assert len(sandbox.census.requests_to("/trigger")) == 1
+
+
+class TestWithheldSyncs:
+    def test_a_failed_model_withholds_its_syncs_and_no_other(self, relay, events):
+        relay.deliver(night(recording="build_model_error"))
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
+        withheld = {line["sync_id"]: line for line in events("sync.withheld")}
+        assert {line["reason"] for line in withheld.values()} == {"model_failed"}
+        assert withheld[5123]["models"] == ["model.jaffle_crm.customers"]
+
+    def test_a_failed_test_withholds_the_syncs_of_the_tested_model(self, relay, events):
+        relay.map(mapping_text(sync_entry(5124, "orders")))
+        relay.deliver(night(recording="build_test_fail"))
+        relay.work()
+        (withheld,) = events("sync.withheld")
+        assert (withheld["reason"], withheld["models"]) == (
+            "test_failed",
+            ["model.jaffle_crm.orders"],
+        )
+
+    def test_a_test_that_failed_in_a_later_step_withholds_even_if_the_run_succeeded(
+        self, relay, events
+    ):
+        relay.map(mapping_text(sync_entry(5124, "orders"), sync_entry(5126, "fct_tickets")))
+        steps = invoke("dbt run", load("run")), invoke("dbt test", load("test_fail"), status=10)
+        relay.deliver(SandboxRun.of(*steps, dbt_run_id=NIGHT, status=10))
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
+        (withheld,) = events("sync.withheld")
+        assert (withheld["sync_id"], withheld["reason"]) == (5124, "test_failed")
+
+    @pytest.mark.parametrize(
+        ("keys", "reason"),
+        [
+            ({"jobs": [1]}, "job_not_listed"),
+            ({"environments": [1]}, "environment_not_listed"),
+            ({"enabled": False}, "sync_disabled"),
+        ],
+        ids=str,
+    )
+    def test_a_sync_that_is_disabled_or_lists_other_jobs_or_environments_is_withheld(
+        self, relay, events, keys, reason
+    ):
+        relay.map(mapping_text(sync_entry(5123, "customers", **keys)))
+        relay.deliver(night())
+        relay.work()
+        assert [line["reason"] for line in events("sync.withheld")] == [reason]
+        assert events("sync.triggered") == []
+
+    def test_a_sync_that_ignores_tests_is_triggered_despite_a_failed_test(self, relay, events):
+        relay.map(mapping_text(sync_entry(5124, "orders", tests="ignore")))
+        relay.deliver(night(recording="build_test_fail"))
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5124]
+
+    def test_an_empty_build_triggers_nothing(self, one, events):
+        one.deliver(night(recording="build_empty"))
+        one.work()
+        assert [line["reason"] for line in events("sync.withheld")] == ["sample_run"]
+        assert events("sync.triggered") == []
+
+    def test_a_cancelled_run_triggers_nothing(self, one, sandbox, events):
+        build = invoke("dbt build", load("build"), status=CANCELLED)
+        one.deliver(SandboxRun.of(build, dbt_run_id=NIGHT, status=CANCELLED))
+        one.work()
+        assert [line["reason"] for line in events("sync.withheld")] == ["run_cancelled"]
+        assert sandbox.census.sync_runs == []
+
+    @pytest.mark.parametrize("job_type", ["ci", "merge"])
+    def test_the_artifacts_of_a_ci_run_are_not_downloaded(self, one, sandbox, events, job_type):
+        one.deliver(build_run(job_type=job_type))
+        one.work()
+        (planned,) = events("dbt_run.planned")
+        assert (planned["triggers"], planned["withheld"]) == ([], [])
+        assert events("dbt_run.examined")[0]["never_counts"] == f"{job_type}_job"
+        assert sandbox.dbt_cloud.requests_to("/artifacts/") == []
+
+    def test_a_run_that_only_generates_docs_concerns_no_sync(self, one, events):
+        docs = invoke("dbt docs generate", load("docs_generate"))
+        one.deliver(SandboxRun.of(docs, dbt_run_id=NIGHT))
+        one.work()
+        (planned,) = events("dbt_run.planned")
+        assert (planned["triggers"], planned["withheld"]) == ([], [])
+
+
+class TestMappingReload:
+    def test_a_changed_file_applies_to_the_next_run(self, one, events):
+        one.map(mapping_text(sync_entry(5124, "customers")))
+        one.deliver(night())
+        one.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5124]
+
+    def test_a_broken_file_is_refused_and_the_last_good_one_stays(self, one, events):
+        one.map("version: 1\nsyncs: oops\n")
+        one.deliver(night())
+        one.work()
+        (refused,) = events("mapping.refused")
+        assert "expected a list" in refused["problems"][0]
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5123]
+
+
+class TestDbtCloudErrors:
+    @pytest.mark.parametrize("fault", [Status(503), Status(429), HangUp(), Body(b"<html>")])
+    def test_a_failed_request_is_retried(self, one, sandbox, events, fault):
+        sandbox.dbt_cloud.fail_next("/runs/", fault)
+        one.deliver(night())
+        one.work()
+        assert len(events("dbt_run.retried")) == 1
+        one.work_for(2)
+        assert len(events("sync.triggered")) == 1
+
+    def test_a_late_artifact_is_waited_for(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/artifacts/run_results.json", Status(404))
+        one.deliver(night())
+        one.work()
+        assert "has no run_results.json yet" in events("dbt_run.retried")[0]["problem"]
+        assert events("sync.triggered") == []
+        one.work_for(2)
+        assert len(events("sync.triggered")) == 1
+
+    def test_a_run_that_is_still_running_is_waited_for(self, one, sandbox, events):
+        one.deliver(build_run(status=RUNNING))
+        one.work()
+        sandbox.dbt_cloud.add_run(night())
+        one.work_for(2)
+        assert len(events("sync.triggered")) == 1
+
+    def test_the_retry_after_of_a_429_is_respected(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(429, retry_after=120))
+        one.deliver(night())
+        one.work()
+        one.work_for(119)
+        assert events("sync.triggered") == []
+        one.work_for(3)
+        assert len(events("sync.triggered")) == 1
+
+    def test_a_run_is_given_up_with_an_error_after_the_retry_period(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=1000)
+        one.deliver(night())
+        began = one.clock()
+        one.work_for(40 * 60)
+        (given_up,) = events("dbt_run.given_up")
+        assert events("dbt_run.retried")[-1]["again_at"] - began >= timedelta(minutes=30)
+        assert "HTTP 503" in given_up["problem"]
+        assert given_up["log_level"] == "error"
+        assert one.is_idle()
+        assert one.sql("SELECT given_up_at IS NOT NULL FROM relay.dbt_runs") == [(True,)]
+
+    def test_downtime_does_not_count_towards_the_retry_period(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(502), times=2)
+        one.deliver(night())
+        one.work()
+        one.tick(86400)
+        one.work_for(60)
+        assert events("dbt_run.given_up") == []
+        assert len(events("sync.triggered")) == 1
+
+    def test_a_token_that_is_being_rotated_loses_no_sync(self, one, sandbox, events):
+        sandbox.dbt_cloud.fail_next("/runs/", Status(401))
+        one.deliver(night())
+        one.work()
+        assert "DBT_CLOUD_TOKEN" in events("dbt_run.retried")[0]["problem"]
+        one.work_for(2)
+        assert len(events("sync.triggered")) == 1
