@@ -8,8 +8,8 @@ from relay.dbt.runs import Step
 from relay.dbt.selection import Selection
 from relay.dbt.selectors import Selector, read_selector
 
-_SELECT = frozenset({"--select", "-s", "--models", "-m", "--model"})
-_EXCLUDE = frozenset({"--exclude"})
+_SELECTING = frozenset({"--select", "-s", "--models", "-m", "--model"})
+_EXCLUDING = frozenset({"--exclude"})
 _OF_COMMAND = {"run": ("model.",), "seed": ("seed.",), "snapshot": ("snapshot.",)}
 
 
@@ -25,8 +25,8 @@ def may_have_executed(step: Step, lineage: Lineage) -> frozenset[str]:
         if key.startswith(kinds) and node.config.materialized != "ephemeral"
     )
     selection = Selection((), lineage, views=nodes)
-    selected = _selected(step, _SELECT, selection)
-    excluded = _selected(step, _EXCLUDE, selection)
+    selected = _selected(step, _SELECTING, selection)
+    excluded = _selected(step, _EXCLUDING, selection)
     return (nodes if selected is None else selected) - (excluded or frozenset())
 
 
