@@ -7,6 +7,7 @@ import msgspec
 from relay.dbt.runs import ERROR, SUCCESS, DbtRun, Step
 from relay.errors import BadArtifact
 from relay.notation import read_time
+from relay.vendors.ids import VendorId
 
 _CAUSES_OF_DEPLOYMENT_JOBS = frozenset({"scheduled", "job completion"})
 
@@ -56,16 +57,16 @@ class _Step(msgspec.Struct):
 
 
 class _Run(msgspec.Struct):
-    id: int
+    id: VendorId
     status: int
-    job_definition_id: int | None = None
-    project_id: int | None = None
-    environment_id: int | None = None
+    job_definition_id: VendorId | None = None
+    project_id: VendorId | None = None
+    environment_id: VendorId | None = None
     created_at: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
     git_sha: str | None = None
-    retrying_run_id: int | None = None
+    retrying_run_id: VendorId | None = None
     trigger: _Trigger | None = None
     job: _Job | None = None
     run_steps: list[_Step] | None = None
