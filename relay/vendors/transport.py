@@ -91,6 +91,7 @@ class Transport:
         self,
         *,
         vendor: str,
+        setting: str,
         base_url: str,
         token: Secret,
         read_seconds: float,
@@ -99,8 +100,12 @@ class Transport:
         limits: Limits | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        """`downloads` is the folder for large bodies; None for the machine's temporary one."""
+        """`setting` is where a person sets `base_url`.
+
+        `downloads` is the folder for large bodies; None for the machine's temporary one.
+        """
         self._vendor = vendor
+        self._setting = setting
         self._base_url = base_url
         self._timeout = (CONNECT_SECONDS, read_seconds)
         self._downloads = downloads
@@ -139,6 +144,8 @@ class Transport:
         what = f"GET {path}{_query(params)} at {self._vendor}"
         try:
             answer = self._send("GET", path, params, into)
+        except _Redirected as exc:
+            raise self._wrong_address(what, exc) from None
         except TooLarge as exc:
             raise Rejected(f"{what}: {exc}") from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
@@ -161,6 +168,8 @@ class Transport:
         body = io.BytesIO()
         try:
             answer = self._send("POST", path, params, self._answer_into(body))
+        except _Redirected as exc:
+            raise self._wrong_address(what, exc) from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
             if _never_connected(exc):
                 raise Unavailable(f"{what}: {_in_words(exc)}") from None
@@ -174,6 +183,12 @@ class Transport:
             raise Unanswered(message, http_status=answer.http_status)
         http_status, vendor_now = answer
         return Answer(http_status, body.getvalue(), vendor_now)
+
+    def _wrong_address(self, what: str, redirected: "_Redirected") -> Rejected:
+        return Rejected(
+            f"{what}: redirected to {redirected.host}, where relay does not send its token; "
+            f"is {self._setting} right?"
+        )
 
     def _send(
         self,
@@ -201,6 +216,8 @@ class Transport:
                     rest_until = self._clock() + timedelta(seconds=wait or 0.0)
                     self._rest_until = max(self._rest_until, rest_until)
                 return _Trouble(status, wait)
+            if response.is_redirect:
+                raise _Redirected(_host(response.headers["Location"]))
             take_body(response, into)
             return status, _http_date(response.headers.get("Date"))
 
@@ -211,6 +228,14 @@ class Transport:
         return Sink(
             file, self._limits.download, self._limits.download_seconds, self._limits.compressed
         )
+
+
+class _Redirected(Exception):
+    """An answer that only leads elsewhere; `host` is all of the address that may be said."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -228,6 +253,13 @@ class _Bearer(requests.auth.AuthBase):
 class _Trouble:
     http_status: int
     retry_after: float | None
+
+
+def _host(location: str) -> str:
+    try:
+        return urllib.parse.urlsplit(location).hostname or "another path"
+    except ValueError:
+        return "an unreadable address"
 
 
 def _query(params: Mapping[str, str] | None) -> str:

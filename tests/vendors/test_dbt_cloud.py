@@ -27,6 +27,7 @@ from relay.vendors.transport import Limits, Transport
 def dbt_cloud_of(sandbox, *, token=story.DBT_TOKEN, limits=None):
     transport = Transport(
         vendor="dbt Cloud",
+        setting="DBT_CLOUD_URL",
         base_url=sandbox.dbt_cloud.url,
         token=Secret(token),
         read_seconds=5,
