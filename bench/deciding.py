@@ -9,7 +9,8 @@ from pathlib import Path
 from relay.dbt.decoding import gc_paused
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.nodes import Node
-from relay.dbt.outcome import NodeResult, RunOutcome, Standing
+from relay.dbt.outcome import NodeResult, RunOutcome
+from relay.dbt.rows import Standing
 from relay.dbt.runs import SUCCESS, DbtRun
 from relay.dbt.selectors import read_selector
 from relay.dbt.views import Views

@@ -69,6 +69,7 @@ def _transport(url: str) -> Any:
 
     return Transport(
         vendor="dbt Cloud",
+        setting="DBT_CLOUD_URL",
         base_url=url,
         token=Secret("dbtc_bench"),
         read_seconds=60,

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import click
 
-from relay.notation import read_duration
+from relay.notation import LARGEST_ID, read_duration
 from relay.workspaces import DEFAULT_WORKSPACE
 
-of_run = click.option(
-    "--run", "dbt_run_id", required=True, type=click.IntRange(min=1), help="The dbt run's id."
-)
+AN_ID = click.IntRange(min=1, max=LARGEST_ID)
+
+of_run = click.option("--run", "dbt_run_id", required=True, type=AN_ID, help="The dbt run's id.")
 as_json = click.option("--json", "wants_json", is_flag=True, help="Print JSON, for a pipe.")
 
 
@@ -116,8 +116,8 @@ def plan(dbt_run_id: int, *, wants_json: bool) -> None:
 
 
 @main.command()
-@click.option("--sync", "sync_id", required=True, type=click.IntRange(min=1), help="Its id.")
-@click.option("--run", "dbt_run_id", type=click.IntRange(min=1), help="The dbt run's id.")
+@click.option("--sync", "sync_id", required=True, type=AN_ID, help="Its id.")
+@click.option("--run", "dbt_run_id", type=AN_ID, help="The dbt run's id.")
 @click.option("--last", is_flag=True, help="The last run that concerned the sync.")
 @click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
 @as_json
@@ -133,7 +133,7 @@ def explain(
 
 
 @main.command()
-@click.option("--run", "dbt_run_id", type=click.IntRange(min=1), help="Of this dbt run.")
+@click.option("--run", "dbt_run_id", type=AN_ID, help="Of this dbt run.")
 @click.option("--delivery", "delivery_id", type=click.UUID, help="Of the run it told of.")
 @click.option("--since", type=Duration(), help="Of all runs told of since so long ago: 6h, 2d.")
 @click.option("--until", type=Duration(), default=None, help="With --since: but so long ago.")
@@ -170,7 +170,7 @@ def replay(
 
 
 @main.command()
-@click.argument("sync_id", type=click.IntRange(min=1))
+@click.argument("sync_id", type=AN_ID)
 @click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
 @click.option("--full-sync", "records", flag_value="all", default="mapped", help="All records.")
 def trigger(sync_id: int, workspace: str, records: str) -> None:

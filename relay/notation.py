@@ -7,16 +7,20 @@ from urllib.parse import urlsplit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
+LONGEST_DURATION = 365 * 86400  # seconds
+LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
 
 
 def read_duration(text: str) -> int:
-    """Seconds of `15`, `15s`, `10m`, `6h` or `7d`. Raises ValueError below one second."""
+    """Seconds of `15`, `15s`, `10m`, `6h` or `7d`: from one second to 365 days, else ValueError."""
     match = _DURATION.fullmatch(text.strip())
     seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
     if seconds < 1:
         raise ValueError(
             f"expected a duration of at least one second, like 15s, 10m, 6h or 7d, got {text!r}"
         )
+    if seconds > LONGEST_DURATION:
+        raise ValueError(f"expected a duration of at most 365d, got {text!r}")
     return seconds
 
 
@@ -46,6 +50,10 @@ def read_vendor_url(text: str) -> str:
         raise ValueError("must be https: a token is sent to it")
     if url.query or url.fragment:
         raise ValueError("must end with its host or path, without ? or #")
+    if "/api" in url.path:
+        raise ValueError(
+            f"must end with its host: relay itself adds {url.path[url.path.index('/api') :]}"
+        )
     return url.geturl().rstrip("/")
 
 

@@ -71,12 +71,12 @@ class Settings:
     def secret_named(self, variable: str) -> Secret | None:
         """A secret that the mapping file names, from `variable` or the file of `variable_FILE`.
 
-        None if it is not set. Raises BadSettings if its file cannot be read.
+        None if it is not set. Raises BadSettings if it, or its file, cannot be used.
         """
         reader = EnvironmentReader(self.environment)
-        text = reader.secret_text(variable)
+        secret = reader.read_secret(variable)
         reader.raise_problems()
-        return Secret(text) if text else None
+        return secret
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,14 @@
 """The environment's variables: how each is read, what it is where unset, how it is shown."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from relay.errors import BadSettings, Problem
-from relay.notation import read_duration, read_vendor_url, write_duration
-from relay.secret import Secret
+from relay.notation import LARGEST_ID, read_duration, read_vendor_url, write_duration
+from relay.secret import Secret, read_secret
 from relay.workspaces import CENSUS_API_VERSION, CENSUS_URL
 
 
@@ -75,11 +76,15 @@ class EnvironmentReader:
                 Problem(name, f"is set, and so is {name}_FILE: unset one of them")
             )
         try:
-            return Path(file).read_text(encoding="utf-8").strip()
+            return Path(file.strip()).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as exc:
             why = exc.strerror if isinstance(exc, OSError) else "it is no text"
             self._problems.append(Problem(f"{name}_FILE", f"{file} cannot be read: {why}"))
             return None
+
+    def read_secret(self, name: str) -> Secret | None:
+        """A secret that is no setting's; None where it is not set."""
+        return self._read(Variable(name, "", _read_token, is_secret=True))  # type: ignore[no-any-return]
 
     def _read(self, variable: Variable) -> Any:
         for name in (variable.name, *variable.aliases):
@@ -103,25 +108,25 @@ def _masked(value: Secret | tuple[Secret, ...] | None) -> object:
     return None if value is None else str(value)
 
 
-def _read_secret(text: str) -> Secret:
-    token = text.strip()
-    if not token:
-        raise ValueError("is empty")
-    if not (token.isascii() and token.isprintable()):
-        raise ValueError("holds characters that no HTTP header can carry")
-    return Secret(token)
+def _read_token(text: str) -> Secret:
+    """A token. With the scheme in front of it the header would have that twice."""
+    scheme = text.strip().removeprefix("\ufeff").partition(" ")[0]
+    if scheme in ("Token", "Bearer", "token", "bearer"):
+        raise ValueError(f"begins with {scheme!r}: write the token alone")
+    return read_secret(text)
 
 
 def _read_secrets(text: str) -> tuple[Secret, ...]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(parts):
-        # An empty secret would make a signature that anyone can write.
-        raise ValueError("holds an empty secret")
-    return tuple(Secret(part) for part in parts)
+    """Secrets with commas or line ends between them. An empty one would verify any signature."""
+    return tuple(read_secret(part) for part in re.split(r"[,\n]", text.strip()))
+
+
+def _read_path(text: str) -> Path:
+    return Path(text.strip())
 
 
 def _read_database_url(text: str) -> Secret:
-    url = text.strip()
+    url = text.strip().removeprefix("\ufeff").strip()
     if url.startswith("postgres://"):
         url = "postgresql://" + url.removeprefix("postgres://")
     if not url.startswith("postgresql://"):
@@ -130,9 +135,11 @@ def _read_database_url(text: str) -> Secret:
 
 
 def _read_positive(text: str) -> int:
-    if not (text.strip().isascii() and text.strip().isdigit()) or int(text) < 1:
+    digits = text.strip()
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST_ID))
+    if not is_number or not 1 <= int(digits) <= LARGEST_ID:
         raise ValueError(f"expected a positive number, got {text!r}")
-    return int(text)
+    return int(digits)
 
 
 def _read_port(text: str) -> int:
@@ -167,12 +174,12 @@ def _duration(name: str, field: str, default: int) -> Variable:
 VARIABLES = (
     Variable("DBT_CLOUD_WEBHOOK_SECRETS", "webhook_secrets", _read_secrets, (), is_secret=True),
     Variable("DBT_CLOUD_URL", "dbt_cloud_url", read_vendor_url),
-    Variable("DBT_CLOUD_TOKEN", "dbt_cloud_token", _read_secret, is_secret=True),
+    Variable("DBT_CLOUD_TOKEN", "dbt_cloud_token", _read_token, is_secret=True),
     Variable("DBT_CLOUD_ACCOUNT_ID", "dbt_account_id", _read_positive),
-    Variable("CENSUS_API_KEY", "census_api_key", _read_secret, is_secret=True),
+    Variable("CENSUS_API_KEY", "census_api_key", _read_token, is_secret=True),
     Variable("CENSUS_URL", "census_url", read_vendor_url, CENSUS_URL),
     Variable("CENSUS_API_VERSION", "census_api_version", _one_of("v1", "v2"), CENSUS_API_VERSION),
-    Variable("RELAY_MAPPING", "mapping", Path, Path("config/syncs.yml"), show=str),
+    Variable("RELAY_MAPPING", "mapping", _read_path, Path("config/syncs.yml"), show=str),
     Variable(
         "RELAY_DATABASE_URL",
         "database_url",
@@ -180,7 +187,7 @@ VARIABLES = (
         is_secret=True,
         aliases=("DATABASE_URL",),
     ),
-    Variable("RELAY_DATA_DIR", "data_dir", Path, Path("var"), show=str),
+    Variable("RELAY_DATA_DIR", "data_dir", _read_path, Path("var"), show=str),
     _duration("RELAY_FOLLOW_INTERVAL", "follow_interval", 15),
     _duration("RELAY_FOLLOW_DEADLINE", "follow_deadline", 6 * 3600),
     Variable(
@@ -188,7 +195,7 @@ VARIABLES = (
     ),
     _duration("RELAY_HTTP_TIMEOUT", "http_timeout", 30),
     _duration("RELAY_RETRY_FOR", "retry_for", 1800),
-    Variable("RELAY_ADMIN_TOKEN", "admin_token", _read_secret, is_secret=True),
+    Variable("RELAY_ADMIN_TOKEN", "admin_token", read_secret, is_secret=True),
     Variable("RELAY_LOG_FORMAT", "log_format", _one_of("auto", "json", "console"), "auto"),
     Variable("RELAY_LOG_LEVEL", "log_level", _one_of("debug", "info", "warning", "error"), "info"),
     Variable("PORT", "port", _read_port, 8080),

@@ -1,6 +1,6 @@
 """The values that tests of deciding start from, and deciding as the service does."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from relay.dbt.outcome import NodeResult, RunOutcome
 from relay.dbt.runs import SUCCESS, DbtRun
@@ -15,7 +15,7 @@ RUN = 9
 
 
 def dbt_run(**fields):
-    """A green run 9 of job 7 in environment 3, which ended at noon, but for these fields."""
+    """A green run 9 of job 7 in environment 3, from eleven to noon, but for these fields."""
     given = {
         "dbt_account_id": 1,
         "dbt_run_id": RUN,
@@ -23,6 +23,7 @@ def dbt_run(**fields):
         "project_id": 1,
         "environment_id": 3,
         "status": SUCCESS,
+        "started_at": NOON - timedelta(hours=1),
         "finished_at": NOON,
     }
     return DbtRun(**(given | fields))

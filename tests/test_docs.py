@@ -25,6 +25,7 @@ from relay.dbt.deliveries import Ignored
 from relay.decision.gates import Reason
 from relay.decision.mapping_form import json_schema
 from relay.decision.mapping_reader import read_mapping
+from relay.errors import BadSettings
 from relay.sandbox.recordings import load
 from relay.settings import ServiceSettings, describe
 from relay.sync_runs import Outcome
@@ -220,9 +221,9 @@ class TestTheCommandsOfTheDocuments:
 SETTINGS = {
     "DBT_CLOUD_WEBHOOK_SECRETS": "a-secret",
     "DBT_CLOUD_URL": "http://127.0.0.1:9",
-    "DBT_CLOUD_TOKEN": "a-token",
+    "DBT_CLOUD_TOKEN": "a-token-of-yours",
     "DBT_CLOUD_ACCOUNT_ID": "66847",
-    "CENSUS_API_KEY": "a-key",
+    "CENSUS_API_KEY": "a-key-of-yours",
 }
 
 
@@ -275,6 +276,13 @@ class TestSettings:
     def test_the_example_file_can_be_used_once_filled_in(self):
         text = (ROOT / "config" / "relay.env.example").read_text()
         set_ = {name: value for name, value in self._example(text) if f"\n{name}=" in text}
+        filled_in = {
+            name: "a-secret-of-yours" if value == "replace-me" else value
+            for name, value in set_.items()
+        }
+        with pytest.raises(BadSettings, match="is a placeholder"):
+            ServiceSettings.from_environment(set_)
+        set_ = filled_in
         ServiceSettings.from_environment(set_)
         described = describe(set_)
         for name, shown in self._example(text):

@@ -9,7 +9,7 @@ from mappings import mapping_text, sync_entry
 from relay.errors import BadMapping
 from relay.mapping_file import MappingFile
 
-EMEA = {"api_key_env": "KEY"}
+EMEA = {"api_key_env": "CENSUS_API_KEY_EMEA"}
 BROKEN = "version: 1\nsyncs:\n  - {sync_id: one}\n"
 
 

@@ -67,10 +67,61 @@ def test_several_webhook_secrets_are_separated_by_commas():
 
 
 @pytest.mark.parametrize(
+    "text", ["hook-one\nhook-two", "\ufeffhook-one\r\nhook-two\n", " hook-one , hook-two "]
+)
+def test_they_may_be_a_line_each_as_a_file_has_them(text):
+    """A secret is never accepted that then answers every delivery with 401."""
+    assert read(DBT_CLOUD_WEBHOOK_SECRETS=text).webhook_secrets == read().webhook_secrets
+
+
+@pytest.mark.parametrize("around", [" {}", "{}\n", "\ufeff{}", "\ufeff {} \r\n"])
+def test_what_files_have_around_a_secret_is_no_part_of_it(around):
+    written = around.format("secret-token:abcdefgh")
+    settings = read(CENSUS_API_KEY=written, CENSUS_API_KEY_EMEA=written)
+    assert settings.census_api_key.reveal() == "secret-token:abcdefgh"
+    assert settings.secret_named("CENSUS_API_KEY_EMEA").reveal() == "secret-token:abcdefgh"
+
+
+def test_paths_lose_the_white_space_around_them_too():
+    settings = read(RELAY_MAPPING=" syncs.yml\n", RELAY_DATA_DIR="var ")
+    assert (settings.mapping, settings.data_dir) == (Path("syncs.yml"), Path("var"))
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"DBT_CLOUD_WEBHOOK_SECRETS": ""}, "DBT_CLOUD_WEBHOOK_SECRETS: holds an empty secret"),
-        ({"DBT_CLOUD_WEBHOOK_SECRETS": "a,,b"}, "DBT_CLOUD_WEBHOOK_SECRETS: holds an empty"),
+        ({"DBT_CLOUD_WEBHOOK_SECRETS": ""}, "DBT_CLOUD_WEBHOOK_SECRETS: is empty"),
+        (
+            {"DBT_CLOUD_WEBHOOK_SECRETS": "hook-one,,hook-two"},
+            "DBT_CLOUD_WEBHOOK_SECRETS: is empty",
+        ),
+        (
+            {"DBT_CLOUD_WEBHOOK_SECRETS": "hook-one hook-two"},
+            "DBT_CLOUD_WEBHOOK_SECRETS: holds characters that no HTTP",
+        ),
+        (
+            {"DBT_CLOUD_WEBHOOK_SECRETS": "replace-me"},
+            "DBT_CLOUD_WEBHOOK_SECRETS: is a placeholder, or",
+        ),
+        ({"DBT_CLOUD_TOKEN": "seven77"}, "DBT_CLOUD_TOKEN: is a placeholder, or shorter than 8"),
+        (
+            {"DBT_CLOUD_TOKEN": "Token dbtc_abcdef"},
+            "DBT_CLOUD_TOKEN: begins with 'Token': write the token alone",
+        ),
+        (
+            {"CENSUS_API_KEY": "Bearer abcdefgh"},
+            "CENSUS_API_KEY: begins with 'Bearer': write the token alone",
+        ),
+        (
+            {"DBT_CLOUD_URL": "https://ab123.us1.dbt.com/api/v2/"},
+            "DBT_CLOUD_URL: must end with its host: relay itself adds",
+        ),
+        (
+            {"CENSUS_URL": "https://app.getcensus.com/api/v1"},
+            "CENSUS_URL: must end with its host: relay itself adds",
+        ),
+        ({"DBT_CLOUD_ACCOUNT_ID": "9" * 20}, "DBT_CLOUD_ACCOUNT_ID: expected a positive number"),
+        ({"RELAY_RETRY_FOR": "999999d"}, "RELAY_RETRY_FOR: expected a duration of at most 365d"),
         ({"DBT_CLOUD_WEBHOOK_SECRETS": None}, "DBT_CLOUD_WEBHOOK_SECRETS: is not set"),
         ({"DBT_CLOUD_TOKEN": " "}, "DBT_CLOUD_TOKEN: is empty"),
         ({"DBT_CLOUD_TOKEN": "a\nb"}, "DBT_CLOUD_TOKEN: holds characters"),
@@ -136,9 +187,9 @@ class TestARole:
 
     def test_knows_every_secret_that_is_set(self, role, required):
         """Its logs must redact those of the others too."""
-        secrets = role.from_environment(WHOLE | {"RELAY_ADMIN_TOKEN": "admin"}).secrets
+        secrets = role.from_environment(WHOLE | {"RELAY_ADMIN_TOKEN": "admin-token"}).secrets
         assert set(secrets) == set(
-            map(Secret, ("hook-one", "hook-two", "dbtc_token", "secret-token:key", "admin"))
+            map(Secret, ("hook-one", "hook-two", "dbtc_token", "secret-token:key", "admin-token"))
         )
 
 

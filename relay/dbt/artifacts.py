@@ -5,14 +5,14 @@ core/dbt/artifacts/schemas/results.py. The schema's version says little (statuse
 went within v6), so nothing is validated but the fields read here.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from relay.dbt.decoding import Buffer, decode
-from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, TESTING_COMMANDS, Step
+from relay.errors import BadArtifact
+
+UNREADABLE = "unreadable row"  # no status of dbt's
 
 
 class Metadata(msgspec.Struct, gc=False):
@@ -20,12 +20,15 @@ class Metadata(msgspec.Struct, gc=False):
 
     invocation_id: str | None = None
     dbt_version: str | None = None
+    generated_at: str | None = None
+    invocation_started_at: str | None = None  # since dbt 1.10
 
 
 class Args(msgspec.Struct, gc=False):
     """Of an invocation: its flags. Fusion leaves most of them out, or nests them."""
 
     which: str | None = None
+    command: str | None = None  # Fusion's word for `which`
     empty: Any = None
     sample: Any = None
     other: dict[str, Any] | None = msgspec.field(name="__other__", default=None)
@@ -47,6 +50,13 @@ class Timing(msgspec.Struct, gc=False):
     completed_at: str | None = None
 
 
+class Batches(msgspec.Struct, gc=False):
+    """Of a microbatch's row: the batches that were built, and those that were not."""
+
+    successful: list[Any] = []
+    failed: list[Any] = []
+
+
 class Result(msgspec.Struct, gc=False):
     """One node's row. `relation_name` is UNSET before dbt 1.7, None for a node without relation."""
 
@@ -56,6 +66,7 @@ class Result(msgspec.Struct, gc=False):
     relation_name: str | msgspec.UnsetType | None = msgspec.UNSET
     adapter_response: AdapterResponse | str | None = None
     timing: tuple[Timing, ...] | None = None
+    batch_results: Batches | None = None
 
 
 class RunResults(msgspec.Struct, gc=False):
@@ -65,49 +76,43 @@ class RunResults(msgspec.Struct, gc=False):
     metadata: Metadata = msgspec.field(default_factory=Metadata)
     args: Args = msgspec.field(default_factory=Args)
 
-
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """A step of a run and the run_results.json it left."""
-
-    dbt_run_id: int
-    step: Step
-    run_results: RunResults
-
-    @property
-    def counts(self) -> bool:
-        """Whether its command rebuilds nodes or runs tests."""
-        return self.which in REBUILDING_COMMANDS | TESTING_COMMANDS
-
-    @property
-    def executed(self) -> frozenset[str]:
-        """The nodes it has a row for, if its command rebuilds any, whatever became of them."""
-        if self.which not in REBUILDING_COMMANDS:
-            return frozenset()
-        results = self.run_results.results
-        return frozenset(row.unique_id for row in results if row.unique_id.startswith(REBUILDABLE))
-
     @property
     def which(self) -> str | None:
-        """The dbt command. Fusion does not always write it, so the step's is asked too."""
-        return self.run_results.args.which or self.step.dbt_command
+        """The dbt command that wrote it; None where the file does not say."""
+        return self.args.which or self.args.command
+
+
+class _Rows(msgspec.Struct):
+    """The whole file where some row of it cannot be read."""
+
+    results: list[msgspec.Raw]
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    args: Args = msgspec.field(default_factory=Args)
+
+
+class _Named(msgspec.Struct):
+    unique_id: str
 
 
 _decoder = msgspec.json.Decoder(RunResults)
+_row_by_row = msgspec.json.Decoder(_Rows)
+_named_decoder = msgspec.json.Decoder(_Named)
 
 
 def read_run_results(body: Buffer) -> RunResults:
-    """Decode a run_results.json. Raises BadArtifact."""
-    return decode(_decoder, body, RunResults)
+    """Decode a run_results.json. A row that cannot be read is one with the status UNREADABLE.
 
-
-def each_once(invocations: Iterable[Invocation]) -> tuple[Invocation, ...]:
-    """The invocations in the order of their runs and steps.
-
-    A file that a later step serves again (same invocation_id) counts once, where it first
-    appeared: dbt leaves the previous command's file in place when a command writes none.
+    Raises BadArtifact.
     """
-    seen: dict[object, Invocation] = {}
-    for invocation in sorted(invocations, key=lambda one: (one.dbt_run_id, one.step.index)):
-        seen.setdefault(invocation.run_results.metadata.invocation_id or object(), invocation)
-    return tuple(seen.values())
+    try:
+        return decode(_decoder, body, RunResults)
+    except BadArtifact:
+        rows = decode(_row_by_row, bytes(body), _Rows)
+    return RunResults([_read_row(row) for row in rows.results], rows.metadata, rows.args)
+
+
+def _read_row(row: msgspec.Raw) -> Result:
+    try:
+        return msgspec.json.decode(row, type=Result)
+    except msgspec.ValidationError:
+        return Result(decode(_named_decoder, bytes(row), _Named).unique_id, UNREADABLE)

@@ -12,9 +12,9 @@ import msgspec
 from itsdangerous import HMACAlgorithm
 
 from relay.errors import NotForUs, NotGenuine
+from relay.notation import LARGEST_ID
 
 SIGNATURE_BYTES = 32  # SHA-256
-LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
 LONGEST_EVENT_ID = 200  # dbt's are 31 characters
 
 # Of the three events, the one sent for every end of a run once its artifacts exist.

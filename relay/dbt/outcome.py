@@ -1,38 +1,23 @@
-"""What a run did to each node, from the run_results.json of each of its steps. No I/O here.
-
-An unknown status counts as not rebuilt.
-"""
+"""What a run did to each node, from the run_results.json of each of its steps. No I/O here."""
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 import msgspec
 
-from relay.dbt.artifacts import AdapterResponse, Invocation, Result, each_once
-from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, TESTING_COMMANDS
+from relay.dbt.artifacts import UNREADABLE, Args, Result
+from relay.dbt.invocations import Invocation, sort_by_origin
+from relay.dbt.rows import KNOWN, SOMETHING_FAILED, Standing, is_ephemeral, standing_of, status_of
+from relay.dbt.runs import REBUILDABLE, Step
 from relay.notation import read_time
 
 TESTS = ("test.", "unit_test.")
 
-_FAILED = frozenset({"error", "fail", "runtime error"})
-_SOMETHING_FAILED = _FAILED | {"partial success"}
-_UNTOUCHED = frozenset({"no-op", "reused"})
 _TEST_ENDED = frozenset({"pass", "warn", "fail", "error"})
 _TEST_FAILED = frozenset({"fail", "error"})
-_KNOWN = _SOMETHING_FAILED | _UNTOUCHED | _TEST_ENDED | {"success", "skipped"}
-
-
-class Standing(StrEnum):
-    """What a run did to a node. A node it did nothing to has no standing."""
-
-    REBUILT = "rebuilt"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    SKIPPED = "skipped"  # because something it needs failed
-    SAMPLED = "sampled"  # --empty or --sample: what stands there may not be all of the data
+_CLEARED_BY_REUSE = frozenset({Standing.FAILED, Standing.SKIPPED})
 
 
 class NodeResult(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +25,7 @@ class NodeResult(msgspec.Struct, frozen=True, gc=False):
 
     `dbt_run_id` is that of the run, or of an earlier run that it retries. `invocation` identifies
     the invocation: dbt itself orders what one invocation executes. `began` and `ended` are of its
-    execution, None where dbt did not say.
+    execution, None where dbt did not say. `relation` is where it was built, None where unknown.
     """
 
     standing: Standing
@@ -48,6 +33,18 @@ class NodeResult(msgspec.Struct, frozen=True, gc=False):
     invocation: str = ""
     began: datetime | None = None
     ended: datetime | None = None
+    relation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unaccounted:
+    """A step that rebuilds and failed, without a row that says what failed.
+
+    `known` are the nodes that it, or a later step, has a row for.
+    """
+
+    step: Step
+    known: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -56,13 +53,21 @@ class RunOutcome:
 
     `reused` are nodes that were in order, and so left as they were. `tests` holds the last `pass`,
     `warn`, `fail` or `error` of each test; `unknown_statuses` one node for each status that
-    relay does not know.
+    relay does not know; `relations` the nodes that were built in several places, and these.
+
+    Of steps by their index: `not_of_this_run` served a file that they did not write;
+    `without_results` rebuild, succeeded and wrote none; `unaccounted` rebuild, failed, and have no
+    row that says what.
     """
 
     nodes: Mapping[str, NodeResult] = field(default_factory=dict)
     reused: frozenset[str] = frozenset()
     tests: Mapping[str, str] = field(default_factory=dict)
     unknown_statuses: Mapping[str, str] = field(default_factory=dict)
+    relations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    not_of_this_run: tuple[int, ...] = ()
+    without_results: tuple[Step, ...] = ()
+    unaccounted: tuple[Unaccounted, ...] = ()
 
     @functools.cached_property
     def standings(self) -> Mapping[str, Standing]:
@@ -101,46 +106,103 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
 
     A run that retries another comes with that one's invocations: it executes only what was left.
     """
-    nodes: dict[str, NodeResult] = {}
-    reused: set[str] = set()
-    tests: dict[str, str] = {}
-    unknown: dict[str, str] = {}
-    for invocation in each_once(invocations):
-        for row in invocation.run_results.results:
-            if row.status not in _KNOWN:
-                unknown.setdefault(row.status, row.unique_id)
-        if invocation.which in REBUILDING_COMMANDS:
-            nodes.update(_node_results(invocation))
-            reused.update(_reused_nodes(invocation))
-        if (
-            invocation.which in TESTING_COMMANDS
-        ):  # `compile` and `docs generate` call each a success
-            tests.update(_test_results(invocation))
-    return RunOutcome(nodes, frozenset(reused - nodes.keys()), tests, unknown)
+    origins = sort_by_origin(invocations)
+    gathered = _Gathered()
+    for invocation in origins.own:
+        gathered.add(invocation)
+    without = (*origins.served_foreign, *origins.wrote_none)
+    return RunOutcome(
+        nodes=gathered.nodes,
+        reused=frozenset(gathered.reused - gathered.nodes.keys()),
+        tests=gathered.tests,
+        unknown_statuses=gathered.unknown_statuses,
+        relations=gathered.built_in_several_places(),
+        not_of_this_run=tuple(one.step.index for one in origins.served_foreign),
+        without_results=tuple(one.step for one in without if one.step.must_have_run_results),
+        unaccounted=tuple(_unaccounted(origins.own)),
+    )
+
+
+class _Gathered:
+    """What the invocations so far did."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, NodeResult] = {}
+        self.reused: set[str] = set()
+        self.tests: dict[str, str] = {}
+        self.unknown_statuses: dict[str, str] = {}
+        self._relations: dict[str, set[str]] = {}
+        self._of_the_jobs_target: set[str] = set()
+
+    def add(self, invocation: Invocation) -> None:
+        for row in invocation.rows:
+            if status_of(row) not in KNOWN:
+                self.unknown_statuses.setdefault(row.status, row.unique_id)
+        if invocation.rebuilds:
+            self._execute(invocation)
+            self._leave_alone(_reused_nodes(invocation))
+        if invocation.counts:  # `compile` and `docs generate` call each test a success
+            self.tests.update(_test_results(invocation))
+
+    def built_in_several_places(self) -> dict[str, tuple[str, ...]]:
+        """The nodes that one target built more than one relation of."""
+        return {
+            node: tuple(sorted(relations))
+            for node, relations in self._relations.items()
+            if len(relations) > 1
+        }
+
+    def _execute(self, invocation: Invocation) -> None:
+        """What another target than the job's own builds does not stand for what that one built."""
+        own_target = invocation.is_of_the_jobs_target
+        for node, result in _node_results(invocation):
+            if own_target and node not in self._of_the_jobs_target:
+                self._of_the_jobs_target.add(node)
+                self._relations.pop(node, None)
+            if own_target or node not in self._of_the_jobs_target:
+                self.nodes[node] = result
+                if result.relation is not None:
+                    self._relations.setdefault(node, set()).add(result.relation)
+
+    def _leave_alone(self, nodes: Iterable[str]) -> None:
+        """Nodes that dbt found in order: whatever had failed before is not wrong any more."""
+        for node in nodes:
+            self.reused.add(node)
+            if node in self.nodes and self.nodes[node].standing in _CLEARED_BY_REUSE:
+                del self.nodes[node]
+
+
+def _unaccounted(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
+    """The invocations that failed although no row of theirs says so.
+
+    Fusion writes no row for a microbatch model with a failing batch.
+    """
+    for place, invocation in enumerate(own):
+        says_so = any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
+        if invocation.rebuilds and not invocation.step.succeeded and not says_so:
+            since = (later.executed for later in own[place:])
+            yield Unaccounted(invocation.step, frozenset[str]().union(*since))
 
 
 def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
-    rows = invocation.run_results.results
-    dbt_run_id, invocation_id = invocation.dbt_run_id, _invocation_id(invocation)
+    rows = invocation.rows
+    dbt_run_id, identity = invocation.run.dbt_run_id, invocation.identity
     was_sampled = _was_sampled(invocation)
     something_failed = not invocation.step.succeeded or any(
-        row.status in _SOMETHING_FAILED for row in rows
+        status_of(row) in SOMETHING_FAILED for row in rows
     )
     for row in rows:
-        if not row.unique_id.startswith(REBUILDABLE):
+        if not row.unique_id.startswith(REBUILDABLE) or is_ephemeral(row):
             continue
-        standing = _standing(row)
+        standing = standing_of(row)
         if standing is None or (standing is Standing.SKIPPED and not something_failed):
             continue  # before Core v2, Fusion wrote `skipped` for what was in the cache
         if was_sampled and standing in (Standing.REBUILT, Standing.PARTIAL):
             standing = Standing.SAMPLED
-        yield row.unique_id, NodeResult(standing, dbt_run_id, invocation_id, *_times(row))
-
-
-def _invocation_id(invocation: Invocation) -> str:
-    return invocation.run_results.metadata.invocation_id or (
-        f"{invocation.dbt_run_id}/{invocation.step.index}"
-    )
+        yield (
+            row.unique_id,
+            NodeResult(standing, dbt_run_id, identity, *_times(row), row.relation_name or None),
+        )
 
 
 def _times(row: Result) -> tuple[datetime | None, datetime | None]:
@@ -152,64 +214,18 @@ def _times(row: Result) -> tuple[datetime | None, datetime | None]:
 
 
 def _reused_nodes(invocation: Invocation) -> Iterator[str]:
-    for row in invocation.run_results.results:
-        if row.status == "reused" and row.unique_id.startswith(REBUILDABLE):
+    for row in invocation.rows:
+        if status_of(row) == "reused" and row.unique_id.startswith(REBUILDABLE):
             yield row.unique_id
 
 
 def _test_results(invocation: Invocation) -> Iterator[tuple[str, str]]:
-    for row in invocation.run_results.results:
-        if row.unique_id.startswith(TESTS) and row.status in _TEST_ENDED:
-            yield row.unique_id, row.status
-
-
-def _standing(row: Result) -> Standing | None:
-    """What a row says of its node; None where the run did nothing to it.
-
-    The words are those of NodeStatus in dbt-core 1.x, core/dbt/artifacts/schemas/results.py
-    (`partial success` since 1.9, `no-op` 1.10, `reused` 1.12), and of Fusion and Core v2 in
-    crates/dbt-common/src/stats.rs: there a model's `warn` is "built, with warnings".
-    """
-    match row.status:
-        case "success" | "warn":
-            return None if _was_left_alone(row) else Standing.REBUILT
-        case "reused" if _message(row).startswith("cloned from"):
-            return Standing.REBUILT  # stats.rs, ReusedCloned: a clone replaced the relation
-        case "partial success":
-            return Standing.PARTIAL
-        case "skipped":
-            return None if _had_nothing_to_build(row) else Standing.SKIPPED
-        case status if status in _FAILED:
-            return Standing.FAILED
-        case _:
-            return None
-
-
-def _was_left_alone(row: Result) -> bool:
-    """A success that did nothing.
-
-    `dbt clone` says No-op where the relation is in place (core/dbt/task/clone.py). An adapter
-    answers `skip` for a materialized view or dynamic table that it need not change
-    (dbt-adapters, materialized_view_execute_no_op; dagster-io/dagster#34216).
-    """
-    answer = row.adapter_response
-    skipped = isinstance(answer, AdapterResponse) and answer.code == "skip"
-    return skipped or "no-op" in _message(row)
-
-
-def _had_nothing_to_build(row: Result) -> bool:
-    """A skipped row of a node that could not have failed the run and that no retry can repair.
-
-    Fusion's bare `Skipped` (stats.rs, NoOp), and the ephemeral model that only --fail-fast
-    lists (core/dbt/task/runnable.py): it has no relation, and no later run has a row for it.
-    """
-    message = _message(row)
-    is_ephemeral = row.unique_id.startswith("model.") and row.relation_name is None
-    return message == "skipped" or (is_ephemeral and message == "skipping due to fail_fast")
-
-
-def _message(row: Result) -> str:
-    return (row.message or "").lower()
+    for row in invocation.rows:
+        status = status_of(row)
+        if row.unique_id.startswith(TESTS) and status in _TEST_ENDED:
+            yield row.unique_id, status
+        elif row.unique_id.startswith(TESTS) and status == UNREADABLE:
+            yield row.unique_id, "fail"
 
 
 def _was_sampled(invocation: Invocation) -> bool:
@@ -218,7 +234,7 @@ def _was_sampled(invocation: Invocation) -> bool:
     https://docs.getdbt.com/docs/build/empty-flag, .../sample-flag. Fusion's args do not say,
     so the step's command is asked too.
     """
-    args = invocation.run_results.args
+    args = invocation.run_results.args if invocation.run_results else Args()
     other = args.other or {}
     flags = [word for word in invocation.step.words if word in ("--empty", "--no-empty")]
     return (

@@ -6,6 +6,7 @@ Values only; `dbt_cloud.py` makes them from the Administrative API's answers.
 import shlex
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 # https://docs.getdbt.com/dbt-cloud/api-v2: the status codes of runs and of steps.
 SUCCESS, ERROR, CANCELLED = 10, 20, 30
@@ -16,8 +17,8 @@ REBUILDABLE = ("model.", "seed.", "snapshot.")
 
 # dbt's commands that change what stands in the warehouse.
 REBUILDING_COMMANDS = frozenset({"build", "run", "seed", "snapshot", "retry", "clone"})
-# Its commands that run tests.
-TESTING_COMMANDS = frozenset({"build", "test", "retry"})
+# Its commands that may run tests. A retry of `dbt run` says `run`, and has rows of tests.
+TESTING_COMMANDS = REBUILDING_COMMANDS | {"test"}
 # These leave no run_results.json, and so do the steps before the first command of a run.
 WITHOUT_RESULTS = frozenset({"debug", "deps"})
 PREPARING_STEPS = 3
@@ -69,6 +70,22 @@ class Step:
         )
 
     @property
+    def named_target(self) -> str | None:
+        """The target that the command itself names; None where it leaves that to the job."""
+        for word, following in pairwise((*self.words, "")):
+            if word in ("--target", "-t"):
+                return following
+            if word.startswith("--target="):
+                return word.partition("=")[2]
+        return None
+
+    @property
+    def writes_no_results(self) -> bool:
+        """Whether its command tells dbt not to write run_results.json."""
+        flags = [word for word in self.words if word in ("--write-json", "--no-write-json")]
+        return flags[-1:] == ["--no-write-json"]
+
+    @property
     def succeeded(self) -> bool:
         return self.status == SUCCESS
 
@@ -113,6 +130,7 @@ class DbtRun:
     project_id: int | None
     environment_id: int | None
     status: int
+    started_at: datetime | None = None
     finished_at: datetime | None = None
     job_type: str | None = None
     cause_category: str | None = None

@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 
 from relay.dbt.graph import walk
 from relay.dbt.manifest import Lineage
-from relay.dbt.outcome import RunOutcome, Standing
+from relay.dbt.outcome import RunOutcome
+from relay.dbt.rows import Standing
 
 WORST_FIRST = (
     Standing.SAMPLED,

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.dbt.outcome import NodeResult, Standing
+from relay.dbt.outcome import NodeResult
+from relay.dbt.rows import Standing
 from relay.decision.findings import Findings
 from relay.decision.history import History
 

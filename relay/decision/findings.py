@@ -4,8 +4,11 @@ import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from relay.dbt.command_selection import may_have_executed
+from relay.dbt.graph import walk
 from relay.dbt.manifest import Lineage
-from relay.dbt.outcome import RunOutcome, Standing
+from relay.dbt.outcome import RunOutcome
+from relay.dbt.rows import Standing
 from relay.dbt.runs import DbtRun
 from relay.dbt.selection import Selection
 from relay.dbt.selectors import Selector
@@ -38,7 +41,16 @@ class Findings:
     @functools.cached_property
     def standings(self) -> Mapping[str, Standing]:
         """What the run did to each node it touched, views included."""
-        return {**self.outcome.standings, **self.views.standings}
+        return {**self.outcome.standings, **self.without_row, **self.views.standings}
+
+    @functools.cached_property
+    def without_row(self) -> Mapping[str, Standing]:
+        """The nodes that a failed step may have failed to build without saying so."""
+        nodes = (
+            may_have_executed(unaccounted.step, self.lineage) - unaccounted.known
+            for unaccounted in self.outcome.unaccounted
+        )
+        return dict.fromkeys(frozenset[str]().union(*nodes), Standing.NO_ROW)
 
     @functools.cached_property
     def sampled(self) -> frozenset[str]:
@@ -47,8 +59,8 @@ class Findings:
 
     @functools.cached_property
     def failed(self) -> frozenset[str]:
-        """The touched nodes that failed, or were skipped because something failed."""
-        return self._in_standing(Standing.FAILED, Standing.SKIPPED)
+        """The touched nodes that failed, were skipped for it, or may have failed."""
+        return self._in_standing(Standing.FAILED, Standing.SKIPPED).union(self.without_row)
 
     @functools.cached_property
     def partly_rebuilt(self) -> frozenset[str]:
@@ -57,17 +69,27 @@ class Findings:
 
     @functools.cached_property
     def failed_tests(self) -> Mapping[str, frozenset[str]]:
-        """The failed tests of error severity, each with the models that it counts against.
+        """The failed tests, each with the models that it counts against.
+
+        Of a failure that dbt itself calls one (`fail`) the severity is not asked: a warning that
+        was promoted by --warn-error stops dbt too. An `error` counts where the severity is error.
 
         A test whose models are unknown counts against all that the run touched: never on a guess.
         """
         return {
-            test: self.lineage.models_tested_by(test)
-            if test in self.lineage.nodes
-            else frozenset(self.standings)
+            test: self._failed_by(test)
             for test in self.outcome.failed_tests
-            if self.lineage.is_of_error_severity(test)
+            if self.outcome.tests[test] == "fail" or self.lineage.is_of_error_severity(test)
         }
+
+    def _failed_by(self, test: str) -> frozenset[str]:
+        """The models that a failure of this test counts against, and the views that show them."""
+        if test not in self.lineage.nodes:
+            return frozenset(self.standings)
+        models = self.lineage.models_tested_by(test)
+        not_executed = self.views.standings.keys()
+        views = walk(models, self.lineage.views_on, passes_through=not_executed.__contains__)
+        return models.union(view for view in views if view in not_executed)
 
     @functools.cached_property
     def failed_their_test(self) -> frozenset[str]:
@@ -162,13 +184,13 @@ def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> boo
     A name that the run executed decides alone; one that it did not execute may be a view's.
     A sync that this job's runs do not trigger never asks for it.
     """
-    if run.never_counts_because or not (outcome.nodes or outcome.reused):
+    if run.never_counts_because or not (outcome.nodes or outcome.reused or outcome.unaccounted):
         return False
     executed = Selection(outcome.nodes.keys())
-    was_sampled = bool(outcome.in_standing(Standing.SAMPLED))
+    asks_for_all = bool(outcome.in_standing(Standing.SAMPLED) or outcome.unaccounted)
     a_test_failed = bool(outcome.failed_tests)
     return any(
-        was_sampled
+        asks_for_all
         or sync.require == "all"
         or sync.consistency == "block"
         or (a_test_failed and sync.tests == "block")

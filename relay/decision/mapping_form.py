@@ -13,10 +13,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from relay.decision.mapping import AnyOrAll, BlockOrIgnore
+from relay.notation import LARGEST_ID
 
-PositiveId = Annotated[int, msgspec.Meta(gt=0)]
+PositiveId = Annotated[int, msgspec.Meta(gt=0, le=LARGEST_ID)]
 Ids = Annotated[list[PositiveId], msgspec.Meta(min_length=1)]
 Words = Annotated[list[str], msgspec.Meta(min_length=1)]
+VariableName = Annotated[str, msgspec.Meta(pattern="^CENSUS_API_KEY[A-Z0-9_]*$")]
 Duration = Annotated[int | str, msgspec.Meta(description="like 15s, 10m, 6h or 7d")]
 
 Form = type[msgspec.Struct]
@@ -49,7 +51,7 @@ class WorkspaceForm(msgspec.Struct, kw_only=True):
     """One of `workspaces:`."""
 
     url: str | UnsetType = UNSET
-    api_key_env: str
+    api_key_env: VariableName
     api_version: Literal["v1", "v2"] | UnsetType = UNSET
 
 
@@ -80,6 +82,12 @@ def types_of(form: Form) -> Mapping[str, Any]:
 def required_keys(form: Form) -> tuple[str, ...]:
     """The keys that must be there."""
     return tuple(field.name for field in msgspec.structs.fields(form) if field.required)
+
+
+def item_type(type_: Any) -> Any:
+    """The type of a list's items, None where it is another type or its items are forms."""
+    inner = get_args(type_)[0] if get_origin(type_) is Annotated else type_
+    return get_args(inner)[0] if get_origin(inner) is list else None
 
 
 def _shallow(type_: Any) -> Any:

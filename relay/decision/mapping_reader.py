@@ -2,6 +2,7 @@
 
 import hashlib
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -14,7 +15,9 @@ from relay.decision.mapping_form import (
     FileForm,
     Form,
     SyncForm,
+    VariableName,
     WorkspaceForm,
+    item_type,
     required_keys,
     types_of,
 )
@@ -155,6 +158,11 @@ class _Reader:
         return good
 
     def _has_type(self, path: str, item: object, type_: Any) -> bool:
+        if isinstance(item, list) and item and (inner := item_type(type_)) is not None:
+            good = [self._has_type(f"{path}[{n}]", one, inner) for n, one in enumerate(item)]
+            return all(good)  # each has been looked at
+        if type_ is VariableName and isinstance(item, str):
+            return self._is_a_variables_name(path, item)
         try:
             msgspec.convert(item, type_)
         except msgspec.ValidationError as exc:
@@ -164,6 +172,17 @@ class _Reader:
             self._problem(f"{path}{inside.rstrip('`')}", f"{_plain_words(what)}{hint}")
             return False
         return True
+
+    def _is_a_variables_name(self, path: str, item: str) -> bool:
+        """What is no name may be the key itself, so the problem does not repeat it."""
+        if re.fullmatch(r"CENSUS_API_KEY[A-Z0-9_]*", item):
+            return True
+        self._problem(
+            path,
+            "expected the name of a variable that begins with CENSUS_API_KEY, like"
+            " CENSUS_API_KEY_EMEA; the key itself goes into that variable",
+        )
+        return False
 
     def _problem(self, path: str, what: str) -> None:
         self.problems.append(self._document.problem(path, what))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from relay.dbt.outcome import Standing
+from relay.dbt.rows import Standing
 from relay.decision.case import Case
 from relay.decision.findings import Findings
 from relay.decision.gates import GATES, Condition, Models, Reason

@@ -1,5 +1,6 @@
 """A YAML document as plain values, and where in its file each of them is. No I/O here."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ MOST_NESTED = 50  # levels; a mapping file needs five
 # libyaml's, where PyYAML was built with it: ten times as fast on thousands of syncs.
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Position = tuple[int, int]  # line and column, from 1
+_AS_WRITTEN = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,12 @@ def read_yaml(body: bytes, *, file: str) -> YamlDocument:
         if root is None:
             raise BadMapping((_problem(file, (1, 1), "the file is empty"),))
         positions = _Positions(root)
-        if positions.repeated:
-            raise BadMapping(tuple(_written_twice(file, positions.repeated)))
+        problems = (
+            *_written_twice(file, positions.repeated),
+            *_read_otherwise(file, positions.odd_numbers),
+        )
+        if problems:
+            raise BadMapping(problems)
         return YamlDocument(file, loader.construct_document(root), positions.by_path)
     except yaml.MarkedYAMLError as exc:
         position = _position(exc.problem_mark) if exc.problem_mark else (1, 1)
@@ -79,11 +85,16 @@ class _Loader(_YamlLoader):  # type: ignore[misc]
 
 
 class _Positions:
-    """Where every path is, and the keys that are written twice: YAML would take the last."""
+    """Where every path is, and what YAML would take for something else without a word.
+
+    Of a key that is written twice it takes the last. A number with a zero in front is octal to it,
+    and one with a colon is minutes.
+    """
 
     def __init__(self, root: yaml.Node) -> None:
         self.by_path = {"": _position(root.start_mark)}
         self.repeated: list[tuple[str, _Position]] = []
+        self.odd_numbers: list[tuple[str, yaml.ScalarNode]] = []
         self._add_inside(root, "")
 
     def _add_inside(self, node: yaml.Node, path: str) -> None:
@@ -104,7 +115,14 @@ class _Positions:
 
     def _add(self, path: str, at: yaml.Node, value: yaml.Node) -> None:
         self.by_path.setdefault(path, _position(at.start_mark))
+        if isinstance(value, yaml.ScalarNode) and _is_an_odd_number(value):
+            self.odd_numbers.append((path, value))
         self._add_inside(value, path)
+
+
+def _is_an_odd_number(node: yaml.ScalarNode) -> bool:
+    is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+    return is_number and not _AS_WRITTEN.fullmatch(node.value)
 
 
 def _position(mark: yaml.Mark) -> _Position:
@@ -114,6 +132,15 @@ def _position(mark: yaml.Mark) -> _Position:
 def _written_twice(file: str, keys: Iterable[tuple[str, _Position]]) -> Iterator[Problem]:
     for path, position in keys:
         yield _problem(file, position, "this key is written twice", path)
+
+
+def _read_otherwise(file: str, numbers: Iterable[tuple[str, yaml.ScalarNode]]) -> Iterator[Problem]:
+    for path, node in numbers:
+        what = (
+            f"YAML reads {node.value} as {yaml.safe_load(node.value)}: write a number with the"
+            " digits 0 to 9 and no zero in front, a duration like 90m, and text in quotation marks"
+        )
+        yield _problem(file, _position(node.start_mark), what, path)
 
 
 def _problem(file: str, position: _Position, what: str, path: str = "") -> Problem:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from relay.dbt.artifacts import Invocation, each_once
 from relay.dbt.decoding import gc_paused
+from relay.dbt.invocations import Invocation, sort_by_origin
 from relay.dbt.manifest import Lineage
 from relay.dbt.outcome import RunOutcome, outcome_of
 from relay.dbt.runs import DbtRun
@@ -21,7 +21,7 @@ MOST_RETRIES = 20  # a run that retries one that retries one …
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A run with those that it retries, the invocations of all of them, and what they did."""
+    """A run with those that it retries, what their steps served, and what they did."""
 
     run: DbtRun
     invocations: tuple[Invocation, ...] = ()
@@ -47,7 +47,7 @@ class Collector:
         if run.never_counts_because:
             return Evidence(run)
         run = replace(run, retried_runs=tuple(self._retried_runs(run)))
-        invocations = each_once(
+        invocations = tuple(
             invocation
             for one_run in (*run.retried_runs, run)
             for invocation in self._invocations(one_run)
@@ -81,13 +81,12 @@ class Collector:
             if not step.may_have_run_results:
                 continue
             run_results = self._dbt_cloud.get_run_results(run.dbt_run_id, step=step.index)
-            if run_results is not None:
-                yield Invocation(run.dbt_run_id, step, run_results)
-            elif step.must_have_run_results:
+            if run_results is None and step.must_have_run_results and not step.writes_no_results:
                 raise Unavailable(
                     f"step {step.index} of dbt run {run.dbt_run_id} ({step.command}) "
                     "succeeded, but has no run_results.json yet"
                 )
+            yield Invocation(run, step, run_results)
 
     def _lineage(self, evidence: Evidence, now: datetime) -> Lineage:
         """The project as the last invocation that counts saw it.
@@ -96,17 +95,17 @@ class Collector:
         --vars), what only the earlier one knows is added.
         """
         known: Lineage | None = None
-        counting = [invocation for invocation in evidence.invocations if invocation.counts]
-        for invocation in reversed(counting):
+        own = sort_by_origin(evidence.invocations).own
+        for invocation in reversed([invocation for invocation in own if invocation.counts]):
             if known is None or invocation.executed - known.nodes.keys():
-                run = evidence.run.in_retry_chain(invocation.dbt_run_id)
-                seen = self._seen_by(run, invocation, now)
+                seen = self._seen_by(invocation, now)
                 known = known.completed_by(seen) if known else seen
         return known or Lineage({})
 
-    def _seen_by(self, run: DbtRun, invocation: Invocation, now: datetime) -> Lineage:
+    def _seen_by(self, invocation: Invocation, now: datetime) -> Lineage:
         """The project as one invocation saw it. Raises BadArtifact if it cannot have been so."""
-        state = ProjectState.of(run, invocation)
+        run = invocation.run
+        state = ProjectState.of(invocation)
         kept = self._lineages.get(state, now=now) if state is not None else None
         if kept is not None and not invocation.executed - kept.nodes.keys():
             return kept

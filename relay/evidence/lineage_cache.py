@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from relay.dbt.artifacts import Invocation
+from relay.dbt.artifacts import Metadata
 from relay.dbt.decoding import gc_paused
+from relay.dbt.invocations import Invocation
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import SHAPE, Node
-from relay.dbt.runs import DbtRun
 from relay.logs import get_logger
 
 LONGEST_KEPT = timedelta(days=1)  # packages and environment variables change without a commit
@@ -40,9 +40,11 @@ class ProjectState:
     command: str | None  # its --vars and --target, too
 
     @classmethod
-    def of(cls, run: DbtRun, invocation: Invocation) -> "ProjectState | None":
+    def of(cls, invocation: Invocation) -> "ProjectState | None":
         """None where dbt says too little to know that another invocation saw the same project."""
-        dbt_version = invocation.run_results.metadata.dbt_version
+        run = invocation.run
+        metadata = invocation.run_results.metadata if invocation.run_results else Metadata()
+        dbt_version = metadata.dbt_version
         if run.git_sha is None or dbt_version is None:
             return None
         return cls(

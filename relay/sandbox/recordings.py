@@ -36,6 +36,13 @@ class Recording:
     sources: bytes | None = None
 
     @property
+    def command(self) -> str:
+        """The command that dbt says it ran: `dbt build`, `dbt docs generate`."""
+        written = msgspec.json.decode(self.run_results or b"{}")
+        which = written.get("args", {}).get("which", "build")
+        return "dbt docs generate" if which == "generate" else f"dbt {which}"
+
+    @property
     def failed(self) -> bool:
         """Whether dbt ended with an error."""
         written = self.run_results or self.sources

@@ -66,10 +66,10 @@ syncs:
 def nightly_run(dbt_run_id: int = FIRST_DBT_RUN_ID, *, recording: str = "build") -> SandboxRun:
     """`dbt build`, then `dbt docs generate`: its last artifacts say every node is a success.
 
-    Another recording, such as `build_model_error`, tells of a worse night; after an error there is
-    no docs step. Raises LookupError.
+    Another recording, such as `build_model_error`, makes it another night, of that recording's
+    command; after an error there is no docs step. Raises LookupError.
     """
-    build = invoke("dbt build", load(recording))
+    build = invoke(load(recording).command, load(recording))
     if load(recording).failed:
         return SandboxRun.of(build, dbt_run_id=dbt_run_id)
     docs = invoke("dbt docs generate", load("docs_generate"))

@@ -57,6 +57,7 @@ class Censuses:
     def _make(self, workspace: Workspace) -> Census:
         transport = Transport(
             vendor="Census",
+            setting=_setting(workspace),
             base_url=workspace.url,
             token=self._key(workspace),
             read_seconds=self._settings.http_timeout,
@@ -75,10 +76,16 @@ class Censuses:
         return key
 
 
+def _setting(workspace: Workspace) -> str:
+    is_default = workspace.name == DEFAULT_WORKSPACE
+    return "CENSUS_URL" if is_default else f"`workspaces.{workspace.name}.url`"
+
+
 def dbt_cloud_of(settings: DbtCloudSettings, clock: Clock = utc_now) -> DbtCloud:
     """The account's dbt Cloud."""
     transport = Transport(
         vendor="dbt Cloud",
+        setting="DBT_CLOUD_URL",
         base_url=settings.dbt_cloud_url,
         token=settings.dbt_cloud_token,
         read_seconds=settings.http_timeout,

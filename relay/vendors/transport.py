@@ -18,13 +18,14 @@ from typing import BinaryIO
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
+from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from relay.clock import Clock, utc_now
 from relay.errors import Rejected, Unanswered, Unavailable
 from relay.secret import Secret
-from relay.vendors.body import BeyondLimits, Sink, TooLarge, mapped, take_body
+from relay.vendors.body import Sink, TooLarge, mapped, take_body
+from relay.vendors.failures import in_words, never_connected
 
 CONNECT_SECONDS = 3.05
 LARGEST_ANSWER = 16 * 2**20  # bytes, of an answer that is held in memory
@@ -91,6 +92,7 @@ class Transport:
         self,
         *,
         vendor: str,
+        setting: str,
         base_url: str,
         token: Secret,
         read_seconds: float,
@@ -99,8 +101,12 @@ class Transport:
         limits: Limits | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        """`downloads` is the folder for large bodies; None for the machine's temporary one."""
+        """`setting` is where a person sets `base_url`.
+
+        `downloads` is the folder for large bodies; None for the machine's temporary one.
+        """
         self._vendor = vendor
+        self._setting = setting
         self._base_url = base_url
         self._timeout = (CONNECT_SECONDS, read_seconds)
         self._downloads = downloads
@@ -139,10 +145,12 @@ class Transport:
         what = f"GET {path}{_query(params)} at {self._vendor}"
         try:
             answer = self._send("GET", path, params, into)
+        except _Redirected as exc:
+            raise self._wrong_address(what, exc) from None
         except TooLarge as exc:
             raise Rejected(f"{what}: {exc}") from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
-            raise Unavailable(f"{what}: {_in_words(exc)}") from None
+            raise Unavailable(f"{what}: {in_words(exc)}") from None
         if isinstance(answer, _Trouble):
             raise Unavailable(
                 f"{what}: HTTP {answer.http_status}",
@@ -161,10 +169,12 @@ class Transport:
         body = io.BytesIO()
         try:
             answer = self._send("POST", path, params, self._answer_into(body))
+        except _Redirected as exc:
+            raise self._wrong_address(what, exc) from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
-            if _never_connected(exc):
-                raise Unavailable(f"{what}: {_in_words(exc)}") from None
-            raise Unanswered(f"{what}: {_in_words(exc)}") from None
+            if never_connected(exc):
+                raise Unavailable(f"{what}: {in_words(exc)}") from None
+            raise Unanswered(f"{what}: {in_words(exc)}") from None
         if isinstance(answer, _Trouble):
             message = f"{what}: HTTP {answer.http_status}"
             if answer.http_status == TOO_MANY_REQUESTS:
@@ -174,6 +184,12 @@ class Transport:
             raise Unanswered(message, http_status=answer.http_status)
         http_status, vendor_now = answer
         return Answer(http_status, body.getvalue(), vendor_now)
+
+    def _wrong_address(self, what: str, redirected: "_Redirected") -> Rejected:
+        return Rejected(
+            f"{what}: redirected to {redirected.host}, where relay does not send its token; "
+            f"is {self._setting} right?"
+        )
 
     def _send(
         self,
@@ -201,6 +217,8 @@ class Transport:
                     rest_until = self._clock() + timedelta(seconds=wait or 0.0)
                     self._rest_until = max(self._rest_until, rest_until)
                 return _Trouble(status, wait)
+            if response.is_redirect:
+                raise _Redirected(_host(response.headers["Location"]))
             take_body(response, into)
             return status, _http_date(response.headers.get("Date"))
 
@@ -211,6 +229,14 @@ class Transport:
         return Sink(
             file, self._limits.download, self._limits.download_seconds, self._limits.compressed
         )
+
+
+class _Redirected(Exception):
+    """An answer that only leads elsewhere; `host` is all of the address that may be said."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -230,32 +256,15 @@ class _Trouble:
     retry_after: float | None
 
 
+def _host(location: str) -> str:
+    try:
+        return urllib.parse.urlsplit(location).hostname or "another path"
+    except ValueError:
+        return "an unreadable address"
+
+
 def _query(params: Mapping[str, str] | None) -> str:
     return f"?{urllib.parse.urlencode(params)}" if params else ""
-
-
-def _never_connected(exc: Exception) -> bool:
-    if isinstance(exc, requests.ConnectTimeout):
-        return True
-    reason = getattr(exc.args[0], "reason", None) if exc.args else None
-    return isinstance(reason, NewConnectionError)
-
-
-def _in_words(exc: Exception) -> str:
-    """What happened, without requests' own text: that repeats the URL."""
-    match exc:
-        case BeyondLimits():
-            return str(exc)
-        case requests.ConnectTimeout():
-            return "no connection in time"
-        case requests.Timeout():
-            return "no answer in time"
-        case requests.exceptions.SSLError():
-            return "no TLS connection that can be trusted"
-        case _ if _never_connected(exc):
-            return "no connection"
-        case _:
-            return f"the connection broke ({type(exc).__name__})"
 
 
 def _seconds_to_wait(retry_after: str | None) -> float | None:

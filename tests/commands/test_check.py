@@ -42,7 +42,7 @@ class TestCheck:
         result = command("check", RELAY_MAPPING=str(mapping), **required)
         assert result.exit_code == 1
         assert "CENSUS_API_KEY_EMEA: is not set" in result.stderr
-        whole = required | {"CENSUS_API_KEY_EMEA": "a-key", "RELAY_MAPPING": str(mapping)}
+        whole = required | {"CENSUS_API_KEY_EMEA": "a-key-of-emea", "RELAY_MAPPING": str(mapping)}
         assert command("check", **whole).exit_code == 0
 
     def test_reports_a_workspaces_key_that_cannot_be_read(self, command, mapping, required):

@@ -39,7 +39,7 @@ class TestSend:
         assert 'HTTP 202 {"status":"accepted"' in result.stdout
 
     def test_exits_with_1_if_it_is_refused(self, command, url, event):
-        result = command("send", event, "--to", url, DBT_CLOUD_WEBHOOK_SECRETS="another")
+        result = command("send", event, "--to", url, DBT_CLOUD_WEBHOOK_SECRETS="another-secret")
         assert result.exit_code == 1
         assert "HTTP 401" in result.stdout
 

@@ -7,9 +7,12 @@ for all releases. dbt_versions/record.py wrote the files.
 from pathlib import Path
 
 import pytest
+from cases import dbt_run
 
-from relay.dbt.artifacts import Invocation, read_run_results
-from relay.dbt.outcome import Standing, outcome_of
+from relay.dbt.artifacts import read_run_results
+from relay.dbt.invocations import Invocation
+from relay.dbt.outcome import outcome_of
+from relay.dbt.rows import Standing
 from relay.dbt.runs import ERROR, SUCCESS, Step
 
 RECORDED = Path(__file__).parents[1] / "dbt_versions" / "recorded"
@@ -95,7 +98,9 @@ def recorded(version, name, *, run=1, index=4):
     """The invocation as a step whose command nobody knows: the file alone must tell."""
     status = ERROR if name in FAILED_STEPS else SUCCESS
     body = (RECORDED / version / f"{name}.json").read_bytes()
-    return Invocation(run, Step(index, name, status, None), read_run_results(body))
+    return Invocation(
+        dbt_run(dbt_run_id=run), Step(index, name, status, None), read_run_results(body)
+    )
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from cases import dbt_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.dbt.artifacts import Invocation, read_run_results
+from relay.dbt.artifacts import read_run_results
+from relay.dbt.invocations import Invocation
 from relay.dbt.manifest import read_manifest
 from relay.dbt.outcome import outcome_of
 from relay.dbt.runs import Step
@@ -101,5 +103,5 @@ def test_any_results_are_decided_or_refused(results, args):
     except BadArtifact:
         return
     step = Step(index=4, name="", status=10, command="dbt build")
-    rebuilt = outcome_of([Invocation(1, step, read)])
+    rebuilt = outcome_of([Invocation(dbt_run(), step, read)])
     assert set(rebuilt.nodes) <= {result.unique_id for result in read.results}

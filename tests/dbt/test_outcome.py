@@ -1,17 +1,28 @@
 """What a run rebuilt, step by step, on recorded artifacts and on documented rows."""
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 import pytest
+from cases import dbt_run
 
-from relay.dbt.artifacts import Invocation, read_run_results
-from relay.dbt.outcome import Standing, outcome_of
+from relay.dbt.artifacts import read_run_results
+from relay.dbt.invocations import Invocation
+from relay.dbt.outcome import outcome_of
+from relay.dbt.rows import Standing
 from relay.dbt.runs import ERROR, SUCCESS, Step
 from relay.errors import BadArtifact
 from relay.sandbox import recordings
 
 CUSTOMERS = "model.jaffle_crm.customers"
+SEED_ROW = {"status": "success", "relation_name": None}
 ORDERS = "model.jaffle_crm.orders"
 RUN = 155144666
+STARTED = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def run(dbt_run_id=RUN, **fields):
+    return dbt_run(dbt_run_id=dbt_run_id, **{"started_at": STARTED, "target": "prod"} | fields)
 
 
 def step(command="dbt build", *, index=4, status=SUCCESS):
@@ -23,7 +34,7 @@ def recorded(name, *, index=4, command=None):
     status = ERROR if recording.failed else SUCCESS
     body = recording.run_results
     return Invocation(
-        RUN, step(command or f"dbt {name}", index=index, status=status), read_run_results(body)
+        run(), step(command or f"dbt {name}", index=index, status=status), read_run_results(body)
     )
 
 
@@ -34,15 +45,20 @@ def row(
     which="build",
     args=None,
     others=(),
-    command="dbt build",
+    metadata=None,
+    command=None,
     index=4,
     **fields,
 ):
     """An invocation in which `customers` has this row; `others` are rows beside it."""
     results = [{"unique_id": CUSTOMERS, "status": status, "message": message, **fields}]
     results += [{"unique_id": uid, "status": word} for uid, word in others]
-    body = {"args": {"which": which, **(args or {})}, "results": results}
-    return Invocation(RUN, step(command, index=index), read_run_results(msgspec.json.encode(body)))
+    metadata = {"generated_at": "2026-11-01T01:00:00Z", **(metadata or {})}
+    body = {"metadata": metadata, "args": {"which": which, **(args or {})}, "results": results}
+    command = command or f"dbt {which}"
+    return Invocation(
+        run(), step(command, index=index), read_run_results(msgspec.json.encode(body))
+    )
 
 
 def standing(*invocations, node=CUSTOMERS):
@@ -132,6 +148,9 @@ class TestStatuses:
             ("error", "Database Error", Standing.FAILED),
             ("fail", None, Standing.FAILED),
             ("runtime error", None, Standing.FAILED),
+            ("Error", None, Standing.FAILED),  # as other writers of the file spell them
+            ("Fail", None, Standing.FAILED),
+            ("Success", None, Standing.REBUILT),
             ("skipped", None, None),
             ("pass", None, None),
             ("transmogrified", None, None),
@@ -161,8 +180,8 @@ class TestStatuses:
         ("message", "fields", "expected"),
         [
             (None, {}, Standing.SKIPPED),
-            (None, {"relation_name": None}, Standing.SKIPPED),
-            ("Skipped due to upstream failure", {"relation_name": None}, Standing.SKIPPED),
+            ("Skipped due to upstream failure", {"relation_name": "a.b"}, Standing.SKIPPED),
+            ("Skipped due to upstream failure", {"relation_name": None}, None),  # ephemeral
             ("Skipping due to fail_fast", {"relation_name": "a.b"}, Standing.SKIPPED),
             ("Skipping due to fail_fast", {}, Standing.SKIPPED),  # dbt 1.6 and older
             ("Skipping due to fail_fast", {"relation_name": None}, None),  # ephemeral
@@ -175,8 +194,40 @@ class TestStatuses:
         failing = row("skipped", message=message, others=[(ORDERS, "error")], **fields)
         assert standing(failing) == expected
 
-    def test_a_word_nobody_knows_is_told(self):
+    def test_an_unknown_status_is_reported_with_a_node(self):
         assert outcome_of([row("transmogrified")]).unknown_statuses == {"transmogrified": CUSTOMERS}
+
+    @pytest.mark.parametrize(
+        ("batch_results", "expected"),
+        [
+            ({"successful": [], "failed": [["2026-11-01", "2026-11-02"]]}, Standing.FAILED),
+            ({"successful": [["a", "b"]], "failed": [["b", "c"]]}, Standing.PARTIAL),
+            ({"successful": [["a", "b"]], "failed": []}, Standing.REBUILT),
+            ({"successful": [], "failed": []}, Standing.REBUILT),
+            (None, Standing.REBUILT),
+        ],
+    )
+    def test_a_microbatch_is_what_its_batches_are(self, batch_results, expected):
+        """Though the row itself says success."""
+        assert standing(row("success", batch_results=batch_results)) is expected
+
+    @pytest.mark.parametrize("broken", [{"message": 5}, {"timing": "soon"}, {"status": None}])
+    def test_a_row_that_cannot_be_read_costs_its_own_node_only(self, broken):
+        """dbt 0.19 wrote the number of rows as the message."""
+        rows = [
+            {"unique_id": CUSTOMERS, "status": "success", **broken},
+            {"unique_id": ORDERS, "status": "success"},
+        ]
+        metadata = {"generated_at": "2026-11-01T01:00:00Z"}
+        file = {"metadata": metadata, "args": {"which": "build"}, "results": rows}
+        body = msgspec.json.encode(file)
+        outcome = outcome_of([Invocation(run(), step(), read_run_results(body))])
+        assert outcome.standings == {CUSTOMERS: Standing.FAILED, ORDERS: Standing.REBUILT}
+        assert outcome.unknown_statuses == {"unreadable row": CUSTOMERS}
+
+    def test_a_row_without_a_node_is_no_row(self):
+        with pytest.raises(BadArtifact):
+            read_run_results(b'{"results": [{"status": "success"}]}')
 
     @pytest.mark.parametrize("failing", ["error", "fail", "runtime error", "partial success"])
     def test_skipped_is_a_failure_where_something_failed(self, failing):
@@ -184,12 +235,34 @@ class TestStatuses:
 
     def test_skipped_is_a_failure_where_the_step_failed(self):
         invocation = row("skipped")
-        failed = Invocation(RUN, step(status=ERROR), invocation.run_results)
+        failed = Invocation(run(), step(status=ERROR), invocation.run_results)
         assert standing(failed) is Standing.SKIPPED
 
     @pytest.mark.parametrize("which", ["build", "run", "seed", "snapshot", "retry", "clone"])
     def test_these_commands_rebuild(self, which):
         assert standing(row("success", which=which)) is Standing.REBUILT
+
+    @pytest.mark.parametrize("status", ["success", "error", "skipped", "partial success"])
+    def test_an_ephemeral_model_has_no_standing(self, status):
+        """Fusion and Core v2 write rows of them, and `dbt clone` a success."""
+        rows = {"others": [(ORDERS, "error")], "relation_name": None}
+        assert standing(row(status, message="Succeeded", **rows)) is None
+
+    def test_a_seed_has_no_relation_name_and_stands_all_the_same(self):
+        seed = "seed.jaffle_crm.countries"
+        metadata = {"generated_at": "2026-11-01T01:00:00Z"}
+        rows = [SEED_ROW | {"unique_id": seed}]
+        body = {"metadata": metadata, "args": {"which": "seed"}, "results": rows}
+        read = read_run_results(msgspec.json.encode(body))
+        assert standing(Invocation(run(), step("dbt seed"), read), node=seed) is Standing.REBUILT
+
+    @pytest.mark.parametrize(
+        "which", ["build", "run", "seed", "snapshot", "retry", "clone", "test"]
+    )
+    def test_rows_of_tests_count_under_every_command_that_rebuilds_or_tests(self, which):
+        """In a retry of a `dbt run`, Core v2 says `run` and has rows of tests."""
+        retried = row("success", which=which, others=[("test.shop.t.1", "fail")])
+        assert outcome_of([retried]).tests == {"test.shop.t.1": "fail"}
 
     @pytest.mark.parametrize(
         "which", ["generate", "compile", "test", "list", "show", "freshness", "run-operation"]
@@ -283,9 +356,12 @@ class TestFusion:
         ],
     )
     def test_says_less_of_an_invocation_and_the_step_says_the_rest(self, args, command, expected):
-        body = b'{"args":%s,"results":[{"unique_id":"%s","status":"success"}]}'
+        body = (
+            b'{"metadata":{"generated_at":"2026-11-02T00:00:00Z"},"args":%s,'
+            b'"results":[{"unique_id":"%s","status":"success"}]}'
+        )
         read = read_run_results(body % (args, CUSTOMERS.encode()))
-        assert standing(Invocation(RUN, step(command), read)) == expected
+        assert standing(Invocation(run(), step(command), read)) == expected
 
     def test_calls_all_that_was_selected_an_error_when_it_cannot_compile(self):
         failed = row("error", message="Compilation Error", others=[(ORDERS, "error")])
@@ -306,15 +382,157 @@ class TestSeveralSteps:
     def test_one_that_left_it_alone_does_not(self, status):
         assert standing(row("success"), row(status, index=5)) is Standing.REBUILT
 
+    @pytest.mark.parametrize("failed", ["error", "skipped"])
+    def test_one_that_found_it_in_order_clears_what_had_failed(self, failed):
+        """And does not trigger: nothing was rebuilt."""
+        first = row(failed, relation_name="a.b", others=[(ORDERS, "error")])
+        later = row("reused", index=5, others=[(ORDERS, "success")])
+        outcome = outcome_of([first, later])
+        assert outcome.standings == {ORDERS: Standing.REBUILT}
+        assert outcome.reused == {CUSTOMERS}
+
+    @pytest.mark.parametrize("invocation_id", [None, "00000000-0000-0000-0000-000000000000"])
+    def test_two_files_are_told_apart_where_the_invocation_id_repeats(self, invocation_id):
+        """As with DBT_INVOCATION_ID in the job's environment."""
+        seed, tests = (
+            row(
+                "success",
+                which=which,
+                command=f"dbt {which}",
+                index=index,
+                others=[("test.shop.t.1", "fail")],
+                metadata={
+                    "invocation_id": invocation_id,
+                    "generated_at": f"2026-11-01T01:00:0{index}Z",
+                },
+            )
+            for index, which in ((4, "seed"), (5, "test"))
+        )
+        assert outcome_of([seed, tests]).tests == {"test.shop.t.1": "fail"}
+
     def test_a_file_served_for_two_steps_counts_where_it_was_written(self):
         recording = recorded("build")
-        stale = Invocation(RUN, step("dbt build --empty", index=5), recording.run_results)
+        stale = Invocation(run(), step("dbt build --empty", index=5), recording.run_results)
         assert standing(recording, stale) is Standing.REBUILT
 
     def test_a_test_that_passes_later_has_passed(self):
         failed = recorded("test_fail")
         passed = recorded("test", index=5)
         assert "fail" not in outcome_of([failed, passed]).tests.values()
+
+
+class TestAFileThatTheStepDidNotWrite:
+    """dbt Cloud serves what lies in target/, such as a file that is committed to the repository."""
+
+    @pytest.mark.parametrize(
+        ("metadata", "is_own"),
+        [
+            ({"generated_at": "2026-11-01T00:00:30Z"}, True),
+            ({"generated_at": "2026-10-31T23:56:00Z"}, True),  # clocks differ
+            ({"generated_at": "2026-10-31T23:54:00Z"}, False),
+            ({"generated_at": "2022-03-04T05:06:07.000008Z"}, False),
+            ({"generated_at": None}, False),
+            ({"generated_at": "soon"}, False),
+            ({"invocation_started_at": "2026-10-31T12:00:00Z"}, False),
+            ({"invocation_started_at": "2026-11-01T00:59:00Z"}, True),
+        ],
+    )
+    def test_was_written_before_the_run(self, metadata, is_own):
+        outcome = outcome_of([row("success", metadata=metadata)])
+        assert (outcome.standings, outcome.not_of_this_run) == (
+            ({CUSTOMERS: Standing.REBUILT}, ()) if is_own else ({}, (4,))
+        )
+
+    @pytest.mark.parametrize(
+        ("command", "which", "is_own"),
+        [
+            ("dbt build", "build", True),
+            ("dbt build", "run", False),
+            ("dbt source freshness", "build", False),
+            ("dbt docs generate", "generate", True),
+            ("dbt retry", "build", True),
+            ("dbt retry", "run", True),
+            ("dbt do-something-new", "build", True),  # an unknown command: the file knows better
+            ("dbt build", None, True),
+        ],
+    )
+    def test_has_a_command_that_is_not_the_steps(self, command, which, is_own):
+        served = row("success", which=which, command=command)
+        assert (outcome_of([served]).not_of_this_run == ()) is is_own
+
+    def test_may_name_its_command_as_fusion_does(self):
+        served = row("success", which=None, args={"command": "build"}, command="dbt docs generate")
+        assert outcome_of([served]).not_of_this_run == (4,)
+
+    def test_is_held_against_the_start_of_its_own_run(self):
+        first = row("success", others=[(ORDERS, "error")])
+        retry = run(RUN + 1, started_at=STARTED + timedelta(days=1))
+        outcome = outcome_of([first, Invocation(retry, first.step, first.run_results)])
+        assert outcome.nodes[CUSTOMERS].dbt_run_id == RUN
+
+
+class TestAStepWithoutAFile:
+    def test_that_rebuilds_and_succeeded_is_reported(self):
+        silent = Invocation(run(), step("dbt build --no-write-json"), None)
+        assert outcome_of([silent]).without_results == (silent.step,)
+
+    def test_that_serves_an_earlier_steps_file_is_reported(self):
+        first = row("success", metadata={"invocation_id": "a"})
+        silent = Invocation(run(), step("dbt build --no-write-json", index=5), first.run_results)
+        outcome = outcome_of([first, silent])
+        assert outcome.without_results == (silent.step,)
+        assert outcome.standings == {CUSTOMERS: Standing.REBUILT}
+
+    @pytest.mark.parametrize(
+        ("command", "status"), [("dbt build", ERROR), ("dbt source freshness", SUCCESS)]
+    )
+    def test_that_failed_or_rebuilds_nothing_is_not(self, command, status):
+        silent = Invocation(run(), step(command, status=status), None)
+        assert outcome_of([silent]).without_results == ()
+
+
+class TestAFailedStepWithoutAFailedRow:
+    """Fusion writes no row for a microbatch model with a failing batch."""
+
+    def failed(self, *others, status=ERROR, index=4):
+        written = row("success", others=others, index=index)
+        return Invocation(run(), step(status=status, index=index), written.run_results)
+
+    def test_leaves_what_it_has_no_row_for_unaccounted(self):
+        failed = self.failed()
+        (unaccounted,) = outcome_of([failed]).unaccounted
+        assert (unaccounted.step, unaccounted.known) == (failed.step, {CUSTOMERS})
+
+    def test_what_a_later_step_has_a_row_for_is_known(self):
+        later = row("success", others=[(ORDERS, "success")], index=5)
+        (unaccounted,) = outcome_of([self.failed(), later]).unaccounted
+        assert unaccounted.known == {CUSTOMERS, ORDERS}
+
+    def test_says_so_where_a_row_failed_or_the_step_succeeded(self):
+        assert outcome_of([self.failed(("test.shop.t.1", "fail"))]).unaccounted == ()
+        assert outcome_of([self.failed(status=SUCCESS)]).unaccounted == ()
+
+
+class TestANodeThatIsBuiltInTwoPlaces:
+    @staticmethod
+    def built(status, relation, *, index=4, command="dbt build"):
+        return row(status, relation_name=relation, index=index, command=command)
+
+    def test_stands_as_what_the_jobs_own_target_built(self):
+        own = self.built("error", "prod.a")
+        other = self.built("success", "dev.a", index=5, command="dbt build --target dev")
+        for invocations in ((own, other), (other, own)):
+            outcome = outcome_of(invocations)
+            assert outcome.standings == {CUSTOMERS: Standing.FAILED}
+            assert outcome.relations == {}
+
+    def test_is_reported_where_one_target_built_both(self):
+        first, second = self.built("success", "a.a"), self.built("success", "b.a", index=5)
+        assert outcome_of([first, second]).relations == {CUSTOMERS: ("a.a", "b.a")}
+
+    def test_may_be_built_by_another_target_alone(self):
+        other = self.built("success", "dev.a", command="dbt build --target=dev")
+        assert outcome_of([other]).standings == {CUSTOMERS: Standing.REBUILT}
 
 
 @pytest.mark.parametrize(

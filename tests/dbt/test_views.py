@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.nodes import Config, DependsOn, Node
-from relay.dbt.outcome import NodeResult, Standing
+from relay.dbt.outcome import NodeResult
+from relay.dbt.rows import Standing
 from relay.dbt.views import WORST_FIRST, Views
 from relay.decision.findings import needs_lineage
 from relay.decision.history import History, SyncHistory
 from relay.sandbox import recordings
 
-REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = Standing
+REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED, _ = Standing
 
 
 def lineage(**parents):
@@ -165,6 +166,16 @@ class TestASyncOfAView:
     def test_is_not_concerned_by_another_table(self):
         plan = plan_of(sync("v_orders"), executed(crm=REBUILT))
         assert (plan.triggers, plan.withheld) == ((), ())
+
+    @pytest.mark.parametrize(
+        ("tested", "reason"), [("u", "test_failed"), ("x", "rebuilt"), ("t", "test_failed")]
+    )
+    def test_is_withheld_when_a_table_behind_it_failed_a_test(self, tested, reason):
+        test = Node("test.shop.t.1", attached_node=unique_id(tested))
+        known = Lineage({**KNOWN.nodes, test.unique_id: test})
+        did = outcome({unique_id("u"): REBUILT}, tests={test.unique_id: "fail"})
+        (verdict,) = plan_of(sync("v_orders"), did, known=known).verdicts
+        assert (verdict.reason, verdict.models) == (reason, (unique_id("v_orders"),))
 
     def test_is_withheld_by_an_unknown_failed_test(self):
         did = outcome({unique_id("u"): REBUILT}, tests={"test.shop.unheard_of.1": "fail"})

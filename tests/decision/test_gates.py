@@ -7,7 +7,8 @@ from cases import NOON, dbt_run, mapping_of, outcome, plan_of, sync
 
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
-from relay.dbt.outcome import NodeResult, Standing
+from relay.dbt.outcome import NodeResult
+from relay.dbt.rows import Standing
 from relay.dbt.runs import CANCELLED
 from relay.decision.findings import needs_lineage
 from relay.decision.history import Build, History, SyncHistory

@@ -44,7 +44,8 @@ def test_every_key_that_is_built_is_read():
             "enabled: false",
             "workspace: emea",
         )
-        + "workspaces:\n  emea: {url: https://app-eu.getcensus.com/, api_key_env: KEY}\n"
+        + "workspaces:\n  emea:\n    url: https://app-eu.getcensus.com/\n"
+        "    api_key_env: CENSUS_API_KEY_EMEA\n"
     ).syncs
     assert sync.name == "customers to Salesforce"
     assert sync.jobs == {278164, 2}
@@ -75,7 +76,7 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
           - {sync_id: 1, depends_on: [a]}
           - {sync_id: 1, depends_on: [a], workspace: emea}
         workspaces:
-          emea: {api_key_env: KEY, api_version: v2}
+          emea: {api_key_env: CENSUS_API_KEY_EMEA, api_version: v2}
         """
     )
     assert [sync.key for sync in mapping.syncs] == [("default", 1), ("emea", 1)]
@@ -121,12 +122,24 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
             "syncs[0].depends_on[1]: 'color:red': unknown selector",
         ),
         (one() + "defaults: {sync_id: 5}\n", "defaults.sync_id: unknown key"),
+        (one("jobs: [0x10]"), "syncs.yml:5:12: syncs[0].jobs[0]: YAML reads 0x10 as 16: write a"),
+        (one("within: 1:30"), "syncs[0].within: YAML reads 1:30 as 90: write a number with"),
+        (one("at_most_every: 1_0"), "syncs[0].at_most_every: YAML reads 1_0 as 10"),
+        ("version: 1\nsyncs:\n  - {sync_id: 05123, depends_on: [a]}\n", "YAML reads 05123 as 2643"),
+        ("version: 1\nsyncs:\n  - {sync_id: 51:23, depends_on: [a]}\n", "YAML reads 51:23 as 3083"),
+        (
+            "version: 1\nsyncs:\n  - {sync_id: 99999999999999999999, depends_on: [a]}\n",
+            "syncs[0].sync_id: ",
+        ),
+        (one(f"jobs: [{2**63}]"), "syncs[0].jobs[0]: "),
+        (one("within: 366d"), "syncs[0].within: expected a duration of at most 365d, got '366d'"),
+        (one("at_most_every: 9999999d"), "expected a duration of at most 365d"),
         (one() + "workspaces: {emea: {}}\n", "workspaces.emea: `api_key_env` is missing"),
         (
-            one() + "workspaces: {emea: {url: 'https://a:pw@b', api_key_env: K}}\n",
+            one() + "workspaces: {emea: {url: 'https://a:pw@b', api_key_env: CENSUS_API_KEY_K}}\n",
             "workspaces.emea.url: must not hold a user or password",
         ),
-        (one() + "workspaces: {default: {api_key_env: K}}\n", "take another"),
+        (one() + "workspaces: {default: {api_key_env: CENSUS_API_KEY_K}}\n", "take another"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(text, said):
@@ -197,13 +210,13 @@ def test_a_word_of_depends_on_has_a_place_of_its_own():
         ),
         (one("workspace: apac"), "no workspace 'apac' in `workspaces`; known are `default`"),
         (
-            one("workspace: Emea") + "workspaces: {emea: {api_key_env: K}}\n",
+            one("workspace: Emea") + "workspaces: {emea: {api_key_env: CENSUS_API_KEY_K}}\n",
             "no workspace 'Emea' in `workspaces`; did you mean `emea`? known are `default`, `emea`",
         ),
         (one("require: al"), "'al'; did you mean `all`? known are `any`, `all`"),
         (one("tests: 5"), "expected text, got a number; known are `block`, `ignore`"),
         (
-            one() + "workspaces: {emea: {api_key_env: K, api_version: V2}}\n",
+            one() + "workspaces: {emea: {api_key_env: CENSUS_API_KEY_K, api_version: V2}}\n",
             "'V2'; did you mean `v2`? known are `v1`, `v2`",
         ),
     ],
@@ -214,7 +227,9 @@ def test_a_word_that_is_nearly_a_known_one_is_asked_about(text, said):
 
 
 def test_a_password_in_a_url_is_not_repeated():
-    told = problems(one() + "workspaces: {e: {url: 'https://a:s3cr3t@b', api_key_env: K}}\n")
+    told = problems(
+        one() + "workspaces: {e: {url: 'https://a:s3cr3t@b', api_key_env: CENSUS_API_KEY_K}}\n"
+    )
     assert "s3cr3t" not in "".join(told)
 
 
@@ -226,3 +241,22 @@ def test_the_digest_tells_two_files_apart():
 def test_durations_become_seconds():
     (sync,) = read(one("at_most_every: 30m") + "defaults: {within: 6h}\n").syncs
     assert (sync.within, sync.at_most_every) == (6 * 3600, 1800)
+
+
+def test_every_wrong_item_of_a_list_is_reported():
+    found = problems("version: 1\nsyncs:\n  - {sync_id: 1, depends_on: [on, a, no, 2024]}\n")
+    assert [problem.partition(": ")[2] for problem in found] == [
+        "syncs[0].depends_on[0]: expected text, got true or false",
+        "syncs[0].depends_on[2]: expected text, got true or false",
+        "syncs[0].depends_on[3]: expected text, got a number",
+    ]
+
+
+@pytest.mark.parametrize(
+    "key", ["secret-token:Abc", "a1b2c3d4", "RELAY_ADMIN_TOKEN", "census_api_key_x"]
+)
+def test_what_is_no_name_of_a_key_is_refused_and_not_repeated(key):
+    """It may be the key itself."""
+    (found,) = problems(one() + f"workspaces: {{emea: {{api_key_env: '{key}'}}}}\n")
+    assert "expected the name of a variable that begins with CENSUS_API_KEY" in found
+    assert key not in found

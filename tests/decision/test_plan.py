@@ -1,12 +1,15 @@
 """What a run means for each sync it concerns, one reason each."""
 
+import dataclasses
+
 import pytest
 from cases import dbt_run, mapping_of, outcome, plan_of, sync
 
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
-from relay.dbt.outcome import NodeResult, Standing
-from relay.dbt.runs import CANCELLED, ERROR
+from relay.dbt.outcome import NodeResult, Unaccounted
+from relay.dbt.rows import Standing
+from relay.dbt.runs import CANCELLED, ERROR, Step
 from relay.decision.findings import needs_lineage
 from relay.decision.gates import GATES, Reason
 from relay.decision.history import History, SyncHistory
@@ -15,7 +18,7 @@ from relay.decision.plan import Plan
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
 TEST_A, SINGULAR, UNIT_A = "test.shop.not_null_a.1", "test.shop.a_and_b", "unit_test.shop.a.adds_up"
 
-REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED = Standing
+REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED, _ = Standing
 
 
 def lineage(severity="ERROR"):
@@ -128,6 +131,7 @@ class TestTests:
             ({TEST_A: "fail"}, "ERROR", ["a"], "test_failed"),
             ({TEST_A: "error"}, "ERROR", ["a"], "test_failed"),
             ({TEST_A: "error"}, "warn", ["a"], "rebuilt"),
+            ({TEST_A: "fail"}, "warn", ["a"], "test_failed"),  # promoted by --warn-error
             ({TEST_A: "warn"}, "ERROR", ["a"], "rebuilt"),
             ({TEST_A: "pass"}, "ERROR", ["a"], "rebuilt"),
             ({TEST_A: "fail"}, None, ["a"], "test_failed"),
@@ -161,6 +165,55 @@ class TestTests:
 
     def test_without_a_lineage_a_failure_counts_against_all(self):
         assert reason(sync("c"), {C: REBUILT}, tests={TEST_A: "fail"}) == "test_failed"
+
+
+class TestAFailedStepThatDoesNotSayWhatFailed:
+    """Of a build of `a` and `b` only `a` has a row, a success; `c` is an ephemeral model."""
+
+    @staticmethod
+    def reason(*words, command="dbt build", known=(A,)):
+        models = [Node(A, name="a", fqn=("shop", "a")), Node(B, name="b", fqn=("shop", "b"))]
+        ephemeral = Node(C, name="c", config=Config(materialized="ephemeral"))
+        project = Lineage({node.unique_id: node for node in (*models, ephemeral)})
+        step = Step(index=4, name="", status=ERROR, command=command)
+        did = dataclasses.replace(
+            outcome({A: REBUILT}), unaccounted=(Unaccounted(step, frozenset(known)),)
+        )
+        mapping = mapping_of(sync(*words))
+        run = dbt_run(status=ERROR)
+        assert needs_lineage(run, did, mapping)
+        plan = plan_of(did, mapping, of=run, lineage=project)
+        return next(((verdict.reason, verdict.models) for verdict in plan.verdicts), None)
+
+    def test_withholds_the_syncs_of_what_has_no_row(self):
+        assert self.reason("a") == ("rebuilt", (A,))
+        assert self.reason("b") == ("model_failed", (B,))
+        assert self.reason("a", "b") == ("model_failed", (B,))
+        assert self.reason("c") is None
+
+    @pytest.mark.parametrize(
+        ("command", "expected"),
+        [
+            ("dbt build --select a", None),
+            ("dbt build -s a b", ("model_failed", (B,))),
+            ("dbt build --select=shop", ("model_failed", (B,))),  # for dbt, the package
+            ("dbt build --exclude b", None),
+            ("dbt build --exclude a", ("model_failed", (B,))),
+            ("dbt build --select state:modified", ("model_failed", (B,))),
+            ("dbt seed", None),
+            ("dbt run", ("model_failed", (B,))),
+        ],
+    )
+    def test_as_far_as_its_command_selects(self, command, expected):
+        assert self.reason("b", command=command) == expected
+
+    def test_says_so(self):
+        step = Step(index=4, name="", status=ERROR, command="dbt build")
+        did = dataclasses.replace(outcome(), unaccounted=(Unaccounted(step, frozenset()),))
+        project = Lineage({A: Node(A, name="a")})
+        (withheld,) = plan_of(did, mapping_of(sync("a")), lineage=project).withheld
+        (held_by,) = [condition for condition in withheld.conditions if condition.holds]
+        assert held_by.seen == f"{A}: no row"
 
 
 class TestTheManifest:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
-from relay.dbt.outcome import NodeResult, Standing
+from relay.dbt.outcome import NodeResult
+from relay.dbt.rows import Standing
 from relay.dbt.runs import CANCELLED, ERROR, SUCCESS
 from relay.dbt.selectors import read_selector
 from relay.decision.findings import Findings

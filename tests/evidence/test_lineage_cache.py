@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from cases import dbt_run
 
-from relay.dbt.artifacts import Invocation, read_run_results
+from relay.dbt.artifacts import read_run_results
+from relay.dbt.invocations import Invocation
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.nodes import Node
 from relay.dbt.runs import SUCCESS, Step
@@ -17,8 +18,12 @@ from relay.sandbox import recordings
 LINEAGE = read_manifest(recordings.load("build").manifest)
 RUN = dbt_run(git_sha="8d1ef1b", target="prod")
 STEP = Step(index=4, name="", status=SUCCESS, command="dbt build")
-BUILD = Invocation(9, STEP, read_run_results(recordings.load("build").run_results))
-STATE = ProjectState.of(RUN, BUILD)
+BUILD = Invocation(RUN, STEP, read_run_results(recordings.load("build").run_results))
+STATE = ProjectState.of(BUILD)
+
+
+def of_run(run):
+    return dataclasses.replace(BUILD, run=run)
 
 
 @pytest.fixture(name="folder")
@@ -62,17 +67,17 @@ def test_it_is_not_taken_for_another_states(cache, clock, field):
 
 @pytest.mark.parametrize("field", ["git_sha", "target", "dbt_job_id", "project_id"])
 def test_a_state_is_of_the_runs_own(field):
-    assert ProjectState.of(dataclasses.replace(RUN, **{field: "another"}), BUILD) != STATE
+    assert ProjectState.of(of_run(dataclasses.replace(RUN, **{field: "another"}))) != STATE
 
 
 @pytest.mark.parametrize("command", ["dbt build --vars '{all: true}'", "dbt test", None])
 def test_a_state_is_of_the_steps_own_command(command):
     other = dataclasses.replace(BUILD, step=dataclasses.replace(STEP, command=command))
-    assert ProjectState.of(RUN, other) != STATE
+    assert ProjectState.of(other) != STATE
 
 
 def test_a_run_that_does_not_tell_its_commit_has_no_state():
-    assert ProjectState.of(dataclasses.replace(RUN, git_sha=None), BUILD) is None
+    assert ProjectState.of(of_run(dataclasses.replace(RUN, git_sha=None))) is None
 
 
 def test_a_day_later_it_is_too_old(cache, folder, clock):

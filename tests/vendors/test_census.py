@@ -18,6 +18,7 @@ from relay.vendors.transport import Transport
 def census_of(sandbox, *, version="v1", key=story.CENSUS_API_KEY):
     transport = Transport(
         vendor="Census",
+        setting="CENSUS_URL",
         base_url=sandbox.census.url,
         token=Secret(key),
         read_seconds=5,

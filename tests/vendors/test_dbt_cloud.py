@@ -1,6 +1,7 @@
 """The Administrative API's answers become values, over real HTTP to the sandbox."""
 
 import dataclasses
+import json
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import parse_qsl, urlencode
@@ -26,6 +27,7 @@ from relay.vendors.transport import Limits, Transport
 def dbt_cloud_of(sandbox, *, token=story.DBT_TOKEN, limits=None):
     transport = Transport(
         vendor="dbt Cloud",
+        setting="DBT_CLOUD_URL",
         base_url=sandbox.dbt_cloud.url,
         token=Secret(token),
         read_seconds=5,
@@ -71,6 +73,88 @@ def test_a_run_tells_whether_it_built_into_a_schema_of_its_own(dbt_cloud, sandbo
     built = SandboxRun.of(invoke("dbt build", load("build")), dbt_run_id=9, **fields)
     sandbox.dbt_cloud.add_run(built)
     assert dbt_cloud.get_run(9).never_counts_because == why
+
+
+SCHEDULED = {"cause_category": "scheduled", "schema_override": None}
+WHOLE_ANSWER = {
+    "id": 9,
+    "status": 10,
+    "started_at": "2026-11-01 00:00:00.000000+00:00",
+    "finished_at": "2026-11-01 00:10:00.000000+00:00",
+    "trigger": SCHEDULED,
+    "job": {"job_type": "scheduled"},
+    "run_steps": [{"index": 4, "status": 10, "name": "Invoke dbt with `dbt build`"}],
+}
+
+
+class TestAbsentIsUnknown:
+    """dbt Cloud has answered with nulls in place of what `include_related` asked for."""
+
+    @pytest.fixture(name="get")
+    def _get(self, dbt_cloud, sandbox):
+        def get(**changes):
+            data = {
+                key: value for key, value in {**WHOLE_ANSWER, **changes}.items() if value != "-"
+            }
+            body = json.dumps({"data": data}).encode()
+            sandbox.dbt_cloud.fail_next("/runs/", Body(body))
+            return dbt_cloud.get_run(9)
+
+        return get
+
+    def test_a_complete_answer_is_a_run(self, get):
+        assert get().never_counts_because is None
+
+    @pytest.mark.parametrize(
+        ("changes", "lacks"),
+        [
+            ({"run_steps": None}, "run_steps"),
+            ({"run_steps": "-"}, "run_steps"),
+            ({"run_steps": []}, "run_steps"),
+            ({"status": 20, "run_steps": None}, "run_steps"),
+            ({"trigger": None}, "trigger"),
+            ({"trigger": "-"}, "trigger"),
+            ({"finished_at": None}, "finished_at"),
+            ({"started_at": None, "created_at": None}, "started_at"),
+            ({"job": None, "trigger": SCHEDULED | {"cause_category": "api"}}, "job"),
+            ({"job": None, "trigger": SCHEDULED | {"cause_category": "rerun"}}, "job"),
+            ({"job": {}, "trigger": SCHEDULED | {"cause_category": None}}, "job"),
+            ({"job": None, "run_steps": None, "trigger": None}, "trigger, run_steps"),
+        ],
+    )
+    def test_an_ended_run_without_what_decides_is_unreadable(self, get, changes, lacks):
+        with pytest.raises(BadArtifact, match=f"dbt run 9 has ended, but .* lacks {lacks}: "):
+            get(**changes)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"job": None},  # deleted since: a schedule has only a deployment job
+            {"job": None, "trigger": SCHEDULED | {"cause_category": "job completion"}},
+            {"started_at": None, "created_at": "2026-11-01T00:00:00Z"},
+            {"status": 20, "run_steps": []},  # it died before its first step
+            {"status": 30, "run_steps": None, "trigger": None},
+            {"status": 3, "run_steps": None, "trigger": None, "finished_at": None},
+        ],
+    )
+    def test_what_does_not_decide_may_be_absent(self, get, changes):
+        assert get(**changes).never_counts_because is None
+
+    @pytest.mark.parametrize(
+        ("changes", "why"),
+        [
+            ({"job": {"job_type": "ci"}, "trigger": None, "run_steps": None}, "ci_job"),
+            ({"job": None, "trigger": {"cause_category": "merge"}}, "merge_job"),
+            ({"job": None, "trigger": {"schema_override": "x"}}, "schema_override"),
+            ({"job": None, "trigger": {"github_pull_request_id": 5}}, "pull_request"),
+        ],
+    )
+    def test_a_run_that_is_known_never_to_count_needs_nothing_else(self, get, changes, why):
+        assert get(**changes).never_counts_because == why
+
+    def test_a_retried_run_of_id_0_is_none(self, get):
+        assert get(retrying_run_id=0).retrying_run_id is None
+        assert get(retrying_run_id=8).retrying_run_id == 8
 
 
 def test_a_run_tells_the_commit_and_the_target_it_was_of(dbt_cloud, sandbox, night):
@@ -136,9 +220,8 @@ def test_an_answer_that_cannot_be_read_is_a_bad_artifact(dbt_cloud, sandbox, nig
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'{"results": [{"unique_id": "model.a.b"}]}', "missing required field `status`"),
         (b'{"results": [{"status": "success"}]}', "missing required field `unique_id`"),
-        (b'{"results": [{"unique_id": "model.a.b", "status": 5}]}', "$.results[0].status"),
+        (b'{"results": [{"unique_id": 5, "status": "success"}]}', "$.unique_id"),
         (b'{"results": {}, "args": {}}', "$.results"),
         (b'{"results": [', "truncated"),
         (b"<html>", "malformed"),

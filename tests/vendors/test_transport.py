@@ -24,7 +24,7 @@ GZIPPED = "Content-Encoding: gzip\r\n"
 
 def transport(base_url, **fields):
     given = {"token": Secret(story.CENSUS_API_KEY), "read_seconds": 0.3, "connections": 2}
-    return Transport(vendor="Census", base_url=base_url, **(given | fields))
+    return Transport(vendor="Census", setting="CENSUS_URL", base_url=base_url, **(given | fields))
 
 
 def in_seconds(seconds):
@@ -191,6 +191,23 @@ class TestADownload:
             assert bytes(download.content) == content
 
     @pytest.mark.parametrize(
+        ("pieces", "headers", "content"),
+        [
+            ([gzip.compress(b"a") + gzip.compress(b"b")], GZIPPED, b"ab"),
+            ([gzip.compress(b"a"), gzip.compress(b"b")], GZIPPED, b"ab"),
+            ([gzip.compress(b"a") + b"\0\0 what tar leaves"], GZIPPED, b"a"),
+            ([gzip.compress(b"a")], "Content-Encoding: GZIP\r\n", b"a"),
+            ([], GZIPPED, b""),
+            ([b"plain"], "Content-Encoding: \r\n", b"plain"),
+            ([b"plain"], "Content-Encoding: identity\r\n", b"plain"),
+            ([b"plain"], "Content-Encoding: none\r\n", b"plain"),
+        ],
+    )
+    def test_is_read_as_requests_reads_it(self, served, pieces, headers, content):
+        with served(*pieces, headers=headers).download("/x") as download:
+            assert bytes(download.content) == content
+
+    @pytest.mark.parametrize(
         ("body", "headers", "limits", "error"),
         [
             (b"x" * 5000, "", {"download": 4999}, Rejected),
@@ -215,12 +232,12 @@ class TestADownload:
 
 
 @contextlib.contextmanager
-def _serving(pieces, headers, pause):
+def _serving(pieces, headers, pause, head="HTTP/1.1 200 OK"):
     def serve():
         connection, _ = listener.accept()
         with connection, contextlib.suppress(OSError):
             connection.recv(10_000)
-            connection.sendall(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}\r\n".encode())
+            connection.sendall(f"{head}\r\nConnection: close\r\n{headers}\r\n".encode())
             for piece in pieces:
                 connection.sendall(piece)
                 time.sleep(pause)
@@ -232,9 +249,19 @@ def _serving(pieces, headers, pause):
         thread.join()
 
 
-def test_a_redirect_is_not_followed(census, sandbox):
-    sandbox.census.fail_next(RUN, Body(b"", status=302, content_type="text/html"))
-    assert census.ask(RUN).http_status == 302
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["ask", "command"])
+def test_a_redirect_is_not_followed_and_names_the_setting_to_change(code, method):
+    """Of where it leads only the host: the rest may hold a token."""
+    head = f"HTTP/1.1 {code} Elsewhere\r\nLocation: https://login.example.com/x?token=s3cr3t"
+    with (
+        _serving([], "", 0, head=head) as url,
+        pytest.raises(
+            Rejected, match=r"redirected to login.example.com.* is CENSUS_URL right"
+        ) as exc,
+    ):
+        getattr(transport(url, read_seconds=2), method)("/x")
+    assert "s3cr3t" not in str(exc.value)
 
 
 def test_an_answer_that_never_ends_is_cut_off(sandbox):

@@ -11,6 +11,7 @@ from relay.dbt.runs import FinishedRun
 from relay.errors import BadArtifact, Rejected
 from relay.notation import read_time
 from relay.vendors.dbt_cloud.answers import MOST_PAGES, PAGE, Page, decoded
+from relay.vendors.ids import VendorId
 from relay.vendors.transport import Transport
 
 ROUNDING = timedelta(seconds=1)  # how much a time in an answer may be off the one dbt Cloud keeps
@@ -55,9 +56,9 @@ def _pages_of_runs(
 
 
 class _ListedRun(msgspec.Struct):
-    id: int
-    job_definition_id: int | None = None
-    environment_id: int | None = None
+    id: VendorId
+    job_definition_id: VendorId | None = None
+    environment_id: VendorId | None = None
     finished_at: str | None = None
 
 

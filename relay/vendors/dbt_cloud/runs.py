@@ -1,9 +1,15 @@
 """One run with its trigger, job and steps: dbt Cloud's fields, and the run made of them."""
 
+from collections.abc import Iterator
+
 import msgspec
 
-from relay.dbt.runs import DbtRun, Step
+from relay.dbt.runs import ERROR, SUCCESS, DbtRun, Step
+from relay.errors import BadArtifact
 from relay.notation import read_time
+from relay.vendors.ids import VendorId
+
+_CAUSES_OF_DEPLOYMENT_JOBS = frozenset({"scheduled", "job completion"})
 
 
 class _Trigger(msgspec.Struct):
@@ -51,17 +57,29 @@ class _Step(msgspec.Struct):
 
 
 class _Run(msgspec.Struct):
-    id: int
+    id: VendorId
     status: int
-    job_definition_id: int | None = None
-    project_id: int | None = None
-    environment_id: int | None = None
+    job_definition_id: VendorId | None = None
+    project_id: VendorId | None = None
+    environment_id: VendorId | None = None
+    created_at: str | None = None
+    started_at: str | None = None
     finished_at: str | None = None
     git_sha: str | None = None
-    retrying_run_id: int | None = None
+    retrying_run_id: VendorId | None = None
     trigger: _Trigger | None = None
     job: _Job | None = None
     run_steps: list[_Step] | None = None
+
+    @property
+    def cannot_be_ci(self) -> bool:
+        """Whether it is known to be no CI run, also where its job has been deleted since.
+
+        Only deployment jobs have a schedule, or run on the completion of another job.
+        """
+        is_of_a_known_job = self.job is not None and self.job.job_type is not None
+        cause = self.trigger.cause_category if self.trigger else None
+        return is_of_a_known_job or cause in _CAUSES_OF_DEPLOYMENT_JOBS
 
 
 class _RunAnswer(msgspec.Struct):
@@ -72,15 +90,16 @@ run_decoder = msgspec.json.Decoder(_RunAnswer)
 
 
 def as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:
-    """The run that an answer tells of."""
+    """The run that an answer describes. Raises BadArtifact where too much of it is absent."""
     trigger, job = run.trigger or _Trigger(), run.job or _Job()
-    return DbtRun(
+    dbt_run = DbtRun(
         dbt_account_id=dbt_account_id,
         dbt_run_id=run.id,
         dbt_job_id=run.job_definition_id,
         project_id=run.project_id,
         environment_id=run.environment_id,
         status=run.status,
+        started_at=read_time(run.started_at) or read_time(run.created_at),
         finished_at=read_time(run.finished_at),
         job_type=job.job_type,
         cause_category=trigger.cause_category,
@@ -88,9 +107,37 @@ def as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:
         schema_override=trigger.schema_override,
         git_sha=run.git_sha,
         target=trigger.target_name_override or job.target_name,
-        retrying_run_id=run.retrying_run_id,
+        retrying_run_id=run.retrying_run_id or None,  # 0 means none
         steps=tuple(_as_step(step) for step in run.run_steps or ()),
     )
+    if dbt_run.never_counts_because is None:
+        _must_be_complete(run)
+    return dbt_run
+
+
+def _must_be_complete(run: _Run) -> None:
+    """Raise BadArtifact where something is absent that decides what the run means.
+
+    dbt Cloud has answered with nulls in place of what `include_related` asked for. A cancelled
+    run triggers nothing in any case.
+    """
+    if run.status not in (SUCCESS, ERROR):
+        return
+    absent = [name for name, is_absent in _absences(run) if is_absent]
+    if absent:
+        raise BadArtifact(
+            f"dbt run {run.id} has ended, but dbt Cloud's answer lacks {', '.join(absent)}: "
+            "without it relay cannot tell what the run was or did"
+        )
+
+
+def _absences(run: _Run) -> Iterator[tuple[str, bool]]:
+    yield "trigger", run.trigger is None
+    yield "job", run.trigger is not None and not run.cannot_be_ci
+    yield "started_at", read_time(run.started_at) is None and read_time(run.created_at) is None
+    yield "finished_at", read_time(run.finished_at) is None
+    # A run that failed may have died before its first step; one that succeeded has done something.
+    yield "run_steps", run.run_steps is None or (run.status == SUCCESS and not run.run_steps)
 
 
 def _as_step(step: _Step) -> Step:

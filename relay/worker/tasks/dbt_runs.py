@@ -2,6 +2,7 @@
 
 from structlog.contextvars import bind_contextvars
 
+from relay.dbt.runs import ERROR
 from relay.decision.findings import Findings
 from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan, decide
@@ -11,6 +12,11 @@ from relay.operations.evaluate import findings_of
 from relay.store import RecordedRun
 from relay.worker.backoff import next_try, retry_after_of
 from relay.worker.services import Services
+
+_NO_FILE = (
+    "the step rebuilds and succeeded, but wrote no run_results.json, so relay cannot know what it"
+    " rebuilt: remove --no-write-json (DBT_WRITE_JSON) from the job, and use dbt 0.20 or later"
+)
 
 log = get_logger()
 
@@ -72,6 +78,14 @@ def _log_findings(findings: Findings) -> None:
     run, outcome = findings.run, findings.outcome
     for status, unique_id in outcome.unknown_statuses.items():
         log.warning("dbt_run.status_unknown", status=status, node=unique_id)
+    if not run.steps and run.status == ERROR:
+        log.warning("dbt_run.without_steps", dbt_job_id=run.dbt_job_id)
+    for step in outcome.without_results:
+        log.warning(
+            "dbt_run.step_without_results", step=step.index, command=step.command, problem=_NO_FILE
+        )
+    for node, relations in outcome.relations.items():
+        log.warning("dbt_run.relation_ambiguous", node=node, relations=list(relations))
     retries = [retried.dbt_run_id for retried in run.retried_runs]
     log.info(
         "dbt_run.examined",
@@ -79,6 +93,7 @@ def _log_findings(findings: Findings) -> None:
         rebuilt=outcome.rebuilt,
         failed=outcome.failed,
         steps=len(run.steps),
+        **({"not_of_this_run": outcome.not_of_this_run} if outcome.not_of_this_run else {}),
         **({"retries": retries} if retries else {}),
         **({"never_counts": run.never_counts_because} if run.never_counts_because else {}),
     )

@@ -164,7 +164,7 @@ class TestWorkspaces:
         assert len(sandbox.census.sync_runs) == 3
 
     def test_a_workspace_without_its_key_fails_the_trigger(self, one, sandbox, events):
-        emea = {"url": sandbox.census.url, "api_key_env": "NOT_SET"}
+        emea = {"url": sandbox.census.url, "api_key_env": "CENSUS_API_KEY_NOT_SET"}
         syncs = sync_entry(5123, "customers", workspace="emea")
         one.map(mapping_text(syncs, workspaces={"emea": emea}))
         one.deliver(night())

@@ -205,3 +205,48 @@ class TestDbtCloudErrors:
         assert "DBT_CLOUD_TOKEN" in events("dbt_run.retried")[0]["problem"]
         one.work_for(2)
         assert len(events("sync.triggered")) == 1
+
+
+class TestStepsWithoutTheirOwnResults:
+    COMMITTED = load("build").run_results  # written on another day than the run
+
+    def test_a_file_that_lay_in_target_triggers_nothing(self, one, sandbox, events):
+        """`dbt source freshness` writes none, and dbt Cloud serves the one that is committed."""
+        step = invoke("dbt source freshness", run_results=self.COMMITTED)
+        one.deliver(SandboxRun.of(step, dbt_run_id=NIGHT))
+        one.work()
+        assert events("dbt_run.examined")[0]["not_of_this_run"] == (4,)
+        assert events("dbt_run.planned")[0]["triggers"] == []
+        assert sandbox.census.sync_runs == []
+
+    def test_nor_does_one_behind_a_build_that_failed_before_it_wrote_any(self, one, sandbox):
+        step = invoke("dbt build", run_results=self.COMMITTED, status=20)
+        one.deliver(SandboxRun.of(step, dbt_run_id=NIGHT))
+        one.work()
+        assert sandbox.census.sync_runs == []
+
+    def test_a_green_build_without_a_file_is_reported_and_the_other_steps_count(
+        self, relay, events
+    ):
+        relay.map(mapping_text(sync_entry(5123, "customers"), sync_entry(5126, "countries")))
+        seed, silent = invoke("dbt seed", load("seed")), invoke("dbt build --no-write-json")
+        relay.deliver(SandboxRun.of(seed, silent, dbt_run_id=NIGHT))
+        relay.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
+        (reported,) = events("dbt_run.step_without_results")
+        assert (reported["step"], reported["command"]) == (5, "dbt build --no-write-json")
+
+    def test_a_run_that_failed_before_its_first_step_is_done_with_a_warning(self, one, events):
+        one.deliver(SandboxRun(dbt_run_id=NIGHT, steps=(), status=20))
+        one.work()
+        assert len(events("dbt_run.without_steps")) == 1
+        assert events("dbt_run.planned")[0]["triggers"] == []
+
+    def test_an_answer_without_steps_is_retried_then_given_up_and_triggers_nothing(
+        self, one, sandbox, events
+    ):
+        one.deliver(SandboxRun(dbt_run_id=NIGHT, steps=(), status=10))
+        one.work_for(2 * 3600)
+        assert "lacks run_steps" in events("dbt_run.retried")[0]["problem"]
+        assert len(events("dbt_run.given_up")) == 1
+        assert sandbox.census.sync_runs == []

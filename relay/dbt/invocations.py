@@ -1,0 +1,129 @@
+"""The steps of a run and the run_results.json that each of them left. No I/O here.
+
+dbt Cloud serves whatever lies in `target/` after a step: a file that a previous step wrote, or one
+that is committed to the repository. A file counts for the step that wrote it, and only there.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from relay.dbt.artifacts import Result, RunResults
+from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, TESTING_COMMANDS, DbtRun, Step
+from relay.notation import read_time
+
+CLOCK_SLACK = timedelta(minutes=5)  # between the clocks of dbt Cloud and of what runs dbt
+
+# What `args.which` says where it is not the command's own name. `dbt retry` says what it retries.
+_WHICH = {
+    "docs": frozenset({"docs", "generate"}),
+    "list": frozenset({"list", "ls"}),
+    "ls": frozenset({"list", "ls"}),
+    "source": frozenset({"source", "freshness", "source-freshness"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A step of a run and the run_results.json that is served for it, None for none."""
+
+    run: DbtRun
+    step: Step
+    run_results: RunResults | None
+
+    @property
+    def rows(self) -> list[Result]:
+        """The rows of its file."""
+        return self.run_results.results if self.run_results else []
+
+    @property
+    def identity(self) -> str:
+        """Identifies its file: an invocation_id alone may repeat, or be absent."""
+        if self.run_results is None or self.run_results.metadata.invocation_id is None:
+            return f"{self.run.dbt_run_id}/{self.step.index}"
+        metadata = self.run_results.metadata
+        return f"{metadata.invocation_id}/{metadata.generated_at}/{self.run_results.which}"
+
+    @property
+    def which(self) -> str | None:
+        """The dbt command. Fusion does not always write it, so the step's is the fall-back."""
+        written = self.run_results.which if self.run_results else None
+        return written or self.step.dbt_command
+
+    @property
+    def rebuilds(self) -> bool:
+        """Whether its command rebuilds nodes."""
+        return self.which in REBUILDING_COMMANDS
+
+    @property
+    def counts(self) -> bool:
+        """Whether its command rebuilds nodes or runs tests."""
+        return self.which in TESTING_COMMANDS
+
+    @property
+    def executed(self) -> frozenset[str]:
+        """The nodes it has a row for, if its command rebuilds any, whatever became of them."""
+        rows = self.rows if self.rebuilds else ()
+        return frozenset(row.unique_id for row in rows if row.unique_id.startswith(REBUILDABLE))
+
+    @property
+    def is_of_its_run(self) -> bool:
+        """Whether the file was written within the run, and by a command like the step's."""
+        return self._was_written_within_the_run and self._can_be_the_steps
+
+    @property
+    def is_of_the_jobs_target(self) -> bool:
+        """Whether its command names no other target than the job's own."""
+        named = self.step.named_target
+        return named is None or named == self.run.target
+
+    @property
+    def _was_written_within_the_run(self) -> bool:
+        written_at, started_at = self._written_at, self.run.started_at
+        if written_at is None or started_at is None:
+            return False
+        return written_at >= started_at - CLOCK_SLACK
+
+    @property
+    def _written_at(self) -> datetime | None:
+        if self.run_results is None:
+            return None
+        metadata = self.run_results.metadata
+        return read_time(metadata.invocation_started_at) or read_time(metadata.generated_at)
+
+    @property
+    def _can_be_the_steps(self) -> bool:
+        command = self.step.dbt_command
+        which = self.run_results.which if self.run_results else None
+        if command in (None, "retry") or which is None:
+            return True
+        return which in _WHICH.get(command or "", {command})
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Invocations by whose their files are, each in the order of runs and steps.
+
+    `own` wrote their file; `served_foreign` have one that was not written within their run, or not
+    by a command like theirs; `wrote_none` have none, or one that an earlier step wrote.
+    """
+
+    own: tuple[Invocation, ...]
+    served_foreign: tuple[Invocation, ...]
+    wrote_none: tuple[Invocation, ...]
+
+
+def sort_by_origin(invocations: Iterable[Invocation]) -> Sorted:
+    """Tell the files that their step wrote from those that only lay there."""
+    own: dict[str, Invocation] = {}
+    foreign: list[Invocation] = []
+    none: list[Invocation] = []
+    in_order = sorted(invocations, key=lambda one: (one.run.dbt_run_id, one.step.index))
+    for invocation in in_order:
+        if invocation.run_results is None or invocation.identity in own:
+            none.append(invocation)
+        elif invocation.is_of_its_run:
+            own[invocation.identity] = invocation
+        else:
+            foreign.append(invocation)
+    return Sorted(tuple(own.values()), tuple(foreign), tuple(none))
