@@ -51,7 +51,7 @@ class ListForm(Generic[Row]):
             order_by=asked.pop("order_by", "id"),
             limit=number(asked.pop("limit", str(MOST_PER_PAGE))),
             offset=number(asked.pop("offset", "0")),
-            filters=self._filters(asked),
+            filters=self._filters(asked),  # comes last: what is left are filters
         )
         _one_of(self.orders, query.order_by.removeprefix("-"))
         if query.limit > MOST_PER_PAGE:
