@@ -305,8 +305,8 @@ def _serve(pipe: Connection, share: float, seed: int) -> None:
     with open_sandbox(runs_take=SYNC_RUNS_TAKE) as sandbox:
         for sync in JOBS.census_syncs():
             sandbox.census.add_sync(sync)
-        for stand_in in (sandbox.dbt_cloud, sandbox.census):
-            stand_in.fail_at_random(share, stand_in.passing_faults, seed=seed)
+        for simulator in (sandbox.dbt_cloud, sandbox.census):
+            simulator.fail_at_random(share, simulator.passing_faults, seed=seed)
         pipe.send((sandbox.dbt_cloud.url, sandbox.census.url))
         told = 0
         while True:

@@ -1,6 +1,6 @@
 """dbt Cloud and Census for a benchmark: they answer at once, with little CPU of their own.
 
-What they say is what the sandbox's stand-ins say, over one loop instead of a thread and a
+What they say is what the sandbox's simulators say, over one loop instead of a thread and a
 framework for each request. They are a process of their own, and deliver dbt Cloud's webhooks.
 """
 
@@ -116,7 +116,10 @@ class _Both:
 
     def get_run(self, dbt_run_id: int, _: str, __: str) -> Response:
         account, run = story.DBT_ACCOUNT_ID, self._runs[dbt_run_id]
-        return enveloped(run_json(run, dbt_account_id=account, related=RELATED, host_url=""))
+        now = datetime.now(UTC)
+        return enveloped(
+            run_json(run, dbt_account_id=account, related=RELATED, host_url="", now=now)
+        )
 
     def get_artifact(self, dbt_run_id: int, name: str, query: str) -> Response:
         artifact = self._runs[dbt_run_id].artifact(name, int(query.removeprefix("step=")))

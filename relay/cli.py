@@ -195,7 +195,7 @@ def send(file: BinaryIO, url: str) -> None:
 @click.option("--dbt-port", default=8081, show_default=True)
 @click.option("--census-port", default=8082, show_default=True)
 def sandbox(dbt_port: int, census_port: int) -> None:
-    """Run a stand-in dbt Cloud and a stand-in Census on this machine, until Ctrl-C."""
+    """Run simulators of dbt Cloud and Census on this machine, until Ctrl-C."""
     from relay.sandbox.command import serve
 
     serve(dbt_port=dbt_port, census_port=census_port)

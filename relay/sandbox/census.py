@@ -1,4 +1,4 @@
-"""A stand-in for the Census API, as far as it starts syncs and tells what became of them.
+"""A simulator of the Census API, as far as it starts syncs and tells what became of them.
 
 https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run and its neighbours, now
 https://fivetran.com/docs/activations; before that docs.getcensus.com, "Sync Runs" (April 2023) and
@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 from relay.clock import Clock, utc_now
 from relay.sandbox.census_answers import paged, sync_json, sync_run_json
 from relay.sandbox.census_runs import RECORDS, End, SandboxSync, SandboxSyncRun
-from relay.sandbox.wire import PASSING, Body, StandIn, as_json
+from relay.sandbox.wire import PASSING, Body, Simulator, as_json
 
 _API = "/api/<any(v1, v2):version>"
 _FIRST_SYNC_RUN_ID = 90001
@@ -32,7 +32,7 @@ class Refused(Exception):
     """Census will not start this sync; the text is what it says."""
 
 
-class SandboxCensus(StandIn):
+class SandboxCensus(Simulator):
     """One workspace of Census, its syncs and their runs.
 
     A run is queued for a second, or a quarter of `runs_take` if that is less, then works until
@@ -59,6 +59,13 @@ class SandboxCensus(StandIn):
         """Let there be this sync, in place of an earlier one of the same id."""
         with self._lock:
             self._syncs[sync.sync_id] = sync
+
+    def change_sync(self, sync_id: int, **fields: Any) -> SandboxSync:
+        """Change a sync, for example whether it is paused. Raises LookupError."""
+        with self._lock:
+            changed = replace(self._syncs[sync_id], **fields)
+            self._syncs[sync_id] = changed
+            return changed
 
     @property
     def syncs(self) -> list[SandboxSync]:
@@ -162,11 +169,12 @@ class SandboxCensus(StandIn):
         add(f"{_API}/syncs/<int:sync_id>/trigger", view_func=self._trigger, methods=["POST"])
         add(f"{_API}/syncs/<int:sync_id>/sync_runs", view_func=self._list_sync_runs)
         add(f"{_API}/sync_runs/<int:sync_run_id>", view_func=self._get_sync_run)
+        cancel = f"{_API}/sync_runs/<int:sync_run_id>/cancel"
+        add(cancel, view_func=self._cancel, methods=["POST"])
 
     def _trigger(self, version: str, sync_id: int) -> Response:
-        full_sync = request.args.get("force_full_sync") == "true"
         try:
-            run = self.trigger(sync_id, full_sync=full_sync)
+            run = self.trigger(sync_id, full_sync=_full_sync_is_forced())
         except LookupError:
             abort(404)
         except Refused as exc:
@@ -181,6 +189,17 @@ class SandboxCensus(StandIn):
         except LookupError:
             abort(404)
         return _success(self._run_json(run))
+
+    def _cancel(self, version: str, sync_run_id: int) -> Response:
+        """The OpenAPI file's answer; that of a run that has ended is not documented: the same."""
+        with self._lock:
+            try:
+                run = self.sync_run(sync_run_id)
+            except LookupError:
+                abort(404)
+            if run.end is None:
+                self.finish(sync_run_id, canceled=True)
+        return as_json({"status": "cancelled", "data": {}})
 
     def _list_sync_runs(self, version: str, sync_id: int) -> Response:
         self._must_exist(sync_id)
@@ -209,9 +228,14 @@ class SandboxCensus(StandIn):
         # HTTP Basic with the user `bearer`.
         basic = base64.b64encode(f"bearer:{self._api_key}".encode()).decode()
         said = request.headers.get("Authorization", "")
-        return None if said in (f"Bearer {self._api_key}", f"Basic {basic}") else self._error(401)
+        right = (f"Bearer {self._api_key}", f"Basic {basic}")
+        return None if said in right else self._error(HTTPStatus.UNAUTHORIZED, request.path)
 
-    def _error(self, code: int, detail: str | None = None) -> Response:
+    def _error(self, code: int, path: str, detail: str | None = None) -> Response:
+        if code == HTTPStatus.UNAUTHORIZED and path.startswith("/api/v2/"):
+            # https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/
+            # webhooks/create-webhook; the pages of v1 have no 401.
+            return as_json({"status": code}, code)
         if code == HTTPStatus.UNAUTHORIZED:
             # Undocumented. Rails' text; Census's clients look for "Access denied" in it.
             answer = Response("HTTP Basic: Access denied.\n", code, content_type="text/html")
@@ -224,6 +248,19 @@ class SandboxCensus(StandIn):
         page = f"<html><body><h1>{code} {responses.get(code, '')}</h1></body></html>"
         return Response(page, code, content_type="text/html")
 
+    def _not_served(self, code: int, said: str) -> Response:
+        return as_json({"status": code, "message": said}, code)
+
+
+def _full_sync_is_forced() -> bool:
+    """In the query, as documented, or in a JSON body: dagster-census, dagster_census/resources.py.
+
+    dagster-census calls its body `application/json;version=2`, paradime-io application/json.
+    """
+    body = request.get_json(force=True, silent=True)
+    in_body = isinstance(body, dict) and body.get("force_full_sync") is True
+    return in_body or request.args.get("force_full_sync") == "true"
+
 
 def _success(answer: dict[str, Any]) -> Response:
     return as_json({"status": "success", "data": answer})
@@ -232,4 +269,4 @@ def _success(answer: dict[str, Any]) -> Response:
 def _page(oldest_first: list[T], as_row: Callable[[T], dict[str, Any]]) -> Response:
     rows = oldest_first if request.args.get("order") == "asc" else oldest_first[::-1]
     page = paged(rows, request.args, request.base_url)
-    return as_json(page | {"data": [as_row(each) for each in page["data"]]})
+    return as_json(page | {"data": [as_row(row) for row in page["data"]]})

@@ -72,6 +72,9 @@ def sync_json(sync: SandboxSync, *, last_status: str | None) -> dict[str, Any]:
     return {
         "id": sync.sync_id,
         "label": sync.label,
+        # Read by dagster-census for a sync without a label. The word before the colon is that of
+        # Census's GitLink (sutrolabs/census-docs, basics/developers/gitlink.md); the rest a guess.
+        "resource_identifier": f"sync:{sync.sync_id}",
         "schedule_frequency": sync.schedule_frequency,
         "schedule_day": None,
         "schedule_hour": None,

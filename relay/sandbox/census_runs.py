@@ -1,4 +1,4 @@
-"""Census syncs and sync runs as the stand-in keeps them."""
+"""Census syncs and sync runs as the simulator keeps them."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

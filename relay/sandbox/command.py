@@ -1,4 +1,4 @@
-"""`relay sandbox`: the stand-ins for whoever wants to try relay by hand."""
+"""`relay sandbox`: serve the simulators, to try relay without an account."""
 
 import signal
 import threading
@@ -23,7 +23,7 @@ def serve(*, dbt_port: int, census_port: int) -> None:
 
 
 def environment(dbt_cloud_url: str, census_url: str) -> dict[str, str]:
-    """The settings with which relay talks to the stand-ins."""
+    """The settings with which relay talks to the simulators."""
     return {
         "DBT_CLOUD_WEBHOOK_SECRETS": story.WEBHOOK_SECRET,
         "DBT_CLOUD_URL": dbt_cloud_url,

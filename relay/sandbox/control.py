@@ -1,154 +1,157 @@
-"""Routes to steer the stand-ins from another shell, on both their ports.
+"""Routes to steer the simulators from another shell, on both their ports.
+
+Each takes a JSON body, whose keys are optional unless said otherwise; a wrong body is answered with
+400 and what is wrong with it.
 
 - `GET /sandbox/state`: dbt runs, syncs, sync runs, how many requests of each kind came, and the
-  newest 10,000 of each stand-in
-- `POST /sandbox/dbt_runs`, `{"recording": "build_model_error"}`: let there be a run of `story`, by
-  default one where all is well; answers with the webhook body that tells of its end
+  newest 10,000 of each simulator
+- `POST /sandbox/dbt_runs`, `{"recording": "build_model_error"}`: let there be a dbt run, by default
+  one where all is well. `"pull_request": 42` makes it a CI run; `"status": "running"` leaves it in
+  the middle of its build, and `"cancelled"` cancels it there. Answers with the webhook body that
+  tells of its end, or, while it is running, of its start
+- `POST /sandbox/dbt_runs/DBT_RUN_ID/finish`, `{"status": "success"}`: end a dbt run that is
+  running; also `"error"` or `"cancelled"`, by default as its steps ended. Answers with its webhook
+- `GET /sandbox/dbt_runs/DBT_RUN_ID/event`: the newest webhook body of a dbt run, for one that was
+  started with `POST /jobs/ID/run/`
+- `POST /sandbox/syncs/SYNC_ID`, `{"paused": true}` or `{"refuses": "Not now"}`: let a sync be
+  paused, or refuse every trigger with this text; `false` and `null` let it start again
 - `POST /sandbox/finish/SYNC_RUN_ID`, `{"records_failed": 3}`: end a sync run; the keys are those
   of `SandboxCensus.finish`
-- `POST /sandbox/fail`, `{"stand_in": "census", "path": "/trigger", "status": 503, "times": 2}`: let
-  the next requests fail; `"hang_up": "before"` or `"after"` (the work) in place of a status
-- `POST /sandbox/fail_at_random`, `{"stand_in": "both", "share": 0.1, "seed": 1}`: let from now on
+- `POST /sandbox/fail`, `{"simulator": "census", "path": "/trigger", "status": 503, "times": 2}`:
+  let the next requests fail; `simulator` and `path` are required, and one of `status` (with it
+  `retry_after`, seconds), `status_after`, which fails after the work was done, or `hang_up`,
+  `"before"` or `"after"` the work
+- `POST /sandbox/fail_at_random`, `{"simulator": "both", "share": 0.1, "seed": 1}`: let from now on
   this share of the requests meet one of the faults that a patient client comes through, which the
   answer lists: 429, 5xx before and after the work, lost, late and broken answers; by default a
-  tenth of both stand-ins' with the seed 1. `"share": 0` ends it
+  tenth of both simulators' with the seed 1. `"share": 0` ends it
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 
 import msgspec
-from flask import Flask, abort, request
+from flask import Flask, abort
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from relay.sandbox import story
 from relay.sandbox.census import SandboxCensus
-from relay.sandbox.census_runs import SandboxSyncRun
+from relay.sandbox.control_requests import (
+    Fail,
+    FailAtRandom,
+    NewRun,
+    RunEnd,
+    SyncChange,
+    SyncRunEnd,
+    read,
+)
+from relay.sandbox.control_state import state_json, sync_json, sync_run_json
 from relay.sandbox.dbt_cloud import SandboxDbtCloud
-from relay.sandbox.dbt_runs import HUMANIZED, SandboxRun
-from relay.sandbox.wire import Fault, HangUp, HangUpAfter, Seen, StandIn, Status, as_json
+from relay.sandbox.dbt_runs import PREPARATIONS, QUEUE_TAKES, RUNNING, STEP_TAKES, SandboxRun
+from relay.sandbox.wire import Simulator, as_json
 
-T = TypeVar("T")
-
-
-class _NewRun(msgspec.Struct, forbid_unknown_fields=True):
-    recording: str = "build"
-
-
-class _Fail(msgspec.Struct, forbid_unknown_fields=True):
-    stand_in: Literal["dbt_cloud", "census"]
-    path: str
-    status: int | None = None
-    retry_after: int | None = None
-    hang_up: Literal["before", "after"] = "before"
-    times: int = 1
-
-    @property
-    def fault(self) -> Fault:
-        if self.status is not None:
-            return Status(self.status, self.retry_after)
-        return HangUp() if self.hang_up == "before" else HangUpAfter()
-
-
-class _FailAtRandom(msgspec.Struct, forbid_unknown_fields=True):
-    stand_in: Literal["dbt_cloud", "census", "both"] = "both"
-    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
-    seed: int = 1
+# How long a run that is put in the middle of its build has been there.
+_INTO_BUILD = QUEUE_TAKES + STEP_TAKES * len(PREPARATIONS) + STEP_TAKES / 2
 
 
 def control(dbt_cloud: SandboxDbtCloud, census: SandboxCensus) -> Flask:
     """The routes above, for these two."""
     app = Flask(__name__, static_folder=None)
     app.register_error_handler(HTTPException, _in_one_line)
+    _add_dbt_routes(app, dbt_cloud)
+    _add_census_routes(app, census)
+    _add_fault_routes(app, {"dbt_cloud": dbt_cloud, "census": census})
 
     @app.get("/sandbox/state")
     def state() -> Response:
-        return as_json(_state(dbt_cloud, census))
-
-    @app.post("/sandbox/dbt_runs")
-    def add_run() -> Response:
-        newest = max((run.dbt_run_id for run in dbt_cloud.runs), default=story.FIRST_DBT_RUN_ID - 1)
-        try:
-            run = story.nightly_run(newest + 1, recording=_read(_NewRun).recording)
-        except LookupError as exc:
-            abort(404, str(exc))
-        dbt_cloud.add_run(run)
-        event = dbt_cloud.completed_event(run.dbt_run_id)
-        return Response(event, content_type="application/json")
-
-    @app.post("/sandbox/finish/<int:sync_run_id>")
-    def finish(sync_run_id: int) -> Response:
-        try:
-            census.finish(sync_run_id, **_read(dict[str, Any]))
-        except LookupError:
-            abort(404, f"there is no sync run {sync_run_id}")
-        except (TypeError, ValueError) as exc:
-            abort(400, str(exc))
-        return as_json(_sync_run_state(census, census.sync_run(sync_run_id)))
-
-    @app.post("/sandbox/fail")
-    def fail() -> Response:
-        asked = _read(_Fail)
-        stand_in = census if asked.stand_in == "census" else dbt_cloud
-        stand_in.fail_next(asked.path, asked.fault, times=asked.times)
-        return as_json({"fault": str(asked.fault), "path": asked.path, "times": asked.times})
-
-    @app.post("/sandbox/fail_at_random")
-    def fail_at_random() -> Response:
-        asked = _read(_FailAtRandom)
-        both: dict[str, StandIn] = {"dbt_cloud": dbt_cloud, "census": census}
-        chosen = {name: each for name, each in both.items() if asked.stand_in in (name, "both")}
-        for stand_in in chosen.values():
-            stand_in.fail_at_random(asked.share, stand_in.passing_faults, seed=asked.seed)
-        faults = {name: list(map(str, each.passing_faults)) for name, each in chosen.items()}
-        return as_json({"share": asked.share, "seed": asked.seed, "faults": faults})
+        return as_json(state_json(dbt_cloud, census))
 
     return app
 
 
-def _in_one_line(exc: HTTPException) -> Response:
-    return as_json({"error": exc.description}, exc.code or 500)
+def _add_dbt_routes(app: Flask, dbt_cloud: SandboxDbtCloud) -> None:
+    @app.post("/sandbox/dbt_runs")
+    def add_run() -> Response:
+        asked = read(NewRun)
+        with _problems_told():
+            run = _new_run(asked, dbt_cloud.next_run_id)
+        if asked.status is None:
+            dbt_cloud.add_run(run)
+        else:
+            created_at = dbt_cloud.now() - _INTO_BUILD
+            dbt_cloud.add_run(replace(run, status=RUNNING, created_at=created_at))
+        if asked.status == "cancelled":
+            dbt_cloud.cancel_run(run.dbt_run_id)
+        return _event(dbt_cloud, run.dbt_run_id)
+
+    @app.post("/sandbox/dbt_runs/<int:dbt_run_id>/finish")
+    def finish_run(dbt_run_id: int) -> Response:
+        with _problems_told(f"there is no dbt run {dbt_run_id}"):
+            dbt_cloud.finish_run(dbt_run_id, read(RunEnd).code)
+        return _event(dbt_cloud, dbt_run_id)
+
+    @app.get("/sandbox/dbt_runs/<int:dbt_run_id>/event")
+    def event(dbt_run_id: int) -> Response:
+        with _problems_told(f"there is no dbt run {dbt_run_id}"):
+            return _event(dbt_cloud, dbt_run_id)
 
 
-def _read(kind: type[T]) -> T:
+def _add_census_routes(app: Flask, census: SandboxCensus) -> None:
+    @app.post("/sandbox/syncs/<int:sync_id>")
+    def change_sync(sync_id: int) -> Response:
+        changes = msgspec.structs.asdict(read(SyncChange))
+        given = {key: value for key, value in changes.items() if value is not msgspec.UNSET}
+        with _problems_told(f"there is no sync {sync_id}"):
+            return as_json(sync_json(census.change_sync(sync_id, **given)))
+
+    @app.post("/sandbox/finish/<int:sync_run_id>")
+    def finish(sync_run_id: int) -> Response:
+        with _problems_told(f"there is no sync run {sync_run_id}"):
+            census.finish(sync_run_id, **msgspec.structs.asdict(read(SyncRunEnd)))
+        return as_json(sync_run_json(census, census.sync_run(sync_run_id)))
+
+
+def _add_fault_routes(app: Flask, simulators: Mapping[str, Simulator]) -> None:
+    @app.post("/sandbox/fail")
+    def fail() -> Response:
+        asked = read(Fail)
+        simulators[asked.simulator].fail_next(asked.path, asked.fault, times=asked.times)
+        return as_json({"fault": str(asked.fault), "path": asked.path, "times": asked.times})
+
+    @app.post("/sandbox/fail_at_random")
+    def fail_at_random() -> Response:
+        asked = read(FailAtRandom)
+        names = tuple(simulators) if asked.simulator == "both" else (asked.simulator,)
+        chosen = {name: simulators[name] for name in names}
+        for simulator in chosen.values():
+            simulator.fail_at_random(asked.share, simulator.passing_faults, seed=asked.seed)
+        faults = {name: list(map(str, chosen[name].passing_faults)) for name in chosen}
+        return as_json({"share": asked.share, "seed": asked.seed, "faults": faults})
+
+
+def _new_run(asked: NewRun, dbt_run_id: int) -> SandboxRun:
+    """Raises LookupError where there is no such recording."""
+    if asked.pull_request is None:
+        return story.nightly_run(dbt_run_id, recording=asked.recording)
+    return story.ci_run(dbt_run_id, pull_request_id=asked.pull_request, recording=asked.recording)
+
+
+def _event(dbt_cloud: SandboxDbtCloud, dbt_run_id: int) -> Response:
+    return Response(dbt_cloud.newest_event(dbt_run_id), content_type="application/json")
+
+
+@contextmanager
+def _problems_told(nothing_found: str | None = None) -> Iterator[None]:
+    """Answer with 404 where something is not there, with 400 where it cannot be done."""
     try:
-        return msgspec.json.decode(request.get_data() or b"{}", type=kind)
-    except msgspec.DecodeError as exc:
+        yield
+    except LookupError as exc:
+        abort(404, nothing_found or str(exc))
+    except ValueError as exc:
         abort(400, str(exc))
 
 
-def _state(dbt_cloud: SandboxDbtCloud, census: SandboxCensus) -> dict[str, Any]:
-    return {
-        "dbt_runs": [_dbt_run_state(run) for run in dbt_cloud.runs],
-        "syncs": [{"sync_id": sync.sync_id, "label": sync.label} for sync in census.syncs],
-        "sync_runs": [_sync_run_state(census, run) for run in census.sync_runs],
-        "request_counts": {
-            "dbt_cloud": dbt_cloud.request_counts,
-            "census": census.request_counts,
-        },
-        "requests": {
-            "dbt_cloud": [_request_state(seen) for seen in dbt_cloud.requests],
-            "census": [_request_state(seen) for seen in census.requests],
-        },
-    }
-
-
-def _dbt_run_state(run: SandboxRun) -> dict[str, Any]:
-    return {
-        "dbt_run_id": run.dbt_run_id,
-        "dbt_job_id": run.dbt_job_id,
-        "status": HUMANIZED[run.status],
-        "steps": [step.name for step in run.steps],
-    }
-
-
-def _sync_run_state(census: SandboxCensus, run: SandboxSyncRun) -> dict[str, Any]:
-    return {
-        "sync_run_id": run.sync_run_id,
-        "sync_id": run.sync_id,
-        "status": census.status(run),
-    }
-
-
-def _request_state(seen: Seen) -> str:
-    return f"{seen.at.isoformat()} {seen.line}{'?' * bool(seen.query)}{seen.query}"
+def _in_one_line(exc: HTTPException) -> Response:
+    return as_json({"error": exc.description}, exc.code or 500)

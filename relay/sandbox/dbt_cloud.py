@@ -1,149 +1,124 @@
-"""A stand-in for dbt Cloud's Administrative API: what runs rebuilt, and where webhooks lead.
+"""A simulator of dbt Cloud's Administrative API: runs, jobs, and where webhooks lead.
 
 Routes and parameters: github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml, shown at
-https://docs.getdbt.com/dbt-cloud/api-v2, and for the webhooks openapi-v3.yaml.
+https://docs.getdbt.com/dbt-cloud/api-v2, and for the webhooks openapi-v3.yaml. `dbt_job_routes` has
+those of the account, its projects, environments and jobs.
 """
 
 import gzip
-from dataclasses import replace
 
 from flask import abort, request
 from werkzeug.wrappers import Response
 
 from relay.clock import Clock, utc_now
-from relay.sandbox import webhooks
-from relay.sandbox.dbt_answers import enveloped, error, run_json
-from relay.sandbox.dbt_run_query import RunQuery
-from relay.sandbox.dbt_runs import ARTIFACTS, SandboxRun
-from relay.sandbox.dbt_subscriptions import SandboxSubscription, page_of
-from relay.sandbox.wire import PASSING, Body, StandIn
+from relay.sandbox.dbt_account import DbtAccount, NotRetryable
+from relay.sandbox.dbt_answers import enveloped, error, not_served, run_json
+from relay.sandbox.dbt_job_routes import JobRoutes
+from relay.sandbox.dbt_related import related_in
+from relay.sandbox.dbt_run_query import RUNS
+from relay.sandbox.dbt_runs import ARTIFACTS, ERROR, SandboxRun
+from relay.sandbox.dbt_subscriptions import page_of
+from relay.sandbox.wire import PASSING, Body
 
 _RUNS = "/api/v2/accounts/<int:account_id>/runs/"
+_RUN = f"{_RUNS}<int:dbt_run_id>/"
 _SUBSCRIPTIONS = "/api/v3/accounts/<int:account_id>/webhooks/subscriptions"
 
 
-class SandboxDbtCloud(StandIn):
-    """One account of dbt Cloud, its runs and their artifacts, its webhook subscriptions."""
+class SandboxDbtCloud(DbtAccount):
+    """One account of dbt Cloud, served."""
 
     passing_faults = (*PASSING, Body(b"<html>Log in</html>", content_type="text/html"))
 
     def __init__(self, account_id: int, token: str, *, clock: Clock = utc_now) -> None:
-        super().__init__(clock)
-        self.account_id = account_id
+        super().__init__(account_id, clock)
         self._token = token
-        self._runs: dict[int, SandboxRun] = {}
-        self._subscriptions: dict[str, SandboxSubscription] = {}
+        self._app.before_request(self._must_be_ours)
+        self._app.register_blueprint(JobRoutes(self).blueprint())
         add = self._app.add_url_rule
         add(_RUNS, view_func=self._list_runs)
-        add(f"{_RUNS}<int:dbt_run_id>/", view_func=self._get_run)
-        add(f"{_RUNS}<int:dbt_run_id>/artifacts/", view_func=self._list_artifacts)
-        add(f"{_RUNS}<int:dbt_run_id>/artifacts/<path:name>", view_func=self._get_artifact)
+        add(_RUN, view_func=self._get_run)
+        add(f"{_RUN}cancel/", view_func=self._cancel_run, methods=["POST"])
+        add(f"{_RUN}retry/", view_func=self._get_failure)
+        add(f"{_RUN}retry/", view_func=self._retry_run, methods=["POST"])
+        add(f"{_RUN}artifacts/", view_func=self._list_artifacts)
+        add(f"{_RUN}artifacts/<path:name>", view_func=self._get_artifact)
         add(_SUBSCRIPTIONS, view_func=self._list_subscriptions)
 
-    def add_run(self, run: SandboxRun) -> SandboxRun:
-        """Let there be this run, in place of an earlier one of the same id; returns it with times.
-
-        A run that goes on is one that is added again, with another status.
-        """
-        placed = run.placed(self.now())
-        with self._lock:
-            self._runs[run.dbt_run_id] = placed
-        return placed
-
-    def run(self, dbt_run_id: int) -> SandboxRun:
-        """A run that was added. Raises LookupError."""
-        with self._lock:
-            return self._runs[dbt_run_id]
-
-    @property
-    def runs(self) -> list[SandboxRun]:
-        """All runs, by id."""
-        with self._lock:
-            return [run for _, run in sorted(self._runs.items())]
-
-    def add_subscription(self, subscription: SandboxSubscription) -> None:
-        """Let there be this webhook subscription, in place of an earlier one of the same id.
-
-        Nothing is sent to its URL: tests and `relay send` deliver what `completed_event` gives.
-        """
-        created_at = subscription.created_at or self.now()
-        with self._lock:
-            self._subscriptions[subscription.webhook_id] = replace(
-                subscription, created_at=created_at
-            )
-
-    @property
-    def subscriptions(self) -> list[SandboxSubscription]:
-        """All webhook subscriptions, in the order they were added."""
-        with self._lock:
-            return list(self._subscriptions.values())
-
-    def completed_event(self, dbt_run_id: int, *, event_id: str | None = None) -> bytes:
-        """The body of the webhook that tells of this run's end; `webhooks` has the other events.
-
-        Without an `event_id` each is an event of its own. Raises LookupError.
-        """
-        return webhooks.completed_event(
-            self.run(dbt_run_id),
-            dbt_account_id=self.account_id,
-            at=self.now(),
-            event_id=event_id,
-        )
-
-    def _list_runs(self, account_id: int) -> Response:
-        self._must_be_ours(account_id)
+    def _list_runs(self) -> Response:
         try:
-            query = RunQuery.from_args(request.args)
+            query = RUNS.read(request.args)
         except ValueError as exc:
             abort(400, str(exc))
-        found = query.found_in(self.runs)
-        page = found[query.offset : query.offset + query.limit]
-        related = _include_related() - {"run_steps"}  # only a single run has these
-        return enveloped(
-            [self._json(run, related) for run in page],
-            extra=query.described(self.account_id, count=len(page), total_count=len(found)),
-        )
+        page, extra = query.answered(self.runs, self.account_id)
+        related = related_in(request.args) - {"run_steps"}  # only a single run has these
+        return enveloped([self._json(run, related) for run in page], extra=extra)
 
-    def _get_run(self, account_id: int, dbt_run_id: int) -> Response:
-        return enveloped(self._json(self._find(account_id, dbt_run_id), _include_related()))
+    def _get_run(self, dbt_run_id: int) -> Response:
+        return enveloped(self._json(self._find(dbt_run_id), related_in(request.args)))
 
-    def _list_artifacts(self, account_id: int, dbt_run_id: int) -> Response:
-        run = self._find(account_id, dbt_run_id)
-        return enveloped([name for name in ARTIFACTS if run.has_left(name)])
+    def _cancel_run(self, dbt_run_id: int) -> Response:
+        # "A run can be 'cancelled' irregardless of its previous status … nothing happens
+        # practically": data-mie/dbt-cloud-cli, README.md, which has a recorded answer.
+        self._find(dbt_run_id)
+        return enveloped(self._json(self.cancel_run(dbt_run_id), related_in(request.args)))
 
-    def _get_artifact(self, account_id: int, dbt_run_id: int, name: str) -> Response:
-        run = self._find(account_id, dbt_run_id)
-        step = request.args.get("step")
-        if step is not None and not step.isdecimal():
-            abort(400, f"{step!r} is not of type 'integer'")
+    def _get_failure(self, dbt_run_id: int) -> Response:
+        """RunFailureDetailsResponse; whether `failed_step` is a command is a guess."""
+        run = self._find(dbt_run_id)
+        failed = [step.command for step in run.invocations if step.status == ERROR]
+        if not failed:
+            abort(400, "RETRY_NOT_FAILED_RUN")
+        return enveloped({"failed_step": failed[0], "skipped_steps": self.skipped_commands(run)})
+
+    def _retry_run(self, dbt_run_id: int) -> Response:
+        self._find(dbt_run_id)
+        try:
+            return enveloped(self._json(self.retry_run(dbt_run_id), frozenset()))
+        except NotRetryable:
+            # RetryNotSupportedReasonEnum; that it is a 400 is a guess.
+            abort(400, "RETRY_NOT_FAILED_RUN")
+
+    def _list_artifacts(self, dbt_run_id: int) -> Response:
+        """The paths; null where there are none: dbt-labs/dbt-mcp, dbt_admin/client.py.
+
+        openapi-v2.yaml has no `step` here; dbtc, prefect-dbt and apache/airflow send it.
+        """
+        run, step = self._find(dbt_run_id), _step()
+        left = [
+            name
+            for name in ARTIFACTS
+            if (run.has_left(name) if step is None else run.artifact(name, step) is not None)
+        ]
+        return enveloped(left or None)
+
+    def _get_artifact(self, dbt_run_id: int, name: str) -> Response:
         # "If the `step` parameter is omitted, then this endpoint will return the artifacts
         # compiled for the last step in the run."
-        artifact = run.artifact(name, None if step is None else int(step))
+        artifact = self._find(dbt_run_id).artifact(name, _step())
         if artifact is None:
             abort(404)
         return _file(artifact)
 
-    def _list_subscriptions(self, account_id: int) -> Response:
-        self._must_be_ours(account_id)
+    def _list_subscriptions(self) -> Response:
         try:
-            return page_of(self.subscriptions, request.args, account_id=account_id)
+            return page_of(self.subscriptions, request.args, account_id=self.account_id)
         except ValueError as exc:
             abort(400, str(exc))
 
-    def _find(self, account_id: int, dbt_run_id: int) -> SandboxRun:
-        self._must_be_ours(account_id)
+    def _find(self, dbt_run_id: int) -> SandboxRun:
         try:
             return self.run(dbt_run_id)
         except LookupError:
             abort(404)
 
-    def _must_be_ours(self, account_id: int) -> None:
-        if account_id != self.account_id:
-            abort(404)
-
     def _json(self, run: SandboxRun, related: frozenset[str]) -> dict[str, object]:
         return run_json(
-            run, dbt_account_id=self.account_id, related=related, host_url=request.host_url
+            run,
+            dbt_account_id=self.account_id,
+            related=related,
+            host_url=request.host_url,
+            now=self.now(),
         )
 
     def _let_in(self) -> Response | None:
@@ -152,15 +127,25 @@ class SandboxDbtCloud(StandIn):
         right = said in (f"Token {self._token}", f"Bearer {self._token}")
         return None if right else error(401)
 
-    def _error(self, code: int, detail: str | None = None) -> Response:
+    def _must_be_ours(self) -> None:
+        # Every route but the list of accounts is below one of them.
+        account_id = (request.view_args or {}).pop("account_id", self.account_id)
+        if account_id != self.account_id:
+            abort(404)
+
+    def _error(self, code: int, path: str, detail: str | None = None) -> Response:
         return error(code, detail)
 
+    def _not_served(self, code: int, said: str) -> Response:
+        return not_served(code, said)
 
-def _include_related() -> frozenset[str]:
-    # openapi-v2.yaml says "a list" and no more: apache/airflow sends run_steps,job and dbt's own
-    # guides ["run_steps"].
-    words = request.args.get("include_related", "").strip("[]").split(",")
-    return frozenset(word.strip(' "') for word in words)
+
+def _step() -> int | None:
+    """The `step` of the request. A request without a number there is refused."""
+    step = request.args.get("step")
+    if step is not None and not step.isdecimal():
+        abort(400, f"{step!r} is not of type 'integer'")
+    return None if step is None else int(step)
 
 
 def _file(artifact: bytes) -> Response:

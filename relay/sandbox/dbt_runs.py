@@ -1,10 +1,12 @@
-"""A dbt Cloud run as the stand-in keeps it: what it was started for, its steps, what they left."""
+"""A simulated run of dbt Cloud: what it was started for, its steps, and what they left."""
 
+from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from relay.sandbox.dbt_projects import DBT_VERSION, SandboxEnvironment, SandboxProject
 from relay.sandbox.recordings import Recording, stamped
 
 # https://docs.getdbt.com/dbt-cloud/api-v2#/operations/Retrieve%20Run
@@ -18,6 +20,9 @@ HUMANIZED = {
     CANCELLED: "Cancelled",
 }
 
+GOING = (QUEUED, STARTING, RUNNING)
+
+DOCS = "dbt docs generate"
 ARTIFACTS = ("manifest.json", "run_results.json", "sources.json")
 
 QUEUE_TAKES = timedelta(seconds=4)
@@ -107,13 +112,18 @@ PREPARATIONS = (
 class SandboxRun:
     """A run of a job, in the Administrative API's words. `of` makes one with all its steps.
 
-    Where `created_at` and `finished_at` are None, `SandboxDbtCloud.add_run` fills them in: the
-    run ended when it was added, or, if it is still going, was created then.
+    Where `created_at` and `finished_at` are None, `DbtAccount.add_run` fills them in: the run
+    ended when it was added, or, if it is still going, began then.
+
+    A run that is going stays so until it is finished, cancelled, or added again with another
+    status. With `ends_as` it goes on by the clock and ends with that status once each step has
+    had its time.
     """
 
     dbt_run_id: int
     steps: tuple[SandboxStep, ...]
     status: int = SUCCESS
+    ends_as: int | None = None
     dbt_job_id: int = 278164
     job_name: str = "Nightly build"
     job_type: str = "scheduled"
@@ -131,8 +141,10 @@ class SandboxRun:
     non_native_pull_request_id: int | None = None
     schema_override: str | None = None
     target_name_override: str | None = None
+    steps_override: tuple[str, ...] | None = None
     retrying_run_id: int | None = None
-    dbt_version: str = "1.12.6"
+    deferring_run_id: int | None = None
+    dbt_version: str = DBT_VERSION
     created_at: datetime | None = None
     finished_at: datetime | None = None
 
@@ -142,46 +154,114 @@ class SandboxRun:
 
         Unless told its status it ended in error if one of the invocations did.
         """
-        failed = any(step.status == ERROR for step in invocations)
-        fields.setdefault("status", ERROR if failed else SUCCESS)
-        return cls(dbt_run_id=dbt_run_id, steps=(*PREPARATIONS, *invocations), **fields)
+        steps = (*PREPARATIONS, *invocations)
+        fields.setdefault("status", outcome_of(steps))
+        return cls(dbt_run_id=dbt_run_id, steps=steps, **fields)
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will happen in it."""
-        return self.status in (SUCCESS, ERROR, CANCELLED)
+        return self.status not in GOING
 
     def placed(self, now: datetime) -> "SandboxRun":
         """The same run, its times known."""
         finished_at = (self.finished_at or now) if self.has_ended else None
-        took = QUEUE_TAKES + STEP_TAKES * len(self.steps)
-        created_at = self.created_at or (finished_at - took if finished_at else now)
+        created_at = self.created_at or (finished_at or now) - self._lasted
         return replace(self, created_at=created_at, finished_at=finished_at)
 
     @property
-    def started_at(self) -> datetime:
-        """When its first step began. Only of a run that was `placed`."""
+    def _lasted(self) -> timedelta:
+        """How long ago a run with this status was created, unless it is known."""
+        if self.status in (QUEUED, STARTING):
+            return timedelta()
+        return QUEUE_TAKES + (STEP_TAKES * len(self.steps) if self.has_ended else timedelta())
+
+    def settled(self, now: datetime) -> "SandboxRun":
+        """The same run as far as it has come by then. Only of a run that was `placed`."""
+        if self.has_ended or self.ends_as is None or now < self._starts_at:
+            return self
+        ends_at = self._starts_at + STEP_TAKES * len(self.steps)
+        if now < ends_at:
+            return replace(self, status=RUNNING)
+        return replace(self, status=self.ends_as, finished_at=ends_at)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When its first step began; None if none did. Only of a run that was `placed`."""
+        was_cancelled_before = self.finished_at is not None and self.finished_at < self._starts_at
+        waits = self.status in (QUEUED, STARTING)
+        return None if waits or was_cancelled_before else self._starts_at
+
+    @property
+    def _starts_at(self) -> datetime:
         if self.created_at is None:
             raise ValueError("a run has its times once it is added")
         return self.created_at + QUEUE_TAKES
 
     def step_finished_at(self, index: int) -> datetime:
-        """When a step ended; they are counted from 1."""
-        ended = self.started_at + STEP_TAKES * index
+        """When a step ended, or is to end; they are counted from 1."""
+        ended = self._starts_at + STEP_TAKES * index
         return min(ended, self.finished_at) if self.finished_at else ended
+
+    def steps_begun(self, now: datetime) -> tuple[SandboxStep, ...]:
+        """The steps so far. The one under way, or cut off by a cancellation, has the run's status.
+
+        Nothing says how dbt Cloud shows that one: a guess.
+        """
+        if self.status in (SUCCESS, ERROR):
+            return self.steps
+        if self.started_at is None:
+            return ()
+        ended = self._steps_ended(self.finished_at or now)
+        under_way = self.steps[len(ended) :][:1]
+        if not (under_way or self.has_ended):  # it goes on although its steps had their time
+            ended, under_way = ended[:-1], ended[-1:]
+        return (*ended, *(replace(step, status=self.status) for step in under_way))
+
+    def _steps_ended(self, by: datetime) -> tuple[SandboxStep, ...]:
+        return self.steps[: max(0, (by - self._starts_at) // STEP_TAKES)]
+
+    @property
+    def environment(self) -> SandboxEnvironment:
+        """Where it ran, as far as the run itself knows."""
+        project = SandboxProject(self.project_id, self.project_name)
+        return SandboxEnvironment(
+            environment_id=self.environment_id,
+            name=self.environment_name,
+            project=project,
+            dbt_version=self.dbt_version,
+        )
 
     @property
     def invocations(self) -> tuple[SandboxStep, ...]:
         """The steps after those every run begins with: the job's own."""
         return tuple(step for step in self.steps if step not in PREPARATIONS)
 
+    @property
+    def has_docs(self) -> bool:
+        """Whether a step has generated the project's documentation."""
+        return any((step.command or "").startswith(DOCS) for step in self._steps_with_artifacts)
+
     def has_left(self, name: str) -> bool:
         """Whether any step left this artifact. None can be fetched before the run has ended."""
-        return self.has_ended and any(step.has_left(name) for step in self.steps)
+        return any(step.has_left(name) for step in self._steps_with_artifacts)
 
     def artifact(self, name: str, index: int | None) -> bytes | None:
         """A file that a step left, the last step without an index; None where there is none."""
-        index = len(self.steps) if index is None else index
-        if not self.has_ended or not 1 <= index <= len(self.steps):
+        steps = self._steps_with_artifacts
+        index = len(steps) if index is None else index
+        if not 1 <= index <= len(steps):
             return None
-        return self.steps[index - 1].artifact(name, at=self.step_finished_at(index))
+        return steps[index - 1].artifact(name, at=self.step_finished_at(index))
+
+    @property
+    def _steps_with_artifacts(self) -> tuple[SandboxStep, ...]:
+        """A step that was cut off by a cancellation has left nothing: a guess."""
+        if self.status == CANCELLED and self.finished_at is not None:
+            return self._steps_ended(self.finished_at)
+        return self.steps if self.has_ended else ()
+
+
+def outcome_of(steps: Iterable[SandboxStep]) -> int:
+    """The status of a run whose steps ended so."""
+    return ERROR if any(step.status == ERROR for step in steps) else SUCCESS

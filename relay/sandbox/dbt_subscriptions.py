@@ -1,4 +1,4 @@
-"""Webhook subscriptions as the stand-in keeps them, and how it lists them.
+"""Webhook subscriptions as the simulated dbt Cloud keeps them, and how it lists them.
 
 The fields and forms are those of the sample in https://docs.getdbt.com/docs/deploy/webhooks, "List
 all webhook subscriptions"; `deactivate_reason` is from github.com/dbt-labs/dbt-cloud-openapi-spec,
@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from relay.sandbox.wire import as_json
 
+ACCOUNT_IDENTIFIER = "act_2QGRb5hzzeCNe5y2YBLsVKBWaB8"
 PER_PAGE = 10  # as the sample's; neither source says what holds without `limit`
 
 
@@ -44,7 +45,7 @@ def page_of(
     page = subscriptions[offset : offset + limit]
     return as_json(
         {
-            "data": [_json(each, account_id) for each in page],
+            "data": [_json(subscription, account_id) for subscription in page],
             "status": {"code": 200},
             "extra": {
                 "pagination": {"total_count": len(subscriptions), "count": len(page)},
@@ -57,7 +58,7 @@ def page_of(
 def _json(subscription: SandboxSubscription, account_id: int) -> dict[str, Any]:
     said = {
         "id": subscription.webhook_id,
-        "account_identifier": "act_2QGRb5hzzeCNe5y2YBLsVKBWaB8",
+        "account_identifier": ACCOUNT_IDENTIFIER,
         "name": subscription.name,
         "description": subscription.description,
         "job_ids": [str(job_id) for job_id in subscription.job_ids],

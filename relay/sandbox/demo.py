@@ -60,7 +60,7 @@ def run() -> int:
 
 
 def _play(sandbox: Sandbox, service: "_Service") -> list[str]:
-    _say(f"A stand-in dbt Cloud at {sandbox.dbt_cloud.url}, Census at {sandbox.census.url}.")
+    _say(f"A simulated dbt Cloud at {sandbox.dbt_cloud.url}, Census at {sandbox.census.url}.")
     _say("Starting relay: its database, web and worker.")
     service.wait_until_ready()
 

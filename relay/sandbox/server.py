@@ -1,4 +1,4 @@
-"""Both stand-ins, served on loopback."""
+"""Both simulators, served on loopback."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -14,7 +14,7 @@ from relay.sandbox import story
 from relay.sandbox.census import SandboxCensus
 from relay.sandbox.control import control
 from relay.sandbox.dbt_cloud import SandboxDbtCloud
-from relay.sandbox.wire import StandIn
+from relay.sandbox.wire import Simulator
 
 HOST = "127.0.0.1"
 _POLL_SECONDS = 0.01  # how long stopping a server may take
@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.01  # how long stopping a server may take
 class Sandbox:
     """dbt Cloud and Census on loopback, from `start` to `stop` or as a context manager.
 
-    Port 0 is any free port; the `url` of each stand-in then says which. Both ports also answer the
+    Port 0 is any free port; the `url` of each simulator then says which. Both ports also answer the
     routes in `control`.
     """
 
@@ -43,12 +43,12 @@ class Sandbox:
     def start(self) -> Self:
         """Serve both, in threads that end with the process."""
         steering = control(self.dbt_cloud, self.census)
-        for stand_in, port in zip((self.dbt_cloud, self.census), self._ports, strict=True):
+        for simulator, port in zip((self.dbt_cloud, self.census), self._ports, strict=True):
             server = make_server(
-                HOST, port, _Steered(stand_in, steering), threaded=True, request_handler=_Quiet
+                HOST, port, _Steered(simulator, steering), threaded=True, request_handler=_Quiet
             )
             self._stops.append(_serve(server))
-            stand_in.url = f"http://{HOST}:{server.port}"
+            simulator.url = f"http://{HOST}:{server.port}"
         return self
 
     def stop(self) -> None:
@@ -77,11 +77,13 @@ def open_sandbox(
     dbt_cloud_port: int = 0,
     census_port: int = 0,
 ) -> Sandbox:
-    """Both stand-ins with the subscription and the syncs of `story`, no dbt run yet; not started.
+    """Both simulators with the jobs, subscription and syncs of `story`, no run yet; not started.
 
     `runs_take` is how long each sync run goes on, None for until it is told to end.
     """
     dbt_cloud = SandboxDbtCloud(story.DBT_ACCOUNT_ID, story.DBT_TOKEN, clock=clock)
+    for job in story.JOBS:
+        dbt_cloud.add_job(job)
     dbt_cloud.add_subscription(story.SUBSCRIPTION)
     census = SandboxCensus(story.CENSUS_API_KEY, runs_take=runs_take, clock=clock)
     for sync in story.SYNCS:
@@ -98,8 +100,8 @@ class _Quiet(WSGIRequestHandler):
         self.close_connection = True
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        # The Date header tells the stand-in's time of day, like the times in its answers.
-        now = cast(_Steered, self.server.app).stand_in.now()
+        # The Date header tells the simulator's time of day, like the times in its answers.
+        now = cast(_Steered, self.server.app).simulator.now()
         return super().date_time_string(timestamp or now.timestamp())
 
 
@@ -115,12 +117,12 @@ def _serve(server: BaseWSGIServer) -> Callable[[], None]:
 
 
 class _Steered:
-    """A stand-in with the control routes beside it; those are in no journal and meet no fault."""
+    """A simulator with the control routes beside it; those are in no journal and meet no fault."""
 
-    def __init__(self, stand_in: StandIn, steering: WSGIApplication) -> None:
-        self.stand_in = stand_in
+    def __init__(self, simulator: Simulator, steering: WSGIApplication) -> None:
+        self.simulator = simulator
         self._steering = steering
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         steering = environ["PATH_INFO"].startswith("/sandbox/")
-        return (self._steering if steering else self.stand_in)(environ, start_response)
+        return (self._steering if steering else self.simulator)(environ, start_response)

@@ -1,7 +1,10 @@
 """What `relay sandbox` and `relay demo` play: an account, a workspace, and a nightly run."""
 
 from relay.sandbox.census_runs import SandboxSync
-from relay.sandbox.dbt_runs import SandboxRun, invoke
+from relay.sandbox.dbt_account import FIRST_RUN_ID
+from relay.sandbox.dbt_jobs import SandboxJob
+from relay.sandbox.dbt_projects import SandboxEnvironment, SandboxProject
+from relay.sandbox.dbt_runs import DOCS, SandboxRun, invoke
 from relay.sandbox.dbt_subscriptions import SandboxSubscription
 from relay.sandbox.recordings import load
 from relay.sandbox.webhooks import WEBHOOK_ID, WEBHOOK_NAME
@@ -12,7 +15,29 @@ DBT_TOKEN = "dbtc_sandbox"  # noqa: S105
 CENSUS_API_KEY = "secret-token:sandbox"
 WEBHOOK_SECRET = "sandbox-webhook-secret"  # noqa: S105
 
-FIRST_DBT_RUN_ID = 155144666
+FIRST_DBT_RUN_ID = FIRST_RUN_ID
+
+PROJECT = SandboxProject(241251, "Jaffle CRM")
+PRODUCTION = SandboxEnvironment(
+    environment_id=187998, name="Production", project=PROJECT, deployment_type="production"
+)
+PULL_REQUESTS = SandboxEnvironment(environment_id=187999, name="CI", project=PROJECT)
+
+NIGHTLY_JOB = SandboxJob(
+    dbt_job_id=278164,
+    name="Nightly build",
+    environment=PRODUCTION,
+    commands=("dbt build", DOCS),
+    cron="0 3 * * *",
+)
+CI_JOB = SandboxJob(
+    dbt_job_id=278165,
+    name="CI",
+    environment=PULL_REQUESTS,
+    commands=("dbt build",),
+    job_type="ci",
+)
+JOBS = (NIGHTLY_JOB, CI_JOB)
 
 SYNCS = (
     SandboxSync(
@@ -74,3 +99,21 @@ def nightly_run(dbt_run_id: int = FIRST_DBT_RUN_ID, *, recording: str = "build")
         return SandboxRun.of(build, dbt_run_id=dbt_run_id)
     docs = invoke("dbt docs generate", load("docs_generate"))
     return SandboxRun.of(build, docs, dbt_run_id=dbt_run_id)
+
+
+def ci_run(
+    dbt_run_id: int = FIRST_DBT_RUN_ID, *, pull_request_id: int, recording: str = "build"
+) -> SandboxRun:
+    """`dbt build` of a pull request, into a schema of its own. Raises LookupError.
+
+    https://docs.getdbt.com/docs/deploy/ci-jobs has the form of the schema's name; the cause is a
+    guess.
+    """
+    return CI_JOB.run(
+        invoke("dbt build", load(recording)),
+        dbt_run_id=dbt_run_id,
+        cause=f"Github Pull Request #{pull_request_id}",
+        cause_category="ci",
+        github_pull_request_id=pull_request_id,
+        schema_override=f"dbt_cloud_pr_{CI_JOB.dbt_job_id}_{pull_request_id}",
+    )

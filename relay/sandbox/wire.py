@@ -1,4 +1,4 @@
-"""What both stand-ins share: the wire to them, faults put into it, a journal of requests."""
+"""What both simulators share: the wire to them, faults put into it, a journal of requests."""
 
 import random
 import re
@@ -8,17 +8,18 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, ClassVar
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import msgspec
-from flask import Flask
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from relay.clock import Clock
 
-KEPT_REQUESTS = 10_000  # of each stand-in; those before are only counted
+KEPT_REQUESTS = 10_000  # of each simulator; those before are only counted
 _IN_PATH = re.compile(r"(?<=/)[0-9]+(?=/|$)")  # an id
 
 
@@ -124,7 +125,7 @@ class _Weather:
         return fault if met else None
 
 
-class StandIn(ABC):
+class Simulator(ABC):
     """A vendor's API as a WSGI app. Safe to ask and to steer from several threads at once."""
 
     url = ""  # where it is served; `Sandbox` fills it in
@@ -204,13 +205,13 @@ class StandIn(ABC):
             case None:
                 return self._app(environ, start_response)
             case Status(code, retry_after):
-                answer = self._error(code)
+                answer = self._error(code, environ["PATH_INFO"])
                 if retry_after is not None:
                     answer.headers["Retry-After"] = str(retry_after)
                 return answer(environ, start_response)
             case StatusAfter(code):
                 self._work(environ)
-                return self._error(code)(environ, start_response)
+                return self._error(code, environ["PATH_INFO"])(environ, start_response)
             case HangUp():
                 raise ConnectionAbortedError  # the server closes the connection, and says nothing
             case HangUpAfter():
@@ -251,15 +252,23 @@ class StandIn(ABC):
         return Response.from_app(self._app, environ, buffered=True)
 
     def _in_our_words(self, exc: HTTPException) -> Response:
-        return self._error(exc.code or 500, exc.description)
+        if exc is request.routing_exception:
+            # Not 404: dagster-dbt takes that for "deleted already", and relay for "no such file".
+            said = f"The sandbox does not serve {request.method} {request.path}."
+            return self._not_served(HTTPStatus.NOT_IMPLEMENTED, said)
+        return self._error(exc.code or 500, request.path, exc.description)
 
     @abstractmethod
     def _let_in(self) -> Response | None:
         """The answer to a request without the right credentials, None to let it in."""
 
     @abstractmethod
-    def _error(self, code: int, detail: str | None = None) -> Response:
-        """How this vendor words an error."""
+    def _error(self, code: int, path: str, detail: str | None = None) -> Response:
+        """How this vendor words an error for this path."""
+
+    @abstractmethod
+    def _not_served(self, code: int, said: str) -> Response:
+        """The answer to a request for which there is no route, in this vendor's form."""
 
 
 def _first_half(content: bytes) -> Iterator[bytes]:

@@ -99,6 +99,40 @@ class TestSyncRuns:
         assert api.sync_run(sync_run_id["sync_run_id"])["full_sync"] is True
 
     @pytest.mark.parametrize(
+        ("body", "content_type", "full_sync"),
+        [
+            ('{"force_full_sync": true}', "application/json;version=2", True),
+            ('{"force_full_sync": true}', "application/json", True),
+            ('{"force_full_sync": false}', "application/json", False),
+            ("[]", "application/json", False),
+            ("{", "application/json", False),
+            ("", None, False),
+        ],
+    )
+    def test_a_full_sync_is_requested_in_the_body(self, api, body, content_type, full_sync):
+        headers = {"Authorization": api.authorization, "Content-Type": content_type}
+        answer = api.ask("POST", "/syncs/5123/trigger", data=body, headers=headers)
+        assert api.sync_run(answer.json()["data"]["sync_run_id"])["full_sync"] is full_sync
+
+    @pytest.mark.parametrize("version", ["v1", "v2"])
+    def test_a_run_can_be_cancelled(self, api, version):
+        sync_run_id = api.trigger()
+        api.root = f"/api/{version}"
+        answer = api.post(f"/sync_runs/{sync_run_id}/cancel")
+        assert answer.status_code == 200
+        assert answer.json() == {"status": "cancelled", "data": {}}
+        run = api.sync_run(sync_run_id)
+        assert (run["status"], run["canceled"]) == ("completed", True)
+        assert api.sync_run(api.trigger())["status"] == "queued"
+
+    def test_cancelling_a_run_that_has_ended_changes_nothing(self, api, census):
+        sync_run_id = api.trigger()
+        census.finish(sync_run_id, status="failed")
+        assert api.post(f"/sync_runs/{sync_run_id}/cancel").status_code == 200
+        run = api.sync_run(sync_run_id)
+        assert (run["status"], run["canceled"]) == ("failed", False)
+
+    @pytest.mark.parametrize(
         ("why", "message"),
         [({"refuses": "Not now"}, "Not now"), ({"paused": True}, "The sync is paused.")],
         ids=["refuses", "paused"],
@@ -121,13 +155,24 @@ class TestSyncRuns:
             ("GET", "/syncs/1"),
             ("GET", "/syncs/1/sync_runs"),
             ("GET", "/sync_runs/1"),
-            ("GET", "/nonesuch"),
+            ("POST", "/sync_runs/1/cancel"),
         ],
     )
     def test_what_does_not_exist_is_a_bare_404(self, api, method, path):
         answer = api.ask(method, path)
         assert answer.status_code == 404
         assert answer.json() == {"status": 404}
+
+    @pytest.mark.parametrize(
+        ("method", "path"), [("GET", "/sources"), ("POST", "/syncs"), ("DELETE", "/syncs/5123")]
+    )
+    def test_a_route_that_is_not_served_says_so(self, api, method, path):
+        answer = api.ask(method, path)
+        assert answer.status_code == 501
+        assert answer.json() == {
+            "status": 501,
+            "message": f"The sandbox does not serve {method} /api/v1{path}.",
+        }
 
 
 class TestLists:
@@ -177,6 +222,9 @@ class TestLists:
         assert [row["id"] for row in rows] == [sync.sync_id for sync in story.SYNCS]
         assert rows[0]["label"] == "customers to Salesforce"
 
+    def test_a_sync_has_a_resource_identifier(self, api):
+        assert api.get("/syncs/5123").json()["data"]["resource_identifier"] == "sync:5123"
+
     def test_a_sync_shows_how_its_last_run_ended_and_its_other_triggers(self, api, census):
         assert api.get("/syncs/5123").json()["data"]["status"] == "up to date"
         assert api.get("/syncs/5124").json()["data"]["status"] == "ready"
@@ -218,3 +266,9 @@ class TestCredentials:
         assert answer.status_code == 401
         assert answer.text == "HTTP Basic: Access denied.\n"
         assert census.sync_runs == []
+
+    def test_version_2_refuses_in_json(self, api):
+        api.authorization, api.root = "Bearer wrong", "/api/v2"
+        answer = api.post("/syncs/5123/trigger")
+        assert answer.status_code == 401
+        assert answer.json() == {"status": 401}

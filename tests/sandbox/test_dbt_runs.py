@@ -6,7 +6,16 @@ from datetime import datetime
 import pytest
 from sandbox_runs import nightly
 
-from relay.sandbox.dbt_runs import CANCELLED, ERROR, SUCCESS, SandboxRun, SandboxStep, invoke
+from relay.sandbox.dbt_runs import (
+    CANCELLED,
+    ERROR,
+    QUEUED,
+    RUNNING,
+    SUCCESS,
+    SandboxRun,
+    SandboxStep,
+    invoke,
+)
 from relay.sandbox.recordings import load
 
 BUILD = load("build")
@@ -25,6 +34,72 @@ class TestStatus:
         assert failed.status == ERROR
         assert nightly(1).status == SUCCESS
         assert nightly(1, status=CANCELLED).status == CANCELLED
+
+
+class TestProgress:
+    """A run that goes on by the clock: 4 seconds in the queue, 10 for each of its five steps."""
+
+    @pytest.fixture(autouse=True)
+    def run(self, dbt_cloud):
+        dbt_cloud.add_run(nightly(1, status=QUEUED, ends_as=SUCCESS))
+
+    @pytest.mark.parametrize(
+        ("seconds", "status", "steps"),
+        [
+            (0, QUEUED, []),
+            (3, QUEUED, []),
+            (4, RUNNING, [3]),
+            (33, RUNNING, [10, 10, 3]),
+            (34, RUNNING, [10, 10, 10, 3]),
+            (53, RUNNING, [10, 10, 10, 10, 3]),
+            (54, SUCCESS, [10, 10, 10, 10, 10]),
+            (9999, SUCCESS, [10, 10, 10, 10, 10]),
+        ],
+    )
+    def test_steps_begin_one_after_the_other(self, dbt, clock, seconds, status, steps):
+        clock.tick(seconds)
+        run = dbt.get("/runs/1/", include_related="run_steps").json()["data"]
+        assert run["status"] == status
+        assert [step["status"] for step in run["run_steps"]] == steps
+        unfinished = [step for step in run["run_steps"] if step["finished_at"] is None]
+        assert len(unfinished) == steps.count(3)
+
+    def test_there_are_no_artifacts_before_the_end(self, dbt, clock):
+        clock.tick(53)
+        assert dbt.run_results(1, step=4).status_code == 404
+        clock.tick(1)
+        assert dbt.run_results(1, step=4).status_code == 200
+
+    def test_it_ended_when_its_steps_had_their_time(self, dbt, clock):
+        clock.tick(3600)
+        assert dbt.get("/runs/1/").json()["data"]["finished_at"] == (
+            "2026-11-23 06:00:54.000000+00:00"
+        )
+
+    def test_a_queued_run_has_no_start_and_no_commit(self, dbt):
+        run = dbt.get("/runs/1/").json()["data"]
+        assert (run["started_at"], run["git_sha"], run["git_branch"]) == (None, None, None)
+
+    def test_a_run_without_an_end_goes_on_in_its_last_step(self, dbt, dbt_cloud, clock):
+        dbt_cloud.add_run(nightly(1, status=RUNNING))
+        clock.tick(3600)
+        assert [step["status"] for step in dbt.run_steps(1)] == [10, 10, 10, 10, 3]
+
+    def test_a_run_that_was_cancelled_in_the_queue_began_nothing(self, dbt, dbt_cloud, clock):
+        clock.tick(3)
+        dbt_cloud.cancel_run(1)
+        run = dbt.get("/runs/1/", include_related="run_steps").json()["data"]
+        assert (run["started_at"], run["run_steps"], run["artifacts_saved"]) == (None, [], False)
+
+    def test_a_cancellation_cuts_off_the_step_under_way(self, dbt, dbt_cloud, clock):
+        clock.tick(50)
+        dbt_cloud.cancel_run(1)
+        clock.tick(3600)
+        steps = dbt.run_steps(1)
+        assert [step["status"] for step in steps] == [10, 10, 10, 10, 30]
+        assert steps[4]["finished_at"] == "2026-11-23 06:00:50.000000+00:00"
+        assert dbt.run_results(1, step=4).status_code == 200
+        assert dbt.run_results(1, step=5).status_code == 404
 
 
 class TestArtifacts:
@@ -54,6 +129,19 @@ class TestArtifacts:
         }
         assert dbt.get("/runs/1/artifacts/sources.json", step=4).json()["results"]
         assert dbt.get("/runs/1/artifacts/").json()["data"] == ["manifest.json", "sources.json"]
+
+    def test_the_list_can_be_of_one_step(self, dbt, dbt_cloud):
+        dbt_cloud.add_run(nightly(1))
+        both = ["manifest.json", "run_results.json"]
+        assert dbt.get("/runs/1/artifacts/", step=4).json()["data"] == both
+        assert dbt.get("/runs/1/artifacts/", step=3).json()["data"] is None
+
+    @pytest.mark.parametrize("status", [RUNNING, SUCCESS])
+    def test_a_run_without_any_lists_null(self, dbt, dbt_cloud, status):
+        dbt_cloud.add_run(SandboxRun.of(invoke("dbt parse"), dbt_run_id=1, status=status))
+        answer = dbt.get("/runs/1/artifacts/")
+        assert answer.status_code == 200
+        assert answer.json()["data"] is None
 
     @pytest.mark.parametrize("step", [0, 6, 99])
     def test_an_unknown_step_is_not_found(self, dbt, dbt_cloud, step):

@@ -21,6 +21,18 @@ class TestStory:
         assert run.status == ERROR
         assert [step.command for step in run.invocations] == ["dbt build"]
 
+    def test_the_nightly_run_is_one_of_the_nightly_job(self):
+        run = story.nightly_run()
+        assert run == story.NIGHTLY_JOB.run(*run.invocations, dbt_run_id=run.dbt_run_id)
+        commands = tuple(step.command for step in run.invocations)
+        assert commands == story.NIGHTLY_JOB.commands
+
+    def test_a_ci_run_is_of_a_pull_request_and_builds_into_a_schema_of_its_own(self):
+        run = story.ci_run(pull_request_id=42)
+        assert (run.job_type, run.cause_category) == ("ci", "ci")
+        assert (run.github_pull_request_id, run.schema_override) == (42, "dbt_cloud_pr_278165_42")
+        assert [step.command for step in run.invocations] == ["dbt build"]
+
     def test_every_sync_reads_a_model_of_the_project(self):
         nodes = json.loads(BUILD.manifest)["nodes"]
         for sync in story.SYNCS:

@@ -1,0 +1,111 @@
+"""What the control routes can be told: the JSON bodies, checked.
+
+A key that is unknown, or that contradicts another, is refused by its name.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from flask import abort, request
+
+from relay.sandbox.census_runs import COMPLETED, RECORDS
+from relay.sandbox.dbt_runs import CANCELLED, ERROR, SUCCESS
+from relay.sandbox.wire import Fault, HangUp, HangUpAfter, Status, StatusAfter
+
+T = TypeVar("T")
+
+HttpStatus = Annotated[int, msgspec.Meta(ge=200, le=599)]
+AtLeastZero = Annotated[int, msgspec.Meta(ge=0)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
+
+_ENDS = {"success": SUCCESS, "error": ERROR, "cancelled": CANCELLED}
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A body of a control route."""
+
+
+def read(kind: type[T]) -> T:
+    """The body of the request; no body is one without keys. Another one is answered with 400."""
+    try:
+        return msgspec.json.decode(request.get_data() or b"{}", type=kind)
+    except msgspec.DecodeError as exc:
+        abort(400, str(exc))
+
+
+class NewRun(Body, frozen=True):
+    """A dbt run. `pull_request` makes it a CI run; without a status it ended as its recording."""
+
+    recording: str = "build"
+    pull_request: AtLeastOne | None = None
+    status: Literal["running", "cancelled"] | None = None
+
+
+class RunEnd(Body, frozen=True):
+    """The end of a dbt run that is going; without a status as its steps ended."""
+
+    status: Literal["success", "error", "cancelled"] | None = None
+
+    @property
+    def code(self) -> int | None:
+        """The status, as dbt Cloud numbers it."""
+        return _ENDS[self.status] if self.status else None
+
+
+class SyncRunEnd(Body, frozen=True):
+    """The end of a sync run; the keys are those of `SandboxCensus.finish`."""
+
+    status: str = COMPLETED
+    canceled: bool = False
+    records_processed: AtLeastZero = RECORDS
+    records_failed: AtLeastZero = 0
+    records_invalid: AtLeastZero = 0
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+class SyncChange(Body, frozen=True):
+    """What a sync answers to a trigger from now on. A key that is not given changes nothing."""
+
+    refuses: str | msgspec.UnsetType | None = msgspec.UNSET
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Fail(Body, frozen=True):
+    """The next requests whose method and path contain `path` meet one fault."""
+
+    simulator: Literal["dbt_cloud", "census"]
+    path: str
+    status: HttpStatus | None = None
+    status_after: HttpStatus | None = None
+    hang_up: Literal["before", "after"] | None = None
+    retry_after: AtLeastZero | None = None
+    times: AtLeastOne = 1
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which names the keys that contradict each other."""
+        faults = ("status", "status_after", "hang_up")
+        given = [name for name in faults if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"give one of {', '.join(faults)}, not {' and '.join(given) or 'none'}"
+            )
+        if self.retry_after is not None and self.status is None:
+            raise ValueError(f"retry_after belongs to status, not to {given[0]}")
+
+    @property
+    def fault(self) -> Fault:
+        """The fault that is asked for."""
+        if self.status is not None:
+            return Status(self.status, self.retry_after)
+        if self.status_after is not None:
+            return StatusAfter(self.status_after)
+        return HangUp() if self.hang_up == "before" else HangUpAfter()
+
+
+class FailAtRandom(Body, frozen=True):
+    """A share of the requests from now on meets faults that pass."""
+
+    simulator: Literal["dbt_cloud", "census", "both"] = "both"
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
+    seed: int = 1

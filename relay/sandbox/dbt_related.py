@@ -1,0 +1,24 @@
+"""`include_related`: which related objects a request wants in the answer.
+
+github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml, calls it a list, for some routes a
+comma-separated one. Clients send four forms, and all are read alike:
+
+- `run_steps,job`: dbtc, dagster-dbt (both versions of its client)
+- `["run_steps"]`: dbt's own guides, docs.getdbt.com/guides/zapier-slack
+- `['run_steps']`: dbt-labs/dbt-mcp, src/dbt_mcp/dbt_admin/client.py
+- `run_steps` and `job`, each as a parameter of its own: prefect-dbt, and apache/airflow's hook
+"""
+
+import re
+
+from werkzeug.datastructures import MultiDict
+
+_WORD = re.compile(r"[a-z_]+")
+
+
+def related_in(args: MultiDict[str, str]) -> frozenset[str]:
+    """The names in all `include_related` of a query string, in whatever form.
+
+    A name that no answer has is no error: dbt Cloud ignores it.
+    """
+    return frozenset(_WORD.findall(",".join(args.getlist("include_related"))))
