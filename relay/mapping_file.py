@@ -8,7 +8,7 @@ from relay.decision.mapping import Sync, SyncMapping
 from relay.decision.mapping_reader import read_mapping
 from relay.errors import BadMapping, Problem
 from relay.logs import get_logger
-from relay.workspaces import DEFAULT_WORKSPACE, Workspace, told_id
+from relay.workspaces import DEFAULT_WORKSPACE, Workspace, display_id
 
 log = get_logger()
 
@@ -112,4 +112,4 @@ def _by_key(mapping: SyncMapping) -> dict[_Key, tuple[Sync, Workspace | None]]:
 def _sorted_ids(keys: Iterable[_Key]) -> list[int | str]:
     """Ids as a person knows them, `5123` and then `emea/5123`, the default workspace first."""
     in_order = sorted(keys, key=lambda key: (key[0] != DEFAULT_WORKSPACE, *key))
-    return [told_id(workspace, sync_id) for workspace, sync_id in in_order]
+    return [display_id(workspace, sync_id) for workspace, sync_id in in_order]

@@ -17,6 +17,6 @@ class Workspace:
     api_version: str = CENSUS_API_VERSION
 
 
-def told_id(workspace: str, sync_id: int) -> int | str:
+def display_id(workspace: str, sync_id: int) -> int | str:
     """A sync's id as a person knows it: `5123`, and `emea/5123` beside the default workspace."""
     return sync_id if workspace == DEFAULT_WORKSPACE else f"{workspace}/{sync_id}"

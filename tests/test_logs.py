@@ -208,14 +208,14 @@ class TestASecret:
             logs.get_logger().exception("a.b")
         assert "held-in-a-local" not in out.text
 
-    def test_that_is_too_short_to_be_one_does_not_black_out_everything(self):
+    def test_that_is_too_short_to_be_one_does_not_spoil_every_line(self):
         out = configured()
-        logs.hide(Secret("in"))
+        logs.add_secret(Secret("in"))
         logs.get_logger().info("delivery.ignored")
         assert out.lines[0]["event"] == "delivery.ignored"
 
     def test_that_only_the_mapping_names_is_hidden_once_it_is_used(self):
         out = configured()
-        logs.hide(Secret("s3cr3t-of-emea"))
+        logs.add_secret(Secret("s3cr3t-of-emea"))
         logs.get_logger().info("a.b", field="s3cr3t-of-emea")
         assert "s3cr3t-of-emea" not in out.text

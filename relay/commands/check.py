@@ -5,22 +5,14 @@ from pathlib import Path
 import click
 
 from relay.commands.session import print_json
-from relay.operations.check import (
-    Report,
-    check_everything,
-    check_mapping,
-    strictly,
-    with_manifest,
-)
+from relay.operations.check import Report, check, strictly
 
 
 def run(
     mapping: Path | None, manifest: Path | None, *, most: int, is_strict: bool, wants_json: bool
 ) -> int:
     """Check, print what was found, and return the exit status."""
-    report = check_everything() if mapping is None else check_mapping(mapping)
-    if manifest is not None:
-        report = with_manifest(report, manifest, most=most)
+    report = check(mapping, manifest, most=most)
     if is_strict:
         report = strictly(report)
     (print_json if wants_json else _print)(report)

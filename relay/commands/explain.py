@@ -10,7 +10,7 @@ from relay.decision.gates import Reason
 from relay.operations.explain import Explanation, explain_sync
 from relay.settings import Settings
 from relay.terminal import PROBLEM
-from relay.workspaces import told_id
+from relay.workspaces import display_id
 
 
 def run(workspace: str, sync_id: int, dbt_run_id: int | None, *, wants_json: bool) -> int:
@@ -33,7 +33,7 @@ def describe_explanation(explained: Explanation) -> str:
     """Each condition with what was seen, then the verdict and the models that decided it."""
     at = explained.decided_at
     when = f"decided {at:%Y-%m-%d %H:%M:%S} UTC" if at else "as it would be decided now"
-    sync = told_id(explained.workspace, explained.sync_id)
+    sync = display_id(explained.workspace, explained.sync_id)
     heading = f"sync {sync}, dbt run {explained.dbt_run_id}, {when}"
     if explained.never_counts is not None:
         return f"{heading}\nthe run never counts: {explained.never_counts}"

@@ -7,7 +7,7 @@ from relay.commands.tables import table
 from relay.decision.gates import Reason
 from relay.operations.plan import Planned, plan_run
 from relay.settings import DbtCloudSettings
-from relay.workspaces import told_id
+from relay.workspaces import display_id
 
 MOST_NAMED = 3  # models in a table's cell
 
@@ -28,7 +28,7 @@ def describe_plan(planned: Planned) -> str:
         return f"dbt run {planned.dbt_run_id} never counts: {planned.never_counts}"
     rows = [
         (
-            told_id(each.workspace, each.sync_id),
+            display_id(each.workspace, each.sync_id),
             "trigger" if each.reason is Reason.REBUILT else f"withhold: {each.reason}",
             _few(each.models),
         )

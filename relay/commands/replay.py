@@ -16,7 +16,7 @@ from relay.operations.replay import (
 )
 from relay.settings import AccountSettings
 from relay.store import Redo, Replayed, Triggered
-from relay.workspaces import told_id
+from relay.workspaces import display_id
 
 _WORDS = {
     Replayed.DUE: "a worker will examine it",
@@ -54,5 +54,5 @@ def describe(result: RunReplayed | Previewed) -> str:
 def _alone(triggered: Sequence[Triggered]) -> Iterator[str]:
     for each in triggered:
         run = f"sync run {each.sync_run_id}" if each.sync_run_id else "its sync run is yet to start"
-        sync = told_id(each.workspace, each.sync_id)
+        sync = display_id(each.workspace, each.sync_id)
         yield f"  sync {sync} was triggered for it already ({run}): only --again does so once more"

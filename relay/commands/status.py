@@ -1,5 +1,6 @@
 """`relay status`: what is under way, in a form for a terminal."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import click
@@ -8,8 +9,8 @@ from relay.commands.session import on_database, print_json
 from relay.commands.tables import table
 from relay.operations.status import read_overview
 from relay.settings import Settings
-from relay.store import Overview
-from relay.workspaces import told_id
+from relay.store.status import DeliveryRow, GivenUpRow, Overview, SyncRunRow, TriggerRow
+from relay.workspaces import display_id
 
 
 def run(newest: int, *, wants_json: bool) -> None:
@@ -22,66 +23,66 @@ def run(newest: int, *, wants_json: bool) -> None:
         click.echo(describe(overview))
 
 
-def describe(seen: Overview) -> str:
-    """A table of each."""
-    return "\n".join(
+def describe(overview: Overview) -> str:
+    """A table of each kind of row."""
+    sections = {
+        "given up": _given_up(overview.given_up),
+        "deliveries": _deliveries(overview.deliveries),
+        "triggers": _triggers(overview.triggers),
+        "open sync runs": _open_sync_runs(overview.open_sync_runs),
+    }
+    return "\n\n".join("\n".join((title, *lines)) for title, lines in sections.items())
+
+
+def _given_up(rows: list[GivenUpRow]) -> Iterator[str]:
+    cells = [
         (
-            "given up",
-            *table(
-                ("when", "dbt run", "sync", "problem"),
-                [
-                    (
-                        _short(row.given_up_at),
-                        row.dbt_run_id,
-                        row.sync_id and told_id(row.workspace or "", row.sync_id),
-                        row.problem,
-                    )
-                    for row in seen.given_up
-                ],
-            ),
-            "",
-            "deliveries",
-            *table(
-                ("received", "dbt run", "became", "why", "delivery"),
-                [
-                    (_short(row.received_at), row.dbt_run_id, row.became, row.why, row.delivery_id)
-                    for row in seen.deliveries
-                ],
-            ),
-            "",
-            "triggers",
-            *table(
-                ("requested", "sync", "dbt run", "sync run", "state", "problem"),
-                [
-                    (
-                        _short(row.requested_at),
-                        told_id(row.workspace, row.sync_id),
-                        row.dbt_run_id,
-                        row.sync_run_id,
-                        row.state,
-                        row.problem,
-                    )
-                    for row in seen.triggers
-                ],
-            ),
-            "",
-            "open sync runs",
-            *table(
-                ("begun", "sync", "sync run", "status", "looks", "problem"),
-                [
-                    (
-                        _short(row.begun_at),
-                        told_id(row.workspace, row.sync_id),
-                        row.sync_run_id,
-                        row.status,
-                        row.looks,
-                        row.problem,
-                    )
-                    for row in seen.open_sync_runs
-                ],
-            ),
+            _short(row.given_up_at),
+            row.dbt_run_id,
+            row.sync_id and display_id(row.workspace or "", row.sync_id),
+            row.problem,
         )
-    )
+        for row in rows
+    ]
+    return table(("when", "dbt run", "sync", "problem"), cells)
+
+
+def _deliveries(rows: list[DeliveryRow]) -> Iterator[str]:
+    cells = [
+        (_short(row.received_at), row.dbt_run_id, row.became, row.why, row.delivery_id)
+        for row in rows
+    ]
+    return table(("received", "dbt run", "became", "why", "delivery"), cells)
+
+
+def _triggers(rows: list[TriggerRow]) -> Iterator[str]:
+    cells = [
+        (
+            _short(row.requested_at),
+            display_id(row.workspace, row.sync_id),
+            row.dbt_run_id,
+            row.sync_run_id,
+            row.state,
+            row.problem,
+        )
+        for row in rows
+    ]
+    return table(("requested", "sync", "dbt run", "sync run", "state", "problem"), cells)
+
+
+def _open_sync_runs(rows: list[SyncRunRow]) -> Iterator[str]:
+    cells = [
+        (
+            _short(row.begun_at),
+            display_id(row.workspace, row.sync_id),
+            row.sync_run_id,
+            row.status,
+            row.looks,
+            row.problem,
+        )
+        for row in rows
+    ]
+    return table(("begun", "sync", "sync run", "status", "looks", "problem"), cells)
 
 
 def _short(time: datetime) -> str:

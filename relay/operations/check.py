@@ -1,4 +1,4 @@
-"""`relay check`: everything that is wrong with the settings and the mapping file, at once."""
+"""Everything that is wrong with the settings and the mapping file, at once."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from relay.terminal import PROBLEM, WRONG_SETTINGS
 from relay.vendors.census.client import V1_ENDS, speaks_v1
 
 MOST_NAMED = 5  # nodes in one warning
-MOST_GUESSED = 50  # words: a project that has none of so many is another one, and guesses are slow
+MOST_GUESSED = 50  # selectors: a project without so many is another one, and guesses are slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,61 +31,71 @@ class Report:
     exit_status: int
 
 
-def check_everything() -> Report:
-    """Check the settings of every process, and the mapping file they name."""
-    try:
-        settings = ServiceSettings.from_environment()
-    except BadSettings as exc:
-        of_mapping = check_mapping(mapping_path())
-        problems = (*(str(problem) for problem in exc.problems), *of_mapping.problems)
-        return Report(of_mapping.mapping, of_mapping.syncs, problems, (), WRONG_SETTINGS)
-    of_mapping = check_mapping(settings.mapping)
-    problems = (*of_mapping.problems, *_problems_of_keys(settings))
-    status = PROBLEM if problems else 0
-    warnings = () if problems else _warnings(settings)
-    return Report(of_mapping.mapping, of_mapping.syncs, problems, warnings, status)
+def check(mapping: Path | None, manifest: Path | None, *, most: int) -> Report:
+    """Check the settings of every process and the mapping file they name, or one file alone.
 
-
-def check_mapping(path: Path) -> Report:
-    """Check a mapping file alone."""
-    try:
-        mapping = load(path)
-    except BadMapping as exc:
-        problems = tuple(str(problem) for problem in exc.problems)
-        return Report(str(path), 0, problems, (), PROBLEM)
-    return Report(str(path), len(mapping.syncs), (), (), 0)
-
-
-def with_manifest(report: Report, path: Path, *, most: int) -> Report:
-    """The same report, and what the words of the mapping select in this manifest.json.
-
-    A word that selects nothing, or only what is disabled, is a problem; a name that several
-    packages have, and a word that selects more than `most` nodes, a warning.
+    With a manifest.json also what the selectors of the mapping select there. One that selects
+    nothing, or only what is disabled, is a problem; a name that several packages have, and a
+    selector of more than `most` nodes, a warning.
     """
-    try:
-        mapping = load(Path(report.mapping))
-        manifest = path.read_bytes()
-        lineage, disabled = read_manifest(manifest), read_disabled(manifest)
-    except BadMapping:
-        return report  # it tells already
-    except BadArtifact as exc:
-        return _with_problems(report, (f"{path}: {exc}",))
-    except OSError as exc:
-        return _with_problems(report, (f"{path}: cannot be read: {exc.strerror}",))
-    selected = tuple(_selections(mapping, lineage))
-    problems = tuple(_words_without_nodes(selected, lineage, disabled))
-    warnings = (*_ambiguous_names(selected, lineage), *_words_of_many_nodes(selected, most))
-    return replace(_with_problems(report, problems), warnings=(*report.warnings, *warnings))
+    settings, wrong_settings = (None, ()) if mapping else _read_settings()
+    path = mapping or mapping_path()
+    parsed, problems = _read_mapping(path)
+    warnings: tuple[str, ...] = ()
+    if parsed and settings:
+        problems = tuple(_problems_of_keys(settings, parsed))
+        warnings = () if problems else tuple(_warnings(settings, parsed))
+    if parsed and manifest:
+        in_project = _check_selectors(parsed, manifest, most)
+        problems, warnings = (*problems, *in_project.problems), (*warnings, *in_project.warnings)
+    return Report(
+        mapping=str(path),
+        syncs=len(parsed.syncs) if parsed else 0,
+        problems=(*wrong_settings, *problems),
+        warnings=warnings,
+        exit_status=WRONG_SETTINGS if wrong_settings else PROBLEM if problems else 0,
+    )
 
 
 def strictly(report: Report) -> Report:
     """The same report, where every warning is a problem."""
-    return replace(_with_problems(report, report.warnings), warnings=())
+    status = report.exit_status or (PROBLEM if report.warnings else 0)
+    problems = (*report.problems, *report.warnings)
+    return replace(report, problems=problems, warnings=(), exit_status=status)
 
 
-def _with_problems(report: Report, problems: tuple[str, ...]) -> Report:
-    status = report.exit_status or (PROBLEM if problems else 0)
-    return replace(report, problems=(*report.problems, *problems), exit_status=status)
+def _read_settings() -> tuple[ServiceSettings | None, tuple[str, ...]]:
+    try:
+        return ServiceSettings.from_environment(), ()
+    except BadSettings as exc:
+        return None, tuple(map(str, exc.problems))
+
+
+def _read_mapping(path: Path) -> tuple[SyncMapping | None, tuple[str, ...]]:
+    try:
+        return load(path), ()
+    except BadMapping as exc:
+        return None, tuple(map(str, exc.problems))
+
+
+class _Found(NamedTuple):
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def _check_selectors(mapping: SyncMapping, path: Path, most: int) -> _Found:
+    try:
+        manifest = path.read_bytes()
+        lineage, disabled = read_manifest(manifest), read_disabled(manifest)
+    except BadArtifact as exc:
+        return _Found((f"{path}: {exc}",))
+    except OSError as exc:
+        return _Found((f"{path}: cannot be read: {exc.strerror}",))
+    selected = tuple(_selections(mapping, lineage))
+    return _Found(
+        problems=tuple(_selectors_without_nodes(selected, lineage, disabled)),
+        warnings=(*_ambiguous_names(selected, lineage), *_selectors_of_many_nodes(selected, most)),
+    )
 
 
 class _Selected(NamedTuple):
@@ -102,7 +112,7 @@ def _selections(mapping: SyncMapping, lineage: Lineage) -> Iterator[_Selected]:
         yield _Selected(place, selector, selection.selected_by(selector))
 
 
-def _words_without_nodes(
+def _selectors_without_nodes(
     selected: Iterable[_Selected], lineage: Lineage, disabled: Lineage
 ) -> Iterator[str]:
     switched_off = Selection(disabled.rebuildable.keys(), disabled)
@@ -118,7 +128,7 @@ def _words_without_nodes(
 
 
 def _meant_by(selector: Selector, lineage: Lineage) -> str | None:
-    """A name or unique_id of the project that is nearly what the word names."""
+    """A name or unique_id of the project that is nearly what the selector names."""
     for term in selector.terms:
         is_one = term.is_named and not has_wildcards(term.value)
         if is_one and not lineage.index.find(term.method, term.value):
@@ -138,19 +148,15 @@ def _ambiguous_names(selected: Iterable[_Selected], lineage: Lineage) -> Iterato
             )
 
 
-def _words_of_many_nodes(selected: Iterable[_Selected], most: int) -> Iterator[str]:
+def _selectors_of_many_nodes(selected: Iterable[_Selected], most: int) -> Iterator[str]:
     for place, selector, nodes in selected:
         if len(nodes) > most:
             yield f"{place}: {selector.text!r} selects {len(nodes)} nodes, more than {most}"
 
 
-def _problems_of_keys(settings: Settings) -> Iterator[str]:
+def _problems_of_keys(settings: Settings, mapping: SyncMapping) -> Iterator[str]:
     """What is wrong with the API keys that the mapping file names."""
-    try:
-        workspaces = load(settings.mapping).workspaces.values()
-    except BadMapping:
-        return  # told already
-    for workspace in workspaces:
+    for workspace in mapping.workspaces.values():
         name = workspace.api_key_env
         try:
             if settings.secret_named(name) is None:
@@ -159,7 +165,6 @@ def _problems_of_keys(settings: Settings) -> Iterator[str]:
             yield from map(str, exc.problems)
 
 
-def _warnings(settings: WorkerSettings) -> tuple[str, ...]:
-    if speaks_v1(settings, load(settings.mapping)):
-        return (f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; v2 is ready here",)
-    return ()
+def _warnings(settings: WorkerSettings, mapping: SyncMapping) -> Iterator[str]:
+    if speaks_v1(settings, mapping):
+        yield f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; v2 is ready here"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from relay.clock import Clock, utc_now
 from relay.errors import Rejected
-from relay.logs import get_logger, hide
+from relay.logs import add_secret, get_logger
 from relay.secret import Secret
 from relay.settings import DbtCloudSettings, WorkerSettings
 from relay.vendors.census import Census
@@ -72,7 +72,7 @@ class Censuses:
         key = self._settings.secret_named(workspace.api_key_env)
         if key is None:
             raise Rejected(f"{workspace.api_key_env} is not set: it is {workspace.name}'s API key")
-        hide(key)
+        add_secret(key)
         return key
 
 

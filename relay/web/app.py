@@ -1,4 +1,4 @@
-"""The web process: prove a delivery genuine, put it on disk, answer. It does nothing else.
+"""The web process: verify a delivery, store it, respond. It does nothing else.
 
 It imports no task and no HTTP client, so it starts at once, stays small, and goes on
 recording while the worker is down.
@@ -34,14 +34,14 @@ DELIVERIES = prometheus_client.Counter(
 def create_app(settings: WebSettings, recorder: Recorder, health: Health) -> Flask:
     """The WSGI application."""
     app = Flask("relay", static_folder=None)
-    proof = _Proof(
+    expected = _Expected(
         secrets=tuple(secret.reveal().encode() for secret in settings.webhook_secrets),
         dbt_account_id=settings.dbt_account_id,
     )
 
     @app.post("/webhooks/dbt")
     def receive() -> Response:
-        return _receive(proof, recorder)
+        return _receive(expected, recorder)
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -51,9 +51,9 @@ def create_app(settings: WebSettings, recorder: Recorder, health: Health) -> Fla
     def readyz() -> Response:
         checks = health.check()
         ready = all(check.is_well for check in checks)
-        told = {check.name: check.told for check in checks}
+        details = {check.name: check.detail for check in checks}
         return _answer(
-            200 if ready else 503, {"status": "ready" if ready else "not_ready", "checks": told}
+            200 if ready else 503, {"status": "ready" if ready else "not_ready", "checks": details}
         )
 
     @app.get("/metrics")
@@ -83,14 +83,14 @@ def application() -> Flask:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Proof:
-    """What a delivery is held against."""
+class _Expected:
+    """What a delivery is verified against."""
 
     secrets: tuple[bytes, ...]
     dbt_account_id: int
 
 
-def _receive(proof: _Proof, recorder: Recorder) -> Response:
+def _receive(expected: _Expected, recorder: Recorder) -> Response:
     try:
         body = _read_body()
     except (OSError, ClientDisconnected):
@@ -101,7 +101,7 @@ def _receive(proof: _Proof, recorder: Recorder) -> Response:
     signature = request.headers.get("Authorization")
     try:
         event = Event.from_delivery(
-            body, signature, secrets=proof.secrets, dbt_account_id=proof.dbt_account_id
+            body, signature, secrets=expected.secrets, dbt_account_id=expected.dbt_account_id
         )
     except NotGenuine as exc:
         return _refuse(401, exc.reason)

@@ -18,15 +18,15 @@ A_DEAD_WORKER = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at: is it well, and a word on it."""
+    """One thing that was checked: is it well, and a detail for a person."""
 
     name: str
     is_well: bool
-    told: str
+    detail: str
 
 
 class Health:
-    """Looks at everything anew each time it is asked."""
+    """Checks everything anew each time it is asked."""
 
     def __init__(self, server: Server, mapping: Path) -> None:
         self._server = server
@@ -34,9 +34,9 @@ class Health:
 
     def check(self) -> tuple[Check, ...]:
         """Every check, the database's within a few seconds."""
-        return (*self._look_at_database_and_worker(), self._look_at_the_mapping())
+        return (*self._check_database_and_worker(), self._check_mapping())
 
-    def _look_at_database_and_worker(self) -> tuple[Check, Check]:
+    def _check_database_and_worker(self) -> tuple[Check, Check]:
         try:
             with connect_impatiently(self._server.conninfo) as connection:
                 if not is_current(connection):
@@ -44,30 +44,30 @@ class Health:
                 now, heartbeat = Store(OneConnection(connection)).status.last_heartbeat()
         except (psycopg.Error, DatabaseUnavailable):
             return _both_unwell("it does not answer")
-        return Check("database", is_well=True, told="ok"), _worker_check(now, heartbeat)
+        return Check("database", is_well=True, detail="ok"), _worker_check(now, heartbeat)
 
-    def _look_at_the_mapping(self) -> Check:
+    def _check_mapping(self) -> Check:
         try:
             load(self._mapping)
         except BadMapping as exc:
-            told = f"{len(exc.problems)} to mend: `relay check` tells what"
-            return Check("mapping", is_well=False, told=told)
-        return Check("mapping", is_well=True, told="ok")
+            detail = f"{len(exc.problems)} to fix: `relay check` lists them"
+            return Check("mapping", is_well=False, detail=detail)
+        return Check("mapping", is_well=True, detail="ok")
 
 
-def _both_unwell(told: str) -> tuple[Check, Check]:
-    nobody_knows = "not known: workers say that they live in the database"
+def _both_unwell(detail: str) -> tuple[Check, Check]:
+    unknown = "unknown: workers report to the database"
     return (
-        Check("database", is_well=False, told=told),
-        Check("worker", is_well=False, told=nobody_knows),
+        Check("database", is_well=False, detail=detail),
+        Check("worker", is_well=False, detail=unknown),
     )
 
 
 def _worker_check(now: datetime, heartbeat: datetime | None) -> Check:
     if heartbeat is None:
-        return Check("worker", is_well=False, told="there is none")
+        return Check("worker", is_well=False, detail="there is none")
     silent = now - heartbeat
     if silent > A_DEAD_WORKER:
-        told = f"silent for {round(silent.total_seconds())} s"
-        return Check("worker", is_well=False, told=told)
-    return Check("worker", is_well=True, told="ok")
+        detail = f"silent for {round(silent.total_seconds())} s"
+        return Check("worker", is_well=False, detail=detail)
+    return Check("worker", is_well=True, detail="ok")

@@ -256,7 +256,7 @@ class TestOtherRoutes:
         settings.mapping.write_text("version: 1\n")
         answer = web.get("/readyz")
         assert answer.status_code == 503
-        assert "1 to mend" in answer.get_json()["checks"]["mapping"]
+        assert "1 to fix" in answer.get_json()["checks"]["mapping"]
 
     def test_readyz_says_that_the_schema_is_old(self, web, sql):
         sql("DELETE FROM relay.engine_migrations WHERE name LIKE '03.04%%'")
