@@ -161,7 +161,7 @@ def replay(
     from relay.operations.replay import Asked
     from relay.store import Redo
 
-    if sum(each is not None for each in (dbt_run_id, delivery_id, since)) != 1:
+    if sum(choice is not None for choice in (dbt_run_id, delivery_id, since)) != 1:
         raise click.UsageError("say what to replay: one of --run, --delivery and --since")
     if until is not None and since is None:
         raise click.UsageError("--until goes with --since")

@@ -88,7 +88,7 @@ class _Redactor:
         self._spellings: tuple[bytes, ...] = ()
 
     def add(self, *secrets: Secret) -> None:
-        texts = [each.reveal() for each in secrets if len(each.reveal()) >= SHORTEST_SECRET]
+        texts = [secret.reveal() for secret in secrets if len(secret.reveal()) >= SHORTEST_SECRET]
         plain = {text.encode() for text in texts}
         in_json = {msgspec.json.encode(text)[1:-1] for text in texts}
         known = plain | in_json | set(self._spellings)

@@ -42,7 +42,11 @@ class Settings:
         reader.require(cls.required_variables(), values)
         reader.raise_problems()
         own = {name: values[name] for name in cls._types() if name in values}
-        secrets = (secret for each in VARIABLES for secret in each.secrets_in(values[each.field]))
+        secrets = (
+            secret
+            for variable in VARIABLES
+            for secret in variable.secrets_in(values[variable.field])
+        )
         return cls(**own, secrets=tuple(secrets), environment=given)
 
     @classmethod

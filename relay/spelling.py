@@ -9,7 +9,7 @@ NEAR = 0.7
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like this one, whatever its case; None if none is near."""
-    spellings = {each.casefold(): each for each in known}
+    spellings = {spelling.casefold(): spelling for spelling in known}
     found = difflib.get_close_matches(word.casefold(), spellings, n=1, cutoff=NEAR)
     return spellings[found[0]] if found else None
 

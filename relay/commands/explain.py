@@ -40,7 +40,8 @@ def describe_explanation(explained: Explanation) -> str:
     if explained.reason is None:
         return f"{heading}\nnot concerned: the run executed none of its models"
     rows = [
-        (each.reason, "yes" if each.holds else "no", each.seen) for each in explained.conditions
+        (condition.reason, "yes" if condition.holds else "no", condition.seen)
+        for condition in explained.conditions
     ]
     verdict = "triggered" if explained.reason is Reason.REBUILT else f"withheld: {explained.reason}"
     return "\n".join(

@@ -28,11 +28,11 @@ def describe_plan(planned: Planned) -> str:
         return f"dbt run {planned.dbt_run_id} never counts: {planned.never_counts}"
     rows = [
         (
-            display_id(each.workspace, each.sync_id),
-            "trigger" if each.reason is Reason.REBUILT else f"withhold: {each.reason}",
-            _few(each.models),
+            display_id(sync.workspace, sync.sync_id),
+            "trigger" if sync.reason is Reason.REBUILT else f"withhold: {sync.reason}",
+            _few(sync.models),
         )
-        for each in planned.verdicts
+        for sync in planned.verdicts
     ]
     did = f"{len(planned.rebuilt)} rebuilt, {len(planned.failed)} failed or skipped"
     return "\n".join(

@@ -29,13 +29,13 @@ def run(asked: Asked, redo: Redo, *, only_shows: bool, wants_json: bool) -> None
     with on_database(AccountSettings) as (settings, server):
         dbt_run_ids = runs_asked_for(server, settings, asked)
         do = preview if only_shows else replay_run
-        came_to = []
-        for each in dbt_run_ids:
-            came_to.append(do(server, settings, each, redo))
+        results = []
+        for dbt_run_id in dbt_run_ids:
+            results.append(do(server, settings, dbt_run_id, redo))
             if not wants_json:
-                click.echo(describe(came_to[-1]))
+                click.echo(describe(results[-1]))
     if wants_json:
-        print_json(came_to)
+        print_json(results)
     elif not dbt_run_ids:
         click.echo("no dbt run was told of in that time")
 
@@ -46,13 +46,13 @@ def describe(result: RunReplayed | Previewed) -> str:
         case RunReplayed():
             first = f"dbt run {result.dbt_run_id}: {_WORDS[result.replay]}"
         case Previewed():
-            alone = {(each.workspace, each.sync_id) for each in result.left_alone}
+            alone = {(sync.workspace, sync.sync_id) for sync in result.left_alone}
             first = describe_plan(result.planned.without(alone))
     return "\n".join((first, *_alone(result.left_alone)))
 
 
 def _alone(triggered: Sequence[Triggered]) -> Iterator[str]:
-    for each in triggered:
-        run = f"sync run {each.sync_run_id}" if each.sync_run_id else "its sync run is yet to start"
-        sync = display_id(each.workspace, each.sync_id)
-        yield f"  sync {sync} was triggered for it already ({run}): only --again does so once more"
+    for sync in triggered:
+        run = f"sync run {sync.sync_run_id}" if sync.sync_run_id else "its sync run is yet to start"
+        name = display_id(sync.workspace, sync.sync_id)
+        yield f"  sync {name} was triggered for it already ({run}): only --again does so once more"

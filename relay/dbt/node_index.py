@@ -33,7 +33,7 @@ class NodeIndex:
         """The unique_ids of the nodes that a method selects with this value."""
         if has_wildcards(value):
             matches = _METHODS[method].matches
-            return [each for each, node in self._nodes.items() if matches(node, value)]
+            return [unique_id for unique_id, node in self._nodes.items() if matches(node, value)]
         if method == "fqn":
             return [*self._look_up(_METHODS[method].index, value), *self._versions(value)]
         found = self._look_up(_METHODS[method].index, self._stands_for.get((method, value), value))
@@ -138,9 +138,9 @@ def _by_path(nodes: Mapping[str, Node]) -> _By:
         if node.properties_file is not None:
             found.setdefault(node.properties_file, []).append(unique_id)
     for folder, unique_ids in folders.items():
-        for each in _with_those_above(folder):
-            found.setdefault(each, []).extend(unique_ids)
-            found[f"{each}/"] = found[each]
+        for above in _with_those_above(folder):
+            found.setdefault(above, []).extend(unique_ids)
+            found[f"{above}/"] = found[above]
     return found
 
 

@@ -61,7 +61,11 @@ class Selection:
         """The executed nodes of that name, as far as the lineage does not know better."""
         known = self._lineage.nodes
         looking = self._by_name.get(name, ())
-        return [each for each in looking if each not in known or name in known[each].names]
+        return [
+            unique_id
+            for unique_id in looking
+            if unique_id not in known or name in known[unique_id].names
+        ]
 
     def _around(self, term: Term) -> set[str]:
         start = self._start(term)

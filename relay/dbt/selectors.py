@@ -117,7 +117,7 @@ def _read_value(method: str, value: str) -> tuple[str, str]:
         return method, _read_path(value)
     if method == "resource_type" and not has_wildcards(value) and value not in RESOURCE_TYPES:
         types = sorted(RESOURCE_TYPES)
-        known = ", ".join(f"`{each}`" for each in types)
+        known = ", ".join(f"`{one}`" for one in types)
         raise ValueError(f": unknown resource type; {did_you_mean(value, types)}known are {known}")
     if method == "exposure" and value.count(".") > 1:
         raise ValueError(": write `exposure:NAME` or `exposure:PACKAGE.NAME`")
@@ -135,8 +135,8 @@ def _read_path(value: str) -> str:
 
 
 def _unknown(method: str) -> str:
-    methods = sorted(f"{each}:" for each in METHODS)
-    known = ", ".join(f"`{each}`" for each in methods)
+    methods = sorted(f"{one}:" for one in METHODS)
+    known = ", ".join(f"`{one}`" for one in methods)
     return (
         f": unknown selector `{method}:`; {did_you_mean(f'{method}:', methods)}"
         f"known are a name, a unique_id, {known}"

@@ -47,17 +47,17 @@ class Plan:
     @property
     def triggers(self) -> tuple[Verdict, ...]:
         """The syncs to trigger at once."""
-        return tuple(each for each in self.verdicts if each.reason is Reason.REBUILT)
+        return tuple(verdict for verdict in self.verdicts if verdict.reason is Reason.REBUILT)
 
     @property
     def withheld(self) -> tuple[Verdict, ...]:
         """The syncs that are not triggered now: for good, or until a cool-down ends."""
-        return tuple(each for each in self.verdicts if each.reason is not Reason.REBUILT)
+        return tuple(verdict for verdict in self.verdicts if verdict.reason is not Reason.REBUILT)
 
     @property
     def delayed(self) -> tuple[Verdict, ...]:
         """Of those that are withheld, the ones to trigger later."""
-        return tuple(each for each in self.withheld if each.due_at is not None)
+        return tuple(verdict for verdict in self.withheld if verdict.due_at is not None)
 
     @property
     def due(self) -> tuple[Verdict, ...]:
@@ -70,7 +70,7 @@ class Plan:
 
     def without(self, syncs: Collection[tuple[str, int]]) -> "Plan":
         """The same plan without these syncs, by workspace and id."""
-        left = tuple(each for each in self.verdicts if each.sync.key not in syncs)
+        left = tuple(verdict for verdict in self.verdicts if verdict.sync.key not in syncs)
         return replace(self, verdicts=left)
 
 

@@ -46,11 +46,11 @@ def let_in(user: pwd.struct_passwd, folders: tuple[Path, ...]) -> None:
     Only the right to pass (x) is added, where it is missing: nothing becomes readable.
     """
     for folder in folders:
-        for each in (folder, *folder.parents):
-            mode = each.stat().st_mode
+        for passed in (folder, *folder.parents):
+            mode = passed.stat().st_mode
             if not mode & stat.S_IXOTH:
-                each.chmod(mode | stat.S_IXOTH)
-                log.warning("database.folder_opened", folder=str(each), user=user.pw_name)
+                passed.chmod(mode | stat.S_IXOTH)
+                log.warning("database.folder_opened", folder=str(passed), user=user.pw_name)
 
 
 def make_private(folder: Path, user: pwd.struct_passwd | None) -> None:

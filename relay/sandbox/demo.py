@@ -51,8 +51,8 @@ def run() -> int:
             except _FellShort as exc:
                 fell_short = [str(exc)]
         fell_short += service.left_behind()
-    for each in fell_short:
-        click.echo(f"FELL SHORT: {each}")
+    for shortcoming in fell_short:
+        click.echo(f"FELL SHORT: {shortcoming}")
     click.echo(
         f"\n{'It fell short' if fell_short else 'Done'} in {time.monotonic() - began:.1f} s."
     )

@@ -13,7 +13,7 @@ from relay.vendors.dbt_cloud import DbtCloud
 from relay.vendors.transport import Transport
 from relay.workspaces import DEFAULT_WORKSPACE, Workspace
 
-CONNECTIONS = 16  # to each vendor at once, as many as the worker runs jobs
+CONNECTIONS = 16  # to needed vendor at once, as many as the worker runs jobs
 
 log = get_logger()
 
@@ -104,8 +104,8 @@ def _folder_for_downloads(data_dir: Path) -> Path | None:
     """
     folder = data_dir / "downloads"
     try:
-        for each in (data_dir, folder):
-            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for needed in (data_dir, folder):
+            needed.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         log.warning("data_dir.not_writable", folder=str(data_dir), problem=exc.strerror)
         return None

@@ -1,8 +1,8 @@
 """Group commit: deliveries that wait together are written together, in one transaction.
 
-Whoever finds nobody writing writes for all that wait, then calls up the first of those that
-came meanwhile to do the same. Under load a batch grows by itself to what came in during the
-last commit; a lone delivery waits for nobody.
+A thread that finds no leader becomes one: it writes for all that wait, its followers, then makes
+the first of those that came meanwhile the next leader. Under load a batch grows by itself to what
+came in during the last commit; a lone delivery waits for nobody.
 """
 
 import threading
@@ -18,7 +18,7 @@ from relay.postgres.server import Server
 from relay.store import Deliveries, Delivery
 
 PATIENCE = 4.0  # seconds until a delivery is answered with 503; dbt waits for 10
-SHORTEST_WRITE = 0.7  # of it at least for a write: who is called up late writes for others too
+SHORTEST_WRITE = 0.7  # of it at least for a write: a late leader writes for others too
 SHORTEST_CONNECT = 2.0  # seconds; libpq's own limit is no shorter
 MOST_AT_ONCE = 200  # deliveries in one transaction
 
@@ -31,9 +31,15 @@ def _closed_lock() -> threading.Lock:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
+    """A delivery and the thread that waits for it.
+
+    It is woken when the delivery is written, or to lead. A lock that is waited for once is all that
+    takes; an Event would make a condition with a lock of its own for each delivery.
+    """
+
     delivery: Delivery
-    called: threading.Lock = field(default_factory=_closed_lock)  # opened when written, or to write
-    is_writer: bool = False
+    woken: threading.Lock = field(default_factory=_closed_lock)
+    leads: bool = False
     is_new: bool = False
     # Until it is known to be on disk, it is not: nothing is acknowledged by default.
     error: DatabaseUnavailable | None = field(
@@ -48,8 +54,8 @@ class Recorder:
         self._server = server
         self._lock = threading.Lock()  # for the two below
         self._waiting: list[_Waiting] = []
-        self._someone_writes = False
-        self._connection: ImpatientConnection | None = None  # the writer's
+        self._has_leader = False
+        self._connection: ImpatientConnection | None = None  # the leader's
 
     def record(self, delivery: Delivery) -> bool:
         """Write a delivery to disk; return whether it brought a new run.
@@ -59,10 +65,10 @@ class Recorder:
         mine = _Waiting(delivery)
         deadline = time.monotonic() + PATIENCE
         self._queue_up(mine)
-        if not mine.is_writer and not mine.called.acquire(timeout=PATIENCE):
+        if not mine.leads and not mine.woken.acquire(timeout=PATIENCE):
             self._withdraw(mine)
             raise DatabaseUnavailable("the database did not take a delivery in time")
-        if mine.is_writer:
+        if mine.leads:
             self._write_what_waits(deadline)
         if mine.error is not None:
             raise mine.error
@@ -75,32 +81,32 @@ class Recorder:
     def _queue_up(self, mine: _Waiting) -> None:
         with self._lock:
             self._waiting.append(mine)
-            if not self._someone_writes:
-                self._someone_writes = mine.is_writer = True
+            if not self._has_leader:
+                self._has_leader = mine.leads = True
 
     def _write_what_waits(self, deadline: float) -> None:
         with self._lock:
             batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
         try:
-            new = self._write([each.delivery for each in batch], deadline)
-            for each in batch:
-                each.is_new = each.delivery.delivery_id in new
-                each.error = None
+            new = self._write([waiting.delivery for waiting in batch], deadline)
+            for waiting in batch:
+                waiting.is_new = waiting.delivery.delivery_id in new
+                waiting.error = None
         except (psycopg.Error, DatabaseUnavailable) as exc:
-            for each in batch:
-                each.error = DatabaseUnavailable(f"a delivery was not recorded: {exc}")
+            for waiting in batch:
+                waiting.error = DatabaseUnavailable(f"a delivery was not recorded: {exc}")
         finally:
-            for each in batch:
-                if not each.is_writer:
-                    each.called.release()
+            for waiting in batch:
+                if not waiting.leads:
+                    waiting.woken.release()
             with self._lock:
-                self._call_up_the_next()
+                self._make_the_next_lead()
 
-    def _call_up_the_next(self) -> None:
-        self._someone_writes = bool(self._waiting)
-        if self._someone_writes:
-            self._waiting[0].is_writer = True
-            self._waiting[0].called.release()
+    def _make_the_next_lead(self) -> None:
+        self._has_leader = bool(self._waiting)
+        if self._has_leader:
+            self._waiting[0].leads = True
+            self._waiting[0].woken.release()
 
     def _write(self, deliveries: list[Delivery], deadline: float) -> frozenset[uuid.UUID]:
         """Write them, over a new connection if the one we had turns out to be dead."""
@@ -137,8 +143,8 @@ class Recorder:
         with self._lock:
             if mine in self._waiting:
                 self._waiting.remove(mine)
-                if mine.is_writer:  # called up in the very moment it gave up
-                    self._call_up_the_next()
+                if mine.leads:  # it was made leader in the moment it gave up
+                    self._make_the_next_lead()
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

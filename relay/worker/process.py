@@ -215,8 +215,8 @@ def _add_round(engine: procrastinate.App, services: Services) -> None:
 
 async def _first_of(*waits: Awaitable[Any]) -> None:
     """Wait until one of them is done; a task that was given goes on."""
-    ours = [asyncio.ensure_future(each) for each in waits]
+    ours = [asyncio.ensure_future(wait) for wait in waits]
     await asyncio.wait(ours, return_when=asyncio.FIRST_COMPLETED)
-    for each, given in zip(ours, waits, strict=True):
-        if each is not given:
-            each.cancel()
+    for wait, given in zip(ours, waits, strict=True):
+        if wait is not given:
+            wait.cancel()

@@ -29,7 +29,7 @@ class _Trigger(msgspec.Struct):
             self.azure_pull_request_id,
             self.non_native_pull_request_id,
         )
-        return next((str(each) for each in ids if each), None)
+        return next((str(pull_request_id) for pull_request_id in ids if pull_request_id), None)
 
 
 class _JobSettings(msgspec.Struct):
