@@ -13,7 +13,7 @@ from relay.vendors.dbt_cloud import DbtCloud
 from relay.vendors.transport import Transport
 from relay.workspaces import DEFAULT_WORKSPACE, Workspace
 
-CONNECTIONS = 16  # to needed vendor at once, as many as the worker runs jobs
+CONNECTIONS = 16  # to each vendor at once, as many as the worker runs jobs
 
 log = get_logger()
 
