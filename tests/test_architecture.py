@@ -1,6 +1,7 @@
 """The house, held against the code: rooms, floors, doors, and a core that does no I/O."""
 
 import ast
+import re
 import statistics
 import subprocess
 import sys
@@ -212,3 +213,27 @@ def test_importing_relay_does_nothing():
             continue  # what gunicorn runs, and `python -m relay`
         allowed = room_of(dotted(path)) in ("sandbox", "postgres")  # what they pass on to a child
         assert "os.environ[" not in path.read_text() or allowed
+
+
+class TestContributing:
+    TEXT = (ROOT.parent / "CONTRIBUTING.md").read_text()
+
+    def test_draws_every_room_on_its_floor(self):
+        """A line may hold rooms of one floor only, and the floors stand in order."""
+        drawn = self.TEXT.partition("```text\n")[2].partition("```")[0].splitlines()
+        rooms = [re.findall(r"^(?:\w+(?:/|\.py) *)+", line)[0].split() for line in drawn]
+        named = [{room.removesuffix("/").removesuffix(".py") for room in line} for line in rooms]
+        floors = [floor_of(line) for line in named]
+        assert floors == sorted(floors, reverse=True)
+        assert set().union(*named) == set().union(*FLOORS) - {"__main__"}
+
+    def test_names_no_file_that_is_not_there(self):
+        way = self.TEXT.partition("## The way of one delivery")[2].partition("\n## ")[0]
+        named = re.findall(r"`([\w/]+(?:/|\.py))`", way)
+        assert len(named) > 10
+        assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def floor_of(rooms):
+    (floor,) = {next(n for n, floor in enumerate(FLOORS) if room in floor) for room in rooms}
+    return floor
