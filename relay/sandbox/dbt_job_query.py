@@ -22,7 +22,6 @@ Row = TypeVar("Row", bound=_Named)
 
 def _form(id_of: Callable[[Row], int], filters: Mapping[str, Filter[Row]]) -> ListForm[Row]:
     """A list of what has an id and a name."""
-    # Not `Filter[Row](…)`: Python 3.11 cannot make that of a frozen dataclass with slots.
     common: dict[str, Filter[Row]] = {
         "pk": Filter(number, lambda row, value: id_of(row) == value),
         "pk__in": Filter(numbers, lambda row, values: id_of(row) in values),

@@ -23,7 +23,10 @@ _FLAGS = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class Filter(Generic[Row]):
-    """A parameter of a list: how its value is read, and which rows it keeps."""
+    """A parameter of a list: how its value is read, and which rows it keeps.
+
+    Make it without its type in brackets: Python 3.11 cannot, for a frozen dataclass with slots.
+    """
 
     read: Callable[[str], Any]
     keeps: Callable[[Row, Any], bool]

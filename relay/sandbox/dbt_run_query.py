@@ -15,7 +15,7 @@ def _within(at: datetime | None, ends: tuple[datetime, datetime]) -> bool:
     return at is not None and ends[0] <= at <= ends[1]
 
 
-RUNS = ListForm[SandboxRun](
+RUNS: ListForm[SandboxRun] = ListForm(
     filters={
         "job_definition_id": Filter(number, lambda run, value: run.dbt_job_id == value),
         "environment_id": Filter(number, lambda run, value: run.environment_id == value),
