@@ -124,7 +124,7 @@ def plan(dbt_run_id: int, *, wants_json: bool) -> None:
 def explain(
     sync_id: int, dbt_run_id: int | None, *, last: bool, workspace: str, wants_json: bool
 ) -> None:
-    """Tell why a sync was triggered or withheld for a dbt run: all that was judged."""
+    """Explain why a sync was triggered or withheld for a dbt run."""
     from relay.commands import explain as command
 
     if (dbt_run_id is None) is not last:
@@ -133,9 +133,9 @@ def explain(
 
 
 @main.command()
-@click.option("--run", "dbt_run_id", type=AN_ID, help="Of this dbt run.")
-@click.option("--delivery", "delivery_id", type=click.UUID, help="Of the run it told of.")
-@click.option("--since", type=Duration(), help="Of all runs told of since so long ago: 6h, 2d.")
+@click.option("--run", "dbt_run_id", type=AN_ID, help="The dbt run's id.")
+@click.option("--delivery", "delivery_id", type=click.UUID, help="The run that it reported.")
+@click.option("--since", type=Duration(), help="All runs reported since so long ago: 6h, 2d.")
 @click.option("--until", type=Duration(), default=None, help="With --since: but so long ago.")
 @click.option("--dry-run", "only_shows", is_flag=True, help="Show what it would do; do nothing.")
 @click.option(
@@ -152,10 +152,10 @@ def replay(
     only_shows: bool,
     wants_json: bool,
 ) -> None:
-    """Have dbt runs examined and decided again, by the mapping as it is now.
+    """Evaluate dbt runs again, by the mapping as it is now.
 
     A sync that was triggered for a run is left alone, unless with --again; one that Census refused
-    to start is not. Runs that were given up, or that nobody told of, are examined as if new.
+    to start is not. Runs that were given up, or that were never reported, are evaluated as if new.
     """
     from relay.commands import replay as command
     from relay.operations.replay import Asked

@@ -37,7 +37,7 @@ def run(asked: Asked, redo: Redo, *, only_shows: bool, wants_json: bool) -> None
     if wants_json:
         print_json(results)
     elif not dbt_run_ids:
-        click.echo("no dbt run was told of in that time")
+        click.echo("no dbt run was reported in that time")
 
 
 def describe(result: RunReplayed | Previewed) -> str:

@@ -33,7 +33,7 @@ class Previewed:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which runs a person means: one, that of a delivery, or all told of so many seconds ago."""
+    """Which runs a person means: one, that of a delivery, or all reported in so many seconds."""
 
     dbt_run_id: int | None
     delivery_id: uuid.UUID | None
@@ -42,7 +42,7 @@ class Asked:
 
 
 def runs_asked_for(server: Server, settings: AccountSettings, asked: Asked) -> tuple[int, ...]:
-    """Their ids, the first told of first. Raises NothingToReplay, DatabaseUnavailable."""
+    """Their ids, the first reported first. Raises NothingToReplay, DatabaseUnavailable."""
     if asked.dbt_run_id is not None:
         return (asked.dbt_run_id,)
     with asking(server) as connections:

@@ -42,7 +42,7 @@ class TestReplay:
         by_time = command("replay", "--since", "1h", **here)
         assert by_time.stdout.startswith("dbt run 155144666: it is being examined already\n")
         before = command("replay", "--since", "2d", "--until", "1d", **here)
-        assert (before.exit_code, before.stdout) == (0, "no dbt run was told of in that time\n")
+        assert (before.exit_code, before.stdout) == (0, "no dbt run was reported in that time\n")
 
     def test_exits_with_1_for_a_delivery_without_a_run(self, command, database, here):
         ignored = Delivery(delivery_id=uuid.uuid4(), body=b"{}", ignored_because="other_account")

@@ -1,4 +1,4 @@
-"""What a sync run answers is told of all its triggers together."""
+"""What a sync run answers applies to all its triggers together."""
 
 from datetime import UTC, datetime
 
