@@ -96,7 +96,13 @@ def config(*, wants_json: bool) -> None:
 
 
 @main.command()
-@click.option("--newest", default=10, show_default=True, help="How many of each to show.")
+@click.option(
+    "--newest",
+    type=click.IntRange(min=0, max=LARGEST_ID),
+    default=10,
+    show_default=True,
+    help="How many of each to show.",
+)
 @as_json
 def status(newest: int, *, wants_json: bool) -> None:
     """Show the newest deliveries and triggers, and the sync runs that are open."""

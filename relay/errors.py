@@ -70,7 +70,7 @@ class NothingToReplay(RelayError):
 
 
 class BadArtifact(RelayError):
-    """A dbt artifact that is no JSON of the documented shape."""
+    """A document from dbt Cloud or Census that is no JSON of the documented shape."""
 
 
 class VendorError(RelayError):

@@ -1,6 +1,6 @@
 """A Census sync run's life: what it said last, and what that means. No I/O here.
 
-Values only; `census.py` makes them from the API's answers.
+Values only; `vendors/census/` makes them from the API's answers.
 https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run
 """
 

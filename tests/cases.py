@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from relay.dbt.manifest import Lineage
+from relay.dbt.nodes import Config, DependsOn, Node
 from relay.dbt.outcome import NodeResult, RunOutcome
 from relay.dbt.runs import SUCCESS, DbtRun
 from relay.dbt.selectors import read_selector
@@ -53,3 +55,26 @@ def plan_of(did, mapping, *, of=None, lineage=None, history=None, now=NOON):
     looked_at = history.builds.keys() & findings.looks_back_at(mapping)
     builds = {node: history.builds[node] for node in looked_at}
     return decide(findings, mapping, History(history.syncs, builds), now=now)
+
+
+def lineage_of(**parents):
+    """`view=["table"]`: what each node reads; `v…` are views, `e…` ephemeral, others tables."""
+    kinds = {"v": "view", "e": "ephemeral", "m": "materialized_view", "i": "incremental"}
+    nodes = [
+        Node(
+            unique_id(name),
+            name=name,
+            config=Config(materialized=kinds.get(name[0], "table")),
+            depends_on=DependsOn(tuple(unique_id(each) for each in reads)),
+        )
+        for name, reads in parents.items()
+    ]
+    return Lineage({node.unique_id: node for node in nodes})
+
+
+def unique_id(name):
+    return name if "." in name else f"model.shop.{name}"
+
+
+def executed(**standings):
+    return outcome({unique_id(name): standing for name, standing in standings.items()})

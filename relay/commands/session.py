@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from relay import logs
-from relay.postgres.migrate import migrate
+from relay.postgres.migrate import require_schema
 from relay.postgres.server import Server, joined, server_of
 from relay.settings import Settings
 from relay.terminal import exit_on_error, settings_or_exit
@@ -28,10 +28,10 @@ def started(needed: type[AnySettings], *, logs_to: TextIO) -> Iterator[AnySettin
 
 @contextmanager
 def on_database(needed: type[AnySettings]) -> Iterator[tuple[AnySettings, Server]]:
-    """The settings, and the server with its schema up to date: for what a command asks."""
+    """The settings, and the server with its schema: for what a command asks."""
     # stdout is for what the command itself prints.
     with started(needed, logs_to=sys.stderr) as settings, joined(server_of(settings)) as server:
-        migrate(server)
+        require_schema(server)
         yield settings, server
 
 

@@ -1,6 +1,6 @@
 """A dbt Cloud run: what kind it was, how it ended, its steps. No I/O here.
 
-Values only; `dbt_cloud.py` makes them from the Administrative API's answers.
+Values only; `vendors/dbt_cloud/` makes them from the Administrative API's answers.
 """
 
 import shlex

@@ -37,10 +37,29 @@ def migrate(server: Server) -> tuple[str, ...]:
     return applied
 
 
+def require_schema(server: Server) -> None:
+    """Make the schema where there is none; never change one that processes may be using.
+
+    Raises DatabaseUnavailable where it is another version's.
+    """
+    try:
+        with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+            if is_current(connection):
+                return
+            exists = _has_schema(connection)
+    except psycopg.Error as exc:
+        raise DatabaseUnavailable(f"the database cannot be read: {exc}") from exc
+    if exists:
+        raise DatabaseUnavailable(
+            "the database's schema is of another version of relay: "
+            "upgrade relay everywhere, and run `relay migrate`"
+        )
+    migrate(server)
+
+
 def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
     """Whether the schema is the one this relay was written for."""
-    row = connection.execute("SELECT to_regclass('relay.alembic_version')").fetchone()
-    if row == (None,):
+    if not _has_schema(connection):
         return False
     row = connection.execute(
         "SELECT version_num, (SELECT array_agg(name) FROM relay.engine_migrations)"
@@ -50,6 +69,11 @@ def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
         return False
     version, applied = row
     return version == HEAD and set(_engine_migrations()) <= set(applied or ())  # type: ignore[call-overload]
+
+
+def _has_schema(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+    row = connection.execute("SELECT to_regclass('relay.alembic_version')").fetchone()
+    return row != (None,)
 
 
 def _migrate_the_engine(

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -279,6 +279,9 @@ def _seconds_to_wait(retry_after: str | None) -> float | None:
 
 def _http_date(text: str | None) -> datetime | None:
     try:
-        return email.utils.parsedate_to_datetime(text) if text else None
+        parsed = email.utils.parsedate_to_datetime(text) if text else None
     except ValueError:
         return None
+    if parsed is None or parsed.tzinfo is not None:
+        return parsed
+    return parsed.replace(tzinfo=UTC)  # "-0000" or no zone: an HTTP date is always in GMT

@@ -249,6 +249,14 @@ def _serving(pieces, headers, pause, head="HTTP/1.1 200 OK"):
         thread.join()
 
 
+@pytest.mark.parametrize("zone", ["GMT", "UTC", "+0000", "-0000", ""])
+def test_the_time_over_there_is_utc_however_its_zone_is_written(zone):
+    date = f"Date: Thu, 26 Nov 2026 10:00:00 {zone}\r\n"
+    with _serving([b"{}"], date, 0) as url:
+        answer = transport(url, read_seconds=2).ask("/x")
+    assert answer.vendor_now == datetime(2026, 11, 26, 10, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["ask", "command"])
 def test_a_redirect_is_not_followed_and_names_the_setting_to_change(code, method):
