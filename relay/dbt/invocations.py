@@ -5,10 +5,12 @@ that is committed to the repository. A file counts for the step that wrote it, a
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from relay.dbt.artifacts import Result, RunResults
+import msgspec
+
+from relay.dbt.artifacts import UNREADABLE, Args, Result, RunResults
 from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, TESTING_COMMANDS, DbtRun, Step
 from relay.notation import read_time
 
@@ -25,11 +27,15 @@ _WHICH = {
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A step of a run and the run_results.json that is served for it, None for none."""
+    """A step of a run and the run_results.json that is served for it, None for none.
+
+    `retries` is the earlier invocation that a `dbt retry` continues, None where it is not known.
+    """
 
     run: DbtRun
     step: Step
     run_results: RunResults | None
+    retries: "Invocation | None" = None
 
     @property
     def rows(self) -> list[Result]:
@@ -67,6 +73,39 @@ class Invocation:
         return frozenset(row.unique_id for row in rows if row.unique_id.startswith(REBUILDABLE))
 
     @property
+    def rows_with_relation(self) -> list[Result]:
+        """Its rows of models, seeds and snapshots, without ephemeral models: they hold nothing.
+
+        Fusion and Core 2 write rows of these, and Core 1.x with --fail-fast. Their `relation_name`
+        is null, or left out where other rows have one (2.0.0-preview.196, 2.0.0-alpha.4). Before
+        dbt 1.7 no row has one.
+        """
+        names_relations = any(row.relation_name is not msgspec.UNSET for row in self.rows)
+        none = (None, msgspec.UNSET) if names_relations else (None,)
+        return [
+            row
+            for row in self.rows
+            if row.unique_id.startswith(REBUILDABLE)
+            and not (row.relation_name in none and _may_be_ephemeral(row))
+        ]
+
+    @property
+    def may_leave_out_microbatches(self) -> bool:
+        """Whether its engine, Core 2 or Fusion, writes no row of a microbatch that failed."""
+        version = self.run_results.metadata.dbt_version if self.run_results else None
+        return (version or "1").partition(".")[0] not in ("0", "1")
+
+    @property
+    def was_sampled(self) -> bool:
+        """Whether the tables hold no rows, or only some, though dbt calls them a success.
+
+        https://docs.getdbt.com/docs/build/empty-flag, .../sample-flag. Fusion and Core 2 do not
+        write these flags, so the step's command is asked too. A retry keeps those of what it
+        retries.
+        """
+        return self._says_sampled or (self.retries is not None and self.retries.was_sampled)
+
+    @property
     def is_of_its_run(self) -> bool:
         """Whether the file was written within the run, and by a command like the step's."""
         return self._was_written_within_the_run and self._can_be_the_steps
@@ -76,6 +115,17 @@ class Invocation:
         """Whether its command names no other target than the job's own."""
         named = self.step.named_target
         return named is None or named == self.run.target
+
+    @property
+    def _says_sampled(self) -> bool:
+        args = self.run_results.args if self.run_results else Args()
+        other = args.other or {}
+        flags = [word for word in self.step.words if word in ("--empty", "--no-empty")]
+        return (
+            bool(args.empty or args.sample or other.get("empty") or other.get("sample"))
+            or flags[-1:] == ["--empty"]
+            or any(word.split("=")[0] == "--sample" for word in self.step.words)
+        )
 
     @property
     def _was_written_within_the_run(self) -> bool:
@@ -123,7 +173,20 @@ def sort_by_origin(invocations: Iterable[Invocation]) -> Sorted:
         if invocation.run_results is None or invocation.identity in own:
             none.append(invocation)
         elif invocation.is_of_its_run:
-            own[invocation.identity] = invocation
+            earlier = _retried_by(invocation, list(own.values()))
+            own[invocation.identity] = replace(invocation, retries=earlier)
         else:
             foreign.append(invocation)
     return Sorted(tuple(own.values()), tuple(foreign), tuple(none))
+
+
+def _may_be_ephemeral(row: Result) -> bool:
+    return row.unique_id.startswith("model.") and row.status != UNREADABLE
+
+
+def _retried_by(invocation: Invocation, earlier: list[Invocation]) -> Invocation | None:
+    """The last one of its command, if it is a retry: `which` is that of what it retries."""
+    if invocation.step.dbt_command != "retry":
+        return None
+    same = (one for one in reversed(earlier) if invocation.which in (one.which, "retry"))
+    return next(same, None)

@@ -22,6 +22,7 @@ class Config(msgspec.Struct, gc=False):
     severity: str | None = None
     materialized: str | None = None
     group: str | None = None
+    incremental_strategy: str | None = None
 
 
 class Node(msgspec.Struct, gc=False):
@@ -71,6 +72,12 @@ class Node(msgspec.Struct, gc=False):
     def is_view(self) -> bool:
         """Whether it shows the rows of what it reads."""
         return self.config.materialized in VIEWS
+
+    @property
+    def is_microbatch(self) -> bool:
+        """Whether it is built in batches. https://docs.getdbt.com/docs/build/incremental-microbatch"""
+        config = self.config
+        return (config.materialized, config.incremental_strategy) == ("incremental", "microbatch")
 
 
 # What a node is made of: one that was written down with another shape says less, or more.

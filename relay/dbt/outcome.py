@@ -7,9 +7,9 @@ from datetime import datetime
 
 import msgspec
 
-from relay.dbt.artifacts import UNREADABLE, Args, Result
+from relay.dbt.artifacts import UNREADABLE, Result
 from relay.dbt.invocations import Invocation, sort_by_origin
-from relay.dbt.rows import KNOWN, SOMETHING_FAILED, Standing, is_ephemeral, standing_of, status_of
+from relay.dbt.rows import KNOWN, SOMETHING_FAILED, Standing, standing_of, status_of
 from relay.dbt.runs import REBUILDABLE, Step
 from relay.notation import read_time
 
@@ -38,13 +38,15 @@ class NodeResult(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Unaccounted:
-    """A step that rebuilds and failed, without a row that says what failed.
+    """A step that rebuilds and failed, and may have no row of what failed.
 
-    `known` are the nodes that it, or a later step, has a row for.
+    `known` are the nodes that it, or a later step, has a row for. `only_microbatches`: another row
+    says that it failed, so that only these may have failed beside it.
     """
 
     step: Step
     known: frozenset[str]
+    only_microbatches: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class RunOutcome:
     relay does not know; `relations` the nodes that were built in several places, and these.
 
     Of steps by their index: `not_of_this_run` served a file that they did not write;
-    `without_results` rebuild, succeeded and wrote none; `unaccounted` rebuild, failed, and have no
-    row that says what.
+    `without_results` rebuild, succeeded and wrote none; `unaccounted` rebuild, failed, and may have
+    no row that says what.
     """
 
     nodes: Mapping[str, NodeResult] = field(default_factory=dict)
@@ -173,27 +175,27 @@ class _Gathered:
 
 
 def _unaccounted(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
-    """The invocations that failed although no row of theirs says so.
+    """The invocations that failed and may have no row that says what did.
 
-    Fusion writes no row for a microbatch model with a failing batch.
+    Core 2 and Fusion write none of a microbatch model with a failing batch. Whatever a retry
+    executes has a row in what it retries, and a standing from there.
     """
     for place, invocation in enumerate(own):
+        if not invocation.rebuilds or invocation.step.succeeded or invocation.retries:
+            continue
         says_so = any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
-        if invocation.rebuilds and not invocation.step.succeeded and not says_so:
+        if not says_so or invocation.may_leave_out_microbatches:
             since = (later.executed for later in own[place:])
-            yield Unaccounted(invocation.step, frozenset[str]().union(*since))
+            yield Unaccounted(invocation.step, frozenset[str]().union(*since), says_so)
 
 
 def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
-    rows = invocation.rows
     dbt_run_id, identity = invocation.run.dbt_run_id, invocation.identity
-    was_sampled = _was_sampled(invocation)
+    was_sampled = invocation.was_sampled
     something_failed = not invocation.step.succeeded or any(
-        status_of(row) in SOMETHING_FAILED for row in rows
+        status_of(row) in SOMETHING_FAILED for row in invocation.rows
     )
-    for row in rows:
-        if not row.unique_id.startswith(REBUILDABLE) or is_ephemeral(row):
-            continue
+    for row in invocation.rows_with_relation:
         standing = standing_of(row)
         if standing is None or (standing is Standing.SKIPPED and not something_failed):
             continue  # before Core v2, Fusion wrote `skipped` for what was in the cache
@@ -226,19 +228,3 @@ def _test_results(invocation: Invocation) -> Iterator[tuple[str, str]]:
             yield row.unique_id, status
         elif row.unique_id.startswith(TESTS) and status == UNREADABLE:
             yield row.unique_id, "fail"
-
-
-def _was_sampled(invocation: Invocation) -> bool:
-    """Whether the tables hold no rows, or only some, though dbt calls them a success.
-
-    https://docs.getdbt.com/docs/build/empty-flag, .../sample-flag. Fusion's args do not say,
-    so the step's command is asked too.
-    """
-    args = invocation.run_results.args if invocation.run_results else Args()
-    other = args.other or {}
-    flags = [word for word in invocation.step.words if word in ("--empty", "--no-empty")]
-    return (
-        bool(args.empty or args.sample or other.get("empty") or other.get("sample"))
-        or flags[-1:] == ["--empty"]
-        or any(word.split("=")[0] == "--sample" for word in invocation.step.words)
-    )

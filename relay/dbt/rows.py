@@ -78,15 +78,6 @@ def _message(row: Result) -> str:
     return (row.message or "").lower()
 
 
-def is_ephemeral(row: Result) -> bool:
-    """Whether it is an ephemeral model's: that has no relation, and so nothing to rebuild.
-
-    Fusion and Core v2 write rows of them, dbt with --fail-fast, and `dbt clone`. Before dbt 1.7
-    no row named its relation.
-    """
-    return row.relation_name is None and row.unique_id.startswith("model.")
-
-
 def status_of(row: Result) -> str:
     """The status in small letters, which not every writer of the file uses."""
     return row.status if row.status in KNOWN else row.status.lower()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from relay.dbt.command_selection import may_have_executed
 from relay.dbt.graph import walk
 from relay.dbt.manifest import Lineage
-from relay.dbt.outcome import RunOutcome
+from relay.dbt.outcome import RunOutcome, Unaccounted
 from relay.dbt.rows import Standing
 from relay.dbt.runs import DbtRun
 from relay.dbt.selection import Selection
@@ -46,11 +46,14 @@ class Findings:
     @functools.cached_property
     def without_row(self) -> Mapping[str, Standing]:
         """The nodes that a failed step may have failed to build without saying so."""
-        nodes = (
-            may_have_executed(unaccounted.step, self.lineage) - unaccounted.known
-            for unaccounted in self.outcome.unaccounted
-        )
+        nodes = map(self._may_have_failed, self.outcome.unaccounted)
         return dict.fromkeys(frozenset[str]().union(*nodes), Standing.NO_ROW)
+
+    def _may_have_failed(self, unaccounted: Unaccounted) -> frozenset[str]:
+        nodes = may_have_executed(unaccounted.step, self.lineage) - unaccounted.known
+        if not unaccounted.only_microbatches:
+            return nodes
+        return frozenset(node for node in nodes if self.lineage.nodes[node].is_microbatch)
 
     @functools.cached_property
     def sampled(self) -> frozenset[str]:

@@ -225,6 +225,17 @@ class TestStatuses:
         assert outcome.standings == {CUSTOMERS: Standing.FAILED, ORDERS: Standing.REBUILT}
         assert outcome.unknown_statuses == {"unreadable row": CUSTOMERS}
 
+    def test_a_row_that_cannot_be_read_is_no_ephemeral_models(self):
+        """Though it names no relation, and other rows do."""
+        rows = [
+            {"unique_id": CUSTOMERS, "status": "success", "relation_name": "a.b", "message": 5},
+            {"unique_id": ORDERS, "status": "success", "relation_name": "a.c"},
+        ]
+        metadata = {"generated_at": "2026-11-01T01:00:00Z"}
+        file = {"metadata": metadata, "args": {"which": "build"}, "results": rows}
+        read = read_run_results(msgspec.json.encode(file))
+        assert standing(Invocation(run(), step(), read)) is Standing.FAILED
+
     def test_a_row_without_a_node_is_no_row(self):
         with pytest.raises(BadArtifact):
             read_run_results(b'{"results": [{"status": "success"}]}')
@@ -247,6 +258,25 @@ class TestStatuses:
         """Fusion and Core v2 write rows of them, and `dbt clone` a success."""
         rows = {"others": [(ORDERS, "error")], "relation_name": None}
         assert standing(row(status, message="Succeeded", **rows)) is None
+
+    @pytest.mark.parametrize(
+        ("others_relation", "expected"),
+        [("a.b", None), (None, None), (msgspec.UNSET, Standing.REBUILT)],
+    )
+    def test_so_where_the_relation_is_left_out_and_other_rows_name_theirs(
+        self, others_relation, expected
+    ):
+        """Fusion preview and Core 2 alpha leave it out; before dbt 1.7 no row has one."""
+        results = [
+            {"unique_id": CUSTOMERS, "status": "success"},
+            {"unique_id": ORDERS, "status": "success", "relation_name": others_relation},
+        ]
+        if others_relation is msgspec.UNSET:
+            del results[1]["relation_name"]
+        metadata = {"generated_at": "2026-11-01T01:00:00Z"}
+        body = {"metadata": metadata, "args": {"which": "clone"}, "results": results}
+        read = read_run_results(msgspec.json.encode(body))
+        assert standing(Invocation(run(), step("dbt clone"), read)) is expected
 
     def test_a_seed_has_no_relation_name_and_stands_all_the_same(self):
         seed = "seed.jaffle_crm.countries"
@@ -301,6 +331,33 @@ class TestStatuses:
     )
     def test_a_whole_build_does(self, args, command):
         assert standing(row("success", args=args, command=command)) is Standing.REBUILT
+
+    @pytest.mark.parametrize(
+        ("commands", "expected"),
+        [
+            (("dbt build --empty", "dbt retry"), Standing.SAMPLED),
+            (("dbt build --sample=3d", "dbt retry"), Standing.SAMPLED),
+            (("dbt build --empty", "dbt retry", "dbt retry"), Standing.SAMPLED),
+            (("dbt build --empty", "dbt build"), Standing.REBUILT),
+            (("dbt build --empty", "dbt build", "dbt retry"), Standing.REBUILT),
+            (("dbt run --empty", "dbt build", "dbt retry"), Standing.REBUILT),
+            (("dbt build --empty", "dbt run", "dbt retry"), Standing.SAMPLED),  # retries the build
+        ],
+    )
+    def test_a_retry_is_as_empty_as_what_it_retries(self, commands, expected):
+        """Core 2 and Fusion keep --empty, and their files do not say so."""
+        which = [command.split()[1].replace("retry", "build") for command in commands]
+        steps = [
+            row(
+                "success",
+                which=named,
+                command=command,
+                index=index,
+                metadata={"invocation_id": f"{index}"},
+            )
+            for index, (command, named) in enumerate(zip(commands, which, strict=True))
+        ]
+        assert standing(*steps) is expected
 
     def test_a_failure_of_an_empty_build_is_still_a_failure(self):
         assert standing(row("error", args={"empty": True})) is Standing.FAILED
@@ -492,11 +549,12 @@ class TestAStepWithoutAFile:
 
 
 class TestAFailedStepWithoutAFailedRow:
-    """Fusion writes no row for a microbatch model with a failing batch."""
+    """Core 2 and Fusion write no row of a microbatch model with a failing batch."""
 
-    def failed(self, *others, status=ERROR, index=4):
-        written = row("success", others=others, index=index)
-        return Invocation(run(), step(status=status, index=index), written.run_results)
+    def failed(self, *others, status=ERROR, index=4, command="dbt build", **metadata):
+        metadata = {"invocation_id": f"{index}", **metadata}
+        written = row("success", others=others, index=index, metadata=metadata)
+        return Invocation(run(), step(command, status=status, index=index), written.run_results)
 
     def test_leaves_what_it_has_no_row_for_unaccounted(self):
         failed = self.failed()
@@ -511,6 +569,27 @@ class TestAFailedStepWithoutAFailedRow:
     def test_says_so_where_a_row_failed_or_the_step_succeeded(self):
         assert outcome_of([self.failed(("test.shop.t.1", "fail"))]).unaccounted == ()
         assert outcome_of([self.failed(status=SUCCESS)]).unaccounted == ()
+
+    @pytest.mark.parametrize(
+        ("dbt_version", "expected"),
+        [
+            ("1.12.6", []),
+            (None, []),
+            ("2.0.0-alpha.4", [True]),
+            ("2.0.0-preview.196", [True]),
+            ("10.0.0", [True]),
+        ],
+    )
+    def test_beside_a_failed_row_core_2_may_leave_out_a_microbatch(self, dbt_version, expected):
+        failed = self.failed((ORDERS, "error"), dbt_version=dbt_version)
+        unaccounted = outcome_of([failed]).unaccounted
+        assert [one.only_microbatches for one in unaccounted] == expected
+
+    def test_of_a_retry_all_is_known_from_what_it_retries(self):
+        first = self.failed((ORDERS, "error"))
+        retry = self.failed(index=5, command="dbt retry", dbt_version="2.0.0-preview.196")
+        assert outcome_of([first, retry]).unaccounted == ()
+        assert len(outcome_of([retry]).unaccounted) == 1
 
 
 class TestANodeThatIsBuiltInTwoPlaces:

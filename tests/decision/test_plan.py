@@ -207,6 +207,27 @@ class TestAFailedStepThatDoesNotSayWhatFailed:
     def test_as_far_as_its_command_selects(self, command, expected):
         assert self.reason("b", command=command) == expected
 
+    @pytest.mark.parametrize(
+        ("materialized", "strategy", "expected"),
+        [
+            ("incremental", "microbatch", ("model_failed", (B,))),
+            ("incremental", "merge", None),
+            ("incremental", None, None),
+            ("table", "microbatch", None),  # the strategy is the whole folder's
+        ],
+    )
+    def test_where_another_row_failed_only_a_microbatch_may_have_none(
+        self, materialized, strategy, expected
+    ):
+        config = Config(materialized=materialized, incremental_strategy=strategy)
+        project = Lineage({A: Node(A, name="a"), B: Node(B, name="b", config=config)})
+        step = Step(index=4, name="", status=ERROR, command="dbt build")
+        unaccounted = Unaccounted(step, frozenset({A}), only_microbatches=True)
+        did = dataclasses.replace(outcome({A: FAILED}), unaccounted=(unaccounted,))
+        plan = plan_of(did, mapping_of(sync("b")), lineage=project)
+        told = next(((verdict.reason, verdict.models) for verdict in plan.verdicts), None)
+        assert told == expected
+
     def test_says_so(self):
         step = Step(index=4, name="", status=ERROR, command="dbt build")
         did = dataclasses.replace(outcome(), unaccounted=(Unaccounted(step, frozenset()),))

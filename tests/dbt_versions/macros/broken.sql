@@ -1,4 +1,4 @@
-{#- Whether this part of the project is to fail: one at a time. -#}
+{#- Whether this part of the project is to fail. -#}
 {% macro broken(part) %}
-  {{- return(env_var('SHOP_BREAK', '') == part) -}}
+  {{- return(part in env_var('SHOP_BREAK', '').split()) -}}
 {% endmacro %}
