@@ -1,4 +1,4 @@
-"""relay's command line: each command's words and options. `commands/` does what they say."""
+"""relay's command line: each command's name, options and help. `commands/` does what they say."""
 
 import sys
 from pathlib import Path
@@ -61,14 +61,14 @@ def migrate_() -> None:
 @main.command()
 @click.argument("mapping", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--manifest", type=click.Path(path_type=Path), help="Of the dbt project: try all words."
+    "--manifest", type=click.Path(path_type=Path), help="Of the dbt project: try all selectors."
 )
 @click.option(
     "--most",
     default=500,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Nodes that a word may select there without a warning.",
+    help="Nodes that a selector may select there without a warning.",
 )
 @click.option("--strict", "is_strict", is_flag=True, help="Take every warning for a problem.")
 @as_json
@@ -77,7 +77,7 @@ def check(
 ) -> None:
     """Check the settings and the mapping file; or only MAPPING, if one is given.
 
-    With a manifest.json, as `dbt parse` writes it to target/, also what the words of depends_on
+    With a manifest.json, as `dbt parse` writes it to target/, also what the selectors of depends_on
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
     very many nodes, a warning.
     """

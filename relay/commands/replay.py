@@ -19,8 +19,8 @@ from relay.store import Redo, Replayed, Triggered
 from relay.workspaces import display_id
 
 _WORDS = {
-    Replayed.DUE: "a worker will examine it",
-    Replayed.UNDER_WAY: "it is being examined already",
+    Replayed.DUE: "a worker will evaluate it",
+    Replayed.UNDER_WAY: "it is being evaluated already",
 }
 
 

@@ -94,12 +94,12 @@ class Lineage:
 
     @functools.cached_property
     def index(self) -> NodeIndex:
-        """Of models, seeds and snapshots: what a word may select."""
+        """Of models, seeds and snapshots: what a selector may select."""
         return NodeIndex(self.rebuildable, self.project_name)
 
     @functools.cached_property
     def whole_index(self) -> NodeIndex:
-        """Of all nodes: what a word with `+` may start from."""
+        """Of all nodes: what a selector with `+` may start from."""
         return NodeIndex(self.nodes, self.project_name)
 
     def completed_by(self, other: "Lineage") -> "Lineage":

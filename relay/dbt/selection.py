@@ -98,7 +98,7 @@ def _unique_ids_by_name(unique_ids: Iterable[str]) -> dict[str, list[str]]:
     """Nodes by what may be written for them: unique_id or name, with the version or without.
 
     run_results.json has no names. A unique_id ends in its node's, so every end that may be the
-    name is taken for it; which one it is, the word that asks decides.
+    name is taken for it; which one it is, the selector that asks decides.
     """
     found: dict[str, list[str]] = {}
     for unique_id in unique_ids:

@@ -38,7 +38,7 @@ _WILDCARDS = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One of the comma-separated parts of a word: what it starts from, and how far it reaches.
+    """One of the comma-separated parts of a selector: what it starts from, and how far it reaches.
 
     `parents` and `children` are how many levels up and down, 0 for none.
     """
@@ -82,23 +82,23 @@ def has_wildcards(value: str) -> bool:
     return not _WILDCARDS.isdisjoint(value)
 
 
-def read_selector(word: str) -> Selector:
-    """One word of `depends_on`. Raises ValueError, which says what is wrong with it."""
-    if word.split() != [word]:
-        raise ValueError(f"{word!r} is no selector: write each word as an item of its own")
-    return Selector(word, tuple(_read_term(term, word) for term in word.split(",")))
+def read_selector(text: str) -> Selector:
+    """One item of `depends_on`. Raises ValueError, which says what is wrong with it."""
+    if text.split() != [text]:
+        raise ValueError(f"{text!r} is no selector: write each selector as an item of its own")
+    return Selector(text, tuple(_read_term(term, text) for term in text.split(",")))
 
 
-def _read_term(text: str, word: str) -> Term:
+def _read_term(text: str, selector: str) -> Term:
     match = _TERM.fullmatch(text)
     if match is None or not match["value"]:
-        raise ValueError(f"{word!r} selects nothing: a name or value is missing")
+        raise ValueError(f"{selector!r} selects nothing: a name or value is missing")
     method, value = match["method"], match["value"]
     try:
         method, value = _read_value(method, value) if method else _read_bare(value)
         _refuse_at(match["at"], text)
     except ValueError as exc:
-        raise ValueError(f"{word!r}{exc}") from None
+        raise ValueError(f"{selector!r}{exc}") from None
     return Term(
         method, value, parents=_levels(match["parents"]), children=_levels(match["children"])
     )

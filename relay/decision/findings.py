@@ -133,8 +133,8 @@ class Findings:
         if self.run.never_counts_because:
             return frozenset()
         looking = [sync for sync in mapping.syncs if sync.looks_at_builds and self.touched_by(sync)]
-        words = {sync.depends_on: sync for sync in looking}  # many syncs have the same words
-        models = frozenset[str]().union(*map(self.models_of, words.values()))
+        selections = {sync.depends_on: sync for sync in looking}  # many syncs share one
+        models = frozenset[str]().union(*map(self.models_of, selections.values()))
         if not any(sync.checks_parents for sync in looking):
             return models
         return models.union(self.lineage.stored_parents(models))

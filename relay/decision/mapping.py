@@ -68,7 +68,7 @@ class Sync:
         """
         if self.consistency is not None:
             return self.consistency == "block"
-        return self.require == "all" or any(word.needs_manifest for word in self.depends_on)
+        return self.require == "all" or any(selector.needs_manifest for selector in self.depends_on)
 
 
 class PlacedSelector(NamedTuple):
@@ -83,7 +83,7 @@ class PlacedSelector(NamedTuple):
 class SyncMapping:
     """A mapping file that holds together. `digest` names its content.
 
-    `places` are those of each sync's words, for messages:
+    `places` are those of each sync's selectors, for messages:
     `config/syncs.yml:12:9: syncs[1].depends_on[0]`.
     """
 

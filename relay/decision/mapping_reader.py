@@ -125,9 +125,9 @@ class _Reader:
                 return frozenset(item)
         return item
 
-    def _selectors(self, path: str, words: Iterable[str]) -> Iterator[Selector]:
-        for number, word in enumerate(words):
-            selector = self._parsed(f"{path}[{number}]", read_selector, word)
+    def _selectors(self, path: str, texts: Iterable[str]) -> Iterator[Selector]:
+        for number, text in enumerate(texts):
+            selector = self._parsed(f"{path}[{number}]", read_selector, text)
             if selector is not None:
                 yield selector
 

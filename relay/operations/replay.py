@@ -1,4 +1,4 @@
-"""Have dbt runs examined and decided again, or show what that would come to."""
+"""Have dbt runs evaluated again, or show what that would come to."""
 
 import uuid
 from dataclasses import dataclass

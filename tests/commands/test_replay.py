@@ -22,7 +22,7 @@ class TestReplay:
     def test_shows_the_result(self, command, relay, sandbox, here):
         sandbox.dbt_cloud.add_run(night())
         told = command("replay", "--run", "155144666", **here)
-        assert (told.exit_code, told.stdout) == (0, "dbt run 155144666: a worker will examine it\n")
+        assert (told.exit_code, told.stdout) == (0, "dbt run 155144666: a worker will evaluate it\n")
         (again,) = json.loads(command("replay", "--run", "155144666", "--json", **here).stdout)
         assert again == {"dbt_run_id": 155144666, "replay": "under_way", "left_alone": []}
 
@@ -38,9 +38,9 @@ class TestReplay:
 
     def test_accepts_a_delivery_or_a_time_too(self, command, decided, here):
         by_delivery = command("replay", "--delivery", decided, **here)
-        assert by_delivery.stdout.startswith("dbt run 155144666: a worker will examine it\n")
+        assert by_delivery.stdout.startswith("dbt run 155144666: a worker will evaluate it\n")
         by_time = command("replay", "--since", "1h", **here)
-        assert by_time.stdout.startswith("dbt run 155144666: it is being examined already\n")
+        assert by_time.stdout.startswith("dbt run 155144666: it is being evaluated already\n")
         before = command("replay", "--since", "2d", "--until", "1d", **here)
         assert (before.exit_code, before.stdout) == (0, "no dbt run was reported in that time\n")
 

@@ -200,7 +200,7 @@ def test_a_path_may_end_in_a_slash():
     [
         ("", "is no selector"),
         (" ", "is no selector"),
-        ("two words", "write each word as an item of its own"),
+        ("two words", "write each selector as an item of its own"),
         ("tag:", "a name or value is missing"),
         ("+", "a name or value is missing"),
         ("tag:crm,", "a name or value is missing"),
