@@ -95,6 +95,8 @@ class Old:
     def migrate(self):
         """What the first process of the new version does."""
         assert migrate(self.relay.database) == ("0002", "0003", "0004")
+        names = {name for (name,) in self.sql("SELECT task_name FROM procrastinate_jobs")}
+        assert names & set(jobs.FORMER_NAMES.values()) == set()
 
 
 # As web of the version before wrote a delivery with its run and job.
@@ -114,6 +116,14 @@ SELECT procrastinate_defer_jobs_v1(array_agg(
         NULL)::procrastinate_job_to_defer_v1))
 FROM new_runs
 """
+
+
+def test_indexes_are_named_as_what_they_index(old):
+    old.migrate()
+    rows = old.sql("SELECT indexname FROM pg_indexes WHERE schemaname = 'relay'")
+    names = {name for (name,) in rows}
+    assert {"periodic_tasks_pkey", "runs_of_one_retry_chain"} <= names
+    assert {"chores_pkey", "attempts_at_one_run"} & names == set()
 
 
 def test_a_run_that_waits_is_evaluated(old, relay, events):

@@ -1,6 +1,7 @@
 """An attempt to start a sync run, where one step is cut off, repeated or answered oddly."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from sandbox_runs import NIGHT
@@ -9,16 +10,21 @@ from relay.sandbox import story
 from relay.sandbox.wire import Body, HangUp, HangUpAfter, Status, StatusAfter
 
 
-def test_a_run_is_found_though_census_names_no_zone(one, sandbox, events):
-    """A time without a zone is UTC; comparing it with another would else fail, for ever."""
+@pytest.mark.parametrize("seconds_before", [0, 1.5], ids=["then", "its clock is behind"])
+def test_a_run_is_found_though_census_names_no_zone(one, sandbox, events, seconds_before):
+    """A time without a zone is UTC; comparing it with another would else fail, for ever.
+
+    The clocks can be compared to two seconds: Census's Date header counts whole ones.
+    """
     sandbox.census.fail_next("/trigger", HangUpAfter())
     one.deliver(story.nightly_run())
     one.work()
     (run,) = sandbox.census.sync_runs
+    began = one.clock() - timedelta(seconds=seconds_before)
     listed = {
         "id": run.sync_run_id,
         "status": "working",
-        "created_at": f"{one.clock():%Y-%m-%dT%H:%M:%S.%f}",
+        "created_at": f"{began:%Y-%m-%dT%H:%M:%S.%f}",
     }
     answer = json.dumps({"status": "success", "data": [listed]}).encode()
     sandbox.census.fail_next("/syncs/5123/sync_runs", Body(answer))
@@ -46,6 +52,18 @@ def test_an_answer_that_could_not_be_recorded_is_found_and_nothing_sent_twice(
     (run,) = sandbox.census.sync_runs
     assert [line["sync_run_id"] for line in events("sync.trigger_recovered")] == [run.sync_run_id]
     assert sql("SELECT sync_run_id, failures FROM relay.sync_runs") == [(run.sync_run_id, 0)]
+
+
+def test_a_run_that_took_several_tries_to_start_has_not_failed_to_be_polled(one, sandbox, sql):
+    """Both are counted in one column, which decides how long a run is asked after."""
+    sandbox.census.fail_next("/trigger", Status(429), times=2)
+    one.deliver(story.nightly_run())
+    one.work()
+    assert sql("SELECT failures > 0, polls FROM relay.sync_runs") == [(True, 0)]
+    one.work_for(8)
+    (run,) = sandbox.census.sync_runs
+    expected = [(run.sync_run_id, 0, 0)]
+    assert sql("SELECT sync_run_id, failures, polls FROM relay.sync_runs") == expected
 
 
 def test_an_attempt_that_was_refused_at_once_has_its_end_and_its_log_line(
