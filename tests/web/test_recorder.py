@@ -7,7 +7,7 @@ import pytest
 
 from relay.errors import DatabaseUnavailable
 from relay.store import Delivery
-from relay.web.recorder import Recorder
+from relay.web.recorder import Recorder, _Waiting
 
 
 def delivery(number):
@@ -73,3 +73,14 @@ class _Broken:
 def test_a_failure_nobody_foresaw_acknowledges_nothing():
     became = record_at_once(Recorder(_Broken()), [delivery(number) for number in range(12)])
     assert {type(each) for each in became} <= {RuntimeError, DatabaseUnavailable}
+
+
+def test_a_thread_that_gives_up_in_the_moment_it_is_made_leader_hands_over():
+    """Else nobody would write again. A moment no schedule of threads can be made to meet."""
+    recorder = Recorder(_Broken())
+    gives_up, waits = _Waiting(delivery(1)), _Waiting(delivery(2))
+    recorder._queue_up(gives_up)
+    recorder._queue_up(waits)
+    recorder._withdraw(gives_up)
+    assert waits.leads
+    assert not waits.woken.locked()
