@@ -28,11 +28,11 @@ class MappingFile:
         """Raise BadMapping: a service does not start on a mapping it cannot use."""
         self._path = path
         self._lock = threading.Lock()
-        self._stamp = self._look()
+        self._stamp = self._stat()
         # What stands in the file now, good or not; None where it cannot be read.
         self._content: bytes | None = _content(path)
         self._mapping = read_mapping(self._content, file=str(path))
-        self._tell(None)
+        self._log_difference(None)
 
     @property
     def current(self) -> SyncMapping:
@@ -43,7 +43,7 @@ class MappingFile:
     def refresh(self) -> None:
         """Take up a changed file; refuse a broken one loudly, once, and keep the last good one."""
         with self._lock:
-            stamp = self._look()
+            stamp = self._stat()
             if stamp == self._stamp:
                 return
             self._stamp = stamp
@@ -63,9 +63,9 @@ class MappingFile:
         if self._content != known:
             before = self._mapping
             self._mapping = read_mapping(self._content, file=str(self._path))
-            self._tell(before)
+            self._log_difference(before)
 
-    def _look(self) -> _Stamp | None:
+    def _stat(self) -> _Stamp | None:
         # A file replaced by rename has another inode, whatever its time and size; so has one that
         # a symlink leads to since somebody changed the symlink.
         try:
@@ -74,7 +74,7 @@ class MappingFile:
             return None
         return (seen.st_ino, seen.st_mtime_ns, seen.st_size)
 
-    def _tell(self, before: SyncMapping | None) -> None:
+    def _log_difference(self, before: SyncMapping | None) -> None:
         log.info(
             "mapping.loaded",
             file=str(self._path),
