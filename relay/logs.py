@@ -3,6 +3,7 @@
 The catalogue of events is docs/log-events.md; a test holds the code against it.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
@@ -156,9 +157,14 @@ def _known_secrets(settings: Settings) -> tuple[Secret, ...]:
 
 def _as_json(_logger: Any, _method: str, event: EventDict) -> bytes:
     first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
-    return msgspec.json.encode(first | dict(event), enc_hook=str)
+    try:
+        return msgspec.json.encode(first | dict(event), enc_hook=str)
+    except (ValueError, OverflowError):  # a lone surrogate; an integer of over 64 bits
+        return json.dumps(first | dict(event), default=str).encode()
 
 
 def _as_text(*, colours: bool) -> Callable[[Any, str, EventDict], bytes]:
     console = structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24)
-    return lambda logger, method, event: console(logger, method, event).encode()
+    return lambda logger, method, event: console(logger, method, event).encode(
+        errors="backslashreplace"
+    )

@@ -109,6 +109,7 @@ def _end(services: Services, followed: FollowedRun, run: SyncRun, outcome: Outco
         records_invalid=run.records_invalid,
         seconds=round((now - followed.triggered_at).total_seconds(), 1),
         **({"error_code": run.error_code} if run.error_code else {}),
+        **({"error_message": run.error_message} if run.error_message else {}),
         dbt_run_id=causes.newest_dbt_run_id,
         dbt_run_ids=causes.dbt_run_ids,
     )
