@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import msgspec
 import structlog
 
+from relay.notation import printable
 from relay.secret import Secret
 from relay.settings import Settings
 
@@ -49,6 +50,11 @@ def configure(settings: Settings, *, to: TextIO | None = None) -> None:
 def hide(secret: Secret) -> None:
     """Black out one more secret: the mapping file may name keys that the settings do not."""
     _out_of_sight.add(secret)
+
+
+def redact(text: str) -> str:
+    """The text with every known secret blacked out: for what is stored, not logged."""
+    return _out_of_sight.black_out(printable(text).encode()).decode()
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
