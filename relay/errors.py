@@ -6,6 +6,7 @@ RelayError
 ├── BadSettings           exit 2; `problems` lists all of them
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
 ├── NothingToReplay       exit 1: a person asked for a delivery that is about no run
+├── CannotDecide          exit 1: a sync whose decision raises what nobody foresaw
 ├── BadArtifact           a vendor's file cannot be read; retry, then give up
 ├── VendorError           the wire to a vendor
 │   ├── Unavailable       nothing happened there; try again, not before `retry_after`
@@ -67,6 +68,10 @@ class BadMapping(_HasProblems):
 
 class NothingToReplay(RelayError):
     """A delivery that is unknown, or was ignored."""
+
+
+class CannotDecide(RelayError):
+    """A sync that cannot be judged on a run; the cause is what that raised."""
 
 
 class BadArtifact(RelayError):

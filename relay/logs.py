@@ -3,6 +3,7 @@
 The catalogue of events is docs/log-events.md; a test holds the code against it.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
@@ -12,6 +13,7 @@ from typing import Any, TextIO
 import msgspec
 import structlog
 
+from relay.notation import printable
 from relay.secret import Secret
 from relay.settings import Settings
 
@@ -47,6 +49,11 @@ def configure(settings: Settings, *, to: TextIO | None = None) -> None:
 def add_secret(secret: Secret) -> None:
     """Redact one more secret: the mapping file may name keys that the settings do not."""
     _redactor.add(secret)
+
+
+def redact(text: str) -> str:
+    """The text with every known secret blacked out: for what is stored, not logged."""
+    return _out_of_sight.black_out(printable(text).encode()).decode()
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
@@ -157,9 +164,14 @@ def _known_secrets(settings: Settings) -> tuple[Secret, ...]:
 
 def _as_json(_logger: Any, _method: str, event: EventDict) -> bytes:
     first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
-    return msgspec.json.encode(first | dict(event), enc_hook=str)
+    try:
+        return msgspec.json.encode(first | dict(event), enc_hook=str)
+    except (ValueError, OverflowError):  # a lone surrogate; an integer of over 64 bits
+        return json.dumps(first | dict(event), default=str).encode()
 
 
 def _as_text(*, colours: bool) -> Callable[[Any, str, EventDict], bytes]:
     console = structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24)
-    return lambda logger, method, event: console(logger, method, event).encode()
+    return lambda logger, method, event: console(logger, method, event).encode(
+        errors="backslashreplace"
+    )

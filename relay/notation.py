@@ -1,4 +1,4 @@
-"""How people write durations and vendor URLs, and vendors times. No I/O here."""
+"""How people write durations and vendor URLs, and vendors times and texts. No I/O here."""
 
 import ipaddress
 import re
@@ -9,6 +9,15 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
 LONGEST_DURATION = 365 * 86400  # seconds
 LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
+LONGEST_MESSAGE = 300  # characters of a vendor's message that are worth a log line
+
+# Line ends and the like, which str.split takes for spaces.
+_SPACING = re.compile(r"[\t-\r\x1c-\x1f\x85\u2028\u2029]")
+# PostgreSQL stores no NUL, and UTF-8 has no lone surrogates. Other control characters, and marks of
+# writing direction, can make a line look like another one.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def read_duration(text: str) -> int:
@@ -64,6 +73,26 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def printable(text: str) -> str:
+    """Return the text in a form that can be stored, logged and printed.
+
+    Line ends and tabs become spaces. Other control characters, lone surrogates and marks of writing
+    direction become escape sequences, so that two names that differ still do. All else is kept.
+    """
+    if text.isprintable():
+        return text
+    return _UNPRINTABLE.sub(_escaped, _SPACING.sub(" ", text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
+
+
+def short_message(text: str) -> str:
+    """Return a vendor's message on one line, printable, of at most LONGEST_MESSAGE characters."""
+    return " ".join(printable(text).split())[:LONGEST_MESSAGE]
 
 
 def read_time(text: str | None) -> datetime | None:

@@ -11,7 +11,8 @@ from enum import StrEnum
 # Census's words for a run under way. Its words have changed five times: one that is not
 # known here is no end either, it is followed until the deadline.
 GOING_WORDS = frozenset({"queued", "working"})
-ENDING_WORDS = frozenset({"completed", "failed", "skipped"})
+CANCELED_WORDS = frozenset({"canceled", "cancelled"})
+ENDING_WORDS = frozenset({"completed", "failed", "skipped"}) | CANCELED_WORDS
 
 
 class Outcome(StrEnum):
@@ -47,7 +48,7 @@ class SyncRun:
     @property
     def outcome(self) -> Outcome | None:
         """How it ended; None while it has not, or its status is unknown."""
-        if self.canceled:
+        if self.canceled or self.status in CANCELED_WORDS:
             # A flag beside the status: a canceled run can read `completed`.
             return Outcome.CANCELED
         match self.status:

@@ -388,7 +388,8 @@ class Logged(ast.NodeVisitor):
                 levels, fields = self.events.setdefault(event, (set(), set()))
                 levels.add(level)
                 for keyword in node.keywords:
-                    fields |= {keyword.arg} if keyword.arg else self._keys(keyword.value)
+                    name = "exception" if keyword.arg == "exc_info" else keyword.arg
+                    fields |= {name} if name else self._keys(keyword.value)
         self.generic_visit(node)
 
     def _levels(self, function):

@@ -50,6 +50,15 @@ def configured(*, tty=False, **environment):
 
 
 class TestALine:
+    @pytest.mark.parametrize("value", ["caf\xe9 \ud83d", ["\udc80"], {"\ud83d": 1}, 2**70])
+    @pytest.mark.parametrize("log_format", ["json", "console"])
+    def test_is_written_whatever_it_holds(self, value, log_format):
+        """A path that is no UTF-8, an id of any size: what happened matters more."""
+        out = configured(RELAY_LOG_FORMAT=log_format)
+        logs.get_logger().info("sync.triggered", file=value, token="s3cr3t-admin")
+        assert "sync.triggered" in out.text
+        assert "s3cr3t" not in out.text
+
     def test_is_one_json_object_with_the_documented_fields(self):
         out = configured()
         logs.get_logger().info("sync.triggered", sync_id=5123, because=["model.a.b"])

@@ -3,8 +3,18 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from relay.notation import read_duration, read_time, read_vendor_url, write_duration
+from relay.notation import (
+    LONGEST_MESSAGE,
+    printable,
+    read_duration,
+    read_time,
+    read_vendor_url,
+    short_message,
+    write_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +93,37 @@ def test_any_other_url_is_refused_without_repeating_it(text):
 )
 def test_a_vendors_time_is_in_utc_or_none(text, expected):
     assert read_time(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "as_printed"),
+    [
+        ("model.shop.orders", "model.shop.orders"),
+        (
+            "f\u00fcr \u3042\u3000\U0001f469\u200d\U0001f680",
+            "f\u00fcr \u3042\u3000\U0001f469\u200d\U0001f680",
+        ),
+        ("a\0b", r"a\x00b"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("\x7f\x9b", r"\x7f\x9b"),
+        ("lone \ud83d surrogate", r"lone \ud83d surrogate"),
+        ("txt\u202egpj", r"txt\u202egpj"),
+        ("\u2066x\u2069", r"\u2066x\u2069"),
+        ("one\r\ntwo\tthree\u2028four", "one  two three four"),
+    ],
+)
+def test_what_cannot_be_stored_or_printed_is_escaped_and_nothing_else(text, as_printed):
+    assert printable(text) == as_printed
+    assert printable(as_printed) == as_printed
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_whatever_is_printable_can_be_stored(text):
+    stored = printable(text).encode()
+    assert b"\0" not in stored
+    assert b"\n" not in stored
+
+
+def test_a_message_is_one_line_of_a_bounded_length():
+    assert short_message("  no\n such\0 sync ") == r"no such\x00 sync"
+    assert len(short_message("word " * 10_000)) == LONGEST_MESSAGE

@@ -35,9 +35,9 @@ def describe_plan(planned: Planned) -> str:
         for sync in planned.verdicts
     ]
     did = f"{len(planned.rebuilt)} rebuilt, {len(planned.failed)} failed or skipped"
-    return "\n".join(
-        (f"dbt run {planned.dbt_run_id}: {did}", *table(("sync", "decision", "models"), rows))
-    )
+    decisions = table(("sync", "decision", "models"), rows)
+    problem = [planned.problem] if planned.problem else []
+    return "\n".join((f"dbt run {planned.dbt_run_id}: {did}", *decisions, *problem))
 
 
 def _few(models: tuple[str, ...]) -> str:

@@ -5,11 +5,14 @@ core/dbt/artifacts/schemas/results.py. The schema's version says little (statuse
 went within v6), so nothing is validated but the fields read here.
 """
 
+from collections.abc import Iterator
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from relay.dbt.decoding import Buffer, decode
+from relay.dbt.decoding import Buffer, are_printable, decode, with_printable_texts
 from relay.errors import BadArtifact
 
 UNREADABLE = "unreadable row"  # no status of dbt's
@@ -102,17 +105,32 @@ _named_decoder = msgspec.json.Decoder(_Named)
 def read_run_results(body: Buffer) -> RunResults:
     """Decode a run_results.json. A row that cannot be read is one with the status UNREADABLE.
 
-    Raises BadArtifact.
+    Its names are as `printable` writes them. Raises BadArtifact.
     """
+    run_results = _read(body)
+    if are_printable(_names(run_results)):
+        return run_results
+    return with_printable_texts(RunResults, run_results)
+
+
+def _read(body: Buffer) -> RunResults:
     try:
-        return decode(_decoder, body, RunResults)
+        return decode(_decoder, body)
     except BadArtifact:
-        rows = decode(_row_by_row, bytes(body), _Rows)
+        rows = decode(_row_by_row, bytes(body))
     return RunResults([_read_row(row) for row in rows.results], rows.metadata, rows.args)
+
+
+def _names(run_results: RunResults) -> Iterator[str]:
+    """Of the file and its nodes: there are many rows, and most of their texts go nowhere."""
+    metadata, args = run_results.metadata, run_results.args
+    of_the_file = (metadata.invocation_id, metadata.dbt_version, args.which, args.command)
+    names = (name for name in of_the_file if name)
+    return chain(names, map(attrgetter("unique_id"), run_results.results))
 
 
 def _read_row(row: msgspec.Raw) -> Result:
     try:
         return msgspec.json.decode(row, type=Result)
     except msgspec.ValidationError:
-        return Result(decode(_named_decoder, bytes(row), _Named).unique_id, UNREADABLE)
+        return Result(decode(_named_decoder, bytes(row)).unique_id, UNREADABLE)

@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 from itsdangerous import HMACAlgorithm
 
+from relay.dbt.decoding import decode_leniently
 from relay.errors import NotForUs, NotGenuine
 from relay.notation import LARGEST_ID
 
@@ -118,7 +119,7 @@ def _read(body: bytes) -> _Payload:
         # msgspec does not check the bytes of fields it skips, and PostgreSQL would refuse a
         # NUL or a bad byte later.
         body.decode("utf-8")
-        return _decoder.decode(body)
+        return decode_leniently(_decoder, body)
     except msgspec.ValidationError:
         raise NotForUs(Ignored.NOT_AN_EVENT) from None
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):

@@ -7,14 +7,16 @@ schema version; macros, docs and the parent and child maps are passed over.
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 
-from relay.dbt.decoding import Buffer, decode
+from relay.dbt.decoding import Buffer, are_printable, decode, with_printable_texts
 from relay.dbt.graph import Edges, walk
 from relay.dbt.node_index import NodeIndex
 from relay.dbt.nodes import Node
 from relay.dbt.runs import REBUILDABLE
+from relay.notation import printable
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -143,12 +145,26 @@ _decoder = msgspec.json.Decoder(_Manifest)
 
 
 def read_manifest(body: Buffer) -> Lineage:
-    """Decode a manifest.json. Raises BadArtifact."""
-    manifest = decode(_decoder, body, _Manifest)
-    return Lineage(manifest.every_node, manifest.metadata.project_name)
+    """Decode a manifest.json, its names as `printable` writes them. Raises BadArtifact."""
+    manifest = decode(_decoder, body)
+    name = manifest.metadata.project_name
+    return Lineage(_with_printable_names(manifest.every_node), name and printable(name))
 
 
 def read_disabled(body: Buffer) -> Lineage:
     """Decode what the project has switched off: for `relay check` alone. Raises BadArtifact."""
-    sections = decode(msgspec.json.Decoder(_Disabled), body, _Disabled).disabled or {}
-    return Lineage(nodes={node.unique_id: node for nodes in sections.values() for node in nodes})
+    sections = decode(msgspec.json.Decoder(_Disabled), body).disabled or {}
+    nodes = {node.unique_id: node for nodes in sections.values() for node in nodes}
+    return Lineage(_with_printable_names(nodes))
+
+
+def _with_printable_names(nodes: dict[str, Node]) -> dict[str, Node]:
+    """The same nodes; only a file that names one which cannot be stored or printed is changed.
+
+    What else is text in a node is compared, and goes nowhere.
+    """
+    read = chain.from_iterable(node.depends_on.nodes for node in nodes.values())
+    tested = (node.attached_node or "" for node in nodes.values())
+    if are_printable(chain(nodes, read, tested)):
+        return nodes
+    return with_printable_texts(dict[str, Node], nodes)

@@ -11,7 +11,7 @@ from relay.dbt.artifacts import UNREADABLE, Result
 from relay.dbt.invocations import Invocation, sort_by_origin
 from relay.dbt.rows import KNOWN, SOMETHING_FAILED, Standing, standing_of, status_of
 from relay.dbt.runs import REBUILDABLE, Step
-from relay.notation import read_time
+from relay.notation import printable, read_time
 
 TESTS = ("test.", "unit_test.")
 
@@ -139,7 +139,7 @@ class _Gathered:
     def add(self, invocation: Invocation) -> None:
         for row in invocation.rows:
             if status_of(row) not in KNOWN:
-                self.unknown_statuses.setdefault(row.status, row.unique_id)
+                self.unknown_statuses.setdefault(printable(row.status), row.unique_id)
         if invocation.rebuilds:
             self._execute(invocation)
             self._leave_alone(_reused_nodes(invocation))
@@ -149,7 +149,7 @@ class _Gathered:
     def built_in_several_places(self) -> dict[str, tuple[str, ...]]:
         """The nodes that one target built more than one relation of."""
         return {
-            node: tuple(sorted(relations))
+            node: tuple(sorted(map(printable, relations)))
             for node, relations in self._relations.items()
             if len(relations) > 1
         }

@@ -12,6 +12,8 @@ from relay.decision.findings import Findings
 from relay.decision.gates import GATES, Condition, Models, Reason
 from relay.decision.history import Build, History
 from relay.decision.mapping import Sync, SyncMapping
+from relay.notation import short_message
+from relay.workspaces import told_id
 
 Through = Mapping[str, Models]
 
@@ -35,14 +37,29 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Undecided:
+    """A sync that could not be judged: doing so raised `cause`, which nobody foresaw."""
+
+    sync: Sync
+    cause: Exception
+
+    @property
+    def problem(self) -> str:
+        """What it raised, without its text, which may hold anything."""
+        return f"deciding raised {type(self.cause).__name__}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run means for the syncs that it concerns: a verdict for each, in the mapping's order.
 
     `builds` is what the run did to each node, for later decisions that look back at it.
+    `undecided` are syncs that are neither triggered nor withheld: a person has to look.
     """
 
     verdicts: tuple[Verdict, ...] = ()
     builds: Mapping[str, Build] = field(default_factory=dict)
+    undecided: tuple[Undecided, ...] = ()
 
     @property
     def triggers(self) -> tuple[Verdict, ...]:
@@ -64,9 +81,24 @@ class Plan:
         """The syncs to trigger, at once or later."""
         return (*self.triggers, *self.delayed)
 
+    @property
+    def problem(self) -> str | None:
+        """Which syncs could not be decided; None if all could."""
+        if not self.undecided:
+            return None
+        each = (
+            f"sync {told_id(one.sync.workspace, one.sync.sync_id)}: {one.problem}"
+            for one in self.undecided
+        )
+        return short_message(f"could not be decided, all other syncs were: {'; '.join(each)}")
+
     def verdict_on(self, sync: Sync) -> Verdict | None:
         """What becomes of a sync; None where the run does not concern it."""
         return next((verdict for verdict in self.verdicts if verdict.sync.key == sync.key), None)
+
+    def undecided_on(self, sync: Sync) -> Undecided | None:
+        """Why nothing was decided on a sync; None where something was, or it is not concerned."""
+        return next((one for one in self.undecided if one.sync.key == sync.key), None)
 
     def without(self, syncs: Collection[tuple[str, int]]) -> "Plan":
         """The same plan without these syncs, by workspace and id."""
@@ -75,16 +107,27 @@ class Plan:
 
 
 def decide(findings: Findings, mapping: SyncMapping, history: History, *, now: datetime) -> Plan:
-    """Judge every sync of the mapping on what the run did to its own models."""
+    """Judge every sync of the mapping on what the run did to its own models.
+
+    A sync that cannot be judged is `undecided`, and keeps no other from its verdict.
+    """
     if findings.run.never_counts_because:
         return Plan()
     case = Case(findings, history, now)
-    verdicts = (_verdict(case, sync) for sync in mapping.syncs)
+    judged = [_judged(case, sync) for sync in mapping.syncs]
     keeps_builds = mapping.looks_at_builds and not findings.run.was_cancelled
     return Plan(
-        verdicts=tuple(verdict for verdict in verdicts if verdict),
+        verdicts=tuple(one for one in judged if isinstance(one, Verdict)),
         builds=_builds(case) if keeps_builds else {},
+        undecided=tuple(one for one in judged if isinstance(one, Undecided)),
     )
+
+
+def _judged(case: Case, sync: Sync) -> Verdict | Undecided | None:
+    try:
+        return _verdict(case, sync)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it concerns this sync alone
+        return Undecided(sync, exc)
 
 
 def _verdict(case: Case, sync: Sync) -> Verdict | None:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from relay.errors import BadMapping, Problem
+from relay.notation import printable
 
 MOST_NESTED = 50  # levels; a mapping file needs five
 
@@ -55,6 +56,7 @@ def read_yaml(body: bytes, *, file: str) -> YamlDocument:
         problems = (
             *_written_twice(file, positions.repeated),
             *_read_otherwise(file, positions.odd_numbers),
+            *_with_nul(file, positions.with_nul),
         )
         if problems:
             raise BadMapping(problems)
@@ -85,7 +87,7 @@ class _Loader(_YamlLoader):  # type: ignore[misc]
 
 
 class _Positions:
-    """Where every path is, and what YAML would take for something else without a word.
+    """Where every path is, and what is written there that cannot be meant.
 
     Of a key that is written twice it takes the last. A number with a zero in front is octal to it,
     and one with a colon is minutes.
@@ -95,6 +97,7 @@ class _Positions:
         self.by_path = {"": _position(root.start_mark)}
         self.repeated: list[tuple[str, _Position]] = []
         self.odd_numbers: list[tuple[str, yaml.ScalarNode]] = []
+        self.with_nul: list[tuple[str, _Position]] = []
         self._add_inside(root, "")
 
     def _add_inside(self, node: yaml.Node, path: str) -> None:
@@ -117,6 +120,8 @@ class _Positions:
         self.by_path.setdefault(path, _position(at.start_mark))
         if isinstance(value, yaml.ScalarNode) and _is_an_odd_number(value):
             self.odd_numbers.append((path, value))
+        if any(isinstance(one, yaml.ScalarNode) and "\0" in one.value for one in (at, value)):
+            self.with_nul.append((printable(path), _position(at.start_mark)))
         self._add_inside(value, path)
 
 
@@ -141,6 +146,11 @@ def _read_otherwise(file: str, numbers: Iterable[tuple[str, yaml.ScalarNode]]) -
             " digits 0 to 9 and no zero in front, a duration like 90m, and text in quotation marks"
         )
         yield _problem(file, _position(node.start_mark), what, path)
+
+
+def _with_nul(file: str, texts: Iterable[tuple[str, _Position]]) -> Iterator[Problem]:
+    for path, position in texts:
+        yield _problem(file, position, "a NUL character, which PostgreSQL cannot store", path)
 
 
 def _problem(file: str, position: _Position, what: str, path: str = "") -> Problem:

@@ -11,6 +11,7 @@ from relay.dbt.selectors import Selector, has_wildcards
 from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.mapping_file import load
+from relay.notation import printable
 from relay.settings import ServiceSettings, Settings, WorkerSettings, mapping_path
 from relay.spelling import nearest
 from relay.terminal import PROBLEM, WRONG_SETTINGS
@@ -123,7 +124,7 @@ def _selectors_without_nodes(
             yield f"{place}: {selector.text!r} {is_so} disabled in this project"
         else:
             meant = _meant_by(selector, lineage) if number < MOST_GUESSED else None
-            hint = f"; did you mean {meant!r}?" if meant else ""
+            hint = f"; did you mean {printable(meant)!r}?" if meant else ""
             yield f"{place}: {selector.text!r} selects nothing in this project{hint}"
 
 

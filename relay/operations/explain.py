@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from relay.decision.gates import Condition, Reason
 from relay.decision.mapping import Sync, SyncMapping
 from relay.decision.plan import Through
-from relay.errors import BadMapping, Problem
+from relay.errors import BadMapping, CannotDecide, Problem
 from relay.mapping_file import load
 from relay.operations.plan import evaluate_now
 from relay.postgres.connections import asking
@@ -58,6 +58,8 @@ def explain_sync(
     sync = _mapped(mapping, settings, workspace, sync_id)
     evaluation = evaluate_now(server, settings.extended_to(DbtCloudSettings), mapping, dbt_run_id)
     verdict = evaluation.plan.verdict_on(sync)
+    if (undecided := evaluation.plan.undecided_on(sync)) is not None:
+        raise CannotDecide(f"sync {sync_id}: {undecided.problem}") from undecided.cause
     return Explanation(
         workspace=workspace,
         sync_id=sync_id,

@@ -42,6 +42,7 @@ def plan_run(server: Server, settings: DbtCloudSettings, dbt_run_id: int) -> "Pl
         rebuilt=outcome.rebuilt,
         failed=outcome.failed,
         verdicts=tuple(map(PlannedSync.of, (*plan.triggers, *plan.withheld))),
+        problem=plan.problem,
     )
 
 
@@ -84,13 +85,17 @@ class PlannedSync:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What a dbt run rebuilt, and what that means. `never_counts` is why it means nothing."""
+    """What a dbt run rebuilt, and what that means. `never_counts` is why it means nothing.
+
+    `problem` names the syncs that could not be decided; None if all could.
+    """
 
     dbt_run_id: int
     never_counts: str | None
     rebuilt: list[str]
     failed: list[str]
     verdicts: tuple[PlannedSync, ...]
+    problem: str | None = None
 
     def without(self, syncs: Collection[tuple[str, int]]) -> "Planned":
         """The same, but for these syncs, by workspace and id."""

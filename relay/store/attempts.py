@@ -5,8 +5,10 @@ An attempt and the run it starts are one row of relay.sync_runs.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import psycopg
 
 from relay.store import jobs
 from relay.store.sync_runs import End, record_end
@@ -177,10 +179,25 @@ class ClaimedAttempt:
             case Unconfirmed():
                 self._record_retried(result, sent_at=self.attempt.sent_at)
             case Refused():
-                end = End(outcome=Outcome.REFUSED, at=result.at, problem=result.problem)
-                record_end(self._connection, self.attempt.attempt_id, end)
+                self._record_refused(result)
             case NotFound():
                 pass  # `send_again` records the next POST before it is sent
+
+    def _record_refused(self, refused: Refused) -> None:
+        """Record the end, without the problem where it is that which PostgreSQL refuses.
+
+        An attempt whose end is not recorded would be sent again.
+        """
+        end = End(outcome=Outcome.REFUSED, at=refused.at, problem=refused.problem)
+        try:
+            with self._connection.transaction():
+                record_end(self._connection, self.attempt.attempt_id, end)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as exc:
+            problem = f"no run was started; why could not be recorded ({type(exc).__name__})"
+            end = replace(end, problem=problem)
+            record_end(self._connection, self.attempt.attempt_id, end)
 
     def _record_started(self, started: Started) -> None:
         attempt_id = self.attempt.attempt_id
@@ -188,7 +205,7 @@ class ClaimedAttempt:
             """
             UPDATE relay.sync_runs
             SET sync_run_id = %s, triggered_at = %s, reconcile_after = NULL, problem = NULL,
-                failures = 0
+                failures = 0, backoff_spent = 0
             WHERE attempt_id = %s
             """,
             (started.sync_run_id, started.at, attempt_id),

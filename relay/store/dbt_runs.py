@@ -120,11 +120,20 @@ class Deciding:
     def record(self, plan: Plan) -> Plan:
         """Record the plan, with a job for every sync to trigger, and return what was recorded.
 
-        What was triggered for the run already, where it is replayed, is left out.
+        What was triggered for the run already, where it is replayed, is left out. A run with a sync
+        that could not be decided is given up for it: a person may replay it.
         """
         plan = plan.without(triggered_for(self._connection, self._run))
         record_decisions(self._connection, self._run, plan, self._now)
         record_builds(self._connection, self._run, plan)
+        if plan.undecided:
+            self._connection.execute(
+                """
+                UPDATE relay.dbt_runs SET planned_at = NULL, given_up_at = %s, problem = %s
+                WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
+                """,
+                (self._now, plan.problem, *self._run.key),
+            )
         return plan
 
 

@@ -1,7 +1,7 @@
 """Sync runs, from when Census has told their id until their end."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from relay.store import jobs
 from relay.store.transactions import Connection, Transactions, one
@@ -13,8 +13,9 @@ from relay.sync_runs import Outcome, SyncRun
 class FollowedRun:
     """A sync run that has not ended.
 
-    It was polled `polls` times, the last `failures` of them without an answer; `status` is Census's
-    last word, None before the first.
+    It was polled `polls` times, the last `failures` of them without an answer; `backoff_spent` are
+    the seconds of the pauses after those of these that failed in a way nobody foresaw. `status` is
+    Census's last word, None before the first.
     """
 
     attempt_id: int
@@ -24,6 +25,7 @@ class FollowedRun:
     triggered_at: datetime
     polls: int
     failures: int
+    backoff_spent: float
     status: str | None
 
 
@@ -73,10 +75,17 @@ class SyncRuns(Transactions):
         with self._statement() as connection:
             return causes_of(connection, run.attempt_id)
 
-    def poll_again(self, run: FollowedRun, status: str | None, *, at: datetime) -> None:
+    def poll_again(
+        self,
+        run: FollowedRun,
+        status: str | None,
+        *,
+        at: datetime,
+        backoff: timedelta = timedelta(),
+    ) -> None:
         """Record what Census said, and poll again at `at`, unless another poll was faster.
 
-        `status` is None if Census gave no answer.
+        `status` is None if Census gave no answer; `backoff` is the pause after an unforeseen error.
         """
         with self._statement() as connection:
             connection.execute(
@@ -85,6 +94,7 @@ class SyncRuns(Transactions):
                     "attempt_id": run.attempt_id,
                     "polls": run.polls,
                     "status": status,
+                    "backoff": backoff.total_seconds(),
                     "queue": jobs.QUEUE,
                     "task": jobs.POLL_SYNC_RUN,
                     "at": at,
@@ -98,7 +108,8 @@ class SyncRuns(Transactions):
 
 
 _FOLLOWED = """
-SELECT attempt_id, workspace, sync_id, sync_run_id, triggered_at, polls, failures, status
+SELECT attempt_id, workspace, sync_id, sync_run_id, triggered_at, polls, failures, backoff_spent,
+       status
 FROM relay.sync_runs
 WHERE attempt_id = %s AND polls = %s AND sync_run_id IS NOT NULL AND ended_at IS NULL
 """
@@ -107,7 +118,9 @@ _POLL_AGAIN = f"""
 WITH polled AS (
     UPDATE relay.sync_runs
     SET polls = polls + 1, status = coalesce(%(status)s::text, status),
-        failures = CASE WHEN %(status)s::text IS NULL THEN failures + 1 ELSE 0 END
+        failures = CASE WHEN %(status)s::text IS NULL THEN failures + 1 ELSE 0 END,
+        backoff_spent =
+            CASE WHEN %(status)s::text IS NULL THEN backoff_spent + %(backoff)s ELSE 0 END
     WHERE attempt_id = %(attempt_id)s AND polls = %(polls)s AND ended_at IS NULL
     RETURNING attempt_id, polls
 )

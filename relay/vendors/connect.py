@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from relay.clock import Clock, utc_now
-from relay.errors import Rejected
+from relay.errors import BadSettings, Rejected, Unavailable
 from relay.logs import add_secret, get_logger
 from relay.secret import Secret
 from relay.settings import DbtCloudSettings, WorkerSettings
@@ -34,7 +34,11 @@ class Censuses:
         self._made: dict[Workspace, Census] = {}
 
     def of(self, workspace: str) -> Census:
-        """The Census of a workspace. Raises Rejected if the mapping or the key is gone."""
+        """The Census of a workspace.
+
+        Raises Rejected if the mapping or the key is gone, Unavailable if the key cannot be used
+        now: its file may be being replaced.
+        """
         described = self._describe(workspace)
         if described not in self._made:
             self._made[described] = self._make(described)
@@ -69,7 +73,10 @@ class Censuses:
     def _key(self, workspace: Workspace) -> Secret:
         if workspace.name == DEFAULT_WORKSPACE:
             return self._settings.census_api_key
-        key = self._settings.secret_named(workspace.api_key_env)
+        try:
+            key = self._settings.secret_named(workspace.api_key_env)
+        except BadSettings as exc:
+            raise Unavailable(str(exc)) from exc
         if key is None:
             raise Rejected(f"{workspace.api_key_env} is not set: it is {workspace.name}'s API key")
         add_secret(key)

@@ -23,6 +23,7 @@ from urllib3.util import Retry
 
 from relay.clock import Clock, utc_now
 from relay.errors import Rejected, Unanswered, Unavailable
+from relay.notation import LONGEST_MESSAGE, short_message
 from relay.secret import Secret
 from relay.vendors.body import Sink, TooLarge, mapped, take_body
 from relay.vendors.failures import in_words, never_connected
@@ -35,7 +36,6 @@ LARGEST_COMPRESSED = 2**28  # bytes on the wire; artifacts shrink to a tenth
 LONGEST_ANSWER, LONGEST_DOWNLOAD = 60.0, 600.0
 LONGEST_WAIT = 3600  # seconds that a vendor may ask for
 TOO_MANY_REQUESTS = 429
-LONGEST_MESSAGE = 300  # characters of a vendor's words that are worth a log line
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,7 @@ class Answer:
     @property
     def excerpt(self) -> str:
         """The first words of the body, on one line, for a message."""
-        return " ".join(self.body[: 4 * LONGEST_MESSAGE].decode(errors="replace").split())[
-            :LONGEST_MESSAGE
-        ]
+        return short_message(self.body[: 4 * LONGEST_MESSAGE].decode(errors="replace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +256,7 @@ class _Trouble:
 
 def _host(location: str) -> str:
     try:
-        return urllib.parse.urlsplit(location).hostname or "another path"
+        return short_message(urllib.parse.urlsplit(location).hostname or "another path")
     except ValueError:
         return "an unreadable address"
 
@@ -273,15 +271,14 @@ def _seconds_to_wait(retry_after: str | None) -> float | None:
         return None
     try:
         return Retry(retry_after_max=LONGEST_WAIT).parse_retry_after(retry_after)
-    except InvalidHeader:
+    except (InvalidHeader, ValueError, OverflowError):
         return None
 
 
 def _http_date(text: str | None) -> datetime | None:
+    """An HTTP date, in UTC where it names no zone; None for what is none."""
     try:
-        parsed = email.utils.parsedate_to_datetime(text) if text else None
-    except ValueError:
+        at = email.utils.parsedate_to_datetime(text) if text else None
+    except (ValueError, OverflowError):
         return None
-    if parsed is None or parsed.tzinfo is not None:
-        return parsed
-    return parsed.replace(tzinfo=UTC)  # "-0000" or no zone: an HTTP date is always in GMT
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import procrastinate
@@ -16,8 +16,9 @@ from procrastinate.exceptions import ConnectorException
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay.errors import DatabaseUnavailable
-from relay.logs import get_logger
+from relay.logs import get_logger, redact
 from relay.mapping_file import MappingFile
+from relay.notation import short_message
 from relay.postgres.connections import engines_pool, pool_of
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
@@ -150,50 +151,69 @@ def engine_of(services: Services, server: Server) -> procrastinate.App:
     for name, task in _TASKS.items():
         former = [jobs.FORMER_NAMES[name]] if name in jobs.FORMER_NAMES else []
         add = engine.task(name=name, queue=jobs.QUEUE, retry=_Persistence(), aliases=former)
-        add(_told(name, partial(task, services)))
+        add(_bound(name, task, services))
     _add_round(engine, services)
     return engine
 
 
-_TASKS: dict[str, Callable[..., None]] = {
-    jobs.EVALUATE_DBT_RUN: tasks.evaluate_dbt_run,
-    jobs.START_SYNC_RUN: tasks.start_sync_run,
-    jobs.SCHEDULED_START: tasks.scheduled_start,
-    jobs.POLL_SYNC_RUN: tasks.poll_sync_run,
-    jobs.CATCH_UP: tasks.catch_up,
-    jobs.PRUNE: tasks.prune,
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What a job does, and what records an unforeseen error of it; None: the engine tries again."""
+
+    run: Callable[..., None]
+    record_failure: Callable[..., None] | None
+
+
+_TASKS: dict[str, _Task] = {
+    jobs.EVALUATE_DBT_RUN: _Task(tasks.evaluate_dbt_run, tasks.evaluation_failed),
+    jobs.START_SYNC_RUN: _Task(tasks.start_sync_run, tasks.start_failed),
+    jobs.SCHEDULED_START: _Task(tasks.scheduled_start, None),
+    jobs.POLL_SYNC_RUN: _Task(tasks.poll_sync_run, tasks.poll_failed),
+    jobs.CATCH_UP: _Task(tasks.catch_up, tasks.periodic_task_failed),
+    jobs.PRUNE: _Task(tasks.prune, tasks.periodic_task_failed),
 }
 
 
 class _Persistence(procrastinate.BaseRetryStrategy):
-    """What a task did not foresee is tried again, ever more slowly, for about a day."""
+    """A job that could not even record its failure is tried again, ever more slowly, without end.
 
-    attempts = 300
+    It is the database that has failed then, not the run.
+    """
 
     def get_retry_decision(
         self, *, exception: BaseException, job: procrastinate.jobs.Job
     ) -> procrastinate.RetryDecision | None:
-        if job.attempts >= self.attempts:
-            return None
-        return procrastinate.RetryDecision(retry_in={"seconds": min(2**job.attempts, 300)})
+        return procrastinate.RetryDecision(
+            retry_in={"seconds": min(2 ** min(job.attempts, 9), 300)}
+        )
 
 
-def _told(name: str, task: Callable[..., None]) -> Callable[..., None]:
+def _bound(name: str, task: _Task, services: Services) -> Callable[..., None]:
     """The task, with its ids bound to every line it logs, and a line if it fails."""
 
-    def tell(**arguments: Any) -> None:
+    def perform(**arguments: Any) -> None:
         clear_contextvars()
         bind_contextvars(**_ids(arguments))
         try:
-            task(**arguments)
+            _run(name, task, services, arguments)
         except DatabaseUnavailable as exc:
             log.warning("task.failed", task=name, problem=str(exc))
             raise
-        except Exception:
-            log.exception("task.failed", task=name)
-            raise
 
-    return tell
+    return perform
+
+
+def _run(name: str, task: _Task, services: Services, arguments: Mapping[str, Any]) -> None:
+    try:
+        task.run(services, **arguments)
+    except DatabaseUnavailable:
+        raise
+    except Exception as exc:
+        log.exception("task.failed", task=name)
+        if task.record_failure is None:
+            raise
+        problem = short_message(redact(f"{type(exc).__name__}: {exc}"))
+        task.record_failure(services, problem, **arguments)
 
 
 def _ids(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """`relay plan` and `relay explain`: what a dbt run means for the syncs, and why."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
-from sandbox_runs import night
+from mappings import mapping_text, sync_entry
+from sandbox_runs import build_run, night
 
 from relay.decision.gates import Reason
 from relay.sandbox import story
@@ -100,3 +102,35 @@ def test_what_asks_dbt_cloud_reports_all_that_it_needs_at_once(command):
     for name in ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID"):
         assert f"{name}: is not set" in result.stderr
     assert "CENSUS_API_KEY" not in result.stderr
+
+
+class TestASyncThatCannotBeDecided:
+    """The run ended when there was no year before it to look back at."""
+
+    @pytest.fixture(name="here")
+    def _here(self, here, relay, mapping):
+        mapping.write_text(
+            mapping_text(
+                sync_entry(5123, "orders"),
+                sync_entry(5124, "customers", "orders", require="all", within="365d"),
+            )
+        )
+        relay.services.mapping.refresh()
+        relay.deliver(build_run("customers"))
+        relay.work()
+        ended_at = datetime(1, 6, 1, tzinfo=UTC)
+        relay.sandbox.dbt_cloud.add_run(build_run("orders", number=1, finished_at=ended_at))
+        return here
+
+    RUN = str(story.FIRST_DBT_RUN_ID + 1)
+
+    def test_is_named_by_plan_beside_what_would_happen_to_the_others(self, command, here):
+        result = command("plan", "--run", self.RUN, **here)
+        lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+        assert "5123 trigger model.jaffle_crm.orders" in lines
+        assert lines[-1].endswith("sync 5124: deciding raised OverflowError")
+
+    def test_is_an_error_of_explain(self, command, here):
+        result = command("explain", "--sync", "5124", "--run", self.RUN, **here)
+        assert result.exit_code == 1
+        assert "sync 5124: deciding raised OverflowError" in result.stderr

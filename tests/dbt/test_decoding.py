@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from relay.dbt.artifacts import read_run_results
 from relay.dbt.invocations import Invocation
-from relay.dbt.manifest import read_manifest
+from relay.dbt.manifest import read_disabled, read_manifest
 from relay.dbt.outcome import outcome_of
 from relay.dbt.runs import Step
 from relay.errors import BadArtifact
+from relay.notation import printable
 from relay.sandbox import recordings
 
 BUILD = recordings.load("build")
@@ -65,6 +66,73 @@ def test_what_cannot_be_read_is_told_where(body, said):
     with pytest.raises(BadArtifact) as refused:
         read_manifest(body)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("escape", "as_read"),
+    [
+        (r"\u0000", r"\x00"),
+        (r"\ud83d", r"\ud83d"),
+        (r"\u001b[2J", r"\x1b[2J"),
+        (r"\u202e", r"\u202e"),
+        ("\u202e", r"\u202e"),
+    ],
+)
+class TestNames:
+    """A node whose name cannot be stored or printed is still that node, in every artifact."""
+
+    NAME = "model.p.a@b"
+
+    def test_are_the_same_in_a_manifest(self, escape, as_read):
+        node = {
+            "unique_id": self.NAME,
+            "name": "a@b",
+            "original_file_path": "models/@.sql",
+            "fqn": ["p", "a@b"],
+            "tags": ["@"],
+            "config": {"group": "@"},
+        }
+        test = {
+            "unique_id": "test.p.@",
+            "attached_node": self.NAME,
+            "depends_on": {"nodes": [self.NAME]},
+        }
+        nodes = {node["unique_id"]: node for node in (node, test)}
+        body = json.dumps({"nodes": nodes, "metadata": {"project_name": "@"}})
+        lineage = read_manifest(body.replace("@", escape).encode())
+        name = self.NAME.replace("@", as_read)
+        assert lineage.nodes[name].unique_id == name
+        assert lineage.models_tested_by(f"test.p.{as_read}") == {name}
+        assert list(lineage.children) == [name]
+        assert lineage.project_name == as_read
+        assert printable(repr(lineage.nodes)) == repr(lineage.nodes)
+
+    def test_and_in_run_results(self, escape, as_read):
+        row = {
+            "unique_id": self.NAME,
+            "status": "success@",
+            "relation_name": "db.@",
+            "message": "@",
+            "compiled_code": "@",
+        }
+        body = json.dumps(
+            {
+                "results": [row, row | {"message": 5}],
+                "metadata": {"invocation_id": "@", "dbt_version": "@"},
+                "args": {"which": "@"},
+            }
+        )
+        read = read_run_results(body.replace("@", escape).encode())
+        name = self.NAME.replace("@", as_read)
+        assert [result.unique_id for result in read.results] == [name, name]
+        result, metadata = read.results[0], read.metadata
+        texts = [result.status, result.relation_name, metadata.invocation_id, metadata.dbt_version]
+        assert [as_read in text for text in (*texts, read.which)] == [True] * 5
+
+    def test_and_where_they_are_disabled(self, escape, as_read):
+        body = json.dumps({"disabled": {self.NAME: [{"unique_id": self.NAME}]}})
+        lineage = read_disabled(body.replace("@", escape).encode())
+        assert list(lineage.nodes) == [self.NAME.replace("@", as_read)]
 
 
 @given(st.binary(max_size=300))

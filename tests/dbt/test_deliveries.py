@@ -149,12 +149,13 @@ class TestWhatIs:
             changed(data={"runStatus": "Canceled", "runStatusCode": 30, "runFinishedAt": None}),
             changed(data={"runStatus": None}),
             changed(somethingNew={"deep": [1]}),
+            changed(data={"jobName": "a lone \ud83d surrogate"}),
         ],
     )
     def test_however_dbt_cloud_words_the_rest(self, body):
         assert read(body).dbt_run_id == 155144666
 
-    @pytest.mark.parametrize("event_id", [None, "", "nul\0inside", "x" * 201])
+    @pytest.mark.parametrize("event_id", [None, "", "nul\0inside", "\u202e", "x" * 201])
     def test_one_without_a_usable_event_id_is_known_by_its_run(self, event_id):
         event = read(changed(eventId=event_id))
         assert (event.event_id, event.dbt_run_id) == (None, 155144666)

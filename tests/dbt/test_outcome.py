@@ -196,6 +196,7 @@ class TestStatuses:
 
     def test_an_unknown_status_is_reported_with_a_node(self):
         assert outcome_of([row("transmogrified")]).unknown_statuses == {"transmogrified": CUSTOMERS}
+        assert outcome_of([row("odd\0")]).unknown_statuses == {r"odd\x00": CUSTOMERS}
 
     @pytest.mark.parametrize(
         ("batch_results", "expected"),
@@ -608,6 +609,8 @@ class TestANodeThatIsBuiltInTwoPlaces:
     def test_is_reported_where_one_target_built_both(self):
         first, second = self.built("success", "a.a"), self.built("success", "b.a", index=5)
         assert outcome_of([first, second]).relations == {CUSTOMERS: ("a.a", "b.a")}
+        third = row("success", metadata={"invocation_id": "3"}, relation_name="c\0", index=6)
+        assert outcome_of([first, third]).relations == {CUSTOMERS: ("a.a", r"c\x00")}
 
     def test_may_be_built_by_another_target_alone(self):
         other = self.built("success", "dev.a", command="dbt build --target=dev")

@@ -260,3 +260,17 @@ def test_what_is_no_name_of_a_key_is_refused_and_not_repeated(key):
     (found,) = problems(one() + f"workspaces: {{emea: {{api_key_env: '{key}'}}}}\n")
     assert "expected the name of a variable that begins with CENSUS_API_KEY" in found
     assert key not in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        one('name: "a\\0b"'),
+        one() + 'workspaces: {"a\\0b": {api_key_env: CENSUS_API_KEY_K}}\n',
+        'version: 1\nsyncs:\n  - {sync_id: 1, depends_on: ["a\\0b"]}\n',
+    ],
+)
+def test_text_that_no_database_holds_is_refused(text):
+    (found,) = problems(text)
+    assert "a NUL character" in found
+    assert "\0" not in found

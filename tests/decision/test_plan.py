@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from cases import dbt_run, mapping_of, outcome, plan_of, sync
+from cases import NOON, dbt_run, mapping_of, outcome, plan_of, sync
 
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
@@ -12,7 +12,7 @@ from relay.dbt.rows import Standing
 from relay.dbt.runs import CANCELLED, ERROR, Step
 from relay.decision.findings import needs_lineage
 from relay.decision.gates import GATES, Reason
-from relay.decision.history import History, SyncHistory
+from relay.decision.history import Build, History, SyncHistory
 from relay.decision.plan import Plan
 
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
@@ -38,6 +38,31 @@ def reason(a_sync, nodes, *, of=None, tests=None, known=None):
     if plan.triggers:
         return Reason.REBUILT
     return plan.withheld[0].reason if plan.withheld else None
+
+
+class TestASyncThatCannotBeJudged:
+    """Its time is more than a date holds, which no mapping file can say."""
+
+    ODD = sync(A, B, sync_id=2, require="all", within=10**15)
+
+    @pytest.fixture(name="plan")
+    def _plan(self):
+        built = History(builds={B: (Build(1, 7, 3, NOON, is_good=True),)})
+        mapping = mapping_of(sync(A, sync_id=1), self.ODD, sync(A, sync_id=3, enabled=False))
+        return plan_of(outcome({A: REBUILT}), mapping, history=built, lineage=lineage())
+
+    def test_is_neither_triggered_nor_withheld_and_the_others_are_judged(self, plan):
+        assert [verdict.sync.sync_id for verdict in plan.triggers] == [1]
+        assert [verdict.sync.sync_id for verdict in plan.withheld] == [3]
+        assert [undecided.sync for undecided in plan.undecided] == [self.ODD]
+        assert plan.verdict_on(self.ODD) is None
+        assert isinstance(plan.undecided_on(self.ODD).cause, OverflowError)
+
+    def test_is_named_in_what_is_reported(self, plan):
+        assert plan.problem == (
+            "could not be decided, all other syncs were: sync 2: deciding raised OverflowError"
+        )
+        assert plan_of(outcome({A: REBUILT}), mapping_of(sync(A))).problem is None
 
 
 class TestAModelsStanding:

@@ -1,10 +1,13 @@
 """Every answer of Census becomes a value or a clear error."""
 
 import contextlib
+import json
+from datetime import UTC, datetime
 
 import pytest
 
 from relay.errors import BadArtifact, Rejected, Unanswered, Unavailable
+from relay.notation import LARGEST_ID, LONGEST_MESSAGE, printable
 from relay.sandbox import story
 from relay.sandbox.census import SandboxCensus
 from relay.sandbox.census_runs import SandboxSync
@@ -70,8 +73,18 @@ class TestTriggering:
             Body(b""),
             Body(b"<html>Welcome</html>", 200, "text/html"),
             Body(b'{"status":"success","data":{}}'),
-            Body(b'{"status":"success","data":{"sync_run_id":"90"}}'),
             Body(b'{"status":"success","data":{"sync_run_id":true}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":0}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":-9}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":9.0}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":9223372036854775808}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":"9223372036854775808"}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":"%s"}}' % (b"9" * 5000)),
+            Body(b'{"status":"success","data":{"sync_run_id":"0"}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":" 9"}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":"-9"}}'),
+            Body(b'{"status":"success","data":{"sync_run_id":"1e3"}}'),
+            Body('{"status":"success","data":{"sync_run_id":"\u0669"}}'.encode()),
             Body(b'{"status":"success","data":null}'),
             Body(b'{"status":"success","data":{"sync_run_id":9'),
             Body(b'{"status":"created","data":{"sync_run_id":9}}'),
@@ -83,6 +96,47 @@ class TestTriggering:
         sandbox.census.fail_next("/trigger", answer)
         with pytest.raises(Unanswered, match="HTTP 200"):
             census.trigger_sync(5123)
+
+    @pytest.mark.parametrize("data", [b'{"sync_run_id":"90004"}', b'{"sync_run_id":90004}'])
+    def test_the_id_may_come_as_text(self, census, sandbox, data):
+        answer = Body(b'{"status":"success","data":%s}' % data)
+        sandbox.census.fail_next("/trigger", answer)
+        assert census.trigger_sync(5123) == 90004
+
+    def test_the_largest_id_is_what_the_database_holds(self, census, sandbox):
+        answer = Body(b'{"status":"success","data":{"sync_run_id":9223372036854775807}}')
+        sandbox.census.fail_next("/trigger", answer)
+        assert census.trigger_sync(5123) == LARGEST_ID
+
+    @pytest.mark.parametrize(
+        ("answer", "said"),
+        [
+            (
+                rb'{"status":"error","message":"no\u0000thing\n\u202edone"}',
+                r": no\x00thing \u202edone",
+            ),
+            (rb'{"status":"error","message":"cut \ud83d"}', r": cut \ud83d"),
+            (b"\x1b]0;title\x07 refused", r": \x1b]0;title\x07 refused"),
+        ],
+    )
+    def test_a_refusal_can_be_stored_and_printed(self, census, sandbox, answer, said):
+        sandbox.census.fail_next("/trigger", Body(answer, 422))
+        with pytest.raises(Rejected) as refused:
+            census.trigger_sync(5123)
+        assert str(refused.value).endswith(said)
+
+    def test_a_long_refusal_is_cut(self, census, sandbox):
+        answer = Body(b'{"status":"error","message":"%s"}' % (b"no " * 5000))
+        sandbox.census.fail_next("/trigger", answer)
+        with pytest.raises(Rejected) as refused:
+            census.trigger_sync(5123)
+        assert len(str(refused.value)) < LONGEST_MESSAGE + 50
+
+    def test_a_run_is_started_whatever_else_its_answer_holds(self, census, sandbox):
+        """A lone surrogate is no JSON to a strict reader."""
+        answer = Body(rb'{"status":"success","message":"\ud83d","data":{"sync_run_id":9}}')
+        sandbox.census.fail_next("/trigger", answer)
+        assert census.trigger_sync(5123) == 9
 
     def test_a_paused_sync_says_so(self, census, sandbox):
         sandbox.census.add_sync(
@@ -130,6 +184,33 @@ class TestASyncRun:
         census.trigger_sync(5123)
         assert census.get_sync_run(census.trigger_sync(5123)).outcome is Outcome.SKIPPED
 
+    @pytest.mark.parametrize("word", ["canceled", "cancelled"])
+    def test_a_word_for_canceled_ends_it_without_the_flag(self, census, sandbox, word):
+        data = b'{"status":"success","data":{"id":7,"status":"%s"}}' % word.encode()
+        sandbox.census.fail_next("/sync_runs/7", Body(data))
+        run = census.get_sync_run(7)
+        assert (run.outcome, run.has_unknown_status) == (Outcome.CANCELED, False)
+
+    @pytest.mark.parametrize(
+        "escape", [r"\u0000", r"\ud83d", r"\u001b[2J", r"\u202e", r"\udc00\ud800"]
+    )
+    def test_what_it_says_can_be_stored_and_printed(self, census, sandbox, escape):
+        said = "x".join(["a", escape, "b" * 1000])
+        data = json.dumps({"id": 7, "status": "@", "error_code": "@", "error_message": "@"})
+        body = f'{{"status":"success","data":{data}}}'.replace("@", said)
+        sandbox.census.fail_next("/sync_runs/7", Body(body.encode()))
+        run = census.get_sync_run(7)
+        for text in (run.status, run.error_code, run.error_message):
+            assert printable(text) == text
+            assert text.startswith("ax\\")
+            assert len(text) <= LONGEST_MESSAGE
+
+    def test_the_details_of_an_error_are_not_read(self, census, sandbox):
+        """They hold values of records."""
+        data = b'{"id":7,"status":"failed","error_message":"no","error_detail":"jane@example.com"}'
+        sandbox.census.fail_next("/sync_runs/7", Body(b'{"status":"success","data":%s}' % data))
+        assert "jane" not in repr(census.get_sync_run(7))
+
     @pytest.mark.parametrize("word", ["preparing", "unknown", "retrying", "reticulating"])
     def test_an_unknown_word_is_no_end(self, census, sandbox, word):
         sync_run_id = census.trigger_sync(5123)
@@ -163,12 +244,36 @@ class TestASyncRun:
 
     @pytest.mark.parametrize(
         "data",
-        [b'{"id":1}', b'{"status":5}', b'{"id":1,"status":"completed","records_failed":"1"}'],
+        [
+            b'{"id":1}',
+            b'{"status":5}',
+            b'{"id":1,"status":"completed","records_failed":"1"}',
+            b'{"id":1,"status":"completed","records_processed":9223372036854775808}',
+            b'{"id":0,"status":"completed"}',
+            b'{"id":9223372036854775808,"status":"completed"}',
+            b'{"id":"x","status":"completed"}',
+        ],
     )
     def test_one_of_another_shape_is_a_bad_artifact(self, census, sandbox, data):
         sandbox.census.fail_next("/sync_runs/1", Body(b'{"status":"success","data":' + data + b"}"))
         with pytest.raises(BadArtifact):
             census.get_sync_run(1)
+
+    @pytest.mark.parametrize("written", [b"7", b'"7"'])
+    def test_its_id_may_come_as_text(self, census, sandbox, written):
+        run = b'{"id":%s,"status":"working","created_at":"2026-11-01T05:00:00"}' % written
+        sandbox.census.fail_next("/sync_runs/7", Body(b'{"status":"success","data":%s}' % run))
+        sandbox.census.fail_next("/syncs/", Body(b'{"status":"success","data":[%s]}' % run))
+        assert census.get_sync_run(7).sync_run_id == 7
+        (listed,), _ = census.list_sync_runs(5123)
+        assert (listed.sync_run_id, listed.created_at) == (7, datetime(2026, 11, 1, 5, tzinfo=UTC))
+
+    @pytest.mark.parametrize("written", [b"0", b'"0"', b"9223372036854775808", b"null", b'"x"'])
+    def test_a_list_with_an_impossible_id_cannot_be_read(self, census, sandbox, written):
+        run = b'{"id":%s,"status":"working"}' % written
+        sandbox.census.fail_next("/syncs/", Body(b'{"status":"success","data":[%s]}' % run))
+        with pytest.raises(BadArtifact):
+            census.list_sync_runs(5123)
 
     @pytest.mark.parametrize("body", [b"", b"<html>Welcome</html>", b'{"status":"success"}'])
     def test_an_answer_that_is_not_census_own_is_no_refusal(self, census, sandbox, body):
@@ -203,6 +308,8 @@ def test_a_wrong_key_is_told_as_such(sandbox):
         ({"status": "working", "canceled": True}, "canceled"),
         ({"status": "failed"}, "failed"),
         ({"status": "skipped"}, "skipped"),
+        ({"status": "canceled"}, "canceled"),
+        ({"status": "cancelled"}, "canceled"),
         ({"status": "queued"}, None),
         ({"status": "working"}, None),
         ({"status": "COMPLETED"}, None),

@@ -11,6 +11,7 @@ import pytest
 from relay.dbt.runs import FinishedRun
 from relay.dbt.subscriptions import WebhookSubscription, problems_of
 from relay.errors import BadArtifact, Rejected, Unavailable
+from relay.notation import printable
 from relay.sandbox import Sandbox, story
 from relay.sandbox.census import SandboxCensus
 from relay.sandbox.dbt_cloud import SandboxDbtCloud
@@ -277,6 +278,56 @@ def test_a_refusal_is_told_in_dbt_clouds_own_words(sandbox, night):
     sandbox.dbt_cloud.fail_next("/runs/", Body(body, 403))
     with pytest.raises(Rejected, match=r"This IP address is not allowed\.; may the token read"):
         dbt_cloud_of(sandbox).get_run(night.dbt_run_id)
+
+
+ESCAPES = [r"\u0000", r"\ud83d", r"\u001b[2J", r"\u202e"]
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+class TestTexts:
+    """Whatever dbt Cloud writes can be stored and printed."""
+
+    @pytest.fixture(name="answer")
+    def _answer(self, sandbox, escape):
+        """Let dbt Cloud answer with this, and with the escape wherever it holds a `@`."""
+
+        def answer(path_part, body, status=200):
+            content = json.dumps(body).replace("@", escape).encode()
+            sandbox.dbt_cloud.fail_next(path_part, Body(content, status))
+
+        return answer
+
+    def test_a_refusal(self, dbt_cloud, answer):
+        answer("/runs/", {"status": {"user_message": "not @allowed"}}, 403)
+        with pytest.raises(Rejected, match=r"for dbt run 9: not .*allowed; may the token") as exc:
+            dbt_cloud.get_run(9)
+        assert printable(str(exc.value)) == str(exc.value)
+
+    def test_a_run_and_its_steps(self, dbt_cloud, answer):
+        command = {"dbt_command": "dbt build @\n --select a"}
+        step = {"index": 4, "status": 10, "name": "@", "run_step_command": command}
+        named = {"index": 5, "status": 10, "name": "Invoke dbt with `dbt run @`"}
+        changed = {"git_sha": "@", "job": {"job_type": "@", "settings": {"target_name": "@"}}}
+        answer("/runs/", {"data": WHOLE_ANSWER | changed | {"run_steps": [step, named]}})
+        run = dbt_cloud.get_run(9)
+        assert [step.dbt_command for step in run.steps] == ["build", "run"]
+        assert run.steps[0].words[-2:] == ("--select", "a")
+        texts = [run.git_sha, run.job_type, run.target]
+        texts += [text for step in run.steps for text in (step.name, step.command)]
+        assert [text for text in texts if printable(text) != text] == []
+
+    def test_a_run_that_ended_at_no_time(self, dbt_cloud, answer):
+        answer("/runs/", {"data": [{"id": 9, "finished_at": "at @ noon"}]})
+        with pytest.raises(BadArtifact, match="ended at no time") as exc:
+            list_of(dbt_cloud, MIDNIGHT, MIDNIGHT + MINUTE)
+        assert printable(str(exc.value)) == str(exc.value)
+
+    def test_a_webhook_subscription(self, dbt_cloud, answer):
+        row = {"id": "@", "client_url": "https://a/@/webhooks/dbt", "active": False, "name": "@"}
+        answer("/webhooks/", {"data": [row | {"deactivate_reason": "@", "event_types": ["@"]}]})
+        problems = problems_of(dbt_cloud.list_webhook_subscriptions())
+        assert len(problems) == 2
+        assert [problem for problem in problems if printable(problem) != problem] == []
 
 
 @pytest.mark.parametrize("fault", SandboxDbtCloud.passing_faults, ids=str)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relay.errors import Rejected, Unanswered, Unavailable
+from relay.notation import printable
 from relay.sandbox import story
 from relay.sandbox.wire import Body, Delay, HangUp, HangUpAfter, Status, StatusAfter, TruncatedBody
 from relay.secret import Secret
@@ -126,6 +127,8 @@ def test_a_vendor_that_wants_to_be_left_alone_is_until_then(sandbox, clock):
         ("99999999", 3600),
         ("soon", None),
         ("-1", None),
+        ("9" * 5000, None),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
     ],
 )
 def test_retry_after_is_a_number_of_seconds(sandbox, header, seconds):
@@ -270,6 +273,21 @@ def test_a_redirect_is_not_followed_and_names_the_setting_to_change(code, method
     ):
         getattr(transport(url, read_seconds=2), method)("/x")
     assert "s3cr3t" not in str(exc.value)
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000", ""])
+def test_the_time_over_there_is_utc_where_it_names_no_zone(zone):
+    headers = f"Content-Length: 0\r\nDate: Sun, 01 Nov 2026 12:00:00 {zone}\r\n"
+    with _serving([], headers, 0) as url:
+        answer = transport(url, read_seconds=2).ask("/x")
+    assert answer.vendor_now == datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def test_the_host_of_a_redirect_can_be_printed():
+    head = "HTTP/1.1 302 Elsewhere\r\nLocation: https://login\x9b.example.com/"
+    with _serving([], "", 0, head=head) as url, pytest.raises(Rejected) as exc:
+        transport(url, read_seconds=2).ask("/x")
+    assert printable(str(exc.value)) == str(exc.value)
 
 
 def test_an_answer_that_never_ends_is_cut_off(sandbox):

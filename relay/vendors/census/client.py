@@ -5,15 +5,17 @@ https://fivetran.com/docs/activations. v2 has the same paths for syncs and sync 
 """
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
 from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, Unanswered
-from relay.notation import read_time
+from relay.notation import LARGEST_ID, read_time, short_message
 from relay.settings import WorkerSettings
 from relay.sync_runs import SyncRun
 from relay.vendors.census.reply import Reply
+from relay.vendors.ids import WrittenId, id_decoder
 from relay.vendors.transport import Transport
 
 V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from v1 to v2
@@ -46,7 +48,7 @@ class Census:
         params = {"force_full_sync": "true"} if full_sync else None
         reply = Reply.of(self._transport.command(f"{self._root}/syncs/{sync_id}/trigger", params))
         try:
-            return reply.read(_triggered).sync_run_id
+            return int(reply.read(_triggered).sync_run_id)
         except BadArtifact as exc:
             # A success without an id, a page, half an answer: a run may have been started.
             raise Unanswered(str(exc), http_status=reply.http_status) from exc
@@ -71,19 +73,24 @@ class Census:
 
 
 class _Triggered(msgspec.Struct):
-    sync_run_id: int
+    sync_run_id: WrittenId
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 
 
 class _SyncRun(msgspec.Struct, kw_only=True):
+    """A sync run, without its `error_detail`: that holds values of records."""
+
     status: str
-    id: int | msgspec.UnsetType = msgspec.UNSET
+    id: WrittenId | msgspec.UnsetType = msgspec.UNSET
     canceled: bool | None = None
     created_at: str | None = None
-    records_processed: int | None = None
-    records_updated: int | None = None
-    records_failed: int | None = None
-    records_invalid: int | None = None
-    source_record_invalids: int | None = None  # the newer name
+    records_processed: _Count | None = None
+    records_updated: _Count | None = None
+    records_failed: _Count | None = None
+    records_invalid: _Count | None = None
+    source_record_invalids: _Count | None = None  # the newer name
     error_code: str | int | None = None
     error_message: str | None = None
 
@@ -91,23 +98,23 @@ class _SyncRun(msgspec.Struct, kw_only=True):
         """This run; `sync_run_id` is the one that was asked for, if it does not tell its own."""
         invalid = self.records_invalid
         return SyncRun(
-            sync_run_id=sync_run_id if self.id is msgspec.UNSET else self.id,
-            status=self.status,
+            sync_run_id=sync_run_id if self.id is msgspec.UNSET else int(self.id),
+            status=short_message(self.status),
             canceled=bool(self.canceled),
             created_at=read_time(self.created_at),
             records_processed=self.records_processed,
             records_updated=self.records_updated,
             records_failed=self.records_failed,
             records_invalid=self.source_record_invalids if invalid is None else invalid,
-            error_code=None if self.error_code is None else str(self.error_code),
-            error_message=self.error_message,
+            error_code=short_message(str(self.error_code or "")) or None,
+            error_message=short_message(self.error_message or "") or None,
         )
 
 
 class _ListedSyncRun(_SyncRun, kw_only=True):
-    id: int
+    id: WrittenId
 
 
-_triggered = msgspec.json.Decoder(_Triggered)
-_sync_run = msgspec.json.Decoder(_SyncRun)
-_listed_sync_runs = msgspec.json.Decoder(list[_ListedSyncRun])
+_triggered: msgspec.json.Decoder[_Triggered] = id_decoder(_Triggered)
+_sync_run: msgspec.json.Decoder[_SyncRun] = id_decoder(_SyncRun)
+_listed_sync_runs: msgspec.json.Decoder[list[_ListedSyncRun]] = id_decoder(list[_ListedSyncRun])

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from relay.dbt.decoding import decode
 from relay.errors import BadArtifact, Rejected
+from relay.notation import short_message
 from relay.vendors.transport import Answer
 
 Data = TypeVar("Data")
-
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Envelope(msgspec.Struct):
@@ -37,15 +37,15 @@ class Reply:
     def of(cls, answer: Answer) -> "Reply":
         """Read an answer; a 2xx without an envelope is neither a success nor a refusal."""
         try:
-            envelope = _envelope.decode(answer.body)
-        except UNREADABLE:
+            envelope = decode(_envelope, answer.body)
+        except BadArtifact:
             envelope = _Envelope()
-        message = envelope.message
+        message = envelope.message if isinstance(envelope.message, str) else ""
         return cls(
             http_status=answer.http_status,
             is_success=answer.ok and envelope.status == "success",
             is_refusal=not answer.ok or _is_error(envelope.status),
-            said=message if isinstance(message, str) and message else answer.excerpt,
+            said=short_message(message) or answer.excerpt,
             data=envelope.data,
         )
 
@@ -62,8 +62,8 @@ class Reply:
         if not self.is_success:
             raise BadArtifact(answered)
         try:
-            return decoder.decode(self.data)
-        except UNREADABLE as exc:
+            return decode(decoder, bytes(self.data))
+        except BadArtifact as exc:
             raise BadArtifact(f"{answered} ({exc})") from exc
 
 

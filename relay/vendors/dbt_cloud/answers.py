@@ -5,8 +5,10 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from relay.dbt.decoding import decode
 from relay.errors import BadArtifact, Rejected
-from relay.vendors.transport import LONGEST_MESSAGE, Answer, Download
+from relay.notation import short_message
+from relay.vendors.transport import Answer, Download
 
 Read = TypeVar("Read")
 Row = TypeVar("Row")
@@ -21,8 +23,8 @@ def decoded(
     """The answer's body in its form. Raises Rejected, BadArtifact."""
     must_be_good(answer, what, of=of)
     try:
-        return decoder.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        return decode(decoder, answer.body)
+    except BadArtifact as exc:
         raise BadArtifact(f"dbt Cloud's answer for {what} cannot be read: {exc}") from exc
 
 
@@ -59,10 +61,10 @@ _error_decoder = msgspec.json.Decoder(_Error)
 def _own_words(body: bytes) -> str:
     """What dbt Cloud says itself, such as that this address is not on the account's list."""
     try:
-        said = _error_decoder.decode(body).status.user_message
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = short_message(decode(_error_decoder, body).status.user_message)
+    except BadArtifact:
         return ""
-    return f": {' '.join(said.split())[:LONGEST_MESSAGE]}" if said else ""
+    return f": {said}" if said else ""
 
 
 class _Pagination(msgspec.Struct):

@@ -10,14 +10,14 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from relay.dbt.artifacts import RunResults, read_run_results
-from relay.dbt.decoding import Buffer
+from relay.dbt.decoding import Buffer, with_printable_texts
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.runs import DbtRun, FinishedRun
 from relay.dbt.subscriptions import WebhookSubscription
 from relay.errors import BadArtifact
 from relay.vendors.dbt_cloud import run_list, subscriptions
 from relay.vendors.dbt_cloud.answers import decoded, must_be_good
-from relay.vendors.dbt_cloud.runs import as_dbt_run, run_decoder
+from relay.vendors.dbt_cloud.runs import RunAnswer, as_dbt_run, run_decoder
 from relay.vendors.transport import Transport
 
 Read = TypeVar("Read")
@@ -36,8 +36,8 @@ class DbtCloud:
         answer = self._transport.ask(
             f"{self._run_path(dbt_run_id)}/", {"include_related": "trigger,job,run_steps"}
         )
-        run = decoded(answer, run_decoder, f"dbt run {dbt_run_id}").data
-        return as_dbt_run(run, self.dbt_account_id)
+        run = decoded(answer, run_decoder, f"dbt run {dbt_run_id}")
+        return as_dbt_run(with_printable_texts(RunAnswer, run).data, self.dbt_account_id)
 
     def get_run_results(self, dbt_run_id: int, *, step: int) -> RunResults | None:
         """What the step wrote into run_results.json; None where it has none.

@@ -9,7 +9,7 @@ import msgspec
 
 from relay.dbt.runs import FinishedRun
 from relay.errors import BadArtifact, Rejected
-from relay.notation import read_time
+from relay.notation import read_time, short_message
 from relay.vendors.dbt_cloud.answers import MOST_PAGES, PAGE, Page, decoded
 from relay.vendors.ids import VendorId
 from relay.vendors.transport import Transport
@@ -110,7 +110,8 @@ def _newest_first(rows: list[_ListedRun]) -> list[FinishedRun]:
 def _as_finished_run(row: _ListedRun, finished_at: str) -> FinishedRun:
     at = read_time(finished_at)
     if at is None:
-        raise BadArtifact(f"dbt run {row.id} of dbt Cloud's list ended at no time: {finished_at}")
+        at_no_time = short_message(finished_at)
+        raise BadArtifact(f"dbt run {row.id} of dbt Cloud's list ended at no time: {at_no_time}")
     return FinishedRun(
         dbt_run_id=row.id,
         dbt_job_id=row.job_definition_id,

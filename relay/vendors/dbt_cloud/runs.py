@@ -82,11 +82,13 @@ class _Run(msgspec.Struct):
         return is_of_a_known_job or cause in _CAUSES_OF_DEPLOYMENT_JOBS
 
 
-class _RunAnswer(msgspec.Struct):
+class RunAnswer(msgspec.Struct):
+    """The whole answer."""
+
     data: _Run
 
 
-run_decoder = msgspec.json.Decoder(_RunAnswer)
+run_decoder = msgspec.json.Decoder(RunAnswer)
 
 
 def as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:

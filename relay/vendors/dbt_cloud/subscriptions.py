@@ -4,6 +4,7 @@ import msgspec
 
 from relay.dbt.subscriptions import WebhookSubscription
 from relay.errors import Rejected
+from relay.notation import printable, short_message
 from relay.vendors.dbt_cloud.answers import MOST_PAGES, Page, decoded
 from relay.vendors.transport import Transport
 
@@ -44,11 +45,11 @@ _subscriptions_decoder = msgspec.json.Decoder(Page[_Subscription], strict=False)
 
 def _as_subscription(row: _Subscription) -> WebhookSubscription:
     return WebhookSubscription(
-        subscription_id=row.id,
-        name=row.name or "",
-        client_url=row.client_url,
+        subscription_id=printable(row.id),
+        name=printable(row.name or ""),
+        client_url=printable(row.client_url),
         is_active=row.active,
-        event_types=tuple(row.event_types or ()),
+        event_types=tuple(map(printable, row.event_types or ())),
         dbt_job_ids=frozenset(row.job_ids or ()),
-        deactivate_reason=row.deactivate_reason or None,
+        deactivate_reason=short_message(row.deactivate_reason or "") or None,
     )

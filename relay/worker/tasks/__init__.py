@@ -3,22 +3,32 @@
 A task loads its row, looks whether there is still something to do, does one step, and
 commits its result together with the next job. A repeated job finds nothing to do. No task
 waits: waiting is a job scheduled for later. Beside these there are the periodic tasks.
+
+What a task raises that nobody foresaw is recorded by its `…_failed`, as one more failed try.
 """
 
-from relay.worker.tasks.attempts import scheduled_start, start_sync_run
+from relay.worker.tasks.attempts import scheduled_start, start_failed, start_sync_run
 from relay.worker.tasks.catch_up import catch_up
-from relay.worker.tasks.dbt_runs import evaluate_dbt_run
-from relay.worker.tasks.periodic import defer_periodic_tasks, start_periodic_tasks
+from relay.worker.tasks.dbt_runs import evaluate_dbt_run, evaluation_failed
+from relay.worker.tasks.periodic import (
+    defer_periodic_tasks,
+    periodic_task_failed,
+    start_periodic_tasks,
+)
 from relay.worker.tasks.retention import prune
-from relay.worker.tasks.sync_runs import poll_sync_run
+from relay.worker.tasks.sync_runs import poll_failed, poll_sync_run
 
 __all__ = [
     "catch_up",
     "defer_periodic_tasks",
     "evaluate_dbt_run",
+    "evaluation_failed",
+    "periodic_task_failed",
+    "poll_failed",
     "poll_sync_run",
     "prune",
     "scheduled_start",
+    "start_failed",
     "start_periodic_tasks",
     "start_sync_run",
 ]

@@ -51,6 +51,38 @@ def start_sync_run(services: Services, *, workspace: str, sync_id: int) -> None:
     # Else a run is being followed: its end starts what waits.
 
 
+def start_failed(services: Services, problem: str, *, workspace: str, sync_id: int) -> None:
+    """Count an unforeseen error of `start_sync_run` as a failed try of the sync's attempt.
+
+    Where it came before there was an attempt, one is begun to count it.
+    """
+    store, now = services.store, services.clock()
+    attempt, was_sent = store.attempts.unfinished(workspace, sync_id), True
+    if attempt is None:
+        if store.sync_runs.is_going(workspace, sync_id):
+            return
+        attempt = store.attempts.begin(workspace, sync_id, now=now, reconcile_after=now)
+        was_sent = False
+    if attempt is not None:
+        _fail(
+            services, attempt, problem, Unconfirmed if was_sent and attempt.sent_at else NotStarted
+        )
+
+
+def _fail(
+    services: Services, attempt: Attempt, problem: str, kind: type[NotStarted | Unconfirmed]
+) -> None:
+    with services.store.attempts.claim(attempt) as claimed:
+        if claimed is not None:
+            left = attempt.reconcile_after - services.clock()
+            result = _retried(services, attempt, problem, kind, at_least=left)
+            claimed.record(result)
+    if claimed is None:
+        _come_back_later(services, attempt)
+    else:
+        _report(services, claimed, result)
+
+
 def _begin(services: Services, workspace: str, sync_id: int) -> None:
     now, settings, store = services.clock(), services.settings, services.store
     waiting = store.triggers.waiting(workspace, sync_id, now=now)
@@ -115,11 +147,15 @@ def _reconcile(services: Services, attempt: Attempt) -> None:
             result = _look_for_its_run(services, claimed)
             claimed.record(result)
     if claimed is None:
-        # Another worker is at it: it may only be slow, and about to send.
-        at = services.clock() + _time_for_an_answer(services)
-        services.store.triggers.schedule_start(attempt.workspace, attempt.sync_id, at=at)
+        _come_back_later(services, attempt)
     else:
         _report(services, claimed, result)
+
+
+def _come_back_later(services: Services, attempt: Attempt) -> None:
+    """Another worker is at it: it may only be slow, and about to send."""
+    at = services.clock() + _time_for_an_answer(services)
+    services.store.triggers.schedule_start(attempt.workspace, attempt.sync_id, at=at)
 
 
 def _send_again(services: Services, attempt: Attempt) -> None:
@@ -171,11 +207,11 @@ def _post(services: Services, attempt: Attempt) -> Result:
     except Rejected as exc:
         return Refused(problem=str(exc), at=services.clock())
     except Unavailable as exc:
-        return _retried(services, attempt, exc, NotStarted)
+        return _retried(services, attempt, str(exc), NotStarted, retry_after=retry_after_of(exc))
     except Unanswered as exc:
         # Census may still be at work on it, also where a gateway has answered in its place.
         time_for_an_answer = _time_for_an_answer(services)
-        return _retried(services, attempt, exc, Unconfirmed, at_least=time_for_an_answer)
+        return _retried(services, attempt, str(exc), Unconfirmed, at_least=time_for_an_answer)
     now = services.clock()
     poll_at = next_poll(now, services.settings.follow_interval)
     return Started(sync_run_id=sync_run_id, at=now, poll_at=poll_at)
@@ -187,7 +223,8 @@ def _look_for_its_run(services: Services, claimed: ClaimedAttempt) -> Result:
         run = _run_begun_by(services, claimed)
     except (VendorError, BadArtifact) as exc:
         # Also where Census refuses to tell: nobody knows what became of the POST.
-        return _retried(services, claimed.attempt, exc, Unconfirmed)
+        retry_after = retry_after_of(exc)
+        return _retried(services, claimed.attempt, str(exc), Unconfirmed, retry_after=retry_after)
     if run is None:
         return NotFound()
     now = services.clock()
@@ -200,26 +237,29 @@ def _run_begun_by(services: Services, claimed: ClaimedAttempt) -> SyncRun | None
 
     A run that began since, and that relay does not know, is that one; or it is somebody
     else's and reads the rebuilt models just as well. Times are compared on Census's clock.
+
+    Raises BadArtifact where a run without a time may be that one.
     """
     attempt = claimed.attempt
     runs, vendor_now = services.censuses.of(attempt.workspace).list_sync_runs(attempt.sync_id)
     known = claimed.known_sync_run_ids()
     skew = vendor_now - services.clock() if vendor_now else timedelta()
     begun_at = attempt.begun_at + skew - CLOCK_SLACK
-    since = [
-        run
-        for run in runs
-        if run.sync_run_id not in known and run.created_at and run.created_at >= begun_at
-    ]
+    unknown = [run for run in runs if run.sync_run_id not in known]
+    since = [run for run in unknown if run.created_at and run.created_at >= begun_at]
+    undated = [run.sync_run_id for run in unknown if run.created_at is None]
+    if undated and not since:
+        raise BadArtifact(f"Census does not say when sync run {min(undated)} began")
     return min(since, key=lambda run: run.sync_run_id, default=None)
 
 
 def _retried(
     services: Services,
     attempt: Attempt,
-    exc: VendorError | BadArtifact,
+    problem: str,
     result: type[NotStarted | Unconfirmed],
     *,
+    retry_after: float | None = None,
     at_least: timedelta = timedelta(),
 ) -> NotStarted | Unconfirmed | Refused:
     """This result, with a backoff; Refused if the retries are exhausted."""
@@ -228,11 +268,11 @@ def _retried(
         attempt.failures,
         attempt.backoff_spent,
         retry_for=services.settings.retry_for,
-        retry_after=retry_after_of(exc),
+        retry_after=retry_after,
     )
     if backoff is None:
-        return Refused(problem=str(exc), at=now)
-    return result(problem=str(exc), at=now, backoff=max(backoff, at_least))
+        return Refused(problem=problem, at=now)
+    return result(problem=problem, at=now, backoff=max(backoff, at_least))
 
 
 def _time_for_an_answer(services: Services) -> timedelta:

@@ -9,7 +9,7 @@ from relay.decision.plan import Plan, decide
 from relay.errors import BadArtifact, VendorError
 from relay.logs import get_logger
 from relay.operations.evaluate import findings_of
-from relay.store import RecordedRun
+from relay.store import RecordedRun, jobs
 from relay.worker.backoff import next_try, retry_after_of
 from relay.worker.services import Services
 
@@ -38,7 +38,16 @@ def evaluate_dbt_run(services: Services, *, dbt_account_id: int, dbt_run_id: int
                 _log_selectors_of_nothing(services, findings, mapping)
     except (VendorError, BadArtifact) as exc:
         # A refusal too: a token that is being replaced must not cost the night's syncs.
-        _retry_or_give_up(services, recorded, exc)
+        _retry_or_give_up(services, recorded, str(exc), retry_after_of(exc))
+
+
+def evaluation_failed(
+    services: Services, problem: str, *, dbt_account_id: int, dbt_run_id: int
+) -> None:
+    """Count an unforeseen error of `evaluate_dbt_run` as a failed try."""
+    recorded = services.store.dbt_runs.get(dbt_account_id, dbt_run_id)
+    if recorded is not None and not recorded.is_done:
+        _retry_or_give_up(services, recorded, problem, None)
 
 
 def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Plan | None:
@@ -53,20 +62,20 @@ def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Pla
 
 
 def _retry_or_give_up(
-    services: Services, recorded: RecordedRun, exc: VendorError | BadArtifact
+    services: Services, recorded: RecordedRun, problem: str, retry_after: float | None
 ) -> None:
     backoff = next_try(
         recorded.failures,
         recorded.backoff_spent,
         retry_for=services.settings.retry_for,
-        retry_after=retry_after_of(exc),
+        retry_after=retry_after,
     )
     if backoff is None:
-        _give_up(services, recorded, str(exc))
+        _give_up(services, recorded, problem)
         return
     now = services.clock()
-    services.store.dbt_runs.evaluate_again(recorded, now=now, backoff=backoff, problem=str(exc))
-    log.warning("dbt_run.retried", problem=str(exc), again_at=now + backoff)
+    services.store.dbt_runs.evaluate_again(recorded, now=now, backoff=backoff, problem=problem)
+    log.warning("dbt_run.retried", problem=problem, again_at=now + backoff)
 
 
 def _give_up(services: Services, recorded: RecordedRun, problem: str) -> None:
@@ -115,6 +124,16 @@ def _log_plan(plan: Plan) -> None:
         triggers=[verdict.sync.sync_id for verdict in plan.triggers],
         withheld=[verdict.sync.sync_id for verdict in plan.withheld],
     )
+    for undecided in plan.undecided:
+        log.error(
+            "task.failed",
+            task=jobs.EVALUATE_DBT_RUN,
+            workspace=undecided.sync.workspace,
+            sync_id=undecided.sync.sync_id,
+            exc_info=undecided.cause,
+        )
+    if plan.problem:
+        log.error("dbt_run.given_up", problem=plan.problem)
 
 
 def _log_selectors_of_nothing(services: Services, findings: Findings, mapping: SyncMapping) -> None:

@@ -23,6 +23,10 @@ def defer_periodic_tasks(services: Services) -> None:
         services.store.periodic_tasks.defer_if_due(name, now=now, every=every)
 
 
+def periodic_task_failed(services: Services, problem: str) -> None:
+    """Leave it at that: the task is deferred again when it is next due."""
+
+
 def _periodic_tasks(services: Services) -> list[tuple[str, timedelta]]:
     interval = services.settings.catch_up_interval
     catching_up = [(jobs.CATCH_UP, timedelta(seconds=interval))] if interval else []

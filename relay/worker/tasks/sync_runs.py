@@ -9,6 +9,7 @@ from relay.errors import BadArtifact, Rejected, Unavailable
 from relay.logs import get_logger
 from relay.store import End, FollowedRun
 from relay.sync_runs import Outcome, SyncRun
+from relay.worker.backoff import next_try
 from relay.worker.services import Services
 
 log = get_logger()
@@ -16,12 +17,9 @@ log = get_logger()
 
 def poll_sync_run(services: Services, *, attempt_id: int, polls: int) -> None:
     """Ask Census how a run goes; `polls` tells a repeated job that it is late."""
-    followed = services.store.sync_runs.followed(attempt_id, polls=polls)
+    followed = _followed(services, attempt_id, polls)
     if followed is None:
         return
-    bind_contextvars(
-        workspace=followed.workspace, sync_id=followed.sync_id, sync_run_id=followed.sync_run_id
-    )
     try:
         run = services.censuses.of(followed.workspace).get_sync_run(followed.sync_run_id)
     except Rejected as exc:
@@ -33,6 +31,33 @@ def poll_sync_run(services: Services, *, attempt_id: int, polls: int) -> None:
         _poll_again(services, followed, None, str(exc))
     else:
         _handle(services, followed, run)
+
+
+def poll_failed(services: Services, problem: str, *, attempt_id: int, polls: int) -> None:
+    """Count an unforeseen error of `poll_sync_run` as a failed poll: poll again, or abandon."""
+    followed = _followed(services, attempt_id, polls)
+    if followed is None:
+        return
+    now, settings = services.clock(), services.settings
+    backoff = next_try(
+        followed.failures, followed.backoff_spent, retry_for=settings.retry_for, retry_after=None
+    )
+    if backoff is None:
+        _abandon(services, followed, problem)
+        return
+    at = max(now + backoff, next_poll(now, settings.follow_interval))
+    services.store.sync_runs.poll_again(followed, None, at=at, backoff=at - now)
+
+
+def _followed(services: Services, attempt_id: int, polls: int) -> FollowedRun | None:
+    followed = services.store.sync_runs.followed(attempt_id, polls=polls)
+    if followed is not None:
+        bind_contextvars(
+            workspace=followed.workspace,
+            sync_id=followed.sync_id,
+            sync_run_id=followed.sync_run_id,
+        )
+    return followed
 
 
 def next_poll(now: datetime, follow_interval: int) -> datetime:
@@ -109,6 +134,7 @@ def _end(services: Services, followed: FollowedRun, run: SyncRun, outcome: Outco
         records_invalid=run.records_invalid,
         seconds=round((now - followed.triggered_at).total_seconds(), 1),
         **({"error_code": run.error_code} if run.error_code else {}),
+        **({"error_message": run.error_message} if run.error_message else {}),
         dbt_run_id=causes.newest_dbt_run_id,
         dbt_run_ids=causes.dbt_run_ids,
     )

@@ -1,12 +1,15 @@
 """Starting sync runs: one at a time for each sync, and no more often than it may run."""
 
+import dataclasses
 import random
 
 import pytest
 from mappings import mapping_text, sync_entry
 from sandbox_runs import NIGHT, night
 
+from relay.sandbox import story
 from relay.sandbox.wire import Status
+from relay.vendors.connect import Censuses
 
 
 class TestOneSyncRunAtATime:
@@ -162,6 +165,29 @@ class TestWorkspaces:
         assert len(asked) == 2, "one of the others is not even asked"
         relay.work_for(70)
         assert len(sandbox.census.sync_runs) == 3
+
+    def test_a_key_file_that_is_being_replaced_costs_no_trigger(
+        self, one, sandbox, events, tmp_path
+    ):
+        key_file = tmp_path / "key"
+        name = "CENSUS_API_KEY_EMEA"
+        settings = one.services.settings
+        environment = {**settings.environment, f"{name}_FILE": str(key_file)}
+        settings = type(settings).from_environment(environment)
+        mapping = one.services.mapping
+        censuses = Censuses(settings, lambda: mapping.current.workspaces, one.clock)
+        one.services = dataclasses.replace(one.services, settings=settings, censuses=censuses)
+        emea = {"url": sandbox.census.url, "api_key_env": name}
+        one.map(
+            mapping_text(sync_entry(5123, "customers", workspace="emea"), workspaces={"emea": emea})
+        )
+        one.deliver(night())
+        one.work()
+        assert events("task.failed") == []
+        assert name in events("sync.trigger_retried")[0]["problem"]
+        key_file.write_text(story.CENSUS_API_KEY)
+        one.work_for(10)
+        assert len(events("sync.triggered")) == 1
 
     def test_a_workspace_without_its_key_fails_the_trigger(self, one, sandbox, events):
         emea = {"url": sandbox.census.url, "api_key_env": "CENSUS_API_KEY_NOT_SET"}
