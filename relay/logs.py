@@ -52,8 +52,8 @@ def add_secret(secret: Secret) -> None:
 
 
 def redact(text: str) -> str:
-    """The text with every known secret blacked out: for what is stored, not logged."""
-    return _out_of_sight.black_out(printable(text).encode()).decode()
+    """The text with every known secret redacted: for what is stored, not logged."""
+    return _redactor.redact(printable(text).encode()).decode()
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:

@@ -13,7 +13,7 @@ from relay.decision.gates import GATES, Condition, Models, Reason
 from relay.decision.history import Build, History
 from relay.decision.mapping import Sync, SyncMapping
 from relay.notation import short_message
-from relay.workspaces import told_id
+from relay.workspaces import display_id
 
 Through = Mapping[str, Models]
 
@@ -87,7 +87,7 @@ class Plan:
         if not self.undecided:
             return None
         each = (
-            f"sync {told_id(one.sync.workspace, one.sync.sync_id)}: {one.problem}"
+            f"sync {display_id(one.sync.workspace, one.sync.sync_id)}: {one.problem}"
             for one in self.undecided
         )
         return short_message(f"could not be decided, all other syncs were: {'; '.join(each)}")

@@ -8,7 +8,7 @@ from mappings import mapping_text, sync_entry
 from sandbox_runs import NIGHT, build_run, night
 
 from relay.errors import DatabaseUnavailable
-from relay.logs import hide
+from relay.logs import add_secret
 from relay.sandbox.wire import Body, HangUp
 from relay.store import Redo
 
@@ -109,7 +109,7 @@ class TestEvaluating:
 
     def test_no_secret_is_stored_with_the_problem(self, one, events, break_, sql):
         key = one.services.settings.census_api_key.reveal()
-        hide(one.services.settings.census_api_key)
+        add_secret(one.services.settings.census_api_key)
         break_(collector="collect", error=ValueError(f"Invalid header value: 'Bearer {key}'"))
         one.deliver(night())
         one.work()
