@@ -8,12 +8,11 @@ from relay.decision.mapping import Sync, SyncMapping
 from relay.decision.mapping_reader import read_mapping
 from relay.errors import BadMapping, Problem
 from relay.logs import get_logger
-from relay.workspaces import DEFAULT_WORKSPACE, Workspace, display_id
+from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace, display_id
 
 log = get_logger()
 
 _Stamp = tuple[int, int, int]
-_Key = tuple[str, int]  # workspace and sync_id
 
 
 def load(path: Path) -> SyncMapping:
@@ -104,12 +103,12 @@ def _difference(before: SyncMapping | None, after: SyncMapping) -> dict[str, lis
     }
 
 
-def _by_key(mapping: SyncMapping) -> dict[_Key, tuple[Sync, Workspace | None]]:
+def _by_key(mapping: SyncMapping) -> dict[SyncKey, tuple[Sync, Workspace | None]]:
     """Each sync with its workspace: where that has another address, its syncs go elsewhere."""
     return {sync.key: (sync, mapping.workspaces.get(sync.workspace)) for sync in mapping.syncs}
 
 
-def _sorted_ids(keys: Iterable[_Key]) -> list[int | str]:
+def _sorted_ids(keys: Iterable[SyncKey]) -> list[int | str]:
     """Ids as a person knows them, `5123` and then `emea/5123`, the default workspace first."""
     in_order = sorted(keys, key=lambda key: (key[0] != DEFAULT_WORKSPACE, *key))
     return [display_id(workspace, sync_id) for workspace, sync_id in in_order]

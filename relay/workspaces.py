@@ -6,6 +6,8 @@ DEFAULT_WORKSPACE = "default"  # the one of the CENSUS_* settings
 CENSUS_URL = "https://app.getcensus.com"
 CENSUS_API_VERSION = "v1"
 
+SyncKey = tuple[str, int]  # a workspace's name and a sync_id: what tells one sync from all others
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from relay.decision.mapping import Sync
+from relay.workspaces import SyncKey
 
 
 class Build(msgspec.Struct, frozen=True, gc=False):
@@ -46,7 +47,7 @@ class SyncHistory:
 class History:
     """The syncs by workspace and sync_id, the builds by node: one for each job that builds it."""
 
-    syncs: Mapping[tuple[str, int], SyncHistory] = field(default_factory=dict)
+    syncs: Mapping[SyncKey, SyncHistory] = field(default_factory=dict)
     builds: Mapping[str, tuple[Build, ...]] = field(default_factory=dict)
 
     def of(self, sync: Sync) -> SyncHistory:

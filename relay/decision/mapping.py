@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from relay.dbt.runs import DbtRun
 from relay.dbt.selectors import Selector
-from relay.workspaces import DEFAULT_WORKSPACE, Workspace
+from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace
 
 AnyOrAll = Literal["any", "all"]
 BlockOrIgnore = Literal["block", "ignore"]
@@ -35,7 +35,7 @@ class Sync:
     workspace: str = DEFAULT_WORKSPACE
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> SyncKey:
         """What tells it from every other: its workspace and its id."""
         return self.workspace, self.sync_id
 

@@ -25,7 +25,7 @@ from relay.decision.yaml_document import YamlDocument, read_yaml
 from relay.errors import BadMapping, Problem
 from relay.notation import read_duration, read_vendor_url
 from relay.spelling import did_you_mean
-from relay.workspaces import DEFAULT_WORKSPACE, Workspace
+from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace
 
 Value = TypeVar("Value")
 
@@ -97,7 +97,7 @@ class _Reader:
                 self._problem(f"{path}.workspace", _no_workspace(sync.workspace, known))
 
     def _check_for_duplicates(self, syncs: Mapping[str, Sync]) -> None:
-        first: dict[tuple[str, int], str] = {}
+        first: dict[SyncKey, str] = {}
         for path, sync in syncs.items():
             before = first.setdefault(sync.key, path)
             if before != path and sync.sync_id:

@@ -13,7 +13,7 @@ from relay.decision.gates import GATES, Condition, Models, Reason
 from relay.decision.history import Build, History
 from relay.decision.mapping import Sync, SyncMapping
 from relay.notation import short_message
-from relay.workspaces import display_id
+from relay.workspaces import SyncKey, display_id
 
 Through = Mapping[str, Models]
 
@@ -100,7 +100,7 @@ class Plan:
         """Why nothing was decided on a sync; None where something was, or it is not concerned."""
         return next((one for one in self.undecided if one.sync.key == sync.key), None)
 
-    def without(self, syncs: Collection[tuple[str, int]]) -> "Plan":
+    def without(self, syncs: Collection[SyncKey]) -> "Plan":
         """The same plan without these syncs, by workspace and id."""
         left = tuple(verdict for verdict in self.verdicts if verdict.sync.key not in syncs)
         return replace(self, verdicts=left)
@@ -136,9 +136,9 @@ def _verdict(case: Case, sync: Sync) -> Verdict | None:
     if not concerned:
         return None
     conditions = tuple(gate.judge(case, sync, concerned) for gate in GATES)
-    held_by = next((condition for condition in conditions if condition.holds), None)
-    reason = held_by.reason if held_by else Reason.REBUILT
-    models = held_by.models if held_by else case.findings.in_order(concerned)
+    objection = next((condition for condition in conditions if condition.holds), None)
+    reason = objection.reason if objection else Reason.REBUILT
+    models = objection.models if objection else case.findings.in_order(concerned)
     return Verdict(
         sync=sync,
         reason=reason,

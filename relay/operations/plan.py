@@ -21,6 +21,7 @@ from relay.postgres.server import Server
 from relay.settings import DbtCloudSettings
 from relay.store import Store
 from relay.vendors.connect import dbt_cloud_of
+from relay.workspaces import SyncKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Planned:
     verdicts: tuple[PlannedSync, ...]
     problem: str | None = None
 
-    def without(self, syncs: Collection[tuple[str, int]]) -> "Planned":
+    def without(self, syncs: Collection[SyncKey]) -> "Planned":
         """The same, but for these syncs, by workspace and id."""
         left = (sync for sync in self.verdicts if (sync.workspace, sync.sync_id) not in syncs)
         return replace(self, verdicts=tuple(left))

@@ -75,7 +75,7 @@ def _add_dbt_routes(app: Flask, dbt_cloud: SandboxDbtCloud) -> None:
     @app.post("/sandbox/dbt_runs")
     def add_run() -> Response:
         asked = read(NewRun)
-        with _problems_told():
+        with _problems_answered():
             run = _new_run(asked, dbt_cloud.next_run_id)
         if asked.status is None:
             dbt_cloud.add_run(run)
@@ -88,13 +88,13 @@ def _add_dbt_routes(app: Flask, dbt_cloud: SandboxDbtCloud) -> None:
 
     @app.post("/sandbox/dbt_runs/<int:dbt_run_id>/finish")
     def finish_run(dbt_run_id: int) -> Response:
-        with _problems_told(f"there is no dbt run {dbt_run_id}"):
+        with _problems_answered(f"there is no dbt run {dbt_run_id}"):
             dbt_cloud.finish_run(dbt_run_id, read(RunEnd).code)
         return _event(dbt_cloud, dbt_run_id)
 
     @app.get("/sandbox/dbt_runs/<int:dbt_run_id>/event")
     def event(dbt_run_id: int) -> Response:
-        with _problems_told(f"there is no dbt run {dbt_run_id}"):
+        with _problems_answered(f"there is no dbt run {dbt_run_id}"):
             return _event(dbt_cloud, dbt_run_id)
 
 
@@ -103,12 +103,12 @@ def _add_census_routes(app: Flask, census: SandboxCensus) -> None:
     def change_sync(sync_id: int) -> Response:
         changes = msgspec.structs.asdict(read(SyncChange))
         given = {key: value for key, value in changes.items() if value is not msgspec.UNSET}
-        with _problems_told(f"there is no sync {sync_id}"):
+        with _problems_answered(f"there is no sync {sync_id}"):
             return as_json(sync_json(census.change_sync(sync_id, **given)))
 
     @app.post("/sandbox/finish/<int:sync_run_id>")
     def finish(sync_run_id: int) -> Response:
-        with _problems_told(f"there is no sync run {sync_run_id}"):
+        with _problems_answered(f"there is no sync run {sync_run_id}"):
             census.finish(sync_run_id, **msgspec.structs.asdict(read(SyncRunEnd)))
         return as_json(sync_run_json(census, census.sync_run(sync_run_id)))
 
@@ -143,7 +143,7 @@ def _event(dbt_cloud: SandboxDbtCloud, dbt_run_id: int) -> Response:
 
 
 @contextmanager
-def _problems_told(nothing_found: str | None = None) -> Iterator[None]:
+def _problems_answered(nothing_found: str | None = None) -> Iterator[None]:
     """Answer with 404 where something is not there, with 400 where it cannot be done."""
     try:
         yield

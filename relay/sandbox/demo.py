@@ -278,11 +278,11 @@ def _show(line: Line) -> None:
     if line["event"] in ("library.logged", "census.v1_ends"):
         return
     at = line["timestamp"][11:23]
-    fields = "  ".join(f"{key}={_brief(value)}" for key, value in line.items() if _is_told(key))
+    fields = "  ".join(f"{key}={_brief(value)}" for key, value in line.items() if _is_shown(key))
     click.echo(f"  {at}  {click.style(line['event'].ljust(20), bold=True)} {fields}")
 
 
-def _is_told(key: str) -> bool:
+def _is_shown(key: str) -> bool:
     return key not in _NOT_SHOWN
 
 

@@ -14,6 +14,7 @@ from relay.decision.plan import Plan, Verdict
 from relay.store.history import read_history
 from relay.store.jobs import schedule_start, start_sync_runs
 from relay.store.transactions import Connection, Transactions
+from relay.workspaces import SyncKey
 
 
 def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> None:
@@ -78,7 +79,7 @@ def _what_both_say(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, ob
     }
 
 
-def triggered_for(connection: Connection, run: DbtRun) -> frozenset[tuple[str, int]]:
+def triggered_for(connection: Connection, run: DbtRun) -> frozenset[SyncKey]:
     """The syncs, by workspace and id, that have their trigger for a run; a replay keeps it so."""
     rows = connection.execute(
         """

@@ -8,14 +8,13 @@ from relay.dbt.runs import DbtRun
 from relay.decision.history import Build, History, SyncHistory
 from relay.decision.mapping import Sync, SyncMapping
 from relay.store.transactions import Connection
-
-SyncKey = tuple[str, int]  # workspace and sync_id
+from relay.workspaces import SyncKey
 
 
 def read_history(
     connection: Connection, run: DbtRun, mapping: SyncMapping, nodes: Collection[str]
 ) -> History:
-    """What bears on this run: other attempts at it, and for syncs that look back what they see.
+    """What other runs of its retry chain did, and what syncs that look back see.
 
     Of earlier builds those of the given nodes.
     """
@@ -41,7 +40,7 @@ def read_history(
 def _answered(
     connection: Connection, run: DbtRun
 ) -> tuple[Mapping[SyncKey, frozenset[str]], Mapping[SyncKey, frozenset[str]]]:
-    """What attempts before this one have triggered each sync with, and attempts since."""
+    """What earlier runs of its retry chain have triggered each sync with, and later ones."""
     rows = connection.execute(
         """
         SELECT workspace, sync_id, dbt_run_id, because

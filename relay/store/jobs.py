@@ -11,6 +11,7 @@ from typing import LiteralString
 from psycopg.types.json import Jsonb
 
 from relay.store.transactions import Connection
+from relay.workspaces import SyncKey
 
 # The number goes up when jobs change their names or arguments: a worker of an older version, which
 # may still run during an upgrade, fails for good what it does not know.
@@ -70,7 +71,7 @@ def start_sync_run(connection: Connection, workspace: str, sync_id: int) -> None
     start_sync_runs(connection, [(workspace, sync_id)])
 
 
-def start_sync_runs(connection: Connection, syncs: Sequence[tuple[str, int]]) -> None:
+def start_sync_runs(connection: Connection, syncs: Sequence[SyncKey]) -> None:
     """Such a job for each sync, by workspace and id, in one statement.
 
     A run of a large project may trigger thousands, and others wait until it is decided.

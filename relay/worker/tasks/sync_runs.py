@@ -124,8 +124,8 @@ def _end(services: Services, followed: FollowedRun, run: SyncRun, outcome: Outco
     end = End(outcome=outcome, at=now, run=run, problem=run.error_message)
     if not services.store.sync_runs.record_end(followed, end):
         return
-    tell = log.error if outcome is Outcome.FAILED else log.info
-    tell(
+    log_end = log.error if outcome is Outcome.FAILED else log.info
+    log_end(
         "sync_run.finished",
         outcome=outcome,
         records_processed=run.records_processed,
