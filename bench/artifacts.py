@@ -29,11 +29,11 @@ MODELS = (5_000, 20_000)
 CONTAINER = 512 * 2**20  # bytes
 
 MOST_OF_JSON = 0.12  # of json.load's CPU, for a manifest
-MOST_OF_JSON_RESULTS = 0.20
+MOST_OF_JSON_RESULTS = 0.25  # every id is looked through for what cannot be stored
 MOST_OF_REQUESTS = 0.25  # of the CPU of requests.get().json()
 MOST_OF_BODY, MOST_BESIDE = 0.30, 40 * MEGABYTE  # bytes of anonymous memory
 MOST_OF_WORKER = 512  # MB of anonymous memory
-MOST_OF_LOOP = 0.01  # of the CPU of going through everything for every word
+MOST_OF_LOOP = 0.02  # of the CPU of going through everything for every word, and no more
 LONGEST_DECISION = 0.25  # CPU seconds, for all that is recorded of it
 LONGEST_LOCK = 0.1  # of these, while the account is locked
 LONGEST_PLAN = 2.0
