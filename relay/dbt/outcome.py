@@ -10,7 +10,7 @@ import msgspec
 from relay.dbt.artifacts import UNREADABLE, Result
 from relay.dbt.invocations import Invocation, sort_by_origin
 from relay.dbt.rows import KNOWN, SOMETHING_FAILED, Standing, standing_of, status_of
-from relay.dbt.runs import REBUILDABLE, Step
+from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, Step
 from relay.notation import printable, read_time
 
 TESTS = ("test.", "unit_test.")
@@ -40,8 +40,9 @@ class NodeResult(msgspec.Struct, frozen=True, gc=False):
 class Unaccounted:
     """A step that rebuilds and failed, and may have no row of what failed.
 
-    `known` are the nodes that it, or a later step, has a row for. `only_microbatches`: another row
-    says that it failed, so that only these may have failed beside it.
+    `known` are the nodes that it, or a later step, has a row for; what an earlier step built it may
+    have spoilt. `only_microbatches`: another row says that it failed, so that only these may have
+    failed beside it.
     """
 
     step: Step
@@ -121,7 +122,10 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
         relations=gathered.built_in_several_places(),
         not_of_this_run=tuple(one.step.index for one in origins.served_foreign),
         without_results=tuple(one.step for one in without if one.step.must_have_run_results),
-        unaccounted=tuple(_unaccounted(origins.own)),
+        unaccounted=(
+            *_unaccounted(origins.own),
+            *(_died_silently(without, origins.own) if gathered.nodes else ()),
+        ),
     )
 
 
@@ -185,8 +189,31 @@ def _unaccounted(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
             continue
         says_so = any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
         if not says_so or invocation.may_leave_out_microbatches:
-            since = (later.executed for later in own[place:])
-            yield Unaccounted(invocation.step, frozenset[str]().union(*since), says_so)
+            yield Unaccounted(invocation.step, _executed_by(own[place:]), says_so)
+
+
+def _died_silently(
+    without_file: Iterable[Invocation], own: tuple[Invocation, ...]
+) -> Iterator[Unaccounted]:
+    """The steps that rebuild and failed before they wrote a file: killed, cancelled, out of memory.
+
+    Of a retry all is known from what it retries, as far as that wrote a file.
+    """
+    for invocation in without_file:
+        step = invocation.step
+        if step.succeeded or step.dbt_command not in REBUILDING_COMMANDS:
+            continue
+        earlier = [one for one in own if _place(one) < _place(invocation)]
+        if step.dbt_command != "retry" or not any(one.rebuilds for one in earlier):
+            yield Unaccounted(step, _executed_by(own[len(earlier) :]))
+
+
+def _executed_by(invocations: Iterable[Invocation]) -> frozenset[str]:
+    return frozenset[str]().union(*(one.executed for one in invocations))
+
+
+def _place(invocation: Invocation) -> tuple[int, int]:
+    return invocation.run.dbt_run_id, invocation.step.index
 
 
 def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:

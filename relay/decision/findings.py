@@ -47,7 +47,8 @@ class Findings:
     def without_row(self) -> Mapping[str, Standing]:
         """The nodes that a failed step may have failed to build without saying so."""
         nodes = map(self._may_have_failed, self.outcome.unaccounted)
-        return dict.fromkeys(frozenset[str]().union(*nodes), Standing.NO_ROW)
+        worse = self.outcome.in_standing(Standing.SAMPLED, Standing.FAILED, Standing.SKIPPED)
+        return dict.fromkeys(frozenset[str]().union(*nodes) - worse, Standing.NO_ROW)
 
     def _may_have_failed(self, unaccounted: Unaccounted) -> frozenset[str]:
         nodes = may_have_executed(unaccounted.step, self.lineage) - unaccounted.known
@@ -125,6 +126,8 @@ class Findings:
         """Whether the run itself executed the node or what is behind it, no run that it retries."""
         views = self.views
         behind = views.executed_behind(node) if node in views.standings else (node,)
+        if not self.without_row.keys().isdisjoint(behind):
+            return True
         results = (self.outcome.nodes.get(executed) for executed in behind)
         return any(result and result.dbt_run_id == self.run.dbt_run_id for result in results)
 

@@ -10,7 +10,7 @@ from relay.dbt.artifacts import read_run_results
 from relay.dbt.invocations import Invocation
 from relay.dbt.outcome import outcome_of
 from relay.dbt.rows import Standing
-from relay.dbt.runs import ERROR, SUCCESS, Step
+from relay.dbt.runs import CANCELLED, ERROR, SUCCESS, Step
 from relay.errors import BadArtifact
 from relay.sandbox import recordings
 
@@ -591,6 +591,67 @@ class TestAFailedStepWithoutAFailedRow:
         retry = self.failed(index=5, command="dbt retry", dbt_version="2.0.0-preview.196")
         assert outcome_of([first, retry]).unaccounted == ()
         assert len(outcome_of([retry]).unaccounted) == 1
+
+
+class TestAStepThatFailedBeforeItWroteAFile:
+    """Killed, cancelled, out of memory: what it selects may not be what an earlier step built."""
+
+    FIRST = row("success", metadata={"invocation_id": "first"})
+
+    @staticmethod
+    def died(command="dbt build", *, index=5, status=ERROR, served=None):
+        return Invocation(run(), step(command, index=index, status=status), served)
+
+    @pytest.mark.parametrize(
+        "served",
+        [
+            None,
+            FIRST.run_results,
+            row("success", metadata={"generated_at": "2020-01-01T00:00:00Z"}).run_results,
+            row("success", which="docs").run_results,
+        ],
+    )
+    @pytest.mark.parametrize("status", [ERROR, CANCELLED])
+    @pytest.mark.parametrize("command", ["dbt build", "dbt run -s a --full-refresh", "dbt clone"])
+    def test_leaves_all_that_it_selects_unaccounted(self, served, status, command):
+        died = self.died(command, status=status, served=served)
+        (unaccounted,) = outcome_of([self.FIRST, died]).unaccounted
+        assert (unaccounted.step, unaccounted.known) == (died.step, frozenset())
+
+    def test_is_made_good_by_what_a_later_step_executed(self):
+        later = row("success", index=6, metadata={"invocation_id": "later"})
+        (unaccounted,) = outcome_of([self.FIRST, self.died(), later]).unaccounted
+        assert unaccounted.known == {CUSTOMERS}
+
+    def test_is_made_good_by_what_a_run_that_retries_it_executed(self):
+        retry = run(RUN + 1)
+        later = row("success", metadata={"invocation_id": "later"})
+        (unaccounted,) = outcome_of(
+            [self.FIRST, self.died(), Invocation(retry, later.step, later.run_results)]
+        ).unaccounted
+        assert unaccounted.known == {CUSTOMERS}
+
+    @pytest.mark.parametrize(
+        ("command", "status"),
+        [
+            ("dbt build", SUCCESS),
+            ("dbt deps", ERROR),
+            ("dbt test", ERROR),
+            ("dbt docs generate", ERROR),
+            (None, ERROR),
+            ("dbt retry", ERROR),  # what it retries has rows of all that it executes
+        ],
+    )
+    def test_is_not_one_that_succeeded_or_rebuilds_nothing_of_its_own(self, command, status):
+        died = self.died(command, status=status)
+        assert outcome_of([self.FIRST, died]).unaccounted == ()
+
+    def test_may_be_a_retry_of_what_is_not_known(self):
+        died = self.died("dbt retry", index=3)
+        assert len(outcome_of([self.FIRST, died]).unaccounted) == 1
+
+    def test_does_not_matter_where_the_run_built_nothing(self):
+        assert outcome_of([self.died()]).unaccounted == ()
 
 
 class TestANodeThatIsBuiltInTwoPlaces:
