@@ -221,6 +221,11 @@ class TestAFailedStepThatDoesNotSayWhatFailed:
         [
             ("dbt build --select a", None),
             ("dbt build -s a b", ("model_failed", (B,))),
+            ("dbt build -sa", None),
+            ("dbt build -sb", ("model_failed", (B,))),
+            ("dbt build -sa b", ("model_failed", (B,))),
+            ("dbt build -xma", None),
+            ("dbt build -s=a", None),
             ("dbt build --select=shop", ("model_failed", (B,))),  # for dbt, the package
             ("dbt build --exclude b", None),
             ("dbt build --exclude a", ("model_failed", (B,))),
