@@ -36,7 +36,7 @@ class Findings:
     @functools.cached_property
     def views(self) -> Views:
         """The views that the run touched without executing them."""
-        return Views(self.outcome, self.lineage)
+        return Views({**self.outcome.standings, **self.without_row}, self.lineage)
 
     @functools.cached_property
     def standings(self) -> Mapping[str, Standing]:
@@ -64,7 +64,7 @@ class Findings:
     @functools.cached_property
     def failed(self) -> frozenset[str]:
         """The touched nodes that failed, were skipped for it, or may have failed."""
-        return self._in_standing(Standing.FAILED, Standing.SKIPPED).union(self.without_row)
+        return self._in_standing(Standing.FAILED, Standing.SKIPPED, Standing.NO_ROW)
 
     @functools.cached_property
     def partly_rebuilt(self) -> frozenset[str]:
@@ -158,8 +158,9 @@ class Findings:
         return self._through[models]
 
     def _in_standing(self, *standings: Standing) -> frozenset[str]:
-        of_views = (view for view, how in self.views.standings.items() if how in standings)
-        return self.outcome.in_standing(*standings).union(of_views)
+        others = (*self.without_row.items(), *self.views.standings.items())
+        of_others = (node for node, how in others if how in standings)
+        return self.outcome.in_standing(*standings).union(of_others)
 
     @functools.cached_property
     def _touched(self) -> Selection:
