@@ -673,6 +673,46 @@ class TestANodeThatIsBuiltInTwoPlaces:
         third = row("success", metadata={"invocation_id": "3"}, relation_name="c\0", index=6)
         assert outcome_of([first, third]).relations == {CUSTOMERS: ("a.a", r"c\x00")}
 
+    @pytest.mark.parametrize(
+        ("commands", "statuses", "expected"),
+        [
+            (("dbt build", "dbt build"), ("fail", "pass"), "pass"),
+            (("dbt build", "dbt build -t prod"), ("fail", "pass"), "pass"),
+            (("dbt build", "dbt build -tdev"), ("fail", "pass"), "fail"),
+            (("dbt build", "dbt build -tdev"), ("error", "warn"), "error"),
+            (("dbt build", "dbt build -tdev"), ("error", "fail"), "fail"),
+            (("dbt build", "dbt build -tdev"), ("pass", "fail"), "fail"),
+            (("dbt build -tdev", "dbt build"), ("fail", "pass"), "fail"),
+            (("dbt build -tdev", "dbt build -tdev"), ("fail", "pass"), "pass"),
+        ],
+    )
+    def test_has_failed_its_test_where_it_failed_it_in_one(self, commands, statuses, expected):
+        first, second = (
+            row(
+                "success",
+                others=[("test.shop.t.1", status)],
+                command=command,
+                index=index,
+                metadata={"invocation_id": f"{index}"},
+            )
+            for index, (command, status) in enumerate(zip(commands, statuses, strict=True), 4)
+        )
+        assert outcome_of([first, second]).tests == {"test.shop.t.1": expected}
+
+    @pytest.mark.parametrize(
+        ("command", "expected"),
+        [
+            ("dbt build", None),
+            ("dbt build -t prod", None),
+            ("dbt build --target dev", Standing.FAILED),
+        ],
+    )
+    def test_is_in_order_again_where_its_own_target_reused_it(self, command, expected):
+        failed = self.built("error", "prod.a")
+        metadata = {"invocation_id": "second"}
+        reused = row("reused", index=5, command=command, metadata=metadata)
+        assert standing(failed, reused) is expected
+
     def test_may_be_built_by_another_target_alone(self):
         other = self.built("success", "dev.a", command="dbt build --target=dev")
         assert outcome_of([other]).standings == {CUSTOMERS: Standing.REBUILT}
