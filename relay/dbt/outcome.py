@@ -209,7 +209,8 @@ def _unaccounted(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
             continue
         says_so = any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
         if not says_so or invocation.may_leave_out_microbatches:
-            yield Unaccounted(invocation.step, _executed_by(own[place:]), says_so)
+            known = _known_since(invocation, own[place:], own)
+            yield Unaccounted(invocation.step, known, says_so)
 
 
 def _died_silently(
@@ -225,11 +226,20 @@ def _died_silently(
             continue
         earlier = [one for one in own if _place(one) < _place(invocation)]
         if step.dbt_command != "retry" or not any(one.rebuilds for one in earlier):
-            yield Unaccounted(step, _executed_by(own[len(earlier) :]))
+            yield Unaccounted(step, _known_since(invocation, own[len(earlier) :], own))
 
 
-def _executed_by(invocations: Iterable[Invocation]) -> frozenset[str]:
-    return frozenset[str]().union(*(one.executed for one in invocations))
+def _known_since(
+    failed: Invocation, since: Iterable[Invocation], own: Iterable[Invocation]
+) -> frozenset[str]:
+    """What a failed step leaves known: what was executed since, in the place that it builds.
+
+    Of a step with another target also what the job's own target built: it does not touch that.
+    """
+    of_job = [one for one in own if one.is_of_the_jobs_target]
+    untouched = () if failed.is_of_the_jobs_target else of_job
+    same_place = (one for one in since if _target(one) == _target(failed))
+    return frozenset[str]().union(*(one.executed for one in (*same_place, *untouched)))
 
 
 def _place(invocation: Invocation) -> tuple[int, int]:

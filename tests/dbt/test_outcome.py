@@ -646,6 +646,31 @@ class TestAStepThatFailedBeforeItWroteAFile:
         died = self.died(command, status=status)
         assert outcome_of([self.FIRST, died]).unaccounted == ()
 
+    @pytest.mark.parametrize(
+        ("first", "died", "later", "known"),
+        [
+            ("dbt build", "dbt build", "dbt build -tdev", False),
+            ("dbt build", "dbt build", "dbt build -tprod", True),
+            ("dbt build", "dbt build -tdev", "dbt seed", True),
+            ("dbt build -tdev", "dbt build -tdev", "dbt seed", False),
+        ],
+    )
+    def test_spoils_and_is_made_good_in_the_place_of_its_own_target(
+        self, first, died, later, known
+    ):
+        before = row("success", command=first, metadata={"invocation_id": "before"})
+        after = row(
+            "success",
+            which=later.split()[1],
+            command=later,
+            index=6,
+            metadata={"invocation_id": "later"},
+        )
+        if later == "dbt seed":
+            after = Invocation(run(), after.step, None)
+        (unaccounted,) = outcome_of([before, self.died(died), after]).unaccounted
+        assert (CUSTOMERS in unaccounted.known) is known
+
     def test_may_be_a_retry_of_what_is_not_known(self):
         died = self.died("dbt retry", index=3)
         assert len(outcome_of([self.FIRST, died]).unaccounted) == 1
