@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from relay.dbt.manifest import Lineage
-from relay.dbt.runs import Step
+from relay.dbt.runs import Step, split_option
 from relay.dbt.selection import Selection
 from relay.dbt.selectors import Selector, read_selector
 
@@ -44,10 +44,10 @@ def _values(step: Step, options: frozenset[str]) -> Iterator[str]:
     """The values of an option, which takes several words: `--select customers orders`."""
     takes = False
     for word in step.words:
-        option, equals, value = word.partition("=")
         if word.startswith("-"):
+            option, value = split_option(word)
             takes = option in options
-            if takes and equals:
+            if takes and value is not None:
                 yield value
         elif takes:
             yield word

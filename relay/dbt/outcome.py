@@ -10,12 +10,12 @@ import msgspec
 from relay.dbt.artifacts import UNREADABLE, Result
 from relay.dbt.invocations import Invocation, sort_by_origin
 from relay.dbt.rows import KNOWN, SOMETHING_FAILED, Standing, standing_of, status_of
-from relay.dbt.runs import REBUILDABLE, Step
+from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, Step
 from relay.notation import printable, read_time
 
 TESTS = ("test.", "unit_test.")
 
-_TEST_ENDED = frozenset({"pass", "warn", "fail", "error"})
+_TEST_ENDED = ("pass", "warn", "error", "fail")  # the worst last: an error may be but a warning
 _TEST_FAILED = frozenset({"fail", "error"})
 _CLEARED_BY_REUSE = frozenset({Standing.FAILED, Standing.SKIPPED})
 
@@ -40,8 +40,9 @@ class NodeResult(msgspec.Struct, frozen=True, gc=False):
 class Unaccounted:
     """A step that rebuilds and failed, and may have no row of what failed.
 
-    `known` are the nodes that it, or a later step, has a row for. `only_microbatches`: another row
-    says that it failed, so that only these may have failed beside it.
+    `known` are the nodes that it, or a later step, has a row for; what an earlier step built it may
+    have spoilt. `only_microbatches`: another row says that it failed, so that only these may have
+    failed beside it.
     """
 
     step: Step
@@ -54,8 +55,9 @@ class RunOutcome:
     """What a run did, by unique_id: to nodes that it executed, and in tests.
 
     `reused` are nodes that were in order, and so left as they were. `tests` holds the last `pass`,
-    `warn`, `fail` or `error` of each test; `unknown_statuses` one node for each status that
-    relay does not know; `relations` the nodes that were built in several places, and these.
+    `warn`, `fail` or `error` of each test, the worst where several targets ran it;
+    `unknown_statuses` one node for each status that relay does not know; `relations` the nodes that
+    were built in several places, and these.
 
     Of steps by their index: `not_of_this_run` served a file that they did not write;
     `without_results` rebuild, succeeded and wrote none; `unaccounted` rebuild, failed, and may have
@@ -116,12 +118,15 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
     return RunOutcome(
         nodes=gathered.nodes,
         reused=frozenset(gathered.reused - gathered.nodes.keys()),
-        tests=gathered.tests,
+        tests=gathered.tests_of_all_targets(),
         unknown_statuses=gathered.unknown_statuses,
         relations=gathered.built_in_several_places(),
         not_of_this_run=tuple(one.step.index for one in origins.served_foreign),
         without_results=tuple(one.step for one in without if one.step.must_have_run_results),
-        unaccounted=tuple(_unaccounted(origins.own)),
+        unaccounted=(
+            *_unaccounted(origins.own),
+            *(_died_silently(without, origins.own) if gathered.nodes else ()),
+        ),
     )
 
 
@@ -131,10 +136,11 @@ class _Gathered:
     def __init__(self) -> None:
         self.nodes: dict[str, NodeResult] = {}
         self.reused: set[str] = set()
-        self.tests: dict[str, str] = {}
+        self._tests: dict[str | None, dict[str, str]] = {}  # by target
         self.unknown_statuses: dict[str, str] = {}
         self._relations: dict[str, set[str]] = {}
         self._of_the_jobs_target: set[str] = set()
+        self._target_of: dict[str, str | None] = {}
 
     def add(self, invocation: Invocation) -> None:
         for row in invocation.rows:
@@ -142,9 +148,21 @@ class _Gathered:
                 self.unknown_statuses.setdefault(printable(row.status), row.unique_id)
         if invocation.rebuilds:
             self._execute(invocation)
-            self._leave_alone(_reused_nodes(invocation))
+            self._leave_alone(invocation)
         if invocation.counts:  # `compile` and `docs generate` call each test a success
-            self.tests.update(_test_results(invocation))
+            of_target = self._tests.setdefault(_target(invocation), {})
+            of_target.update(_test_results(invocation))
+
+    def tests_of_all_targets(self) -> dict[str, str]:
+        """The last result of each test; of several targets' results the worst.
+
+        That it passes on the data of one says nothing of the data of another.
+        """
+        found: dict[str, str] = {}
+        for of_target in self._tests.values():
+            for test, status in of_target.items():
+                found[test] = max(found.get(test, status), status, key=_TEST_ENDED.index)
+        return found
 
     def built_in_several_places(self) -> dict[str, tuple[str, ...]]:
         """The nodes that one target built more than one relation of."""
@@ -163,15 +181,21 @@ class _Gathered:
                 self._relations.pop(node, None)
             if own_target or node not in self._of_the_jobs_target:
                 self.nodes[node] = result
+                self._target_of[node] = _target(invocation)
                 if result.relation is not None:
                     self._relations.setdefault(node, set()).add(result.relation)
 
-    def _leave_alone(self, nodes: Iterable[str]) -> None:
-        """Nodes that dbt found in order: whatever had failed before is not wrong any more."""
-        for node in nodes:
+    def _leave_alone(self, invocation: Invocation) -> None:
+        """What dbt found in order: whatever had failed before, there, is not wrong any more."""
+        for node in _reused_nodes(invocation):
             self.reused.add(node)
-            if node in self.nodes and self.nodes[node].standing in _CLEARED_BY_REUSE:
+            if self._failed_in(node, _target(invocation)):
                 del self.nodes[node]
+
+    def _failed_in(self, node: str, target: str | None) -> bool:
+        result = self.nodes.get(node)
+        failed = result is not None and result.standing in _CLEARED_BY_REUSE
+        return failed and self._target_of[node] == target
 
 
 def _unaccounted(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
@@ -185,8 +209,41 @@ def _unaccounted(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
             continue
         says_so = any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
         if not says_so or invocation.may_leave_out_microbatches:
-            since = (later.executed for later in own[place:])
-            yield Unaccounted(invocation.step, frozenset[str]().union(*since), says_so)
+            known = _known_since(invocation, own[place:], own)
+            yield Unaccounted(invocation.step, known, says_so)
+
+
+def _died_silently(
+    without_file: Iterable[Invocation], own: tuple[Invocation, ...]
+) -> Iterator[Unaccounted]:
+    """The steps that rebuild and failed before they wrote a file: killed, cancelled, out of memory.
+
+    Of a retry all is known from what it retries, as far as that wrote a file.
+    """
+    for invocation in without_file:
+        step = invocation.step
+        if step.succeeded or step.dbt_command not in REBUILDING_COMMANDS:
+            continue
+        earlier = [one for one in own if _place(one) < _place(invocation)]
+        if step.dbt_command != "retry" or not any(one.rebuilds for one in earlier):
+            yield Unaccounted(step, _known_since(invocation, own[len(earlier) :], own))
+
+
+def _known_since(
+    failed: Invocation, since: Iterable[Invocation], own: Iterable[Invocation]
+) -> frozenset[str]:
+    """What a failed step leaves known: what was executed since, in the place that it builds.
+
+    Of a step with another target also what the job's own target built: it does not touch that.
+    """
+    of_job = [one for one in own if one.is_of_the_jobs_target]
+    untouched = () if failed.is_of_the_jobs_target else of_job
+    same_place = (one for one in since if _target(one) == _target(failed))
+    return frozenset[str]().union(*(one.executed for one in (*same_place, *untouched)))
+
+
+def _place(invocation: Invocation) -> tuple[int, int]:
+    return invocation.run.dbt_run_id, invocation.step.index
 
 
 def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
@@ -205,6 +262,11 @@ def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
             row.unique_id,
             NodeResult(standing, dbt_run_id, identity, *_times(row), row.relation_name or None),
         )
+
+
+def _target(invocation: Invocation) -> str | None:
+    """The target that it builds and tests; None where only dbt Cloud knows the job's own."""
+    return invocation.step.named_target or invocation.run.target
 
 
 def _times(row: Result) -> tuple[datetime | None, datetime | None]:

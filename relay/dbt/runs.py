@@ -3,6 +3,7 @@
 Values only; `vendors/dbt_cloud/` makes them from the Administrative API's answers.
 """
 
+import re
 import shlex
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,16 @@ _OPTIONS_WITH_A_WORD = frozenset(
     | {"--profile", "--profiles-dir", "--project-dir", "--target", "-t", "--target-path"}
     | {"--state", "--threads", "--vars", "--printer-width", "--record-timing-info", "-r"}
 )
+# Its options of one letter, which may be glued together, and the last one to its value: `-xtdev`.
+_SHORT_OPTION = re.compile(r"-[dfhqx]*([a-zA-Z])=?(.*)", re.DOTALL)
+
+
+def split_option(word: str) -> tuple[str, str | None]:
+    """An option without its value, and the value that the same word holds, None for none."""
+    if glued := _SHORT_OPTION.fullmatch(word):
+        return f"-{glued[1]}", glued[2] or None
+    option, equals, value = word.partition("=")
+    return option, value if equals else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +83,12 @@ class Step:
     @property
     def named_target(self) -> str | None:
         """The target that the command itself names; None where it leaves that to the job."""
+        named = None  # the last one counts, as for dbt
         for word, following in pairwise((*self.words, "")):
-            if word in ("--target", "-t"):
-                return following
-            if word.startswith("--target="):
-                return word.partition("=")[2]
-        return None
+            option, value = split_option(word)
+            if option in ("--target", "-t"):
+                named = following if value is None else value
+        return named
 
     @property
     def writes_no_results(self) -> bool:

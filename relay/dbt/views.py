@@ -5,18 +5,18 @@ new when the table, seed, snapshot or incremental model behind them is, which ma
 views away.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from relay.dbt.graph import walk
 from relay.dbt.manifest import Lineage
-from relay.dbt.outcome import RunOutcome
 from relay.dbt.rows import Standing
 
 WORST_FIRST = (
     Standing.SAMPLED,
     Standing.FAILED,
     Standing.SKIPPED,
+    Standing.NO_ROW,
     Standing.PARTIAL,
     Standing.REBUILT,
 )
@@ -25,14 +25,15 @@ WORST_FIRST = (
 class Views:
     """The views that a run touched through what they read, and how they stand.
 
+    `executed` are the nodes that the run executed, or may have executed without a row.
     A view stands as the worst of what it reads. One that the run executed stands on its own;
     but with --empty or --sample behind it, it too shows too few rows.
     """
 
-    def __init__(self, outcome: RunOutcome, lineage: Lineage) -> None:
-        self._executed = outcome.nodes
+    def __init__(self, executed: Mapping[str, Standing], lineage: Lineage) -> None:
+        self._executed = executed
         self._parents = lineage.parents
-        self.standings: Mapping[str, Standing] = _standings(outcome, lineage)
+        self.standings: Mapping[str, Standing] = _standings(executed, lineage)
         self._behind: dict[str, tuple[str, ...]] = {}
 
     def executed_behind(self, view: str) -> tuple[str, ...]:
@@ -51,28 +52,25 @@ class Views:
         return tuple(sorted(node for node in reached if self._was_executed_so(node, standing)))
 
     def _was_executed_so(self, node: str, standing: Standing) -> bool:
-        executed = self._executed.get(node)
         is_such_a_view = self.standings.get(node) is standing
-        return executed is not None and executed.standing is standing and not is_such_a_view
+        return self._executed.get(node) is standing and not is_such_a_view
 
 
-def _standings(outcome: RunOutcome, lineage: Lineage) -> dict[str, Standing]:
+def _standings(executed: Mapping[str, Standing], lineage: Lineage) -> dict[str, Standing]:
     """Go from what was executed down through the views, the worst first: it stays."""
+    nodes: dict[Standing, list[str]] = {}
+    for node, standing in executed.items():
+        nodes.setdefault(standing, []).append(node)
     found: dict[str, Standing] = {}
     for standing in WORST_FIRST:
-        stand_on_their_own = () if standing is Standing.SAMPLED else outcome.nodes.keys()
+        stand_on_their_own = () if standing is Standing.SAMPLED else executed.keys()
         settled = {*found, *stand_on_their_own}
-        found |= dict.fromkeys(_views_on(outcome, lineage, standing, settled), standing)
+        views = _views_on(nodes.get(standing, ()), lineage, settled)
+        found |= dict.fromkeys(views, standing)
     return found
 
 
-def _views_on(
-    outcome: RunOutcome, lineage: Lineage, standing: Standing, settled: AbstractSet[str]
-) -> Iterator[str]:
-    """The views that lead to nodes in this standing, but for those that are settled already."""
-    reached = walk(
-        outcome.in_standing(standing),
-        lineage.views_on,
-        passes_through=lambda view: view not in settled,
-    )
+def _views_on(nodes: Iterable[str], lineage: Lineage, settled: AbstractSet[str]) -> Iterator[str]:
+    """The views that lead to these nodes, but for those that are settled already."""
+    reached = walk(nodes, lineage.views_on, passes_through=lambda view: view not in settled)
     return (view for view in reached if view not in settled)

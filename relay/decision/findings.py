@@ -36,7 +36,7 @@ class Findings:
     @functools.cached_property
     def views(self) -> Views:
         """The views that the run touched without executing them."""
-        return Views(self.outcome, self.lineage)
+        return Views({**self.outcome.standings, **self.without_row}, self.lineage)
 
     @functools.cached_property
     def standings(self) -> Mapping[str, Standing]:
@@ -47,7 +47,8 @@ class Findings:
     def without_row(self) -> Mapping[str, Standing]:
         """The nodes that a failed step may have failed to build without saying so."""
         nodes = map(self._may_have_failed, self.outcome.unaccounted)
-        return dict.fromkeys(frozenset[str]().union(*nodes), Standing.NO_ROW)
+        worse = self.outcome.in_standing(Standing.SAMPLED, Standing.FAILED, Standing.SKIPPED)
+        return dict.fromkeys(frozenset[str]().union(*nodes) - worse, Standing.NO_ROW)
 
     def _may_have_failed(self, unaccounted: Unaccounted) -> frozenset[str]:
         nodes = may_have_executed(unaccounted.step, self.lineage) - unaccounted.known
@@ -63,7 +64,7 @@ class Findings:
     @functools.cached_property
     def failed(self) -> frozenset[str]:
         """The touched nodes that failed, were skipped for it, or may have failed."""
-        return self._in_standing(Standing.FAILED, Standing.SKIPPED).union(self.without_row)
+        return self._in_standing(Standing.FAILED, Standing.SKIPPED, Standing.NO_ROW)
 
     @functools.cached_property
     def partly_rebuilt(self) -> frozenset[str]:
@@ -125,6 +126,8 @@ class Findings:
         """Whether the run itself executed the node or what is behind it, no run that it retries."""
         views = self.views
         behind = views.executed_behind(node) if node in views.standings else (node,)
+        if not self.without_row.keys().isdisjoint(behind):
+            return True
         results = (self.outcome.nodes.get(executed) for executed in behind)
         return any(result and result.dbt_run_id == self.run.dbt_run_id for result in results)
 
@@ -155,8 +158,9 @@ class Findings:
         return self._through[models]
 
     def _in_standing(self, *standings: Standing) -> frozenset[str]:
-        of_views = (view for view, how in self.views.standings.items() if how in standings)
-        return self.outcome.in_standing(*standings).union(of_views)
+        others = (*self.without_row.items(), *self.views.standings.items())
+        of_others = (node for node, how in others if how in standings)
+        return self.outcome.in_standing(*standings).union(of_others)
 
     @functools.cached_property
     def _touched(self) -> Selection:

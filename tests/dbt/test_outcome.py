@@ -10,7 +10,7 @@ from relay.dbt.artifacts import read_run_results
 from relay.dbt.invocations import Invocation
 from relay.dbt.outcome import outcome_of
 from relay.dbt.rows import Standing
-from relay.dbt.runs import ERROR, SUCCESS, Step
+from relay.dbt.runs import CANCELLED, ERROR, SUCCESS, Step
 from relay.errors import BadArtifact
 from relay.sandbox import recordings
 
@@ -593,6 +593,92 @@ class TestAFailedStepWithoutAFailedRow:
         assert len(outcome_of([retry]).unaccounted) == 1
 
 
+class TestAStepThatFailedBeforeItWroteAFile:
+    """Killed, cancelled, out of memory: what it selects may not be what an earlier step built."""
+
+    FIRST = row("success", metadata={"invocation_id": "first"})
+
+    @staticmethod
+    def died(command="dbt build", *, index=5, status=ERROR, served=None):
+        return Invocation(run(), step(command, index=index, status=status), served)
+
+    @pytest.mark.parametrize(
+        "served",
+        [
+            None,
+            FIRST.run_results,
+            row("success", metadata={"generated_at": "2020-01-01T00:00:00Z"}).run_results,
+            row("success", which="docs").run_results,
+        ],
+    )
+    @pytest.mark.parametrize("status", [ERROR, CANCELLED])
+    @pytest.mark.parametrize("command", ["dbt build", "dbt run -s a --full-refresh", "dbt clone"])
+    def test_leaves_all_that_it_selects_unaccounted(self, served, status, command):
+        died = self.died(command, status=status, served=served)
+        (unaccounted,) = outcome_of([self.FIRST, died]).unaccounted
+        assert (unaccounted.step, unaccounted.known) == (died.step, frozenset())
+
+    def test_is_made_good_by_what_a_later_step_executed(self):
+        later = row("success", index=6, metadata={"invocation_id": "later"})
+        (unaccounted,) = outcome_of([self.FIRST, self.died(), later]).unaccounted
+        assert unaccounted.known == {CUSTOMERS}
+
+    def test_is_made_good_by_what_a_run_that_retries_it_executed(self):
+        retry = run(RUN + 1)
+        later = row("success", metadata={"invocation_id": "later"})
+        (unaccounted,) = outcome_of(
+            [self.FIRST, self.died(), Invocation(retry, later.step, later.run_results)]
+        ).unaccounted
+        assert unaccounted.known == {CUSTOMERS}
+
+    @pytest.mark.parametrize(
+        ("command", "status"),
+        [
+            ("dbt build", SUCCESS),
+            ("dbt deps", ERROR),
+            ("dbt test", ERROR),
+            ("dbt docs generate", ERROR),
+            (None, ERROR),
+            ("dbt retry", ERROR),  # what it retries has rows of all that it executes
+        ],
+    )
+    def test_is_not_one_that_succeeded_or_rebuilds_nothing_of_its_own(self, command, status):
+        died = self.died(command, status=status)
+        assert outcome_of([self.FIRST, died]).unaccounted == ()
+
+    @pytest.mark.parametrize(
+        ("first", "died", "later", "known"),
+        [
+            ("dbt build", "dbt build", "dbt build -tdev", False),
+            ("dbt build", "dbt build", "dbt build -tprod", True),
+            ("dbt build", "dbt build -tdev", "dbt seed", True),
+            ("dbt build -tdev", "dbt build -tdev", "dbt seed", False),
+        ],
+    )
+    def test_spoils_and_is_made_good_in_the_place_of_its_own_target(
+        self, first, died, later, known
+    ):
+        before = row("success", command=first, metadata={"invocation_id": "before"})
+        after = row(
+            "success",
+            which=later.split()[1],
+            command=later,
+            index=6,
+            metadata={"invocation_id": "later"},
+        )
+        if later == "dbt seed":
+            after = Invocation(run(), after.step, None)
+        (unaccounted,) = outcome_of([before, self.died(died), after]).unaccounted
+        assert (CUSTOMERS in unaccounted.known) is known
+
+    def test_may_be_a_retry_of_what_is_not_known(self):
+        died = self.died("dbt retry", index=3)
+        assert len(outcome_of([self.FIRST, died]).unaccounted) == 1
+
+    def test_does_not_matter_where_the_run_built_nothing(self):
+        assert outcome_of([self.died()]).unaccounted == ()
+
+
 class TestANodeThatIsBuiltInTwoPlaces:
     @staticmethod
     def built(status, relation, *, index=4, command="dbt build"):
@@ -611,6 +697,46 @@ class TestANodeThatIsBuiltInTwoPlaces:
         assert outcome_of([first, second]).relations == {CUSTOMERS: ("a.a", "b.a")}
         third = row("success", metadata={"invocation_id": "3"}, relation_name="c\0", index=6)
         assert outcome_of([first, third]).relations == {CUSTOMERS: ("a.a", r"c\x00")}
+
+    @pytest.mark.parametrize(
+        ("commands", "statuses", "expected"),
+        [
+            (("dbt build", "dbt build"), ("fail", "pass"), "pass"),
+            (("dbt build", "dbt build -t prod"), ("fail", "pass"), "pass"),
+            (("dbt build", "dbt build -tdev"), ("fail", "pass"), "fail"),
+            (("dbt build", "dbt build -tdev"), ("error", "warn"), "error"),
+            (("dbt build", "dbt build -tdev"), ("error", "fail"), "fail"),
+            (("dbt build", "dbt build -tdev"), ("pass", "fail"), "fail"),
+            (("dbt build -tdev", "dbt build"), ("fail", "pass"), "fail"),
+            (("dbt build -tdev", "dbt build -tdev"), ("fail", "pass"), "pass"),
+        ],
+    )
+    def test_has_failed_its_test_where_it_failed_it_in_one(self, commands, statuses, expected):
+        first, second = (
+            row(
+                "success",
+                others=[("test.shop.t.1", status)],
+                command=command,
+                index=index,
+                metadata={"invocation_id": f"{index}"},
+            )
+            for index, (command, status) in enumerate(zip(commands, statuses, strict=True), 4)
+        )
+        assert outcome_of([first, second]).tests == {"test.shop.t.1": expected}
+
+    @pytest.mark.parametrize(
+        ("command", "expected"),
+        [
+            ("dbt build", None),
+            ("dbt build -t prod", None),
+            ("dbt build --target dev", Standing.FAILED),
+        ],
+    )
+    def test_is_in_order_again_where_its_own_target_reused_it(self, command, expected):
+        failed = self.built("error", "prod.a")
+        metadata = {"invocation_id": "second"}
+        reused = row("reused", index=5, command=command, metadata=metadata)
+        assert standing(failed, reused) is expected
 
     def test_may_be_built_by_another_target_alone(self):
         other = self.built("success", "dev.a", command="dbt build --target=dev")

@@ -50,3 +50,25 @@ def test_the_command_of_a_step_is_the_word_dbt_takes_for_it(command, dbt_command
 )
 def test_only_a_rebuilding_step_that_succeeded_must_have_run_results(command, status, must):
     assert step(command, status=status).must_have_run_results is must
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        ("dbt build", None),
+        ("dbt build --target dev", "dev"),
+        ("dbt build --target=dev", "dev"),
+        ("dbt build -t dev", "dev"),
+        ("dbt build -tdev", "dev"),
+        ("dbt build -t=dev", "dev"),
+        ("dbt -tdev build", "dev"),
+        ("dbt build -xtdev", "dev"),
+        ("dbt build -xt dev", "dev"),
+        ("dbt build --target prod --target dev", "dev"),
+        ("dbt build --target-path dev", None),
+        ("dbt build -s tdev -x", None),
+        ("dbt build -stdev", None),
+    ],
+)
+def test_the_target_of_a_step_is_the_one_dbt_takes(command, target):
+    assert step(command).named_target == target

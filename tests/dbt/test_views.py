@@ -10,11 +10,11 @@ from relay.dbt.rows import Standing
 from relay.dbt.views import WORST_FIRST, Views
 from relay.sandbox import recordings
 
-REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED, _ = Standing
+REBUILT, PARTIAL, FAILED, SKIPPED, SAMPLED, NO_ROW = Standing
 
 
 def standing(known, did, view="v"):
-    return Views(did, known).standings.get(unique_id(view))
+    return Views(did.standings, known).standings.get(unique_id(view))
 
 
 class TestAView:
@@ -31,6 +31,10 @@ class TestAView:
             ({"v": ["t", "u"]}, {"t": REBUILT, "u": FAILED}, FAILED),
             ({"v": ["t", "u"]}, {"t": REBUILT, "u": SKIPPED}, SKIPPED),
             ({"v": ["t", "u"]}, {"t": REBUILT, "u": PARTIAL}, PARTIAL),
+            ({"v": ["t", "u"]}, {"t": REBUILT, "u": NO_ROW}, NO_ROW),
+            ({"v": ["t", "e"], "e": ["u"]}, {"t": PARTIAL, "u": NO_ROW}, NO_ROW),
+            ({"v": ["t", "u"]}, {"t": FAILED, "u": NO_ROW}, FAILED),
+            ({"v": ["t"], "t": ["u"]}, {"t": REBUILT, "u": NO_ROW}, REBUILT),
             ({"v": ["t", "u"]}, {"t": FAILED, "u": SAMPLED}, SAMPLED),
             ({"v": ["v1", "t"], "v1": ["u"]}, {"t": REBUILT, "u": FAILED}, FAILED),
             ({"v": ["t", "v1"], "v1": ["v"]}, {"t": REBUILT}, REBUILT),  # a circle ends
@@ -59,15 +63,15 @@ class TestAView:
 
     def test_tells_what_it_stands_on(self):
         known = lineage_of(v=["v1", "t", "other"], v1=["e"], e=["u", "w"])
-        views = Views(executed(t=REBUILT, u=REBUILT), known)
+        views = Views(executed(t=REBUILT, u=REBUILT).standings, known)
         assert views.executed_behind(unique_id("v")) == (unique_id("t"), unique_id("u"))
 
     def test_tells_what_makes_it_stand_no_better(self):
-        views = Views(executed(t=REBUILT, u=FAILED), lineage_of(v=["t", "v1"], v1=["u"]))
+        views = Views(executed(t=REBUILT, u=FAILED).standings, lineage_of(v=["t", "v1"], v1=["u"]))
         assert views.executed_behind(unique_id("v")) == (unique_id("u"),)
 
     def test_is_not_known_without_a_lineage(self):
-        assert Views(executed(t=REBUILT), Lineage({})).standings == {}
+        assert Views(executed(t=REBUILT).standings, Lineage({})).standings == {}
 
     def test_in_a_very_long_row_of_views_is_found(self):
         names = [f"v{number}" for number in range(5000)]
@@ -84,7 +88,7 @@ STANDINGS = st.dictionaries(st.integers(0, 5), st.sampled_from(Standing), max_si
 def test_any_graph_of_views_stands_as_the_worst_that_can_be_reached(reads, did):
     names = [f"v{number}" for number in range(6)]
     known = lineage_of(**{names[at]: [names[each] for each in reads[at]] for at in range(6)})
-    views = Views(executed(**{names[at]: each for at, each in did.items()}), known)
+    views = Views(executed(**{names[at]: each for at, each in did.items()}).standings, known)
     for at, name in enumerate(names):
         if at not in did and Standing.SAMPLED not in did.values():
             reached = {did[each] for each in nearest_executed(at, reads, did)}
@@ -108,4 +112,4 @@ def nearest_executed(start, reads, did):
 def test_a_manifest_recorded_by_dbt_has_views_on_views_and_on_ephemeral_models():
     recorded = read_manifest(recordings.load("run_tables_under_view").manifest)
     did = outcome({"model.jaffle_crm.customers": REBUILT})
-    assert Views(did, recorded).standings == {"model.jaffle_crm.crm_customers": REBUILT}
+    assert Views(did.standings, recorded).standings == {"model.jaffle_crm.crm_customers": REBUILT}

@@ -221,6 +221,11 @@ class TestAFailedStepThatDoesNotSayWhatFailed:
         [
             ("dbt build --select a", None),
             ("dbt build -s a b", ("model_failed", (B,))),
+            ("dbt build -sa", None),
+            ("dbt build -sb", ("model_failed", (B,))),
+            ("dbt build -sa b", ("model_failed", (B,))),
+            ("dbt build -xma", None),
+            ("dbt build -s=a", None),
             ("dbt build --select=shop", ("model_failed", (B,))),  # for dbt, the package
             ("dbt build --exclude b", None),
             ("dbt build --exclude a", ("model_failed", (B,))),
@@ -252,6 +257,21 @@ class TestAFailedStepThatDoesNotSayWhatFailed:
         plan = plan_of(did, mapping_of(sync("b")), lineage=project)
         told = next(((verdict.reason, verdict.models) for verdict in plan.verdicts), None)
         assert told == expected
+
+    def test_also_where_an_earlier_step_had_built_it(self):
+        full_refresh = "dbt run -s a --full-refresh"
+        assert self.reason("a", command=full_refresh, known=()) == ("model_failed", (A,))
+        assert self.reason("a", command="dbt build -s b", known=()) == ("rebuilt", (A,))
+
+    def test_also_where_a_run_that_it_retries_has_answered_for_it(self):
+        step = Step(index=4, name="", status=ERROR, command="dbt build -s a")
+        did = outcome({A: NodeResult(REBUILT, 8), B: REBUILT})
+        did = dataclasses.replace(did, unaccounted=(Unaccounted(step, frozenset()),))
+        project = Lineage({A: Node(A, name="a"), B: Node(B, name="b")})
+        answered = SyncHistory(answered_before=frozenset({A, B}))
+        history = History({("default", 1): answered})
+        plan = plan_of(did, mapping_of(sync("a", "b")), lineage=project, history=history)
+        assert [(one.reason, one.models) for one in plan.verdicts] == [("model_failed", (A,))]
 
     def test_says_so(self):
         step = Step(index=4, name="", status=ERROR, command="dbt build")

@@ -1,13 +1,16 @@
 """A sync of a view that a run did not execute is decided by what the view reads."""
 
+from dataclasses import replace
+
 import cases
 import pytest
 from cases import dbt_run, executed, lineage_of, mapping_of, outcome, sync, unique_id
 
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
-from relay.dbt.outcome import NodeResult
+from relay.dbt.outcome import NodeResult, Unaccounted
 from relay.dbt.rows import Standing
+from relay.dbt.runs import ERROR, Step
 from relay.decision.findings import needs_lineage
 from relay.decision.history import History, SyncHistory
 
@@ -34,6 +37,22 @@ class TestASyncOfAView:
         (held,) = plan.withheld
         assert (held.reason, held.models) == ("model_failed", (unique_id("v_orders"),))
         assert held.through == {unique_id("v_orders"): (unique_id("u"),)}
+
+    @pytest.mark.parametrize("view", ["v_orders", "e_orders"])
+    @pytest.mark.parametrize("only_microbatches", [False, True])
+    def test_is_withheld_by_a_table_behind_it_that_a_failed_step_has_no_row_of(
+        self, view, only_microbatches
+    ):
+        microbatch = Config(materialized="incremental", incremental_strategy="microbatch")
+        u = Node(unique_id("u"), name="u", config=microbatch)
+        known = lineage_of(v_orders=["e_orders", "t"], e_orders=["u", "t"], t=[])
+        known = Lineage({**known.nodes, u.unique_id: u})
+        step = Step(index=4, name="", status=ERROR, command="dbt build -s t u")
+        unaccounted = Unaccounted(step, frozenset({unique_id("t")}), only_microbatches)
+        did = replace(executed(t=REBUILT), unaccounted=(unaccounted,))
+        (held,) = plan_of(sync(view), did, known=known).withheld
+        assert (held.reason, held.models) == ("model_failed", (unique_id(view),))
+        assert held.through == {unique_id(view): (unique_id("u"),)}
 
     @pytest.mark.parametrize(
         "word", ["v_orders", "model.shop.v_orders", "v_*", "config.materialized:view", "+crm"]
