@@ -5,8 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from relay.evidence.collect import collector_of
+from relay.errors import BadArtifact, Unavailable
+from relay.evidence.collect import MOST_RETRIES, collector_of
 from relay.sandbox import story
+from relay.sandbox.dbt_runs import CANCELLED, ERROR, RUNNING, SandboxRun, invoke
+from relay.sandbox.recordings import load
 from relay.vendors.connect import dbt_cloud_of
 
 
@@ -74,3 +77,44 @@ def test_a_data_folder_that_cannot_be_written_is_done_without(
     with collector.lineage(collector.collect(story.FIRST_DBT_RUN_ID), now=clock()) as known:
         assert "model.jaffle_crm.customers" in known.nodes
     assert [line["event"] for line in logged] == ["data_dir.not_writable", "lineage.not_kept"]
+
+
+class TestARetryChain:
+    """What a retry is judged by includes the runs that it retries: all of them, or none."""
+
+    @pytest.fixture(name="add")
+    def _add(self, sandbox):
+        def add(dbt_run_id, **fields):
+            step = invoke("dbt build", load("build"))
+            run = SandboxRun.of(step, dbt_run_id=dbt_run_id, **fields)
+            sandbox.dbt_cloud.add_run(run)
+
+        return add
+
+    def test_a_run_that_was_cancelled_is_in_it(self, collector, add):
+        add(8, status=CANCELLED)
+        add(9, retrying_run_id=8)
+        assert [run.dbt_run_id for run in collector.collect(9).run.retried_runs] == [8]
+
+    def test_a_retried_run_that_has_not_ended_is_waited_for(self, collector, add):
+        add(8, status=RUNNING)
+        add(9, retrying_run_id=8)
+        with pytest.raises(Unavailable, match="dbt run 8, which dbt run 9 retries, has not ended"):
+            collector.collect(9)
+
+    @pytest.mark.parametrize(
+        ("fields", "why"),
+        [({"schema_override": "x"}, "schema_override"), ({"job_type": "ci"}, "ci_job")],
+    )
+    def test_a_retried_run_in_a_schema_of_its_own_proves_nothing(self, collector, add, fields, why):
+        add(8, status=ERROR, **fields)
+        add(9, retrying_run_id=8)
+        with pytest.raises(BadArtifact, match=rf"dbt run 8, .* a schema of its own \({why}\)"):
+            collector.collect(9)
+
+    def test_one_that_is_too_long_is_told_instead_of_cut(self, collector, add):
+        for number in range(1, MOST_RETRIES + 3):
+            add(number, retrying_run_id=number - 1 if number > 1 else None)
+        assert len(collector.collect(MOST_RETRIES + 1).run.retried_runs) == MOST_RETRIES
+        with pytest.raises(BadArtifact, match=f"dbt run 22 retries more than {MOST_RETRIES} runs"):
+            collector.collect(MOST_RETRIES + 2)

@@ -93,13 +93,13 @@ class TestAbsentIsUnknown:
 
     @pytest.fixture(name="get")
     def _get(self, dbt_cloud, sandbox):
-        def get(**changes):
+        def get(is_retried=False, **changes):
             data = {
                 key: value for key, value in {**WHOLE_ANSWER, **changes}.items() if value != "-"
             }
             body = json.dumps({"data": data}).encode()
             sandbox.dbt_cloud.fail_next("/runs/", Body(body))
-            return dbt_cloud.get_run(9)
+            return dbt_cloud.get_run(9, is_retried=is_retried)
 
         return get
 
@@ -152,6 +152,15 @@ class TestAbsentIsUnknown:
     )
     def test_a_run_that_is_known_never_to_count_needs_nothing_else(self, get, changes, why):
         assert get(**changes).never_counts_because == why
+
+    @pytest.mark.parametrize("status", [10, 20, 30])
+    @pytest.mark.parametrize("absent", ["run_steps", "trigger", "finished_at"])
+    def test_a_run_that_is_retried_needs_all_however_it_ended(self, get, status, absent):
+        with pytest.raises(BadArtifact, match=f"dbt run 9 has ended, but .* lacks {absent}: "):
+            get(is_retried=True, **{"status": status, absent: None})
+
+    def test_a_retried_run_may_have_been_cancelled_before_its_first_step(self, get):
+        assert get(is_retried=True, status=30, run_steps=[]).was_cancelled
 
     def test_a_retried_run_of_id_0_is_none(self, get):
         assert get(retrying_run_id=0).retrying_run_id is None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from relay.dbt.runs import ERROR, SUCCESS, DbtRun, Step
+from relay.dbt.runs import ENDED, ERROR, SUCCESS, DbtRun, Step
 from relay.errors import BadArtifact
 from relay.notation import read_time
 from relay.vendors.ids import VendorId
@@ -91,7 +91,7 @@ class RunAnswer(msgspec.Struct):
 run_decoder = msgspec.json.Decoder(RunAnswer)
 
 
-def as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:
+def as_dbt_run(run: _Run, dbt_account_id: int, *, is_retried: bool = False) -> DbtRun:
     """The run that an answer describes. Raises BadArtifact where too much of it is absent."""
     trigger, job = run.trigger or _Trigger(), run.job or _Job()
     dbt_run = DbtRun(
@@ -113,17 +113,17 @@ def as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:
         steps=tuple(_as_step(step) for step in run.run_steps or ()),
     )
     if dbt_run.never_counts_because is None:
-        _must_be_complete(run)
+        _must_be_complete(run, ENDED if is_retried else frozenset({SUCCESS, ERROR}))
     return dbt_run
 
 
-def _must_be_complete(run: _Run) -> None:
+def _must_be_complete(run: _Run, statuses: frozenset[int]) -> None:
     """Raise BadArtifact where something is absent that decides what the run means.
 
     dbt Cloud has answered with nulls in place of what `include_related` asked for. A cancelled
-    run triggers nothing in any case.
+    run triggers nothing in any case, unless a later one retries it.
     """
-    if run.status not in (SUCCESS, ERROR):
+    if run.status not in statuses:
         return
     absent = [name for name, is_absent in _absences(run) if is_absent]
     if absent:
