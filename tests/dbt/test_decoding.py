@@ -173,3 +173,15 @@ def test_any_results_are_decided_or_refused(results, args):
     step = Step(index=4, name="", status=10, command="dbt build")
     rebuilt = outcome_of([Invocation(dbt_run(), step, read)])
     assert set(rebuilt.nodes) <= {result.unique_id for result in read.results}
+
+
+@pytest.mark.parametrize("other", [b'"ok"', b"5", b'"\\ud83d"'])
+def test_a_row_that_is_no_text_at_all_costs_that_row_alone(other):
+    rows = (
+        b'{"unique_id": "model.p.a", "status": "success", "message": %s},'
+        b'{"unique_id": "model.p.b", "status": "success", "message": "\xff"},'
+        b'{"unique_id": "model.p.c", "status": "success", "message": "\\ud83d"}'
+    ) % other
+    read = read_run_results(b'{"results": [%s]}' % rows)
+    statuses = ["unreadable row" if other == b"5" else "success", "unreadable row", "success"]
+    assert [row.status for row in read.results] == statuses
