@@ -91,6 +91,11 @@ class Collector:
                     f"step {step.index} of dbt run {run.dbt_run_id} ({step.command}) "
                     "succeeded, but has no run_results.json yet"
                 )
+            if run_results is None and step.succeeded and not (step.command or step.name):
+                raise BadArtifact(
+                    f"step {step.index} of dbt run {run.dbt_run_id} succeeded, but has neither "
+                    "name, command nor run_results.json: relay cannot tell what it did"
+                )
             yield Invocation(run, step, run_results)
 
     def _lineage(self, evidence: Evidence, now: datetime) -> Lineage:

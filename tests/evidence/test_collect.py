@@ -1,5 +1,6 @@
 """What is asked of dbt Cloud about a run, and how often."""
 
+import json
 import threading
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from relay.evidence.collect import MOST_RETRIES, collector_of
 from relay.sandbox import story
 from relay.sandbox.dbt_runs import CANCELLED, ERROR, RUNNING, SandboxRun, invoke
 from relay.sandbox.recordings import load
+from relay.sandbox.wire import Body, Status
 from relay.vendors.connect import dbt_cloud_of
 
 
@@ -118,3 +120,37 @@ class TestARetryChain:
         assert len(collector.collect(MOST_RETRIES + 1).run.retried_runs) == MOST_RETRIES
         with pytest.raises(BadArtifact, match=f"dbt run 22 retries more than {MOST_RETRIES} runs"):
             collector.collect(MOST_RETRIES + 2)
+
+
+@pytest.fixture(name="answer")
+def _answer(sandbox):
+    """Let dbt Cloud answer with this fourth step."""
+
+    def answer(**step):
+        data = {
+            "id": 9,
+            "status": 10,
+            "started_at": "2026-11-01T00:00:00Z",
+            "finished_at": "2026-11-01T00:10:00Z",
+            "trigger": {"cause_category": "scheduled", "schema_override": None},
+            "job": {"job_type": "scheduled"},
+            "run_steps": [
+                {"index": 4, "status": 10, "name": None, "run_step_command": None} | step
+            ],
+        }
+        sandbox.dbt_cloud.fail_next("/runs/9/", Body(json.dumps({"data": data}).encode()))
+        sandbox.dbt_cloud.fail_next("/artifacts/", Status(404))
+
+    return answer
+
+
+def test_a_green_step_without_name_command_and_file_is_unreadable(collector, answer):
+    answer()
+    with pytest.raises(BadArtifact, match="step 4 of dbt run 9 succeeded, but has neither name, "):
+        collector.collect(9)
+
+
+@pytest.mark.parametrize("name", ["Publish the docs", "Invoke dbt with `dbt source freshness`"])
+def test_a_named_step_may_leave_no_file(collector, answer, name):
+    answer(name=name)
+    assert collector.collect(9).outcome.nodes == {}

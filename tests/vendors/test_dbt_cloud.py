@@ -112,6 +112,7 @@ class TestAbsentIsUnknown:
             ({"run_steps": None}, "run_steps"),
             ({"run_steps": "-"}, "run_steps"),
             ({"run_steps": []}, "run_steps"),
+            ({"run_steps": [{"index": 1, "status": 10, "name": "Clone"}]}, "run_steps"),
             ({"status": 20, "run_steps": None}, "run_steps"),
             ({"trigger": None}, "trigger"),
             ({"trigger": "-"}, "trigger"),

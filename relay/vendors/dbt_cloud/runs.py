@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from relay.dbt.runs import ENDED, ERROR, SUCCESS, DbtRun, Step
+from relay.dbt.runs import ENDED, ERROR, PREPARING_STEPS, SUCCESS, DbtRun, Step
 from relay.errors import BadArtifact
 from relay.notation import read_time
 from relay.vendors.ids import VendorId
@@ -140,7 +140,13 @@ def _absences(run: _Run) -> Iterator[tuple[str, bool]]:
     yield "started_at", read_time(run.started_at) is None and read_time(run.created_at) is None
     yield "finished_at", read_time(run.finished_at) is None
     # A run that failed may have died before its first step; one that succeeded has done something.
-    yield "run_steps", run.run_steps is None or (run.status == SUCCESS and not run.run_steps)
+    steps = run.run_steps
+    yield "run_steps", steps is None or (run.status == SUCCESS and not any(map(_did_more, steps)))
+
+
+def _did_more(answered: _Step) -> bool:
+    """Whether the step did more than prepare the run."""
+    return answered.index > PREPARING_STEPS or _as_step(answered).may_have_run_results
 
 
 def _folded(kind: str | None) -> str | None:
