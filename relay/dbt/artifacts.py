@@ -99,6 +99,7 @@ class _Named(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(RunResults)
 _row_by_row = msgspec.json.Decoder(_Rows)
+_row_decoder = msgspec.json.Decoder(Result)
 _named_decoder = msgspec.json.Decoder(_Named)
 
 
@@ -131,6 +132,6 @@ def _names(run_results: RunResults) -> Iterator[str]:
 
 def _read_row(row: msgspec.Raw) -> Result:
     try:
-        return msgspec.json.decode(row, type=Result)
-    except msgspec.ValidationError:
+        return decode(_row_decoder, bytes(row))
+    except BadArtifact:
         return Result(decode(_named_decoder, bytes(row)).unique_id, UNREADABLE)

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,7 @@ from relay.dbt.graph import Edges, walk
 from relay.dbt.node_index import NodeIndex
 from relay.dbt.nodes import Node
 from relay.dbt.runs import REBUILDABLE
+from relay.errors import BadArtifact
 from relay.notation import printable
 
 
@@ -54,9 +56,14 @@ class _Manifest(_Sections, gc=False):
 
 
 class _Disabled(msgspec.Struct, gc=False):
-    """What no run ever executes; a unique_id may have several nodes there."""
+    """What no run ever executes; a unique_id may have several nodes there. An empty one is `[]`."""
 
-    disabled: dict[str, list[Node]] | None = None
+    disabled: dict[str, list[msgspec.Raw]] | list[msgspec.Raw] | None = None
+
+    @property
+    def every_node(self) -> Iterator[Node]:
+        by_name = self.disabled if isinstance(self.disabled, dict) else {"": self.disabled or []}
+        return map(_read_node, chain.from_iterable(by_name.values()))
 
 
 @dataclass(frozen=True)
@@ -142,20 +149,72 @@ def _readers(nodes: Iterable[Node]) -> Edges:
 
 
 _decoder = msgspec.json.Decoder(_Manifest)
+_part_by_part = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_node_decoder = msgspec.json.Decoder(Node)
+_plain_decoder = msgspec.json.Decoder(dict[str, Any])
+_NULL = b"null"
 
 
 def read_manifest(body: Buffer) -> Lineage:
     """Decode a manifest.json, its names as `printable` writes them. Raises BadArtifact."""
-    manifest = decode(_decoder, body)
+    manifest = _read(body)
     name = manifest.metadata.project_name
     return Lineage(_with_printable_names(manifest.every_node), name and printable(name))
 
 
 def read_disabled(body: Buffer) -> Lineage:
     """Decode what the project has switched off: for `relay check` alone. Raises BadArtifact."""
-    sections = decode(msgspec.json.Decoder(_Disabled), body).disabled or {}
-    nodes = {node.unique_id: node for nodes in sections.values() for node in nodes}
+    disabled = decode(msgspec.json.Decoder(_Disabled), body)
+    nodes = {node.unique_id: node for node in disabled.every_node}
     return Lineage(_with_printable_names(nodes))
+
+
+def _read(body: Buffer) -> _Manifest:
+    try:
+        return decode(_decoder, body)
+    except BadArtifact as exc:
+        try:
+            return _read_part_by_part(body)
+        except BadArtifact:
+            raise exc from None  # it says where in the file
+
+
+def _read_part_by_part(body: Buffer) -> _Manifest:
+    """A manifest with nulls where a section or a part of a node is left out: slower, and rare."""
+    parts = _given(decode(_part_by_part, body))
+    sections = {
+        section: {key: _read_node(node) for key, node in decode(_part_by_part, nodes).items()}
+        for section in _Sections.__struct_fields__
+        if (nodes := parts.get(section)) is not None
+    }
+    if "nodes" not in sections:
+        raise BadArtifact("it has no nodes")
+    metadata = decode(msgspec.json.Decoder(_Metadata), parts.get("metadata", b"{}"))
+    return _Manifest(**sections, metadata=metadata)
+
+
+def _given(parts: dict[str, msgspec.Raw]) -> dict[str, bytes]:
+    return {key: bytes(part) for key, part in parts.items() if bytes(part) != _NULL}
+
+
+def _read_node(body: msgspec.Raw) -> Node:
+    try:
+        return decode(_node_decoder, bytes(body))
+    except BadArtifact:
+        node = _without_nulls(decode(_plain_decoder, bytes(body)))
+    try:
+        return msgspec.convert(node, Node)
+    except msgspec.ValidationError as exc:
+        raise BadArtifact(str(exc)) from exc
+
+
+def _without_nulls(node: dict[str, Any]) -> dict[str, Any]:
+    """The same, without the fields that are null, also in what the node depends on."""
+    return {
+        key: _without_nulls(value) if isinstance(value, dict) else value
+        for key, value in node.items()
+        if value is not None
+    }
 
 
 def _with_printable_names(nodes: dict[str, Node]) -> dict[str, Node]:

@@ -68,12 +68,17 @@ class Collector:
 
     def _retried_runs(self, run: DbtRun) -> Iterator[DbtRun]:
         """The runs it retries: dbt executes again only what was left, so theirs count too."""
-        seen = {run.dbt_run_id}
+        latest, seen = run, {run.dbt_run_id}
         while run.retrying_run_id is not None and run.retrying_run_id not in seen:
-            if len(seen) >= MOST_RETRIES:
-                return
+            if len(seen) > MOST_RETRIES:
+                raise BadArtifact(
+                    f"dbt run {latest.dbt_run_id} retries more than {MOST_RETRIES} runs, one "
+                    "after the other: relay does not look at what all of them did"
+                )
             seen.add(run.retrying_run_id)
-            run = self._dbt_cloud.get_run(run.retrying_run_id)
+            retried = self._dbt_cloud.get_run(run.retrying_run_id, is_retried=True)
+            _must_be_retriable(retried, run)
+            run = retried
             yield run
 
     def _invocations(self, run: DbtRun) -> Iterator[Invocation]:
@@ -85,6 +90,11 @@ class Collector:
                 raise Unavailable(
                     f"step {step.index} of dbt run {run.dbt_run_id} ({step.command}) "
                     "succeeded, but has no run_results.json yet"
+                )
+            if run_results is None and step.succeeded and not (step.command or step.name):
+                raise BadArtifact(
+                    f"step {step.index} of dbt run {run.dbt_run_id} succeeded, but has neither "
+                    "name, command nor run_results.json: relay cannot tell what it did"
                 )
             yield Invocation(run, step, run_results)
 
@@ -120,6 +130,18 @@ class Collector:
         if state is not None:
             self._lineages.put(state, lineage, now=now)
         return lineage
+
+
+def _must_be_retriable(retried: DbtRun, run: DbtRun) -> None:
+    """Raise Unavailable, BadArtifact where the rows of the retried run say nothing yet, or ever."""
+    which = f"dbt run {retried.dbt_run_id}, which dbt run {run.dbt_run_id} retries,"
+    if not retried.has_ended:
+        raise Unavailable(f"{which} has not ended yet")
+    if retried.never_counts_because:
+        raise BadArtifact(
+            f"{which} built into a schema of its own ({retried.never_counts_because}): "
+            "relay cannot tell what the retry has left in production"
+        )
 
 
 def collector_of(settings: Settings, dbt_cloud: DbtCloud) -> Collector:

@@ -173,3 +173,65 @@ def test_any_results_are_decided_or_refused(results, args):
     step = Step(index=4, name="", status=10, command="dbt build")
     rebuilt = outcome_of([Invocation(dbt_run(), step, read)])
     assert set(rebuilt.nodes) <= {result.unique_id for result in read.results}
+
+
+@pytest.mark.parametrize("other", [b'"ok"', b"5", b'"\\ud83d"'])
+def test_a_row_that_is_no_text_at_all_costs_that_row_alone(other):
+    rows = (
+        b'{"unique_id": "model.p.a", "status": "success", "message": %s},'
+        b'{"unique_id": "model.p.b", "status": "success", "message": "\xff"},'
+        b'{"unique_id": "model.p.c", "status": "success", "message": "\\ud83d"}'
+    ) % other
+    read = read_run_results(b'{"results": [%s]}' % rows)
+    statuses = ["unreadable row" if other == b"5" else "success", "unreadable row", "success"]
+    assert [row.status for row in read.results] == statuses
+
+
+class TestNullsInAManifest:
+    """A null is what is left out: it costs neither the node nor the manifest."""
+
+    NODES = '"nodes": {"model.p.a": {"unique_id": "model.p.a"%s}, "model.p.b": {"unique_id": "b"}}'
+
+    @pytest.mark.parametrize(
+        "part",
+        [
+            '"config": null',
+            '"depends_on": null',
+            '"depends_on": {"nodes": null}',
+            '"fqn": null, "name": null, "package_name": null, "original_file_path": null',
+        ],
+    )
+    def test_of_a_node(self, part):
+        lineage = read_manifest(("{%s}" % (self.NODES % f", {part}")).encode())
+        assert sorted(lineage.nodes) == ["model.p.a", "model.p.b"]
+        node = lineage.nodes["model.p.a"]
+        assert (node.depends_on.nodes, node.is_view, node.name) == ((), False, "")
+
+    def test_what_a_node_says_beside_a_null_is_kept(self):
+        part = ', "config": null, "tags": ["crm"], "depends_on": {"nodes": ["model.p.b"]}'
+        lineage = read_manifest(("{%s}" % (self.NODES % part)).encode())
+        assert lineage.nodes["model.p.a"].all_tags == ("crm",)
+        assert lineage.children == {"model.p.b": ["model.p.a"]}
+
+    @pytest.mark.parametrize("section", ["exposures", "sources", "unit_tests", "metadata"])
+    def test_of_a_section(self, section):
+        body = f'{{"{section}": null, {self.NODES % ""}}}'
+        assert sorted(read_manifest(body.encode()).nodes) == ["model.p.a", "model.p.b"]
+
+    @pytest.mark.parametrize("body", [b'{"nodes": null}', b'{"nodes": {"a": null}}'])
+    def test_nodes_there_must_be(self, body):
+        with pytest.raises(BadArtifact, match="nodes"):
+            read_manifest(body)
+
+
+@pytest.mark.parametrize("disabled", ["null", "[]", "{}", '{"model.p.a": []}'])
+def test_a_project_that_has_nothing_switched_off_may_say_so_in_any_way(disabled):
+    body = f'{{"nodes": {{}}, "disabled": {disabled}}}'
+    assert read_disabled(body.encode()).nodes == {}
+
+
+@pytest.mark.parametrize("disabled", ["[%s]", '{"model.p.a": [%s]}'])
+def test_what_is_switched_off_may_be_a_list_or_by_name(disabled):
+    node = '{"unique_id": "model.p.a", "config": null}'
+    body = f'{{"nodes": {{}}, "disabled": {disabled % node}}}'
+    assert list(read_disabled(body.encode()).nodes) == ["model.p.a"]

@@ -93,13 +93,13 @@ class TestAbsentIsUnknown:
 
     @pytest.fixture(name="get")
     def _get(self, dbt_cloud, sandbox):
-        def get(**changes):
+        def get(is_retried=False, **changes):
             data = {
                 key: value for key, value in {**WHOLE_ANSWER, **changes}.items() if value != "-"
             }
             body = json.dumps({"data": data}).encode()
             sandbox.dbt_cloud.fail_next("/runs/", Body(body))
-            return dbt_cloud.get_run(9)
+            return dbt_cloud.get_run(9, is_retried=is_retried)
 
         return get
 
@@ -112,9 +112,14 @@ class TestAbsentIsUnknown:
             ({"run_steps": None}, "run_steps"),
             ({"run_steps": "-"}, "run_steps"),
             ({"run_steps": []}, "run_steps"),
+            ({"run_steps": [{"index": 1, "status": 10, "name": "Clone"}]}, "run_steps"),
             ({"status": 20, "run_steps": None}, "run_steps"),
             ({"trigger": None}, "trigger"),
             ({"trigger": "-"}, "trigger"),
+            ({"trigger": {}}, "trigger"),
+            ({"trigger": {"id": 5}}, "trigger"),
+            ({"trigger": {"cause_category": "scheduled"}}, "trigger"),
+            ({"job": {"job_type": ""}, "trigger": SCHEDULED | {"cause_category": "api"}}, "job"),
             ({"finished_at": None}, "finished_at"),
             ({"started_at": None, "created_at": None}, "started_at"),
             ({"job": None, "trigger": SCHEDULED | {"cause_category": "api"}}, "job"),
@@ -145,13 +150,24 @@ class TestAbsentIsUnknown:
         ("changes", "why"),
         [
             ({"job": {"job_type": "ci"}, "trigger": None, "run_steps": None}, "ci_job"),
+            ({"job": {"job_type": "CI"}}, "ci_job"),
             ({"job": None, "trigger": {"cause_category": "merge"}}, "merge_job"),
+            ({"job": None, "trigger": {"cause_category": "Merge"}}, "merge_job"),
             ({"job": None, "trigger": {"schema_override": "x"}}, "schema_override"),
             ({"job": None, "trigger": {"github_pull_request_id": 5}}, "pull_request"),
         ],
     )
     def test_a_run_that_is_known_never_to_count_needs_nothing_else(self, get, changes, why):
         assert get(**changes).never_counts_because == why
+
+    @pytest.mark.parametrize("status", [10, 20, 30])
+    @pytest.mark.parametrize("absent", ["run_steps", "trigger", "finished_at"])
+    def test_a_run_that_is_retried_needs_all_however_it_ended(self, get, status, absent):
+        with pytest.raises(BadArtifact, match=f"dbt run 9 has ended, but .* lacks {absent}: "):
+            get(is_retried=True, **{"status": status, absent: None})
+
+    def test_a_retried_run_may_have_been_cancelled_before_its_first_step(self, get):
+        assert get(is_retried=True, status=30, run_steps=[]).was_cancelled
 
     def test_a_retried_run_of_id_0_is_none(self, get):
         assert get(retrying_run_id=0).retrying_run_id is None

@@ -31,13 +31,17 @@ class DbtCloud:
         self.dbt_account_id = dbt_account_id
         self._decoding = threading.Lock()
 
-    def get_run(self, dbt_run_id: int) -> DbtRun:
-        """A run with its steps. Raises Unavailable, Rejected, BadArtifact."""
+    def get_run(self, dbt_run_id: int, *, is_retried: bool = False) -> DbtRun:
+        """A run with its steps; of one that is retried nothing that decides may be absent.
+
+        Raises Unavailable, Rejected, BadArtifact.
+        """
         answer = self._transport.ask(
             f"{self._run_path(dbt_run_id)}/", {"include_related": "trigger,job,run_steps"}
         )
         run = decoded(answer, run_decoder, f"dbt run {dbt_run_id}")
-        return as_dbt_run(with_printable_texts(RunAnswer, run).data, self.dbt_account_id)
+        data = with_printable_texts(RunAnswer, run).data
+        return as_dbt_run(data, self.dbt_account_id, is_retried=is_retried)
 
     def get_run_results(self, dbt_run_id: int, *, step: int) -> RunResults | None:
         """What the step wrote into run_results.json; None where it has none.

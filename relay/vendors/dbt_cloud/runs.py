@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from relay.dbt.runs import ERROR, SUCCESS, DbtRun, Step
+from relay.dbt.runs import ENDED, ERROR, PREPARING_STEPS, SUCCESS, DbtRun, Step
 from relay.errors import BadArtifact
 from relay.notation import read_time
 from relay.vendors.ids import VendorId
@@ -14,7 +14,7 @@ _CAUSES_OF_DEPLOYMENT_JOBS = frozenset({"scheduled", "job completion"})
 
 class _Trigger(msgspec.Struct):
     cause_category: str | None = None
-    schema_override: str | None = None
+    schema_override: str | msgspec.UnsetType | None = msgspec.UNSET
     target_name_override: str | None = None
     github_pull_request_id: int | str | None = None
     gitlab_merge_request_id: int | str | None = None
@@ -77,9 +77,9 @@ class _Run(msgspec.Struct):
 
         Only deployment jobs have a schedule, or run on the completion of another job.
         """
-        is_of_a_known_job = self.job is not None and self.job.job_type is not None
+        is_of_a_known_job = self.job is not None and _folded(self.job.job_type) is not None
         cause = self.trigger.cause_category if self.trigger else None
-        return is_of_a_known_job or cause in _CAUSES_OF_DEPLOYMENT_JOBS
+        return is_of_a_known_job or _folded(cause) in _CAUSES_OF_DEPLOYMENT_JOBS
 
 
 class RunAnswer(msgspec.Struct):
@@ -91,7 +91,7 @@ class RunAnswer(msgspec.Struct):
 run_decoder = msgspec.json.Decoder(RunAnswer)
 
 
-def as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:
+def as_dbt_run(run: _Run, dbt_account_id: int, *, is_retried: bool = False) -> DbtRun:
     """The run that an answer describes. Raises BadArtifact where too much of it is absent."""
     trigger, job = run.trigger or _Trigger(), run.job or _Job()
     dbt_run = DbtRun(
@@ -103,27 +103,27 @@ def as_dbt_run(run: _Run, dbt_account_id: int) -> DbtRun:
         status=run.status,
         started_at=read_time(run.started_at) or read_time(run.created_at),
         finished_at=read_time(run.finished_at),
-        job_type=job.job_type,
-        cause_category=trigger.cause_category,
+        job_type=_folded(job.job_type),
+        cause_category=_folded(trigger.cause_category),
         pull_request_id=trigger.pull_request_id,
-        schema_override=trigger.schema_override,
+        schema_override=trigger.schema_override or None,
         git_sha=run.git_sha,
         target=trigger.target_name_override or job.target_name,
         retrying_run_id=run.retrying_run_id or None,  # 0 means none
         steps=tuple(_as_step(step) for step in run.run_steps or ()),
     )
     if dbt_run.never_counts_because is None:
-        _must_be_complete(run)
+        _must_be_complete(run, ENDED if is_retried else frozenset({SUCCESS, ERROR}))
     return dbt_run
 
 
-def _must_be_complete(run: _Run) -> None:
+def _must_be_complete(run: _Run, statuses: frozenset[int]) -> None:
     """Raise BadArtifact where something is absent that decides what the run means.
 
     dbt Cloud has answered with nulls in place of what `include_related` asked for. A cancelled
-    run triggers nothing in any case.
+    run triggers nothing in any case, unless a later one retries it.
     """
-    if run.status not in (SUCCESS, ERROR):
+    if run.status not in statuses:
         return
     absent = [name for name, is_absent in _absences(run) if is_absent]
     if absent:
@@ -134,12 +134,24 @@ def _must_be_complete(run: _Run) -> None:
 
 
 def _absences(run: _Run) -> Iterator[tuple[str, bool]]:
-    yield "trigger", run.trigger is None
+    # An empty trigger would pass for one that overrides no schema.
+    yield "trigger", run.trigger is None or run.trigger.schema_override is msgspec.UNSET
     yield "job", run.trigger is not None and not run.cannot_be_ci
     yield "started_at", read_time(run.started_at) is None and read_time(run.created_at) is None
     yield "finished_at", read_time(run.finished_at) is None
     # A run that failed may have died before its first step; one that succeeded has done something.
-    yield "run_steps", run.run_steps is None or (run.status == SUCCESS and not run.run_steps)
+    steps = run.run_steps
+    yield "run_steps", steps is None or (run.status == SUCCESS and not any(map(_did_more, steps)))
+
+
+def _did_more(answered: _Step) -> bool:
+    """Whether the step did more than prepare the run."""
+    return answered.index > PREPARING_STEPS or _as_step(answered).may_have_run_results
+
+
+def _folded(kind: str | None) -> str | None:
+    """A kind of job or cause in small letters; None for an empty one, which says nothing."""
+    return (kind or "").strip().casefold() or None
 
 
 def _as_step(step: _Step) -> Step:
