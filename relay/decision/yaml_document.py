@@ -11,6 +11,7 @@ from relay.errors import BadMapping, Problem
 from relay.notation import printable
 
 MOST_NESTED = 50  # levels; a mapping file needs five
+MOST_REPEATED = 300_000  # values that aliases stand for: 10,000 syncs with 20 models each
 
 # libyaml's, where PyYAML was built with it: ten times as fast on thousands of syncs.
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -45,7 +46,8 @@ class YamlDocument:
 def read_yaml(body: bytes, *, file: str) -> YamlDocument:
     """Read a document; `file` is its name for messages.
 
-    Raises BadMapping for what is not YAML, for an empty file and for a key that is written twice.
+    Raises BadMapping for what is not YAML, for an empty file, for a key that is written twice and
+    for what its aliases would multiply without end.
     """
     try:
         loader = _Loader(body)
@@ -98,6 +100,8 @@ class _Positions:
         self.repeated: list[tuple[str, _Position]] = []
         self.odd_numbers: list[tuple[str, yaml.ScalarNode]] = []
         self.with_nul: list[tuple[str, _Position]] = []
+        self._seen: set[int] = set()
+        self._repeated_values = 0
         self._add_inside(root, "")
 
     def _add_inside(self, node: yaml.Node, path: str) -> None:
@@ -117,12 +121,20 @@ class _Positions:
             self._add(where, key, value)
 
     def _add(self, path: str, at: yaml.Node, value: yaml.Node) -> None:
+        self._count(value)
         self.by_path.setdefault(path, _position(at.start_mark))
         if isinstance(value, yaml.ScalarNode) and _is_an_odd_number(value):
             self.odd_numbers.append((path, value))
         if any(isinstance(one, yaml.ScalarNode) and "\0" in one.value for one in (at, value)):
             self.with_nul.append((printable(path), _position(at.start_mark)))
         self._add_inside(value, path)
+
+    def _count(self, value: yaml.Node) -> None:
+        """An alias is the same node again. Twelve lines of aliases can stand for 10^12 values."""
+        self._repeated_values += id(value) in self._seen
+        self._seen.add(id(value))
+        if self._repeated_values > MOST_REPEATED:
+            raise ValueError(f"its aliases stand for more than {MOST_REPEATED} values")
 
 
 def _is_an_odd_number(node: yaml.ScalarNode) -> bool:

@@ -274,3 +274,23 @@ def test_text_that_no_database_holds_is_refused(text):
     (found,) = problems(text)
     assert "a NUL character" in found
     assert "\0" not in found
+
+
+def test_aliases_that_multiply_without_end_are_refused():
+    tenfold = (
+        f"x{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 12)
+    )
+    (found,) = problems(f"x0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n{''.join(tenfold)}")
+    assert found == "syncs.yml:1:1: no YAML: its aliases stand for more than 300000 values"
+
+
+def test_an_alias_of_itself_is_refused():
+    (found,) = problems("version: 1\nsyncs: &a [*a]\n")
+    assert "no YAML: " in found
+
+
+def test_thousands_of_syncs_may_share_a_list_by_an_alias():
+    first = "  - {sync_id: 1, depends_on: &models [a, b, c, d, e, f, g, h, i, j]}\n"
+    others = (f"  - {{sync_id: {number}, depends_on: *models}}\n" for number in range(2, 3001))
+    mapping = read(f"version: 1\nsyncs:\n{first}{''.join(others)}")
+    assert {len(sync.depends_on) for sync in mapping.syncs} == {10}
