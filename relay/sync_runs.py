@@ -31,7 +31,8 @@ class Outcome(StrEnum):
 class SyncRun:
     """A sync run as Census last described it.
 
-    `status` is Census's word. Counts are None where Census gave none: a failed run has none.
+    `status` is Census's word, in capitals or not. Counts are None where Census gave none: a failed
+    run has none.
     """
 
     sync_run_id: int
@@ -48,10 +49,10 @@ class SyncRun:
     @property
     def outcome(self) -> Outcome | None:
         """How it ended; None while it has not, or its status is unknown."""
-        if self.canceled or self.status in CANCELED_WORDS:
+        if self.canceled or self._word in CANCELED_WORDS:
             # A flag beside the status: a canceled run can read `completed`.
             return Outcome.CANCELED
-        match self.status:
+        match self._word:
             case "completed" if self.records_failed or self.records_invalid:
                 return Outcome.COMPLETED_WITH_REJECTS
             case "completed":
@@ -65,4 +66,8 @@ class SyncRun:
 
     @property
     def has_unknown_status(self) -> bool:
-        return self.status not in GOING_WORDS | ENDING_WORDS
+        return self._word not in GOING_WORDS | ENDING_WORDS
+
+    @property
+    def _word(self) -> str:
+        return self.status.casefold()

@@ -22,7 +22,7 @@ from relay.decision.mapping_form import (
     types_of,
 )
 from relay.decision.yaml_document import YamlDocument, read_yaml
-from relay.errors import BadMapping, Problem
+from relay.errors import BadMapping
 from relay.notation import read_duration, read_vendor_url
 from relay.spelling import did_you_mean
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace
@@ -55,7 +55,7 @@ class _Reader:
     """Goes through the document once and keeps every problem it meets."""
 
     def __init__(self, document: YamlDocument) -> None:
-        self.problems: list[Problem] = []
+        self.problems = list(document.problems)
         self._document = document
 
     def read(self, *, digest: str) -> SyncMapping:
@@ -185,7 +185,8 @@ class _Reader:
         return False
 
     def _problem(self, path: str, what: str) -> None:
-        self.problems.append(self._document.problem(path, what))
+        if path not in self._document.misread:
+            self.problems.append(self._document.problem(path, what))
 
 
 def _known_words(written: str, type_: Any) -> str:

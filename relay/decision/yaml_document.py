@@ -11,20 +11,28 @@ from relay.errors import BadMapping, Problem
 from relay.notation import printable
 
 MOST_NESTED = 50  # levels; a mapping file needs five
+MOST_REPEATED = 300_000  # values that aliases stand for: 10,000 syncs with 20 models each
 
 # libyaml's, where PyYAML was built with it: ten times as fast on thousands of syncs.
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Position = tuple[int, int]  # line and column, from 1
 _AS_WRITTEN = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?")
+_NOT_OCTAL = re.compile(r"[-+]?0[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """Plain values with their positions, each under its path: `syncs[1].sync_id`."""
+    """Plain values with their positions, each under its path: `syncs[1].sync_id`.
+
+    `problems` make the file unusable, whatever its values mean; `misread` are the paths of those
+    that are something else to YAML than they look.
+    """
 
     file: str
     content: object
     positions: Mapping[str, _Position]
+    problems: tuple[Problem, ...] = ()
+    misread: frozenset[str] = frozenset()
 
     def problem(self, path: str, what: str) -> Problem:
         """What is wrong at a path."""
@@ -45,7 +53,8 @@ class YamlDocument:
 def read_yaml(body: bytes, *, file: str) -> YamlDocument:
     """Read a document; `file` is its name for messages.
 
-    Raises BadMapping for what is not YAML, for an empty file and for a key that is written twice.
+    Raises BadMapping for what is not YAML, for an empty file, for text that cannot be stored and
+    for what its aliases would multiply without end. The document knows its other problems.
     """
     try:
         loader = _Loader(body)
@@ -56,11 +65,12 @@ def read_yaml(body: bytes, *, file: str) -> YamlDocument:
         problems = (
             *_written_twice(file, positions.repeated),
             *_read_otherwise(file, positions.odd_numbers),
-            *_with_nul(file, positions.with_nul),
         )
-        if problems:
-            raise BadMapping(problems)
-        return YamlDocument(file, loader.construct_document(root), positions.by_path)
+        if positions.with_nul:
+            raise BadMapping((*problems, *_with_nul(file, positions.with_nul)))
+        content = loader.construct_document(root)
+        misread = frozenset(path for path, _ in positions.odd_numbers)
+        return YamlDocument(file, content, positions.by_path, problems, misread)
     except yaml.MarkedYAMLError as exc:
         position = _position(exc.problem_mark) if exc.problem_mark else (1, 1)
         raise BadMapping((_problem(file, position, f"no YAML: {exc.problem}"),)) from None
@@ -90,7 +100,7 @@ class _Positions:
     """Where every path is, and what is written there that cannot be meant.
 
     Of a key that is written twice it takes the last. A number with a zero in front is octal to it,
-    and one with a colon is minutes.
+    or text where it has an 8 or a 9, and one with a colon is minutes.
     """
 
     def __init__(self, root: yaml.Node) -> None:
@@ -98,6 +108,8 @@ class _Positions:
         self.repeated: list[tuple[str, _Position]] = []
         self.odd_numbers: list[tuple[str, yaml.ScalarNode]] = []
         self.with_nul: list[tuple[str, _Position]] = []
+        self._seen: set[int] = set()
+        self._repeated_values = 0
         self._add_inside(root, "")
 
     def _add_inside(self, node: yaml.Node, path: str) -> None:
@@ -117,6 +129,7 @@ class _Positions:
             self._add(where, key, value)
 
     def _add(self, path: str, at: yaml.Node, value: yaml.Node) -> None:
+        self._count(value)
         self.by_path.setdefault(path, _position(at.start_mark))
         if isinstance(value, yaml.ScalarNode) and _is_an_odd_number(value):
             self.odd_numbers.append((path, value))
@@ -124,8 +137,17 @@ class _Positions:
             self.with_nul.append((printable(path), _position(at.start_mark)))
         self._add_inside(value, path)
 
+    def _count(self, value: yaml.Node) -> None:
+        """An alias is the same node again. Twelve lines of aliases can stand for 10^12 values."""
+        self._repeated_values += id(value) in self._seen
+        self._seen.add(id(value))
+        if self._repeated_values > MOST_REPEATED:
+            raise ValueError(f"its aliases stand for more than {MOST_REPEATED} values")
+
 
 def _is_an_odd_number(node: yaml.ScalarNode) -> bool:
+    if node.tag == "tag:yaml.org,2002:str":
+        return not node.style and bool(_NOT_OCTAL.fullmatch(node.value))
     is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
     return is_number and not _AS_WRITTEN.fullmatch(node.value)
 
@@ -141,8 +163,10 @@ def _written_twice(file: str, keys: Iterable[tuple[str, _Position]]) -> Iterator
 
 def _read_otherwise(file: str, numbers: Iterable[tuple[str, yaml.ScalarNode]]) -> Iterator[Problem]:
     for path, node in numbers:
+        read = yaml.safe_load(node.value)
+        meaning = "text" if isinstance(read, str) else read
         what = (
-            f"YAML reads {node.value} as {yaml.safe_load(node.value)}: write a number with the"
+            f"YAML reads {node.value} as {meaning}: write a number with the"
             " digits 0 to 9 and no zero in front, a duration like 90m, and text in quotation marks"
         )
         yield _problem(file, _position(node.start_mark), what, path)

@@ -1,4 +1,4 @@
-"""The ids in vendors' answers: what relay's database can hold, or the answer cannot be read."""
+"""The ids and counts in vendors' answers, as far as relay's database can hold them."""
 
 from typing import Annotated, Any
 
@@ -18,13 +18,24 @@ def id_decoder(form: Any) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(form, dec_hook=_read_written_id)
 
 
+def read_count(written: Any) -> int | None:
+    """A count, also where it is written as text; None for what is none or too large to store."""
+    if isinstance(written, str) and _is_digits(written):
+        written = int(written[: len(str(LARGEST_ID)) + 1])
+    is_number = isinstance(written, int) and not isinstance(written, bool)
+    return written if is_number and 0 <= written <= LARGEST_ID else None
+
+
 def _read_written_id(form: type, written: object) -> WrittenId:
     if form is not WrittenId:
         raise NotImplementedError(form)
-    is_text = isinstance(written, str) and written.isascii() and written.isdigit()
-    if not is_text and type(written) is not int:
+    if not _is_digits(written) and type(written) is not int:
         raise ValueError("Expected an id")
     number = WrittenId(str(written)[: len(str(LARGEST_ID)) + 1])
     if not 1 <= number <= LARGEST_ID:
         raise ValueError(f"Expected an id from 1 to {LARGEST_ID}")
     return number
+
+
+def _is_digits(written: object) -> bool:
+    return isinstance(written, str) and written.isascii() and written.isdigit()

@@ -111,7 +111,7 @@ class Transport:
         self._limits = limits or Limits()
         self._clock = clock
         self._rest_until = clock()
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.auth = _Bearer(token)
         self._session.headers["Accept-Encoding"] = "gzip"
         self._session.mount(base_url, HTTPAdapter(pool_maxsize=connections))
@@ -227,6 +227,17 @@ class Transport:
         return Sink(
             file, self._limits.download, self._limits.download_seconds, self._limits.compressed
         )
+
+
+class _Session(requests.Session):
+    """Follows no redirect, nor looks at where it leads.
+
+    requests prepares the next request also where it is not to be sent: it takes all of the body for
+    that, and an address that it cannot read is a ValueError after a POST has been sent.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 class _Redirected(Exception):

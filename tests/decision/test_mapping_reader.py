@@ -252,6 +252,39 @@ def test_every_wrong_item_of_a_list_is_reported():
     ]
 
 
+def test_one_that_yaml_reads_as_another_number_is_reported_with_the_others():
+    items = "on, a, no, 2024, 05, 2024-01-01, null, 1:30, 08, '08'"
+    found = problems(f"version: 1\nsyncs:\n  - {{sync_id: 1, depends_on: [{items}]}}\n")
+    assert [problem.partition("depends_on")[2].partition(": write")[0] for problem in found] == [
+        "[0]: expected text, got true or false",
+        "[2]: expected text, got true or false",
+        "[3]: expected text, got a number",
+        "[4]: YAML reads 05 as 5",
+        "[5]: expected text, got `date`",
+        "[6]: expected text, got nothing",
+        "[7]: YAML reads 1:30 as 90",
+        "[8]: YAML reads 08 as text",
+    ]
+
+
+def test_a_key_that_is_written_twice_is_reported_with_all_else():
+    found = problems(one("sync_id: 2", "colour: blue", "within: soon"))
+    assert [problem.split(": ")[1] for problem in found] == [
+        "syncs[0].sync_id",
+        "syncs[0].colour",
+        "syncs[0].within",
+    ]
+
+
+@pytest.mark.parametrize("written", ["010", "090", "08"])
+def test_a_zero_in_front_is_refused_whatever_digits_follow(written):
+    (found,) = problems(one(f"within: {written}"))
+    assert f"syncs[0].within: YAML reads {written} as" in found
+    (found,) = problems(f"version: 1\nsyncs:\n  - {{sync_id: {written}, depends_on: [a]}}\n")
+    assert f"syncs[0].sync_id: YAML reads {written} as" in found
+    assert "write a number with the digits 0 to 9 and no zero in front" in found
+
+
 @pytest.mark.parametrize(
     "key", ["secret-token:Abc", "a1b2c3d4", "RELAY_ADMIN_TOKEN", "census_api_key_x"]
 )
@@ -274,3 +307,23 @@ def test_text_that_no_database_holds_is_refused(text):
     (found,) = problems(text)
     assert "a NUL character" in found
     assert "\0" not in found
+
+
+def test_aliases_that_multiply_without_end_are_refused():
+    tenfold = (
+        f"x{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 12)
+    )
+    (found,) = problems(f"x0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n{''.join(tenfold)}")
+    assert found == "syncs.yml:1:1: no YAML: its aliases stand for more than 300000 values"
+
+
+def test_an_alias_of_itself_is_refused():
+    (found,) = problems("version: 1\nsyncs: &a [*a]\n")
+    assert "no YAML: " in found
+
+
+def test_thousands_of_syncs_may_share_a_list_by_an_alias():
+    first = "  - {sync_id: 1, depends_on: &models [a, b, c, d, e, f, g, h, i, j]}\n"
+    others = (f"  - {{sync_id: {number}, depends_on: *models}}\n" for number in range(2, 3001))
+    mapping = read(f"version: 1\nsyncs:\n{first}{''.join(others)}")
+    assert {len(sync.depends_on) for sync in mapping.syncs} == {10}

@@ -247,8 +247,7 @@ class TestASyncRun:
         [
             b'{"id":1}',
             b'{"status":5}',
-            b'{"id":1,"status":"completed","records_failed":"1"}',
-            b'{"id":1,"status":"completed","records_processed":9223372036854775808}',
+            b'{"id":1,"status":"completed","canceled":"perhaps"}',
             b'{"id":0,"status":"completed"}',
             b'{"id":9223372036854775808,"status":"completed"}',
             b'{"id":"x","status":"completed"}',
@@ -258,6 +257,50 @@ class TestASyncRun:
         sandbox.census.fail_next("/sync_runs/1", Body(b'{"status":"success","data":' + data + b"}"))
         with pytest.raises(BadArtifact):
             census.get_sync_run(1)
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            b'"error_message":{"a":1}',
+            b'"error_code":{}',
+            b'"error_code":1.5',
+            b'"created_at":1700000000',
+            b'"created_at":["soon"]',
+            b'"records_processed":1.5',
+            b'"records_processed":-1',
+            b'"records_processed":"many"',
+            b'"records_processed":true',
+            b'"records_processed":10000000000000000000',
+            b'"records_processed":1%s' % (b"0" * 500),
+            b'"records_processed":"1%s"' % (b"0" * 5000),
+        ],
+    )
+    def test_its_end_is_read_whatever_is_told_beside_it(self, census, sandbox, odd):
+        row = b'{"id":7,"status":"failed",%s}' % odd
+        sandbox.census.fail_next("/sync_runs/7", Body(b'{"status":"success","data":%s}' % row))
+        sandbox.census.fail_next("/syncs/", Body(b'{"status":"success","data":[%s]}' % row))
+        (listed,), _ = census.list_sync_runs(5123)
+        for run in (census.get_sync_run(7), listed):
+            assert run == SyncRun(sync_run_id=7, status="failed")
+
+    @pytest.mark.parametrize(
+        ("told", "outcome"),
+        [
+            (b'"status":"completed","records_failed":"1"', Outcome.COMPLETED_WITH_REJECTS),
+            (b'"status":"completed","records_failed":"0"', Outcome.COMPLETED),
+            (b'"status":"completed","canceled":"true"', Outcome.CANCELED),
+            (b'"status":"completed","canceled":"false"', Outcome.COMPLETED),
+            (b'"status":"CANCELLED"', Outcome.CANCELED),
+            (b'"status":"Completed"', Outcome.COMPLETED),
+        ],
+    )
+    def test_a_number_or_a_flag_may_come_as_text_and_a_word_in_capitals(
+        self, census, sandbox, told, outcome
+    ):
+        body = b'{"status":"success","data":{"id":7,%s}}' % told
+        sandbox.census.fail_next("/sync_runs/7", Body(body))
+        run = census.get_sync_run(7)
+        assert (run.outcome, run.has_unknown_status) == (outcome, False)
 
     @pytest.mark.parametrize("written", [b"7", b'"7"'])
     def test_its_id_may_come_as_text(self, census, sandbox, written):
@@ -312,7 +355,9 @@ def test_a_wrong_key_is_told_as_such(sandbox):
         ({"status": "cancelled"}, "canceled"),
         ({"status": "queued"}, None),
         ({"status": "working"}, None),
-        ({"status": "COMPLETED"}, None),
+        ({"status": "Completed"}, "completed"),
+        ({"status": "FAILED"}, "failed"),
+        ({"status": "CANCELLED"}, "canceled"),
         ({"status": ""}, None),
     ],
 )

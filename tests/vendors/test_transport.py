@@ -275,6 +275,28 @@ def test_a_redirect_is_not_followed_and_names_the_setting_to_change(code, method
     assert "s3cr3t" not in str(exc.value)
 
 
+@pytest.mark.parametrize("code", [302, 303, 307])
+@pytest.mark.parametrize("method", ["ask", "command"])
+@pytest.mark.parametrize("location", ["http://[::1/x", "http://a]b/", "//[", "http://x:port/", ""])
+def test_a_redirect_to_an_address_that_is_none_is_told_too(code, method, location):
+    head = f"HTTP/1.1 {code} Elsewhere\r\nLocation: {location}"
+    with (
+        _serving([], "", 0, head=head) as url,
+        pytest.raises(Rejected, match=r"redirected to .* is CENSUS_URL right"),
+    ):
+        getattr(transport(url, read_seconds=2), method)("/x")
+
+
+def test_the_body_of_a_redirect_is_not_taken():
+    """It could be without end, and no limit holds for what nobody reads."""
+    head = "HTTP/1.1 302 Elsewhere\r\nLocation: https://login.example.com/"
+    began = time.monotonic()
+    with _serving([b"x"] * 20, "", 0.2, head=head) as url:
+        with pytest.raises(Rejected):
+            transport(url, read_seconds=2).ask("/x")
+        assert time.monotonic() - began < 2
+
+
 @pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000", ""])
 def test_the_time_over_there_is_utc_where_it_names_no_zone(zone):
     headers = f"Content-Length: 0\r\nDate: Sun, 01 Nov 2026 12:00:00 {zone}\r\n"

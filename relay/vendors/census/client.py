@@ -5,17 +5,17 @@ https://fivetran.com/docs/activations. v2 has the same paths for syncs and sync 
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Any, Literal
 
 import msgspec
 
 from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, Unanswered
-from relay.notation import LARGEST_ID, read_time, short_message
+from relay.notation import read_time, short_message
 from relay.settings import WorkerSettings
 from relay.sync_runs import SyncRun
 from relay.vendors.census.reply import Reply
-from relay.vendors.ids import WrittenId, id_decoder
+from relay.vendors.ids import WrittenId, id_decoder, read_count
 from relay.vendors.transport import Transport
 
 V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from v1 to v2
@@ -76,39 +76,49 @@ class _Triggered(msgspec.Struct):
     sync_run_id: WrittenId
 
 
-_Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
-
-
 class _SyncRun(msgspec.Struct, kw_only=True):
-    """A sync run, without its `error_detail`: that holds values of records."""
+    """A sync run, without its `error_detail`: that holds values of records.
+
+    Only its id, `status` and `canceled` must be readable. What else it holds is told, and decides
+    nothing: nobody would hear of a run's end if a count of an odd type hid it.
+    """
 
     status: str
     id: WrittenId | msgspec.UnsetType = msgspec.UNSET
-    canceled: bool | None = None
-    created_at: str | None = None
-    records_processed: _Count | None = None
-    records_updated: _Count | None = None
-    records_failed: _Count | None = None
-    records_invalid: _Count | None = None
-    source_record_invalids: _Count | None = None  # the newer name
-    error_code: str | int | None = None
-    error_message: str | None = None
+    canceled: bool | Literal["true", "false"] | None = None
+    created_at: Any = None
+    records_processed: Any = None
+    records_updated: Any = None
+    records_failed: Any = None
+    records_invalid: Any = None
+    source_record_invalids: Any = None  # the newer name
+    error_code: Any = None
+    error_message: Any = None
 
     def as_value(self, sync_run_id: int) -> SyncRun:
         """This run; `sync_run_id` is the one that was asked for, if it does not tell its own."""
-        invalid = self.records_invalid
+        invalid = read_count(self.records_invalid)
+        newer = read_count(self.source_record_invalids)
         return SyncRun(
             sync_run_id=sync_run_id if self.id is msgspec.UNSET else int(self.id),
             status=short_message(self.status),
-            canceled=bool(self.canceled),
-            created_at=read_time(self.created_at),
-            records_processed=self.records_processed,
-            records_updated=self.records_updated,
-            records_failed=self.records_failed,
-            records_invalid=self.source_record_invalids if invalid is None else invalid,
-            error_code=short_message(str(self.error_code or "")) or None,
-            error_message=short_message(self.error_message or "") or None,
+            canceled=self.canceled in (True, "true"),
+            created_at=read_time(self.created_at) if isinstance(self.created_at, str) else None,
+            records_processed=read_count(self.records_processed),
+            records_updated=read_count(self.records_updated),
+            records_failed=read_count(self.records_failed),
+            records_invalid=newer if invalid is None else invalid,
+            error_code=_text(self.error_code),
+            error_message=_text(self.error_message),
         )
+
+
+def _text(written: object) -> str | None:
+    """A text on one line, or a number, as error codes can be; None for anything else."""
+    if isinstance(written, str):
+        return short_message(written) or None
+    number = read_count(written)
+    return str(number) if number else None
 
 
 class _ListedSyncRun(_SyncRun, kw_only=True):
