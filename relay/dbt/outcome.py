@@ -10,7 +10,8 @@ import msgspec
 from relay.dbt.artifacts import UNREADABLE, Result
 from relay.dbt.invocations import Invocation, sort_by_origin
 from relay.dbt.rows import KNOWN, SOMETHING_FAILED, Standing, standing_of, status_of
-from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, Step
+from relay.dbt.runs import REBUILDABLE, Step
+from relay.dbt.unaccounted import Unaccounted, target_of, unaccounted_steps
 from relay.notation import printable, read_time
 
 TESTS = ("test.", "unit_test.")
@@ -36,20 +37,6 @@ class NodeResult(msgspec.Struct, frozen=True, gc=False):
     relation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unaccounted:
-    """A step that rebuilds and failed, and may have no row of what failed.
-
-    `known` are the nodes that it, or a later step, has a row for; what an earlier step built it may
-    have spoilt. `only_microbatches`: another row says that it failed, so that only these may have
-    failed beside it.
-    """
-
-    step: Step
-    known: frozenset[str]
-    only_microbatches: bool = False
-
-
 @dataclass(frozen=True)
 class RunOutcome:
     """What a run did, by unique_id: to nodes that it executed, and in tests.
@@ -60,8 +47,8 @@ class RunOutcome:
     were built in several places, and these.
 
     Of steps by their index: `not_of_this_run` served a file that they did not write;
-    `without_results` rebuild, succeeded and wrote none; `unaccounted` rebuild, failed, and may have
-    no row that says what.
+    `without_results` rebuild, succeeded and wrote none; `unaccounted` rebuild, failed or
+    built a sample, and may have no row that says what.
     """
 
     nodes: Mapping[str, NodeResult] = field(default_factory=dict)
@@ -123,10 +110,7 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
         relations=gathered.built_in_several_places(),
         not_of_this_run=tuple(one.step.index for one in origins.served_foreign),
         without_results=tuple(one.step for one in without if one.step.must_have_run_results),
-        unaccounted=(
-            *_unaccounted(origins.own),
-            *(_died_silently(without, origins.own) if gathered.nodes else ()),
-        ),
+        unaccounted=tuple(unaccounted_steps(origins, built_something=bool(gathered.nodes))),
     )
 
 
@@ -150,7 +134,7 @@ class _Gathered:
             self._execute(invocation)
             self._leave_alone(invocation)
         if invocation.counts:  # `compile` and `docs generate` call each test a success
-            of_target = self._tests.setdefault(_target(invocation), {})
+            of_target = self._tests.setdefault(target_of(invocation), {})
             of_target.update(_test_results(invocation))
 
     def tests_of_all_targets(self) -> dict[str, str]:
@@ -181,7 +165,7 @@ class _Gathered:
                 self._relations.pop(node, None)
             if own_target or node not in self._of_the_jobs_target:
                 self.nodes[node] = result
-                self._target_of[node] = _target(invocation)
+                self._target_of[node] = target_of(invocation)
                 if result.relation is not None:
                     self._relations.setdefault(node, set()).add(result.relation)
 
@@ -189,61 +173,13 @@ class _Gathered:
         """What dbt found in order: whatever had failed before, there, is not wrong any more."""
         for node in _reused_nodes(invocation):
             self.reused.add(node)
-            if self._failed_in(node, _target(invocation)):
+            if self._failed_in(node, target_of(invocation)):
                 del self.nodes[node]
 
     def _failed_in(self, node: str, target: str | None) -> bool:
         result = self.nodes.get(node)
         failed = result is not None and result.standing in _CLEARED_BY_REUSE
         return failed and self._target_of[node] == target
-
-
-def _unaccounted(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
-    """The invocations that failed and may have no row that says what did.
-
-    Core 2 and Fusion write none of a microbatch model with a failing batch. Whatever a retry
-    executes has a row in what it retries, and a standing from there.
-    """
-    for place, invocation in enumerate(own):
-        if not invocation.rebuilds or invocation.step.succeeded or invocation.retries:
-            continue
-        says_so = any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
-        if not says_so or invocation.may_leave_out_microbatches:
-            known = _known_since(invocation, own[place:], own)
-            yield Unaccounted(invocation.step, known, says_so)
-
-
-def _died_silently(
-    without_file: Iterable[Invocation], own: tuple[Invocation, ...]
-) -> Iterator[Unaccounted]:
-    """The steps that rebuild and failed before they wrote a file: killed, cancelled, out of memory.
-
-    Of a retry all is known from what it retries, as far as that wrote a file.
-    """
-    for invocation in without_file:
-        step = invocation.step
-        if step.succeeded or step.dbt_command not in REBUILDING_COMMANDS:
-            continue
-        earlier = [one for one in own if _place(one) < _place(invocation)]
-        if step.dbt_command != "retry" or not any(one.rebuilds for one in earlier):
-            yield Unaccounted(step, _known_since(invocation, own[len(earlier) :], own))
-
-
-def _known_since(
-    failed: Invocation, since: Iterable[Invocation], own: Iterable[Invocation]
-) -> frozenset[str]:
-    """What a failed step leaves known: what was executed since, in the place that it builds.
-
-    Of a step with another target also what the job's own target built: it does not touch that.
-    """
-    of_job = [one for one in own if one.is_of_the_jobs_target]
-    untouched = () if failed.is_of_the_jobs_target else of_job
-    same_place = (one for one in since if _target(one) == _target(failed))
-    return frozenset[str]().union(*(one.executed for one in (*same_place, *untouched)))
-
-
-def _place(invocation: Invocation) -> tuple[int, int]:
-    return invocation.run.dbt_run_id, invocation.step.index
 
 
 def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
@@ -262,11 +198,6 @@ def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
             row.unique_id,
             NodeResult(standing, dbt_run_id, identity, *_times(row), row.relation_name or None),
         )
-
-
-def _target(invocation: Invocation) -> str | None:
-    """The target that it builds and tests; None where only dbt Cloud knows the job's own."""
-    return invocation.step.named_target or invocation.run.target
 
 
 def _times(row: Result) -> tuple[datetime | None, datetime | None]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from relay.dbt.command_selection import may_have_executed
 from relay.dbt.graph import walk
 from relay.dbt.manifest import Lineage
-from relay.dbt.outcome import RunOutcome, Unaccounted
+from relay.dbt.outcome import RunOutcome
 from relay.dbt.rows import Standing
 from relay.dbt.runs import DbtRun
 from relay.dbt.selection import Selection
 from relay.dbt.selectors import Selector
+from relay.dbt.unaccounted import Unaccounted
 from relay.dbt.views import Views
 from relay.decision.mapping import PlacedSelector, Sync, SyncMapping
 
@@ -45,12 +46,17 @@ class Findings:
 
     @functools.cached_property
     def without_row(self) -> Mapping[str, Standing]:
-        """The nodes that a failed step may have failed to build without saying so."""
-        nodes = map(self._may_have_failed, self.outcome.unaccounted)
+        """The nodes that a step may have spoilt without saying so."""
         worse = self.outcome.in_standing(Standing.SAMPLED, Standing.FAILED, Standing.SKIPPED)
-        return dict.fromkeys(frozenset[str]().union(*nodes) - worse, Standing.NO_ROW)
+        of_each = sorted(self.outcome.unaccounted, key=_is_sampled)  # a sample is the worst
+        return {
+            node: each.standing
+            for each in of_each
+            for node in self._may_have_spoilt(each)
+            if node not in worse
+        }
 
-    def _may_have_failed(self, unaccounted: Unaccounted) -> frozenset[str]:
+    def _may_have_spoilt(self, unaccounted: Unaccounted) -> frozenset[str]:
         nodes = may_have_executed(unaccounted.step, self.lineage) - unaccounted.known
         if not unaccounted.only_microbatches:
             return nodes
@@ -183,6 +189,10 @@ class Findings:
     @functools.cached_property
     def _through(self) -> dict[tuple[str, ...], Mapping[str, tuple[str, ...]]]:
         return {}
+
+
+def _is_sampled(unaccounted: Unaccounted) -> bool:
+    return unaccounted.standing is Standing.SAMPLED
 
 
 def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> bool:

@@ -675,6 +675,33 @@ class TestAStepThatFailedBeforeItWroteAFile:
         died = self.died("dbt retry", index=3)
         assert len(outcome_of([self.FIRST, died]).unaccounted) == 1
 
+    @pytest.mark.parametrize(
+        ("command", "expected"),
+        [
+            ("dbt build --no-write-json", []),
+            ("dbt build --empty --no-write-json", [Standing.SAMPLED]),
+            ("dbt run --sample '3 days' --no-write-json", [Standing.SAMPLED]),
+            ("dbt build --empty --no-empty --no-write-json", []),
+            ("dbt compile --empty --no-write-json", []),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "served",
+        [
+            None,
+            FIRST.run_results,
+            row(
+                "success", args={"empty": True}, metadata={"generated_at": "2020-01-01T00:00:00Z"}
+            ).run_results,
+        ],
+    )
+    def test_or_succeeded_without_one_spoils_it_if_its_command_builds_a_sample(
+        self, served, command, expected
+    ):
+        silent = self.died(command, status=SUCCESS, served=served)
+        unaccounted = outcome_of([self.FIRST, silent]).unaccounted
+        assert [one.standing for one in unaccounted] == expected
+
     def test_does_not_matter_where_the_run_built_nothing(self):
         assert outcome_of([self.died()]).unaccounted == ()
 

@@ -7,9 +7,10 @@ from cases import NOON, dbt_run, mapping_of, outcome, plan_of, sync
 
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
-from relay.dbt.outcome import NodeResult, Unaccounted
+from relay.dbt.outcome import NodeResult
 from relay.dbt.rows import Standing
-from relay.dbt.runs import CANCELLED, ERROR, Step
+from relay.dbt.runs import CANCELLED, ERROR, SUCCESS, Step
+from relay.dbt.unaccounted import Unaccounted
 from relay.decision.findings import needs_lineage
 from relay.decision.gates import GATES, Reason
 from relay.decision.history import Build, History, SyncHistory
@@ -262,6 +263,23 @@ class TestAFailedStepThatDoesNotSayWhatFailed:
         full_refresh = "dbt run -s a --full-refresh"
         assert self.reason("a", command=full_refresh, known=()) == ("model_failed", (A,))
         assert self.reason("a", command="dbt build -s b", known=()) == ("rebuilt", (A,))
+
+    def test_withholds_as_a_sample_where_it_built_one(self):
+        step = Step(index=5, name="", status=SUCCESS, command="dbt build -s a --empty")
+        sample = Unaccounted(step, frozenset(), standing=SAMPLED)
+        died = Unaccounted(dataclasses.replace(step, status=ERROR), frozenset())
+        view = Node(B, name="b", config=Config(materialized="view"), depends_on=DependsOn((A,)))
+        project = Lineage({A: Node(A, name="a"), B: view, C: Node(C, name="c")})
+        did = outcome({A: REBUILT, B: REBUILT, C: REBUILT})
+        for unaccounted in ((sample,), (sample, died), (died, sample)):
+            spoilt = dataclasses.replace(did, unaccounted=unaccounted)
+            plan = plan_of(
+                spoilt,
+                mapping_of(*(sync(word, sync_id=at) for at, word in enumerate("abc", 1))),
+                lineage=project,
+            )
+            reasons = [verdict.reason for verdict in plan.verdicts]
+            assert reasons == ["sample_run", "sample_run", "rebuilt"]
 
     def test_also_where_a_run_that_it_retries_has_answered_for_it(self):
         step = Step(index=4, name="", status=ERROR, command="dbt build -s a")

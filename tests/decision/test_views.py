@@ -8,9 +8,10 @@ from cases import dbt_run, executed, lineage_of, mapping_of, outcome, sync, uniq
 
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
-from relay.dbt.outcome import NodeResult, Unaccounted
+from relay.dbt.outcome import NodeResult
 from relay.dbt.rows import Standing
 from relay.dbt.runs import ERROR, Step
+from relay.dbt.unaccounted import Unaccounted
 from relay.decision.findings import needs_lineage
 from relay.decision.history import History, SyncHistory
 

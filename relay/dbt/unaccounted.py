@@ -1,0 +1,104 @@
+"""Steps of a run that may have spoilt nodes without a row that says so. No I/O here."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from relay.dbt.invocations import Invocation, Sorted
+from relay.dbt.rows import SOMETHING_FAILED, Standing, status_of
+from relay.dbt.runs import REBUILDING_COMMANDS, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Unaccounted:
+    """A step that rebuilds and failed, and may have no row of what failed.
+
+    Or one that wrote no file, and left no more than a sample: `standing` is that of its nodes.
+    `known` are the nodes that it, or a later step, has a row for; what an earlier step built it may
+    have spoilt. `only_microbatches`: another row says that it failed, so that only these may have
+    failed beside it.
+    """
+
+    step: Step
+    known: frozenset[str]
+    only_microbatches: bool = False
+    standing: Standing = Standing.NO_ROW
+
+
+def unaccounted_steps(origins: Sorted, *, built_something: bool) -> Iterator[Unaccounted]:
+    """The steps of these invocations that rebuild, and may have no row of what they spoilt.
+
+    Where the run built nothing, a step without a file has nothing to spoil.
+    """
+    yield from _without_failed_row(origins.own)
+    if built_something:
+        yield from _without_file((*origins.served_foreign, *origins.wrote_none), origins.own)
+
+
+def _without_failed_row(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
+    """The invocations that failed and may have no row that says what did.
+
+    Core 2 and Fusion write none of a microbatch model with a failing batch. Whatever a retry
+    executes has a row in what it retries, and a standing from there.
+    """
+    for place, invocation in enumerate(own):
+        if not invocation.rebuilds or invocation.step.succeeded or invocation.retries:
+            continue
+        says_so = any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
+        if not says_so or invocation.may_leave_out_microbatches:
+            known = _known_since(invocation, own[place:], own)
+            yield Unaccounted(invocation.step, known, says_so)
+
+
+def _without_file(
+    without_file: Iterable[Invocation], own: tuple[Invocation, ...]
+) -> Iterator[Unaccounted]:
+    """The steps without a file of their own that may have spoilt what the run had built.
+
+    Of a retry all is known from what it retries, as far as that wrote a file.
+    """
+    for invocation in without_file:
+        standing = _left_without_file(invocation)
+        earlier = [one for one in own if _place(one) < _place(invocation)]
+        is_known_retry = invocation.step.dbt_command == "retry" and any(
+            one.rebuilds for one in earlier
+        )
+        if standing is not None and not is_known_retry:
+            known = _known_since(invocation, own[len(earlier) :], own)
+            yield Unaccounted(invocation.step, known, standing=standing)
+
+
+def _left_without_file(invocation: Invocation) -> Standing | None:
+    """What a step without a file may have left behind; None where it spoilt nothing.
+
+    One that failed was killed, cancelled or out of memory. What a green one built is whole, unless
+    its command says that it builds a sample: a file that it did not write says nothing of it.
+    """
+    step = invocation.step
+    if step.dbt_command not in REBUILDING_COMMANDS:
+        return None
+    if not step.succeeded:
+        return Standing.NO_ROW
+    was_sampled = replace(invocation, run_results=None).was_sampled
+    return Standing.SAMPLED if was_sampled else None
+
+
+def _known_since(
+    failed: Invocation, since: Iterable[Invocation], own: Iterable[Invocation]
+) -> frozenset[str]:
+    """What a failed step leaves known: what was executed since, in the place that it builds.
+
+    Of a step with another target also what the job's own target built: it does not touch that.
+    """
+    of_job = [one for one in own if one.is_of_the_jobs_target]
+    untouched = () if failed.is_of_the_jobs_target else of_job
+    same_place = (one for one in since if target_of(one) == target_of(failed))
+    return frozenset[str]().union(*(one.executed for one in (*same_place, *untouched)))
+
+
+def _place(invocation: Invocation) -> tuple[int, int]:
+    return invocation.run.dbt_run_id, invocation.step.index
+
+
+def target_of(invocation: Invocation) -> str | None:
+    """The target that it builds and tests; None where only dbt Cloud knows the job's own."""
+    return invocation.step.named_target or invocation.run.target
