@@ -57,6 +57,10 @@ def read_vendor_url(text: str) -> str:
         raise ValueError("expected an https URL, like https://app.getcensus.com")
     if url.scheme == "http" and not _is_loopback(host):
         raise ValueError("must be https: a token is sent to it")
+    if re.search(r"[\s\\]", url.geturl()):
+        raise ValueError("must not hold a blank or a backslash")
+    if ".." in url.path.split("/"):
+        raise ValueError("must not hold `..`")
     if url.query or url.fragment:
         raise ValueError("must end with its host or path, without ? or #")
     if "/api" in url.path:

@@ -1,7 +1,18 @@
 """A value that shows itself to nobody, and how each is read. No I/O here."""
 
+import re
+
 SHORTEST = 8  # characters; a vendor's are longer
 PLACEHOLDERS = frozenset({"replace-me", "changeme", "change-me", "placeholder"})
+VENDOR_PLACEHOLDERS = PLACEHOLDERS | {
+    "your-api-key",
+    "your-api-token",
+    "your-key",
+    "your-secret",
+    "your-token",
+}
+_QUOTED = re.compile(r"""(["']).*\1""", re.DOTALL)
+_UNFILLED = re.compile(r"\$\{.*\}|<.*>|x+", re.DOTALL | re.IGNORECASE)
 
 
 class Secret:
@@ -40,3 +51,23 @@ def read_secret(text: str) -> Secret:
     if len(value) < SHORTEST or value.casefold() in PLACEHOLDERS:
         raise ValueError(f"is a placeholder, or shorter than {SHORTEST} characters")
     return Secret(value)
+
+
+def read_vendor_secret(text: str) -> Secret:
+    """A secret that a vendor has made, as `read_secret` reads it.
+
+    Raises ValueError also for what no vendor makes: quotation marks around it, which `docker
+    --env-file` keeps, and what was to be filled in. Our own secret may look like that.
+    """
+    refuse_quoted(text)
+    secret = read_secret(text)
+    value = secret.reveal()
+    if _UNFILLED.fullmatch(value) or value.casefold().replace("_", "-") in VENDOR_PLACEHOLDERS:
+        raise ValueError("is a placeholder: write the secret itself")
+    return secret
+
+
+def refuse_quoted(text: str) -> None:
+    """Raise ValueError for a text in quotation marks."""
+    if _QUOTED.fullmatch(text.strip().removeprefix("\ufeff").strip()):
+        raise ValueError("has quotation marks around it: write it without them")

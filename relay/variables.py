@@ -8,7 +8,7 @@ from typing import Any
 
 from relay.errors import BadSettings, Problem
 from relay.notation import LARGEST_ID, read_duration, read_vendor_url, write_duration
-from relay.secret import Secret, read_secret
+from relay.secret import Secret, read_secret, read_vendor_secret, refuse_quoted
 from relay.workspaces import CENSUS_API_VERSION, CENSUS_URL
 
 
@@ -110,15 +110,17 @@ def _masked(value: Secret | tuple[Secret, ...] | None) -> object:
 
 def _read_token(text: str) -> Secret:
     """A token. With the scheme in front of it the header would have that twice."""
+    refuse_quoted(text)
     scheme = text.strip().removeprefix("\ufeff").partition(" ")[0]
     if scheme in ("Token", "Bearer", "token", "bearer"):
         raise ValueError(f"begins with {scheme!r}: write the token alone")
-    return read_secret(text)
+    return read_vendor_secret(text)
 
 
 def _read_secrets(text: str) -> tuple[Secret, ...]:
     """Secrets with commas or line ends between them. An empty one would verify any signature."""
-    return tuple(read_secret(part) for part in re.split(r"[,\n]", text.strip()))
+    refuse_quoted(text)
+    return tuple(read_vendor_secret(part) for part in re.split(r"[,\n]", text.strip()))
 
 
 def _read_path(text: str) -> Path:

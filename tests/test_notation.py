@@ -72,6 +72,11 @@ def test_a_vendor_is_reached_over_https_or_on_loopback(text, url):
         "https://bearer:s3cr3t@app.getcensus.com",
         "https://s3cr3t@app.getcensus.com",
         "https://[s3cr3t",
+        "https://app.getcensus.com s3cr3t",
+        "https://app.getcensus.com/a s3cr3t",
+        "https://app.getcensus.com\\s3cr3t",
+        "https://app.getcensus.com/..",
+        "https://app.getcensus.com/s3cr3t/../",
     ],
 )
 def test_any_other_url_is_refused_without_repeating_it(text):

@@ -146,6 +146,63 @@ def test_what_is_wrong_is_told_with_its_name(changes, said):
     assert any(problem.startswith(said) for problem in problems(**changes))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["DBT_CLOUD_WEBHOOK_SECRETS", "DBT_CLOUD_TOKEN", "CENSUS_API_KEY", "CENSUS_API_KEY_EMEA"],
+)
+class TestAVendorsSecret:
+    """relay would take it, and fail at everything that it is for."""
+
+    @pytest.mark.parametrize("text", ['"hook-one"', "'hook-one'", ' "hook-one"\n', '"a b c d e"'])
+    def test_has_no_quotation_marks_around_it(self, name, text):
+        """`docker --env-file` does not take them off."""
+        (told,) = self.told(name, text)
+        assert told == f"{name}: has quotation marks around it: write it without them"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "${CENSUS_API_KEY}",
+            "<your-key>",
+            "<API_KEY>",
+            "replace_me",
+            "CHANGE_ME",
+            "xxxxxxxx",
+            "XXXXXXXXXXXX",
+            "your-api-key",
+            "YOUR_API_KEY",
+        ],
+    )
+    def test_is_not_what_stands_in_for_it(self, name, text):
+        (told,) = self.told(name, text)
+        assert told.startswith(f"{name}: is a placeholder")
+
+    @pytest.mark.parametrize(
+        "text", ["xxxxxxxxy", "$ecret{key}", "a<b>c<d>", "'hook-one", 'hook"one"', "your-api-key-1"]
+    )
+    def test_may_hold_any_other_character(self, name, text):
+        settings = read(**{name: text})
+        told = settings.secret_named(name)
+        assert told.reveal() == text
+
+    def told(self, name, text):
+        with pytest.raises(BadSettings) as refused:
+            read(**{name: text}).secret_named(name)
+        return [str(problem) for problem in refused.value.problems]
+
+
+def test_several_secrets_have_no_quotation_marks_around_them_all():
+    told = problems(DBT_CLOUD_WEBHOOK_SECRETS='"hook-one,hook-two"')
+    assert told == [
+        "DBT_CLOUD_WEBHOOK_SECRETS: has quotation marks around it: write it without them"
+    ]
+
+
+def test_the_admin_token_may_look_like_anything():
+    """Who calls relay may well send the same quotation marks."""
+    assert read(RELAY_ADMIN_TOKEN='"admin-token"').admin_token.reveal() == '"admin-token"'
+
+
 def test_all_problems_are_told_at_once():
     told = problems(PORT="x", CENSUS_URL="ftp://x", DBT_CLOUD_TOKEN=None, DBT_CLOUD_ACCOUNT_ID="x")
     assert [problem.split(":")[0] for problem in told] == [

@@ -175,6 +175,9 @@ class _Reader:
 
     def _is_a_variables_name(self, path: str, item: str) -> bool:
         """What is no name may be the key itself, so the problem does not repeat it."""
+        if item == "CENSUS_API_KEY_FILE":
+            self._problem(path, "this variable holds a file's name: write CENSUS_API_KEY")
+            return False
         if re.fullmatch(r"CENSUS_API_KEY[A-Z0-9_]*", item):
             return True
         self._problem(

@@ -295,6 +295,12 @@ def test_what_is_no_name_of_a_key_is_refused_and_not_repeated(key):
     assert key not in found
 
 
+def test_a_variable_that_holds_a_files_name_is_no_key():
+    (found,) = problems(one() + "workspaces: {emea: {api_key_env: CENSUS_API_KEY_FILE}}\n")
+    assert "workspaces.emea.api_key_env: this variable holds a file's name" in found
+    read(one() + "workspaces: {emea: {api_key_env: CENSUS_API_KEY_PROFILE}}\n")
+
+
 @pytest.mark.parametrize(
     "text",
     [
