@@ -12,12 +12,25 @@ from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace, display_id
 
 log = get_logger()
 
-_Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int]
 
 
 def load(path: Path) -> SyncMapping:
     """Read a mapping file. Raises BadMapping, also where there is no such file."""
     return read_mapping(_content(path), file=str(path))
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What changes whenever the file does; None where there is none.
+
+    A file replaced by rename has another inode, whatever its time and size; so has one that a
+    symlink leads to since somebody changed the symlink.
+    """
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return (seen.st_ino, seen.st_mtime_ns, seen.st_size)
 
 
 class MappingFile:
@@ -27,7 +40,7 @@ class MappingFile:
         """Raise BadMapping: a service does not start on a mapping it cannot use."""
         self._path = path
         self._lock = threading.Lock()
-        self._stamp = self._stat()
+        self._stamp = stamp_of(path)
         # What stands in the file now, good or not; None where it cannot be read.
         self._content: bytes | None = _content(path)
         self._mapping = read_mapping(self._content, file=str(path))
@@ -42,7 +55,7 @@ class MappingFile:
     def refresh(self) -> None:
         """Take up a changed file; refuse a broken one loudly, once, and keep the last good one."""
         with self._lock:
-            stamp = self._stat()
+            stamp = stamp_of(self._path)
             if stamp == self._stamp:
                 return
             self._stamp = stamp
@@ -63,15 +76,6 @@ class MappingFile:
             before = self._mapping
             self._mapping = read_mapping(self._content, file=str(self._path))
             self._log_difference(before)
-
-    def _stat(self) -> _Stamp | None:
-        # A file replaced by rename has another inode, whatever its time and size; so has one that
-        # a symlink leads to since somebody changed the symlink.
-        try:
-            seen = self._path.stat()
-        except OSError:
-            return None
-        return (seen.st_ino, seen.st_mtime_ns, seen.st_size)
 
     def _log_difference(self, before: SyncMapping | None) -> None:
         log.info(

@@ -57,6 +57,18 @@ class Deliveries(Transactions):
             )
             return frozenset(delivery_id for (delivery_id,) in rows)
 
+    def rehearse(self) -> None:
+        """Store a delivery and roll it back, to find out whether deliveries can be stored.
+
+        Raises DatabaseUnavailable (a full disk too), or psycopg.Error where the server refuses.
+        """
+        with self._statement() as connection, connection.transaction(force_rollback=True):
+            connection.execute(
+                "INSERT INTO relay.deliveries (delivery_id, ignored_because, body)"
+                " VALUES (%s, 'rehearsal', 'x')",
+                (uuid.uuid4(),),
+            )
+
     def find_run(self, delivery_id: uuid.UUID) -> DeliveredRun | None:
         """The run of a delivery; None if there is no such delivery (any more)."""
         sql = "SELECT dbt_run_id, ignored_because FROM relay.deliveries WHERE delivery_id = %s"
