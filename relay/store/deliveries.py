@@ -9,7 +9,6 @@ from datetime import datetime
 from relay.store import jobs
 from relay.store.transactions import Transactions, one
 
-
 USUAL_BODY = 1500  # bytes; dbt Cloud's are under 1 kB
 
 

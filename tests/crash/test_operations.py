@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import time
 
 import pytest
 import requests
