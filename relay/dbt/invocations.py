@@ -132,6 +132,9 @@ class Invocation:
         written_at, started_at = self._written_at, self.run.started_at
         if written_at is None or started_at is None:
             return False
+        finished_at = self.run.finished_at
+        if finished_at is not None and written_at > finished_at + CLOCK_SLACK:
+            return False
         return written_at >= started_at - CLOCK_SLACK
 
     @property

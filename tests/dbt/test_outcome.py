@@ -1,10 +1,11 @@
 """What a run rebuilt, step by step, on recorded artifacts and on documented rows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from cases import dbt_run
+from cases import dbt_run, run_that_wrote
 
 from relay.dbt.artifacts import read_run_results
 from relay.dbt.invocations import Invocation
@@ -32,9 +33,11 @@ def step(command="dbt build", *, index=4, status=SUCCESS):
 def recorded(name, *, index=4, command=None):
     recording = recordings.load(name)
     status = ERROR if recording.failed else SUCCESS
-    body = recording.run_results
+    read = read_run_results(recording.run_results)
     return Invocation(
-        run(), step(command or f"dbt {name}", index=index, status=status), read_run_results(body)
+        run_that_wrote(read, dbt_run_id=RUN, target="prod"),
+        step(command or f"dbt {name}", index=index, status=status),
+        read,
     )
 
 
@@ -415,7 +418,7 @@ class TestFusion:
     )
     def test_says_less_of_an_invocation_and_the_step_says_the_rest(self, args, command, expected):
         body = (
-            b'{"metadata":{"generated_at":"2026-11-02T00:00:00Z"},"args":%s,'
+            b'{"metadata":{"generated_at":"2026-11-01T01:00:00Z"},"args":%s,'
             b'"results":[{"unique_id":"%s","status":"success"}]}'
         )
         read = read_run_results(body % (args, CUSTOMERS.encode()))
@@ -470,7 +473,7 @@ class TestSeveralSteps:
 
     def test_a_file_served_for_two_steps_counts_where_it_was_written(self):
         recording = recorded("build")
-        stale = Invocation(run(), step("dbt build --empty", index=5), recording.run_results)
+        stale = replace(recording, step=step("dbt build --empty", index=5))
         assert standing(recording, stale) is Standing.REBUILT
 
     def test_a_test_that_passes_later_has_passed(self):
@@ -489,13 +492,16 @@ class TestAFileThatTheStepDidNotWrite:
             ({"generated_at": "2026-10-31T23:56:00Z"}, True),  # clocks differ
             ({"generated_at": "2026-10-31T23:54:00Z"}, False),
             ({"generated_at": "2022-03-04T05:06:07.000008Z"}, False),
+            ({"generated_at": "2026-11-01T12:04:00Z"}, True),  # clocks differ
+            ({"generated_at": "2026-11-01T12:06:00Z"}, False),
+            ({"generated_at": "2099-01-01T00:00:00Z"}, False),
             ({"generated_at": None}, False),
             ({"generated_at": "soon"}, False),
             ({"invocation_started_at": "2026-10-31T12:00:00Z"}, False),
             ({"invocation_started_at": "2026-11-01T00:59:00Z"}, True),
         ],
     )
-    def test_was_written_before_the_run(self, metadata, is_own):
+    def test_was_written_before_the_run_or_after_it(self, metadata, is_own):
         outcome = outcome_of([row("success", metadata=metadata)])
         assert (outcome.standings, outcome.not_of_this_run) == (
             ({CUSTOMERS: Standing.REBUILT}, ()) if is_own else ({}, (4,))
@@ -522,9 +528,10 @@ class TestAFileThatTheStepDidNotWrite:
         served = row("success", which=None, args={"command": "build"}, command="dbt docs generate")
         assert outcome_of([served]).not_of_this_run == (4,)
 
-    def test_is_held_against_the_start_of_its_own_run(self):
+    def test_is_held_against_the_times_of_its_own_run(self):
         first = row("success", others=[(ORDERS, "error")])
-        retry = run(RUN + 1, started_at=STARTED + timedelta(days=1))
+        a_day_later = STARTED + timedelta(days=1)
+        retry = run(RUN + 1, started_at=a_day_later, finished_at=a_day_later + timedelta(hours=1))
         outcome = outcome_of([first, Invocation(retry, first.step, first.run_results)])
         assert outcome.nodes[CUSTOMERS].dbt_run_id == RUN
 
