@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from relay.dbt.artifacts import UNREADABLE, Args, Result, RunResults
+from relay.dbt.artifacts import UNNAMED, UNREADABLE, Args, Result, RunResults
 from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, TESTING_COMMANDS, DbtRun, Step
 from relay.notation import read_time
 
@@ -45,10 +45,10 @@ class Invocation:
     @property
     def identity(self) -> str:
         """Identifies its file: an invocation_id alone may repeat, or be absent."""
-        if self.run_results is None or self.run_results.metadata.invocation_id is None:
+        file = self.run_results
+        if file is None or not (file.metadata.invocation_id or file.metadata.generated_at):
             return f"{self.run.dbt_run_id}/{self.step.index}"
-        metadata = self.run_results.metadata
-        return f"{metadata.invocation_id}/{metadata.generated_at}/{self.run_results.which}"
+        return f"{file.metadata.invocation_id}/{file.metadata.generated_at}/{file.which}"
 
     @property
     def which(self) -> str | None:
@@ -88,6 +88,11 @@ class Invocation:
             if row.unique_id.startswith(REBUILDABLE)
             and not (row.relation_name in none and _may_be_ephemeral(row))
         ]
+
+    @property
+    def has_an_unnamed_row(self) -> bool:
+        """Whether nobody can tell which node or test one of its rows is of."""
+        return any(row.status == UNNAMED for row in self.rows)
 
     @property
     def may_leave_out_microbatches(self) -> bool:
