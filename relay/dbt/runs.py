@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 
 # https://docs.getdbt.com/dbt-cloud/api-v2: the status codes of runs and of steps.
-SUCCESS, ERROR, CANCELLED = 10, 20, 30
+QUEUED, SUCCESS, ERROR, CANCELLED = 1, 10, 20, 30
 ENDED = frozenset({SUCCESS, ERROR, CANCELLED})
 
 # The kinds of node that stand in the warehouse, by how their unique_ids begin.
@@ -61,12 +61,14 @@ class Step:
     """One step of a run; dbt counts them from 1, and the first three prepare the run.
 
     `command` is the dbt command it ran, None where it ran none (cloning, the profile).
+    `has_begun` is False only where dbt Cloud says so, as of the steps behind one that failed.
     """
 
     index: int
     name: str
     status: int
     command: str | None
+    has_begun: bool = True
 
     @property
     def words(self) -> tuple[str, ...]:

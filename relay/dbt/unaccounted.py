@@ -81,11 +81,12 @@ def _without_file(
 def _left_without_file(invocation: Invocation) -> Standing | None:
     """What a step without a file may have left behind; None where it spoilt nothing.
 
-    One that failed was killed, cancelled or out of memory. What a green one built is whole, unless
-    its command says that it builds a sample: a file that it did not write says nothing of it.
+    One that never began did nothing. One that failed was killed, cancelled or out of memory. What a
+    green one built is whole, unless its command says that it builds a sample: a file that it did
+    not write says nothing of it.
     """
     step = invocation.step
-    if step.dbt_command not in REBUILDING_COMMANDS:
+    if step.dbt_command not in REBUILDING_COMMANDS or not step.has_begun:
         return None
     if not step.succeeded:
         return Standing.NO_ROW

@@ -622,6 +622,13 @@ class TestAStepThatFailedBeforeItWroteAFile:
         (unaccounted,) = outcome_of([self.FIRST, died]).unaccounted
         assert (unaccounted.step, unaccounted.known) == (died.step, frozenset())
 
+    def test_does_not_count_where_it_never_began(self):
+        """dbt Cloud lists the steps behind one that failed; the earlier ones stay true."""
+        died = self.died(status=CANCELLED)
+        waited = replace(died, step=replace(died.step, has_begun=False))
+        outcome = outcome_of([self.FIRST, waited])
+        assert (outcome.rebuilt, outcome.unaccounted) == ([CUSTOMERS], ())
+
     def test_is_made_good_by_what_a_later_step_executed(self):
         later = row("success", index=6, metadata={"invocation_id": "later"})
         (unaccounted,) = outcome_of([self.FIRST, self.died(), later]).unaccounted
