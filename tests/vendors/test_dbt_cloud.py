@@ -107,6 +107,24 @@ class TestAbsentIsUnknown:
         assert get().never_counts_because is None
 
     @pytest.mark.parametrize(
+        ("step", "has_begun"),
+        [
+            ({"status": 1, "started_at": None}, False),
+            ({"status": 30, "started_at": None}, False),
+            ({"status": 30, "started_at": "2026-11-01 00:05:00.000000+00:00"}, True),
+            ({"status": 30, "started_at": 1793494800}, True),
+            ({"status": 30}, True),
+            ({"status": 20, "started_at": None}, True),
+            ({"status": 3, "started_at": None}, True),
+            ({"status": 99, "started_at": None}, True),
+        ],
+    )
+    def test_a_step_has_not_begun_only_where_the_answer_says_so(self, get, step, has_begun):
+        build = {"index": 5, "name": "Invoke dbt with `dbt build`"}
+        run = get(status=20, run_steps=[build | step])
+        assert run.steps[0].has_begun is has_begun
+
+    @pytest.mark.parametrize(
         ("changes", "lacks"),
         [
             ({"run_steps": None}, "run_steps"),
@@ -237,8 +255,7 @@ def test_an_answer_that_cannot_be_read_is_a_bad_artifact(dbt_cloud, sandbox, nig
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'{"results": [{"status": "success"}]}', "missing required field `unique_id`"),
-        (b'{"results": [{"unique_id": 5, "status": "success"}]}', "$.unique_id"),
+        (b'{"args": {}}', "missing required field `results`"),
         (b'{"results": {}, "args": {}}', "$.results"),
         (b'{"results": [', "truncated"),
         (b"<html>", "malformed"),

@@ -1,10 +1,20 @@
 """One run with its trigger, job and steps: dbt Cloud's fields, and the run made of them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
-from relay.dbt.runs import ENDED, ERROR, PREPARING_STEPS, SUCCESS, DbtRun, Step
+from relay.dbt.runs import (
+    CANCELLED,
+    ENDED,
+    ERROR,
+    PREPARING_STEPS,
+    QUEUED,
+    SUCCESS,
+    DbtRun,
+    Step,
+)
 from relay.errors import BadArtifact
 from relay.notation import read_time
 from relay.vendors.ids import VendorId
@@ -53,7 +63,17 @@ class _Step(msgspec.Struct):
     index: int
     status: int
     name: str | None = None
+    started_at: Any = msgspec.UNSET
     run_step_command: _Command | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it may have begun. Not if it only waited, or was cancelled before it started.
+
+        A status alone does not say so, for a step that ran may be cancelled too; nor does a time
+        that is absent.
+        """
+        return self.started_at is not None or self.status not in (QUEUED, CANCELLED)
 
 
 class _Run(msgspec.Struct):
@@ -157,7 +177,13 @@ def _folded(kind: str | None) -> str | None:
 def _as_step(step: _Step) -> Step:
     name = step.name or ""
     command = step.run_step_command.dbt_command if step.run_step_command else None
-    return Step(index=step.index, name=name, status=step.status, command=command or _named(name))
+    return Step(
+        index=step.index,
+        name=name,
+        status=step.status,
+        command=command or _named(name),
+        has_begun=step.has_begun,
+    )
 
 
 def _named(name: str) -> str | None:
