@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import psycopg
 
@@ -11,6 +10,7 @@ from relay.mapping_file import load
 from relay.postgres.connections import OneConnection, connect_impatiently
 from relay.postgres.migrate import is_current
 from relay.postgres.server import Server
+from relay.settings import Settings
 from relay.store import Store
 
 A_DEAD_WORKER = timedelta(seconds=60)
@@ -28,9 +28,9 @@ class Check:
 class Health:
     """Checks everything anew each time it is asked."""
 
-    def __init__(self, server: Server, mapping: Path) -> None:
+    def __init__(self, server: Server, settings: Settings) -> None:
         self._server = server
-        self._mapping = mapping
+        self._settings = settings
 
     def check(self) -> tuple[Check, ...]:
         """Every check, the database's within a few seconds."""
@@ -48,7 +48,7 @@ class Health:
 
     def _check_mapping(self) -> Check:
         try:
-            load(self._mapping)
+            load(self._settings.mapping, self._settings.census_hosts)
         except BadMapping as exc:
             detail = f"{len(exc.problems)} to fix: `relay check` lists them"
             return Check("mapping", is_well=False, detail=detail)

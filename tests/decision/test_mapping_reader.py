@@ -10,8 +10,8 @@ from relay.decision.mapping_reader import read_mapping
 from relay.errors import BadMapping
 
 
-def read(text):
-    return read_mapping(textwrap.dedent(text).encode(), file="syncs.yml")
+def read(text, **census_hosts):
+    return read_mapping(textwrap.dedent(text).encode(), file="syncs.yml", **census_hosts)
 
 
 def problems(text):
@@ -138,6 +138,10 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
         (
             one() + "workspaces: {emea: {url: 'https://a:pw@b', api_key_env: CENSUS_API_KEY_K}}\n",
             "workspaces.emea.url: must not hold a user or password",
+        ),
+        (
+            one() + "workspaces: {e: {url: 'https://app.getcensus.com/v2', api_key_env: x}}\n",
+            "workspaces.e.url: must end with its host: relay itself adds the API's path; write",
         ),
         (one() + "workspaces: {default: {api_key_env: CENSUS_API_KEY_K}}\n", "take another"),
     ],
@@ -295,10 +299,65 @@ def test_what_is_no_name_of_a_key_is_refused_and_not_repeated(key):
     assert key not in found
 
 
-def test_a_variable_that_holds_a_files_name_is_no_key():
-    (found,) = problems(one() + "workspaces: {emea: {api_key_env: CENSUS_API_KEY_FILE}}\n")
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("CENSUS_API_KEY_FILE", "CENSUS_API_KEY"),
+        ("CENSUS_API_KEY_EMEA_FILE", "CENSUS_API_KEY_EMEA"),
+        ("CENSUS_API_KEYS_FILE_FILE", "CENSUS_API_KEYS"),
+    ],
+)
+def test_a_variable_that_holds_a_files_name_is_no_key(name, meant):
+    (found,) = problems(one() + f"workspaces: {{emea: {{api_key_env: {name}}}}}\n")
     assert "workspaces.emea.api_key_env: this variable holds a file's name" in found
-    read(one() + "workspaces: {emea: {api_key_env: CENSUS_API_KEY_PROFILE}}\n")
+    assert f": write {meant}, which is read from that file" in found
+
+
+@pytest.mark.parametrize(
+    "name", ["CENSUS_API_KEY", "CENSUS_API_KEYS", "CENSUS_API_KEY_PROFILE", "CENSUS_API_KEY_FILES"]
+)
+def test_a_key_may_have_any_name_that_begins_with_census_api_key(name):
+    mapping = read(one() + f"workspaces: {{emea: {{api_key_env: {name}}}}}\n")
+    assert mapping.workspaces["emea"].api_key_env == name
+
+
+def at(url):
+    return one() + f"workspaces: {{emea: {{url: '{url}', api_key_env: CENSUS_API_KEY_K}}}}\n"
+
+
+class TestTheHostOfAWorkspace:
+    """Whoever edits the mapping file must not be able to send a key to a host of their own."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://app.getcensus.com",
+            "https://APP-EU.getcensus.com/",
+            "https://app.getcensus.com:8443",
+            "http://localhost:8082",
+            "http://127.0.0.1:8082",
+            "http://[::1]:8082",
+        ],
+    )
+    def test_may_be_one_of_census_or_this_machine(self, url):
+        assert read(at(url)).workspaces["emea"].url == url.rstrip("/")
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "keys.example.com",
+            "app.getcensus.com.example.com",
+            "xapp.getcensus.com",
+            "getcensus.com",
+            "app.getcensus.com.",
+            "10.0.0.5",
+        ],
+    )
+    def test_may_be_no_other_unless_the_operator_lists_it(self, host):
+        (found,) = problems(at(f"https://{host}"))
+        assert f"workspaces.emea.url: '{host}' is no host of Census" in found
+        assert "RELAY_CENSUS_HOSTS has to list it" in found
+        assert read(at(f"https://{host}"), census_hosts={host}).workspaces["emea"]
 
 
 @pytest.mark.parametrize(
