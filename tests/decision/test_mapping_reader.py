@@ -374,6 +374,76 @@ def test_text_that_no_database_holds_is_refused(text):
     assert "\0" not in found
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("2024-13-45", "YAML takes this for a date and cannot read it: put text in quotation"),
+        ("2024-01-01T25:00:00Z", "YAML takes this for a date and cannot read it"),
+        ("0b_", "YAML takes this for a number and cannot read it"),
+        ("1" * 5000, "YAML takes this for a number and cannot read it"),
+        ("!!bool maybe", "YAML takes this for true or false and cannot read it"),
+        ("!!timestamp soon", "YAML takes this for a date and cannot read it"),
+        ("!model orders", "the tag !model means nothing here: leave it out"),
+        ("!model [orders]", "the tag !model means nothing here: leave it out"),
+        ("=", "means nothing here"),
+        ('"a\\0b"', "a NUL character, which PostgreSQL cannot store"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_yaml_cannot_read_is_one_problem_among_the_others(written, said):
+    text = (
+        "version: 1\n"
+        "syncs:\n"
+        f"  - {{sync_id: 1, depends_on: [a, {written}], colour: red}}\n"
+        f"  - {{sync_id: {written}, depends_on: [a], within: soon}}\n"
+    )
+    found = problems(text)
+    assert [problem.split(": ")[:2] for problem in found] == [
+        ["syncs.yml:3:34", "syncs[0].depends_on[1]"],
+        [f"syncs.yml:3:{37 + len(written)}", "syncs[0].colour"],
+        ["syncs.yml:4:15", "syncs[1].sync_id"],
+        [f"syncs.yml:4:{34 + len(written)}", "syncs[1].within"],
+    ]
+    assert said in found[0]
+    assert said in found[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "said"),
+    [
+        ("2024-13-45: a", "syncs[0].2024-13-45", "YAML takes this for a date"),
+        ("[a, b]: c", "syncs[0]", "a key must be text, not a list or other keys"),
+        ("{a: b}: c", "syncs[0]", "a key must be text, not a list or other keys"),
+        ("<<: 5", "syncs[0].<<", "expected an alias of keys and values behind `<<`"),
+        ('"a\\0b": c', r"syncs[0].a\x00b", "a NUL character"),
+    ],
+)
+def test_nor_does_a_key_hide_them(line, path, said):
+    found = problems(one(line, "colour: red"))
+    assert [problem.split(": ")[:2] for problem in found] == [
+        ["syncs.yml:5:5", path],
+        ["syncs.yml:6:5", "syncs[0].colour"],
+    ]
+    assert said in found[0]
+
+
+def test_what_yaml_cannot_read_may_be_a_key_and_is_not_repeated():
+    (found,) = problems(one() + "workspaces: {emea: {api_key_env: !!int s3cr3t}}\n")
+    assert "s3cr3t" not in found
+
+
+def test_a_sync_may_take_keys_from_another():
+    first, second = read(
+        """\
+        version: 1
+        syncs:
+          - &first {sync_id: 1, depends_on: [a], enabled: false}
+          - {<<: *first, sync_id: 2}
+        """
+    ).syncs
+    assert (second.sync_id, second.depends_on, second.enabled) == (2, first.depends_on, False)
+
+
 def test_aliases_that_multiply_without_end_are_refused():
     tenfold = (
         f"x{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 12)
