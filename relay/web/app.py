@@ -91,7 +91,7 @@ def application() -> Flask:
     settings = WebSettings.from_environment()
     logs.configure(settings)
     server = server_of(settings)
-    return create_app(settings, Recorder(server), Health(server, settings.mapping))
+    return create_app(settings, Recorder(server), Health(server, settings))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

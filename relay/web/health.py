@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import psycopg
 
@@ -17,6 +16,7 @@ from relay.operations.lost_lines import report_lost_lines
 from relay.postgres.connections import OneConnection, connect_impatiently
 from relay.postgres.migrate import is_current
 from relay.postgres.server import Server
+from relay.settings import Settings
 from relay.store import Store
 
 A_DEAD_WORKER = timedelta(seconds=60)
@@ -36,10 +36,14 @@ class Health:
     """Checks everything, one request at a time, and keeps the result for KEPT_FOR seconds."""
 
     def __init__(
-        self, server: Server, mapping: Path, *, timer: Callable[[], float] = time.monotonic
+        self,
+        server: Server,
+        settings: Settings,
+        *,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
-        self._mapping = _MappingCheck(mapping)
+        self._mapping = _MappingCheck(settings)
         self._timer = timer
         self._lock = threading.Lock()  # for the two below
         self._checks: tuple[Check, ...] = ()
@@ -72,20 +76,20 @@ class Health:
 class _MappingCheck:
     """Reads the mapping file again only when it has changed: a large one takes a second."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._stamp: Stamp | None = None
         self._check: Check | None = None
 
     def check(self) -> Check:
-        stamp = stamp_of(self._path)
+        stamp = stamp_of(self._settings.mapping)
         if self._check is None or stamp is None or stamp != self._stamp:
             self._stamp, self._check = stamp, self._read()
         return self._check
 
     def _read(self) -> Check:
         try:
-            load(self._path)
+            load(self._settings.mapping, self._settings.census_hosts)
         except BadMapping as exc:
             detail = f"{len(exc.problems)} to fix: `relay check` lists them"
             return Check("mapping", is_well=False, detail=detail)

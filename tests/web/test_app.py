@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from mappings import mapping_text, sync_entry
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from relay.dbt.deliveries import sign
@@ -34,7 +35,7 @@ def _timer():
 @pytest.fixture(name="web")
 def _web(settings, database, clock, timer):
     recorder = Recorder(database)
-    health = Health(database, settings.mapping, timer=timer)
+    health = Health(database, settings, timer=timer)
     app = create_app(settings, recorder, health, clock=clock)
     yield app.test_client()
     recorder.close()
@@ -99,7 +100,7 @@ class TestADelivery:
         two = (Secret("the old one"), Secret("the new one"))
         recorder = Recorder(database)
         rotating = dataclasses.replace(settings, webhook_secrets=two)
-        app = create_app(rotating, recorder, Health(database, settings.mapping))
+        app = create_app(rotating, recorder, Health(database, settings))
         for number, secret in enumerate(two):
             body = event()
             answer = app.test_client().post(
@@ -139,7 +140,7 @@ class TestADelivery:
         body = event()
         recorder = Recorder(database)
         wrong = dataclasses.replace(settings, dbt_account_id=1)
-        app = create_app(wrong, recorder, Health(database, settings.mapping))
+        app = create_app(wrong, recorder, Health(database, settings))
         headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
         answer = app.test_client().post(URL, data=body, headers=headers)
         assert answer.get_json() == {"status": "ignored", "reason": "other_account"}
@@ -285,7 +286,7 @@ class TestOtherRoutes:
                 return database.conninfo
 
         server = Counted()
-        health = Health(server, settings.mapping, timer=lambda: 0.0)
+        health = Health(server, settings, timer=lambda: 0.0)
         web = create_app(settings, Recorder(database), health).test_client
         with ThreadPoolExecutor(50) as pool:
             answers = set(pool.map(lambda _: web().get("/readyz").status_code, range(150)))
@@ -331,6 +332,12 @@ class TestOtherRoutes:
         assert answer.status_code == 503
         assert "1 to fix" in answer.get_json()["checks"]["mapping"]
 
+    def test_readyz_says_that_a_workspace_is_at_a_host_nobody_has_listed(self, web, sql, settings):
+        sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
+        emea = {"api_key_env": "CENSUS_API_KEY", "url": "https://keys.example.com"}
+        settings.mapping.write_text(mapping_text(sync_entry(1, "a"), workspaces={"emea": emea}))
+        assert web.get("/readyz").status_code == 503
+
     def test_readyz_says_that_the_schema_is_old(self, web, sql):
         sql("DELETE FROM relay.engine_migrations WHERE name LIKE '03.04%%'")
         assert "not up to date" in web.get("/readyz").get_json()["checks"]["database"]
@@ -346,7 +353,7 @@ class TestOtherRoutes:
 class TestADatabaseThatIsGone:
     def test_means_503_and_nothing_acknowledged(self, settings, event, logged):
         nowhere = NamedServer("postgresql:///nothing?host=/nonexistent")
-        app = create_app(settings, Recorder(nowhere), Health(nowhere, settings.mapping))
+        app = create_app(settings, Recorder(nowhere), Health(nowhere, settings))
         body = event()
         began = time.monotonic()
         answer = app.test_client().post(
