@@ -44,7 +44,11 @@ class Stage:
         self._folder = folder
         self._mapping = folder / "syncs.yml"
         self._environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **{
+                name: os.environ[name]
+                for name in ("PATH", "HOME", "PYTHONPATH")
+                if name in os.environ
+            },
             **environment(sandbox.dbt_cloud.url, sandbox.census.url),
             "RELAY_DATA_DIR": str(self.data_dir),
             "RELAY_MAPPING": str(self._mapping),
