@@ -2,7 +2,9 @@
 
 import contextlib
 import fcntl
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +15,16 @@ import psutil
 import pytest
 from own_server import servers_in, the_server_in
 
-from crash.stage import CHECKOUT, UP, WEB, WORKER, lives, postmaster
+from crash.stage import (
+    CHECKOUT,
+    UP,
+    WEB,
+    WORKER,
+    lives,
+    postmaster,
+    resume_server,
+    suspend_server,
+)
 from relay.sandbox import story
 
 RUN = story.FIRST_DBT_RUN_ID
@@ -105,6 +116,30 @@ class TestUp:
         )
         up = empty_stage.up(**nonsense, PGPORT="1", LANG="en_US.UTF-8", LC_ALL="nonsense")
         assert up.post(empty_stage.event()).status_code == 202
+
+
+class TestTheImagesHealthCheck:
+    COMMAND = re.search(r"HEALTHCHECK.*\n +CMD (.*)", (CHECKOUT / "Dockerfile").read_text())[1]
+
+    def is_healthy(self, web):
+        asked = subprocess.run(
+            [sys.executable, *json.loads(self.COMMAND)[1:]],
+            env={"PORT": web.port, "http_proxy": "http://127.0.0.1:1"},
+            capture_output=True,
+            check=False,
+        )
+        return asked.returncode == 0
+
+    def test_sees_a_database_that_is_gone_and_no_more_than_that(self, stage):
+        web = stage.web()
+        assert not web.answers("/readyz")  # there is no worker
+        assert self.is_healthy(web)
+        suspend_server(stage.data_dir)
+        assert not self.is_healthy(web)
+        resume_server(stage.data_dir)
+        assert self.is_healthy(web)
+        web.kill()
+        assert not self.is_healthy(web)
 
 
 @needs_process_1
