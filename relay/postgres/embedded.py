@@ -26,6 +26,7 @@ START_SECONDS = 30
 STOP_SECONDS = 10
 CONNECT_SECONDS = 2  # libpq's own limit is no shorter
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds from a start that failed to the next
+TRIES_AT_ONCE = 3  # of a start that fails, before its reason is believed
 PORT = 5432  # of the socket's name only
 # What a start meets while the last children of a killed server still end.
 PASSING_FAILURES = ("pre-existing shared memory block", "lock file")
@@ -179,11 +180,12 @@ class EmbeddedServer:
         (self._socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
 
     def _note_failed_start(self, why: str) -> None:
-        """Pause before the next. Raises DatabaseUnavailable unless that may well succeed."""
+        """Pause before the next. Raises DatabaseUnavailable unless that may soon succeed."""
         self._last_failure = why
         pause = min(FIRST_PAUSE * 2**self._failed_starts, LONGEST_PAUSE)
         self._failed_starts = min(self._failed_starts + 1, 10)
-        if not any(words in why for words in PASSING_FAILURES):
+        passes = any(words in why for words in PASSING_FAILURES)
+        if not passes and self._failed_starts >= TRIES_AT_ONCE:
             self._start_again_at = time.monotonic() + pause
             raise self._does_not_start()
         time.sleep(pause)

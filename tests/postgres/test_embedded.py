@@ -288,6 +288,13 @@ class TestWhoRunsIt:
         (told,) = as_nobody(REFUSED, "/usr")
         assert told.startswith("RELAY_DATA_DIR /usr belongs to another user")
 
+    def test_a_folder_of_ones_own_that_is_not_writable_is_refused_in_words(self, nobodys, data_dir):
+        data_dir.mkdir(mode=0o500)
+        if IS_ROOT:
+            os.chown(data_dir, NOBODY.pw_uid, NOBODY.pw_gid)
+        (told,) = as_nobody(REFUSED, data_dir)
+        assert told == f"RELAY_DATA_DIR {data_dir} cannot be written to: Permission denied"
+
     def test_a_folder_inside_somebody_elses_is_refused_in_words(self):
         (told,) = as_nobody(REFUSED, "/usr/relay-data")
         assert told == "RELAY_DATA_DIR /usr/relay-data cannot be made: Permission denied"
