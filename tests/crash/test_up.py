@@ -135,9 +135,9 @@ class TestTheImagesHealthCheck:
         assert not web.answers("/readyz")  # there is no worker
         assert self.is_healthy(web)
         suspend_server(stage.data_dir)
-        assert not self.is_healthy(web)
+        stage.wait_until(lambda: not self.is_healthy(web), "the check to fail")
         resume_server(stage.data_dir)
-        assert self.is_healthy(web)
+        stage.wait_until(lambda: self.is_healthy(web), "the check to pass again")
         web.kill()
         assert not self.is_healthy(web)
 
@@ -157,8 +157,8 @@ class TestAsProcess1:
         server.kill()
         began = time.monotonic()
         stage.wait_until(lambda: servers_in(stage.data_dir) not in ([], [server]), "a server")
-        stage.wait_until(lambda: up.answers("/readyz"), "`relay up` to be ready")
         assert time.monotonic() - began < 5
+        stage.wait_until(lambda: up.answers("/readyz"), "`relay up` to be ready")
         stage.wait_until(lambda: not zombies_below(first), "the dead to be reaped")
         assert up.post(stage.event()).status_code == 202
 
