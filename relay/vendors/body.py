@@ -2,7 +2,6 @@
 
 import mmap
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import BinaryIO
 import requests
 from urllib3.exceptions import HTTPError
 
-CHUNK = 2**18
+from relay.vendors.encodings import CHUNK, inflated, inflaters_of
 
 
 class BeyondLimits(OSError):
@@ -50,56 +49,21 @@ def take_body(response: requests.Response, sink: Sink) -> None:
 def _pieces(response: requests.Response, sink: Sink) -> Iterator[bytes]:
     """The body as it comes, inflated."""
     until = time.monotonic() + sink.seconds
-    is_gzip = response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip")
-    inflater = _Gzip() if is_gzip else None  # any other encoding was not asked for: as it is
-    taken = 0
-    while piece := response.raw.read1(CHUNK, decode_content=False):
-        taken += len(piece)
-        if taken > sink.compressed and inflater is not None:
-            raise TooLarge(f"more than {sink.compressed} compressed bytes")
+
+    def check() -> None:
         if time.monotonic() > until:
             raise TooSlow(f"the answer took over {sink.seconds:g} s")
-        yield from inflater.inflate(piece) if inflater else (piece,)
-    if inflater is not None and not inflater.is_at_an_end:
+
+    inflaters = inflaters_of(response.headers.get("Content-Encoding", ""))
+    taken = 0
+    while compressed := response.raw.read1(CHUNK, decode_content=False):
+        taken += len(compressed)
+        if taken > sink.compressed and inflaters:
+            raise TooLarge(f"more than {sink.compressed} compressed bytes")
+        check()
+        yield from inflated(compressed, inflaters, check=check)
+    if not all(inflater.is_at_an_end for inflater in inflaters):
         raise HTTPError("the compressed body ends too early")
-
-
-class _Gzip:
-    """Inflates a body of any number of gzip members, also of none.
-
-    What follows the last member and is none is ignored, as gzip itself and requests do.
-    """
-
-    def __init__(self) -> None:
-        self._member = _member()
-        self._members = 0
-        self._has_begun = False
-
-    @property
-    def is_at_an_end(self) -> bool:
-        """Whether the body may end here."""
-        return not self._has_begun
-
-    def inflate(self, compressed: bytes) -> Iterator[bytes]:
-        """Inflate piece by piece: a small body may hold a very large one."""
-        while compressed:
-            try:
-                piece = self._member.decompress(compressed, CHUNK)
-            except zlib.error:
-                if self._members:
-                    return
-                raise
-            self._has_begun = True
-            yield piece
-            compressed = self._member.unconsumed_tail
-            if self._member.eof:
-                compressed = self._member.unused_data
-                self._member, self._has_begun = _member(), False
-                self._members += 1
-
-
-def _member() -> "zlib._Decompress":
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
 
 
 @contextmanager

@@ -215,8 +215,8 @@ class Transport:
                     rest_until = self._clock() + timedelta(seconds=wait or 0.0)
                     self._rest_until = max(self._rest_until, rest_until)
                 return _Trouble(status, wait)
-            if response.is_redirect:
-                raise _Redirected(_host(response.headers["Location"]))
+            if 300 <= status < 400:  # noqa: PLR2004
+                raise _Redirected(_host(response.headers.get("Location")))
             take_body(response, into)
             return status, _http_date(response.headers.get("Date"))
 
@@ -265,7 +265,9 @@ class _Trouble:
     retry_after: float | None
 
 
-def _host(location: str) -> str:
+def _host(location: str | None) -> str:
+    if location is None:
+        return "an address that it does not name"
     try:
         return short_message(urllib.parse.urlsplit(location).hostname or "another path")
     except ValueError:

@@ -51,14 +51,20 @@ class TestTriggering:
         ("answer", "said"),
         [
             (Body(b'{"status":"error","message":"The sync is paused"}'), "The sync is paused"),
-            (Body(b'{"status": 404}', status=404), "HTTP 404"),
+            (
+                Body(b'{"status": 404}', status=404),
+                'HTTP 404: {"status": 404}; is sync_id 5123 right, and in this workspace?',
+            ),
+            (Body(b"", 404), "HTTP 404; is sync_id 5123 right"),
+            (Body(b"", 403), "HTTP 403; is the API key right?"),
             (Body(b"HTTP Basic: Access denied.", 401, "text/plain"), "is the API key right?"),
             (Body(b'{"status": 404}'), "HTTP 200"),
             (Body(b'{"status":"success","data":{"sync_run_id":9}}', 422), "HTTP 422"),
             (Status(400), "HTTP 400"),
             (Status(403), "is the API key right?"),
             (Status(409), "HTTP 409"),
-            (Body(b"", 302), "HTTP 302"),
+            (Body(b"", 302), "redirected to an address that it does not name"),
+            (Body(b"", 304), "is CENSUS_URL right?"),
         ],
     )
     def test_a_refusal_is_told_in_census_own_words(self, census, sandbox, answer, said):

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,6 +22,7 @@ from relay.vendors.transport import Limits, Transport
 TRIGGER = "/api/v1/syncs/5123/trigger"
 RUN = "/api/v1/syncs/5123"
 GZIPPED = "Content-Encoding: gzip\r\n"
+DEFLATED = "Content-Encoding: deflate\r\n"
 
 
 def transport(base_url, **fields):
@@ -164,6 +166,11 @@ def test_a_tls_failure_is_told_as_one(sandbox, send, error):
         send(transport(plain), TRIGGER)
 
 
+def _spoilt(member):
+    """A gzip member whose content is no stream."""
+    return member[:10] + b"\xff" * (len(member) - 10)
+
+
 class TestADownload:
     """Over a server of its own, that answers with the bytes it was given."""
 
@@ -199,7 +206,18 @@ class TestADownload:
             ([gzip.compress(b"a") + gzip.compress(b"b")], GZIPPED, b"ab"),
             ([gzip.compress(b"a"), gzip.compress(b"b")], GZIPPED, b"ab"),
             ([gzip.compress(b"a") + b"\0\0 what tar leaves"], GZIPPED, b"a"),
+            ([gzip.compress(b"a") + b"\x1f"], GZIPPED, b"a"),
+            ([gzip.compress(b"a") + b"\x1f\x8b\x08"], GZIPPED, b"a"),
+            ([gzip.compress(b"a"), b"\x1f", b"\x8b"], GZIPPED, b"a"),
+            ([gzip.compress(b"a"), b"\x1f", b"no member", b"nor this"], GZIPPED, b"a"),
             ([gzip.compress(b"a")], "Content-Encoding: GZIP\r\n", b"a"),
+            ([gzip.compress(gzip.compress(b"a"))], "Content-Encoding: gzip, x-gzip\r\n", b"a"),
+            ([gzip.compress(zlib.compress(b"a"))], "Content-Encoding: deflate, gzip\r\n", b"a"),
+            ([zlib.compress(b"a")], DEFLATED, b"a"),
+            ([zlib.compress(b"a")[:1], zlib.compress(b"a")[1:]], DEFLATED, b"a"),
+            ([zlib.compress(b"a") + b" and more", b" to come"], DEFLATED, b"a"),
+            ([zlib.compress(b"a")[2:-4]], DEFLATED, b"a"),
+            ([], DEFLATED, b""),
             ([], GZIPPED, b""),
             ([b"plain"], "Content-Encoding: \r\n", b"plain"),
             ([b"plain"], "Content-Encoding: identity\r\n", b"plain"),
@@ -217,18 +235,34 @@ class TestADownload:
             (gzip.compress(b"x" * 10**7), GZIPPED, {"download": 10**6}, Rejected),
             (gzip.compress(os.urandom(5000)), GZIPPED, {"compressed": 999}, Rejected),
             (gzip.compress(b"x" * 9999)[:-9], GZIPPED, {}, Unavailable),
+            (gzip.compress(b"x") + gzip.compress(b"y" * 9999)[:-9], GZIPPED, {}, Unavailable),
+            (gzip.compress(b"x") + _spoilt(gzip.compress(b"y")), GZIPPED, {}, Unavailable),
+            (zlib.compress(b"x" * 9999)[:-9], DEFLATED, {}, Unavailable),
+            (zlib.compress(b"x")[:1], DEFLATED, {}, Unavailable),
+            (zlib.compress(b"x" * 10**7), DEFLATED, {"download": 10**6}, Rejected),
+            (b"x", f"Content-Encoding: {', '.join(['gzip'] * 6)}\r\n", {}, Unavailable),
             (b"no gzip at all", GZIPPED, {}, Unavailable),
             (b"short", "Content-Length: 99\r\n", {}, Unavailable),
         ],
-        ids=["large", "a bomb", "large on the wire", "cut off", "no gzip", "shorter than told"],
+        ids=[
+            *("large", "a bomb", "large on the wire", "cut off", "a member cut off"),
+            *("a member spoilt", "a stream cut off", "a header cut off", "a bomb of deflate"),
+            *("compressed six times", "no gzip", "shorter than told"),
+        ],
     )
     def test_that_is_not_as_it_should_be_is_an_error(self, served, body, headers, limits, error):
         with pytest.raises(error), served(body, headers=headers, **limits).download("/x"):
             pass
 
-    def test_that_drips_for_ever_is_ended(self, served):
+    @pytest.mark.parametrize(
+        ("first", "headers"),
+        [(b"", ""), (gzip.compress(b"a") + b"\0", GZIPPED), (zlib.compress(b"a"), DEFLATED)],
+        ids=["plain", "gzip", "deflate"],
+    )
+    def test_that_drips_for_ever_is_ended(self, served, first, headers):
         began = time.monotonic()
-        dripping = served(*[b"x"] * 100, pause=0.05, download_seconds=0.4)
+        pieces = (first, *[b"x"] * 100)
+        dripping = served(*pieces, headers=headers, pause=0.05, download_seconds=0.4)
         with pytest.raises(Unavailable, match="took over"), dripping.download("/x"):
             pass
         assert time.monotonic() - began < 3
@@ -283,6 +317,16 @@ def test_a_redirect_to_an_address_that_is_none_is_told_too(code, method, locatio
     with (
         _serving([], "", 0, head=head) as url,
         pytest.raises(Rejected, match=r"redirected to .* is CENSUS_URL right"),
+    ):
+        getattr(transport(url, read_seconds=2), method)("/x")
+
+
+@pytest.mark.parametrize("code", [300, 302, 304, 307])
+@pytest.mark.parametrize("method", ["ask", "command"])
+def test_a_redirect_without_an_address_names_the_setting_too(code, method):
+    with (
+        _serving([], "", 0, head=f"HTTP/1.1 {code} Elsewhere") as url,
+        pytest.raises(Rejected, match=r"an address that it does not name.* is CENSUS_URL right"),
     ):
         getattr(transport(url, read_seconds=2), method)("/x")
 

@@ -48,7 +48,7 @@ class Census:
         params = {"force_full_sync": "true"} if full_sync else None
         reply = Reply.of(self._transport.command(f"{self._root}/syncs/{sync_id}/trigger", params))
         try:
-            return int(reply.read(_triggered).sync_run_id)
+            return int(reply.read(_triggered, of=_sync(sync_id)).sync_run_id)
         except BadArtifact as exc:
             # A success without an id, a page, half an answer: a run may have been started.
             raise Unanswered(str(exc), http_status=reply.http_status) from exc
@@ -57,7 +57,8 @@ class Census:
         """What Census says of a run now. Raises Unavailable, Rejected, BadArtifact."""
         answer = self._transport.ask(f"{self._root}/sync_runs/{sync_run_id}")
         # The oldest documented answer has no id: it is the one that was asked for.
-        return Reply.of(answer).read(_sync_run).as_value(sync_run_id)
+        reply = Reply.of(answer)
+        return reply.read(_sync_run, of=f"sync run {sync_run_id}").as_value(sync_run_id)
 
     def list_sync_runs(self, sync_id: int) -> tuple[tuple[SyncRun, ...], datetime | None]:
         """The sync's latest runs, newest first, and what time it is at Census, None if unsaid.
@@ -67,9 +68,13 @@ class Census:
         answer = self._transport.ask(
             f"{self._root}/syncs/{sync_id}/sync_runs", {"order": "desc", "per_page": str(LATEST)}
         )
-        listed = Reply.of(answer).read(_listed_sync_runs)
+        listed = Reply.of(answer).read(_listed_sync_runs, of=_sync(sync_id))
         runs = (run.as_value(run.id) for run in listed)
         return tuple(sorted(runs, key=lambda run: -run.sync_run_id)), answer.vendor_now
+
+
+def _sync(sync_id: int) -> str:
+    return f"sync_id {sync_id}"
 
 
 class _Triggered(msgspec.Struct):

@@ -20,6 +20,13 @@ class _Envelope(msgspec.Struct):
     message: Any = None
 
 
+_WRONG_KEY = "; is the API key right?"
+_HINTS: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: _WRONG_KEY,
+    HTTPStatus.FORBIDDEN: _WRONG_KEY,
+    HTTPStatus.NOT_FOUND: "; is {of} right, and in this workspace?",
+}
+
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
@@ -49,14 +56,15 @@ class Reply:
             data=envelope.data,
         )
 
-    def read(self, decoder: msgspec.json.Decoder[Data]) -> Data:
-        """The data of a success.
+    def read(self, decoder: msgspec.json.Decoder[Data], *, of: str) -> Data:
+        """The data of a success; `of` is what it was asked about, for a message.
 
         Raises Rejected where Census refused, BadArtifact for data of another shape and for what is
         neither a success nor a refusal.
         """
-        hint = "; is the API key right?" if self.http_status in (401, 403) else ""
-        answered = f"Census answered HTTP {self.http_status}: {self.said}{hint}"
+        said = f": {self.said}" if self.said else ""
+        hint = _HINTS.get(self.http_status, "").format(of=of)
+        answered = f"Census answered HTTP {self.http_status}{said}{hint}"
         if self.is_refusal:
             raise Rejected(answered, http_status=self.http_status)
         if not self.is_success:
