@@ -142,7 +142,7 @@ class TestAbsentIsUnknown:
         ],
     )
     def test_a_step_has_not_begun_only_where_the_answer_says_so(self, get, step, has_begun):
-        build = {"index": 5, "name": "Invoke dbt with `dbt build`"}
+        build = {"index": 4, "name": "Invoke dbt with `dbt build`"}
         run = get(status=20, run_steps=[build | step])
         assert run.steps[0].has_begun is has_begun
 
@@ -158,12 +158,15 @@ class TestAbsentIsUnknown:
             ({"trigger": "-"}, "trigger"),
             ({"trigger": {}}, "trigger.schema_override, trigger.github_pull_request_id, .*"),
             ({"trigger": {"id": 5}, "run_steps": None}, "trigger.schema_override, .*, run_steps"),
-            ({"job": {"job_type": ""}, "trigger": SCHEDULED | {"cause_category": "api"}}, "job"),
+            (
+                {"job": {"job_type": ""}, "trigger": SCHEDULED | {"cause_category": "api"}},
+                "job.job_type",
+            ),
             ({"finished_at": None}, "finished_at"),
             ({"started_at": None, "created_at": None}, "started_at"),
             ({"job": None, "trigger": SCHEDULED | {"cause_category": "api"}}, "job"),
             ({"job": None, "trigger": SCHEDULED | {"cause_category": "rerun"}}, "job"),
-            ({"job": {}, "trigger": SCHEDULED | {"cause_category": None}}, "job"),
+            ({"job": {}, "trigger": SCHEDULED | {"cause_category": None}}, "job.job_type"),
             ({"job": None, "run_steps": None, "trigger": None}, "trigger, run_steps"),
         ],
     )
@@ -229,6 +232,36 @@ class TestAbsentIsUnknown:
 
     def test_a_retried_run_may_have_been_cancelled_before_its_first_step(self, get_retried):
         assert get_retried(status=30, run_steps=[]).was_cancelled
+
+    @pytest.mark.parametrize("status", [10, 20])
+    @pytest.mark.parametrize(
+        ("indexes", "lost"),
+        [
+            ([1, 2, 3, 5], "step 4 of run_steps"),
+            ([1, 3, 4], "step 2 of run_steps"),
+            ([5], "step 4 of run_steps"),
+            ([4, 7], "step 5 of run_steps, step 6 of run_steps"),
+            ([6, 4, 1], "step 2 of run_steps, step 3 of run_steps, step 5 of run_steps"),
+        ],
+    )
+    def test_a_run_with_a_gap_among_its_steps_is_unreadable(self, get, status, indexes, lost):
+        steps = [WHOLE_ANSWER["run_steps"][0] | {"index": index} for index in indexes]
+        with pytest.raises(BadArtifact, match=f"lacks {lost}: "):
+            get(status=status, run_steps=steps)
+
+    @pytest.mark.parametrize(
+        "indexes", [[1, 2, 3, 4, 5], [4, 3, 2, 1], [4], [2, 3, 4], [1, 2, 3, 4, 4]]
+    )
+    def test_steps_may_come_in_any_order_and_without_those_that_cloned(self, get, indexes):
+        steps = [WHOLE_ANSWER["run_steps"][0] | {"index": index} for index in indexes]
+        assert len(get(run_steps=steps).steps) == len(indexes)
+
+    def test_a_dbt_retry_without_a_word_on_what_it_retries_is_unreadable(self, get):
+        retry = [{"index": 4, "status": 10, "name": "Invoke dbt with `dbt retry`"}]
+        with pytest.raises(BadArtifact, match="lacks retrying_run_id: "):
+            get(run_steps=retry)
+        assert get(run_steps=retry, retrying_run_id=None).retrying_run_id is None
+        assert get(run_steps=retry, retrying_run_id=8).retrying_run_id == 8
 
     def test_a_retried_run_of_id_0_is_none(self, get):
         assert get(retrying_run_id=0).retrying_run_id is None

@@ -106,7 +106,7 @@ class AnsweredRun(msgspec.Struct):
     started_at: str | None = None
     finished_at: str | None = None
     git_sha: str | None = None
-    retrying_run_id: VendorId | None = None
+    retrying_run_id: VendorId | msgspec.UnsetType | None = msgspec.UNSET
     trigger: _Trigger | None = None
     job: _Job | None = None
     run_steps: list[_Step] | None = None
@@ -120,6 +120,24 @@ class AnsweredRun(msgspec.Struct):
         is_of_a_known_job = self.job is not None and _folded(self.job.job_type) is not None
         cause = self.trigger.cause_category if self.trigger else None
         return is_of_a_known_job or _folded(cause) in _CAUSES_OF_DEPLOYMENT_JOBS
+
+    @property
+    def lost_steps(self) -> tuple[int, ...]:
+        """The indexes that `run_steps` leaves out, though a later step is there.
+
+        Those in front of the first step that is there only count from the first command's on.
+        """
+        indexes = {step.index for step in self.run_steps or ()}
+        first = min(PREPARING_STEPS + 1, *indexes) if indexes else 0
+        return tuple(
+            index for index in range(first, max(indexes, default=0)) if index not in indexes
+        )
+
+    @property
+    def may_hide_a_retried_run(self) -> bool:
+        """Whether it runs `dbt retry`, and the answer has no key for the run that it retries."""
+        commands = (_as_step(step).dbt_command for step in self.run_steps or ())
+        return self.retrying_run_id is msgspec.UNSET and "retry" in commands
 
 
 class RunAnswer(msgspec.Struct):
@@ -172,7 +190,7 @@ def _as_described(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
         schema_override=trigger.schema_override or None,
         git_sha=run.git_sha,
         target=trigger.target_name_override or job.target_name,
-        retrying_run_id=run.retrying_run_id or None,  # 0 means none
+        retrying_run_id=_retried_by(run),
         steps=tuple(_as_step(step) for step in run.run_steps or ()),
     )
 
@@ -195,17 +213,26 @@ def _absences(run: AnsweredRun) -> Iterator[tuple[str, bool]]:
     yield "trigger", run.trigger is None
     for key in run.trigger.lacks if run.trigger else ():
         yield f"trigger.{key}", True
-    yield "job", run.trigger is not None and not run.cannot_be_ci
+    is_unknown_job = run.trigger is not None and not run.cannot_be_ci
+    yield "job" if run.job is None else "job.job_type", is_unknown_job
     yield "started_at", read_time(run.started_at) is None and read_time(run.created_at) is None
     yield "finished_at", read_time(run.finished_at) is None
     # A run that failed may have died before its first step; one that succeeded has done something.
     steps = run.run_steps
     yield "run_steps", steps is None or (run.status == SUCCESS and not any(map(_did_more, steps)))
+    for index in run.lost_steps:
+        yield f"step {index} of run_steps", True
+    yield "retrying_run_id", run.may_hide_a_retried_run
 
 
 def _did_more(answered: _Step) -> bool:
     """Whether the step did more than prepare the run."""
     return answered.index > PREPARING_STEPS or _as_step(answered).may_have_run_results
+
+
+def _retried_by(run: AnsweredRun) -> int | None:
+    retried = run.retrying_run_id
+    return None if retried is msgspec.UNSET else retried or None  # 0 means none
 
 
 def _folded(kind: str | None) -> str | None:
