@@ -259,13 +259,15 @@ def _full_sync_is_forced() -> bool:
     """In the query, as documented, or in a JSON body: dagster-census, dagster_census/resources.py.
 
     dagster-census calls its body `application/json;version=2`, paradime-io application/json. A body
-    that calls itself JSON and is none is 400, as Rails answers it; another type is not looked into.
+    that calls itself JSON and is none is 400, as Rails answers it. A form is
+    read like the query, as Rails does.
     """
+    if request.values.get("force_full_sync") == "true":  # before the body is taken for JSON
+        return True
     if request.is_json and request.get_data():
         request.get_json()  # aborts with 400
     body = request.get_json(force=True, silent=True)
-    in_body = isinstance(body, dict) and body.get("force_full_sync") is True
-    return in_body or request.args.get("force_full_sync") == "true"
+    return isinstance(body, dict) and body.get("force_full_sync") is True
 
 
 def _success(answer: dict[str, Any]) -> Response:

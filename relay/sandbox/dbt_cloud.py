@@ -43,7 +43,8 @@ class SandboxDbtCloud(DbtAccount):
         add(f"{_RUN}retry/", view_func=self._retry_run, methods=["POST"])
         add(f"{_RUN}artifacts/", view_func=self._list_artifacts)
         add(f"{_RUN}artifacts/<path:name>", view_func=self._get_artifact)
-        add(_SUBSCRIPTIONS, view_func=self._list_subscriptions)
+        for path in (_SUBSCRIPTIONS, f"{_SUBSCRIPTIONS}/"):
+            add(path, view_func=self._list_subscriptions)
 
     def _list_runs(self) -> Response:
         try:

@@ -51,8 +51,8 @@ class JobRoutes:
         add(_EITHER, view_func=self._get_account)
         add(f"{_EITHER}projects/", view_func=self._list_projects)
         add(f"{_EITHER}projects/<int:project_id>/", view_func=self._get_project)
-        add(f"{_V2}environments/", view_func=self._list_environments)
-        add(f"{_V2}environments/<int:environment_id>/", view_func=self._get_environment)
+        add(f"{_EITHER}environments/", view_func=self._list_environments)
+        add(f"{_EITHER}environments/<int:environment_id>/", view_func=self._get_environment)
         of_project = f"{_V3}projects/<int:project_id>/environments/"
         add(of_project, view_func=self._list_environments)
         add(f"{of_project}<int:environment_id>/", view_func=self._get_environment)
@@ -74,14 +74,16 @@ class JobRoutes:
     def _get_project(self, version: str, project_id: int) -> Response:
         return enveloped(self._project_json(self._project(project_id)))
 
-    def _list_environments(self, project_id: int | None = None) -> Response:
+    def _list_environments(self, version: str = "v3", project_id: int | None = None) -> Response:
         environments = self._environments
         if project_id is not None:
             project = self._project(project_id)
             environments = [found for found in environments if found.project == project]
         return self._listed(ENVIRONMENTS, environments, self._environment_json)
 
-    def _get_environment(self, environment_id: int, project_id: int | None = None) -> Response:
+    def _get_environment(
+        self, environment_id: int, version: str = "v3", project_id: int | None = None
+    ) -> Response:
         for environment in self._environments:
             is_of_project = project_id in (None, environment.project.project_id)
             if environment.environment_id == environment_id and is_of_project:

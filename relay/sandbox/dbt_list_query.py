@@ -4,7 +4,7 @@ github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml. It declares some fi
 leaves their form open. On the wire they are JSON: `finished_at__range=["…", "…"]`
 (dagster-io/dagster, dagster_dbt/cloud_v2/client.py, in production); a comma between two times,
 brackets in the name, the name twice, and parameters it does not know were each answered 400 in
-October 2025. Numbers are taken with commas too, which Python's clients make of a list.
+October 2025. Numbers and words are taken with commas too, which Python's clients make of a list.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -132,8 +132,13 @@ def numbers(text: str) -> list[int]:
 
 
 def words(text: str) -> list[str]:
-    """A JSON list of texts."""
-    return msgspec.json.decode(text, type=list[str])
+    """A JSON list of texts, or texts with commas between them."""
+    if text.startswith("["):
+        return msgspec.json.decode(text, type=list[str])
+    found = [each.strip() for each in text.split(",")]
+    if not all(found):
+        raise ValueError(f"{text!r} is not of type 'array'")
+    return found
 
 
 def times(text: str) -> tuple[datetime, datetime]:

@@ -7,10 +7,13 @@ comma-separated one. Clients send four forms, and all are read alike:
 - `["run_steps"]`: dbt's own guides, docs.getdbt.com/guides/zapier-slack
 - `['run_steps']`: dbt-labs/dbt-mcp, src/dbt_mcp/dbt_admin/client.py
 - `run_steps` and `job`, each as a parameter of its own: prefect-dbt, and apache/airflow's hook
+
+A name with brackets, `include_related[]=job`, is refused as `dbt_list_query` says.
 """
 
 import re
 
+from flask import abort
 from werkzeug.datastructures import MultiDict
 
 _WORD = re.compile(r"[a-z_]+")
@@ -19,6 +22,8 @@ _WORD = re.compile(r"[a-z_]+")
 def related_in(args: MultiDict[str, str]) -> frozenset[str]:
     """The names in all `include_related` of a query string, in whatever form.
 
-    A name that no answer has is no error: dbt Cloud ignores it.
+    A name that no answer has is no error: dbt Cloud ignores it. Aborts with 400.
     """
+    if misspelled := sorted(key for key in args if key.startswith("include_related[")):
+        abort(400, f"Additional properties are not allowed ({misspelled[0]!r} was unexpected)")
     return frozenset(_WORD.findall(",".join(args.getlist("include_related"))))

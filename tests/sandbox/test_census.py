@@ -104,6 +104,8 @@ class TestSyncRuns:
             ('{"force_full_sync": true}', "application/json;version=2", True),
             ('{"force_full_sync": true}', "application/json", True),
             ('{"force_full_sync": false}', "application/json", False),
+            ("force_full_sync=true", "application/x-www-form-urlencoded", True),
+            ("force_full_sync=false", "application/x-www-form-urlencoded", False),
             ("[]", "application/json", False),
             ("null", "application/json", False),
             ("{", "text/plain", False),

@@ -52,6 +52,12 @@ class TestRun:
         assert related["job"]["execute_steps"] == ["dbt build", "dbt docs generate"]
         assert len(related["run_steps"]) == 5
 
+    def test_a_name_with_brackets_is_refused_instead_of_ignored(self, dbt, dbt_cloud):
+        dbt_cloud.add_run(nightly(1))
+        answer = dbt.get("/runs/1/", **{"include_related[]": "trigger"})
+        assert answer.status_code == 400
+        assert "'include_related[]' was unexpected" in answer.json()["data"]
+
     def test_the_environment_is_a_related_object_too(self, dbt, dbt_cloud):
         dbt_cloud.add_run(nightly(1))
         environment = dbt.get("/runs/1/", include_related="environment").json()["data"][

@@ -49,13 +49,15 @@ class TestProjectsAndEnvironments:
 
     def test_environments_are_listed_for_an_account_and_for_a_project(self, dbt, v3):
         assert ids(dbt.get("/environments/")) == [187998, 187999]
+        assert ids(v3.get("/environments/")) == [187998, 187999]
         assert ids(v3.get("/projects/241251/environments/")) == [187998, 187999]
         assert v3.get("/projects/1/environments/").status_code == 404
 
     def test_one_environment_can_be_asked_for(self, dbt, v3):
         environment = dbt.get("/environments/187998/").json()["data"]
         assert (environment["name"], environment["deployment_type"]) == ("Production", "production")
-        assert v3.get("/projects/241251/environments/187998/").json()["data"] == environment
+        for path in ("/environments/187998/", "/projects/241251/environments/187998/"):
+            assert v3.get(path).json()["data"] == environment
         assert dbt.get("/environments/1/").status_code == 404
         assert v3.get("/projects/1/environments/187998/").status_code == 404
 

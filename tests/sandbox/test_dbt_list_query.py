@@ -58,7 +58,7 @@ class TestValues:
         assert number("12") == 12
         assert (flag("true"), flag("False")) == (True, False)
         assert numbers("[1,2]") == numbers("1, 2") == [1, 2]
-        assert words('["a", "b"]') == ["a", "b"]
+        assert words('["a", "b"]') == words("a, b") == ["a", "b"]
         assert times('["2026-11-23", "2026-11-23T06:00:00+01:00"]') == (
             datetime(2026, 11, 23, tzinfo=UTC),
             datetime(2026, 11, 23, 5, tzinfo=UTC),
@@ -73,7 +73,9 @@ class TestValues:
             (numbers, "1,x"),
             (numbers, ""),
             (numbers, '["1"]'),
-            (words, "a"),
+            (words, ""),
+            (words, "a,"),
+            (words, "[1]"),
             (times, '["today"]'),
         ],
     )

@@ -104,8 +104,9 @@ class TestListOfRuns:
             {"state": "old"},
             {"state": 3},
             {"has_docs_generated": "perhaps"},
-            {"dbt_version__in": "1.11.1"},
+            {"dbt_version__in": "1.11.1,"},
             {"pk": "[1]"},
+            {"include_related[]": "trigger"},
         ],
         ids=str,
     )

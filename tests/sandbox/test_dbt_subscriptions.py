@@ -36,6 +36,9 @@ class TestSubscriptions:
         ]
         assert answer["status"] == {"code": 200}
 
+    def test_the_last_slash_makes_no_difference(self, v3):
+        assert v3.get("/subscriptions/").json() == v3.get("/subscriptions").json()
+
     def test_events_name_the_subscription(self, dbt_cloud, v3):
         dbt_cloud.add_run(nightly(1))
         event = json.loads(dbt_cloud.completed_event(1))
