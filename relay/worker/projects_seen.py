@@ -6,7 +6,11 @@ from relay.dbt.runs import DbtRun
 from relay.decision.findings import Findings
 from relay.decision.mapping import PlacedSelector, SyncMapping
 
+# Of each job; a state that is older than so many others may be reported again.
+MOST_STATES = 1000
+
 _Job = tuple[int | None, int | None, int | None]  # project, environment, job
+_State = tuple[str | None, str]  # commit, digest of the mapping
 
 
 class ProjectsSeen:
@@ -17,7 +21,7 @@ class ProjectsSeen:
     """
 
     def __init__(self) -> None:
-        self._states: dict[_Job, tuple[str | None, str]] = {}
+        self._states: dict[_Job, dict[_State, None]] = {}  # in the order in which they came
         self._selecting: dict[int | None, frozenset[str]] = {}  # by project
 
     def select_nothing(self, findings: Findings, mapping: SyncMapping) -> Iterator[PlacedSelector]:
@@ -33,9 +37,13 @@ class ProjectsSeen:
                 yield placed
 
     def _is_new(self, run: DbtRun, mapping: SyncMapping) -> bool:
-        job, state = _job_of(run), (run.git_sha, mapping.digest)
-        was, self._states[job] = self._states.get(job), state
-        return was != state
+        known, state = self._states.setdefault(_job_of(run), {}), (run.git_sha, mapping.digest)
+        if state in known:
+            return False
+        known[state] = None
+        if len(known) > MOST_STATES:
+            del known[next(iter(known))]
+        return True
 
 
 def _job_of(run: DbtRun) -> _Job:

@@ -9,7 +9,7 @@ from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Node
 from relay.decision.findings import Findings
 from relay.decision.mapping_reader import read_mapping
-from relay.worker.projects_seen import ProjectsSeen
+from relay.worker.projects_seen import MOST_STATES, ProjectsSeen
 
 SHOP = Lineage({"model.shop.orders": Node("model.shop.orders", name="orders", tags=("crm",))})
 CRM = Lineage({"model.crm.contacts": Node("model.crm.contacts", name="contacts")})
@@ -57,6 +57,21 @@ def test_it_is_reported_once(seen):
 def test_another_state_of_the_project_is_looked_at_anew(seen, of):
     assert reported(seen)
     assert (5123, "odrers", "3") in reported(seen, run=dataclasses.replace(RUN, **of))
+
+
+def test_a_commit_that_comes_again_is_not(seen):
+    """After a deploy that was rolled back, or while two branches take turns."""
+    other = dataclasses.replace(RUN, git_sha="other")
+    assert reported(seen)
+    assert reported(seen, run=other)
+    assert reported(seen) == reported(seen, run=other) == []
+
+
+def test_of_very_many_commits_the_oldest_is_forgotten(seen):
+    for number in range(MOST_STATES + 1):
+        reported(seen, run=dataclasses.replace(RUN, git_sha=str(number)))
+    assert reported(seen, run=dataclasses.replace(RUN, git_sha=str(MOST_STATES))) == []
+    assert reported(seen, run=dataclasses.replace(RUN, git_sha="0"))
 
 
 def test_another_mapping_is_looked_at_anew(seen):
