@@ -105,6 +105,7 @@ class DbtCloudSettings(AccountSettings):
     dbt_cloud_url: str
     dbt_cloud_token: Secret
     http_timeout: int
+    retry_for: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,6 @@ class WorkerSettings(DbtCloudSettings):
     follow_interval: int
     follow_deadline: int
     catch_up_interval: int | None  # None: never
-    retry_for: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,13 @@
 """`relay plan`: what would happen, in a form for a terminal."""
 
+from collections.abc import Iterator
+
 import click
 
 from relay.commands.session import on_database, print_json
 from relay.commands.tables import table
 from relay.decision.gates import Reason
-from relay.operations.plan import Planned, plan_run
+from relay.operations.plan import Planned, Unclear, plan_run
 from relay.settings import DbtCloudSettings
 from relay.workspaces import display_id
 
@@ -37,7 +39,22 @@ def describe_plan(planned: Planned) -> str:
     did = f"{len(planned.rebuilt)} rebuilt, {len(planned.failed)} failed or skipped"
     decisions = table(("sync", "decision", "models"), rows)
     problem = [planned.problem] if planned.problem else []
-    return "\n".join((f"dbt run {planned.dbt_run_id}: {did}", *decisions, *problem))
+    unclear = (f"warning: {each}" for each in _unclear(planned.unclear))
+    return "\n".join((f"dbt run {planned.dbt_run_id}: {did}", *decisions, *unclear, *problem))
+
+
+def _unclear(unclear: Unclear) -> Iterator[str]:
+    for index, command in unclear.without_results.items():
+        yield (
+            f"step {index} ({command}) succeeded without a run_results.json of its own: what it"
+            " rebuilt is not known"
+        )
+    for index in unclear.not_of_this_run:
+        yield f"step {index} has a run_results.json of another run or step: it does not count"
+    for status, node in unclear.unknown_statuses.items():
+        yield f"{node} has the status {status!r}, which relay does not know: not rebuilt"
+    for node, relations in unclear.relations.items():
+        yield f"{node} was built in several places, and the last one counts: {', '.join(relations)}"
 
 
 def _few(models: tuple[str, ...]) -> str:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relay.dbt.command_selection import may_have_executed
 from relay.dbt.graph import walk
@@ -23,12 +23,14 @@ class Findings:
     """A run, what it did, and the project as it saw it; and what follows from these three.
 
     `outcome` is of the run and of the earlier runs that it retries. `known_lineage` may be None
-    where `needs_lineage` says so. What follows is worked out when it is first asked for, and once.
+    where `needs_lineage` says so. `undecidable` are the syncs that ask for what is not known, with
+    why it is not. What follows is worked out when it is first asked for, and once.
     """
 
     run: DbtRun
     outcome: RunOutcome
     known_lineage: Lineage | None = None
+    undecidable: Mapping[SyncKey, Exception] = field(default_factory=dict)
 
     @functools.cached_property
     def lineage(self) -> Lineage:
@@ -229,20 +231,25 @@ def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> boo
     A sync that this job's runs do not trigger never asks for it. One whose models cannot be
     selected does: without a manifest it might be decided wrongly.
     """
+    return next(needing_lineage(run, outcome, mapping), None) is not None
+
+
+def needing_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> Iterator[Sync]:
+    """The syncs that cannot be decided without the manifest; `needs_lineage` says why."""
     if run.never_counts_because or not (outcome.nodes or outcome.reused or outcome.unaccounted):
-        return False
+        return
     executed = Selection(outcome.nodes.keys())
     asks_for_all = bool(outcome.in_standing(Standing.SAMPLED) or outcome.unaccounted)
     a_test_failed = bool(outcome.failed_tests)
-    return any(
-        asks_for_all
-        or sync.require == "all"
-        or sync.consistency == "block"
-        or (a_test_failed and sync.tests == "block")
-        or (outcome.nodes and not _are_named(sync.depends_on, executed))
-        for sync in mapping.syncs
-        if sync.counts(run)
-    )
+    for sync in mapping.syncs:
+        if sync.counts(run) and (
+            asks_for_all
+            or sync.require == "all"
+            or sync.consistency == "block"
+            or (a_test_failed and sync.tests == "block")
+            or (outcome.nodes and not _are_named(sync.depends_on, executed))
+        ):
+            yield sync
 
 
 def _are_named(selectors: tuple[Selector, ...], executed: Selection) -> bool:

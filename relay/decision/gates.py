@@ -137,6 +137,18 @@ def _standings(case: Case, _sync: Sync, models: Models) -> str:
     return _joined(f"{model}: {standings[model]}" for model in models)
 
 
+def _failures(case: Case, sync: Sync, models: Models) -> str:
+    """What failed; and where models were built that have several places, for one of them counts."""
+    relations = case.findings.outcome.relations
+    concerned = case.concerned(sync) if relations else _NONE
+    built = (
+        f"{model} was built as {_joined(places)}"
+        for model, places in sorted(relations.items())
+        if model in concerned
+    )
+    return "; ".join((_standings(case, sync, models), *built))
+
+
 def _failed_a_test(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
     return case.findings.failed_their_test_of(sync) if sync.tests == "block" else _NONE
 
@@ -218,7 +230,7 @@ GATES = (
     Gate(Reason.ENVIRONMENT_NOT_LISTED, _environment_is_not_listed, _environment),
     Gate(Reason.RUN_CANCELLED, _was_cancelled, _end),
     Gate(Reason.SAMPLE_RUN, _are_sampled, _standings),
-    Gate(Reason.MODEL_FAILED, _have_failed, _standings),
+    Gate(Reason.MODEL_FAILED, _have_failed, _failures),
     Gate(Reason.PARTIAL_REBUILD, _are_partly_rebuilt, _standings),
     Gate(Reason.TEST_FAILED, _failed_a_test, _tests),
     Gate(Reason.STALE_PARENT, _are_outdated, _parents),

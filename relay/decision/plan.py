@@ -12,8 +12,11 @@ from relay.decision.findings import Findings
 from relay.decision.gates import GATES, Condition, Models, Reason
 from relay.decision.history import Build, History
 from relay.decision.mapping import Sync, SyncMapping
+from relay.errors import RelayError
 from relay.notation import short_message
 from relay.workspaces import SyncKey, display_id
+
+MOST_NAMED = 5  # syncs in one problem
 
 Through = Mapping[str, Models]
 
@@ -38,15 +41,25 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """A sync that could not be judged: doing so raised `cause`, which nobody foresaw."""
+    """A sync that could not be judged: what it asks for is not known, or judging it raised.
+
+    `cause` is a RelayError, or what nobody foresaw.
+    """
 
     sync: Sync
     cause: Exception
 
     @property
+    def was_foreseen(self) -> bool:
+        """Whether relay itself says what is wrong."""
+        return isinstance(self.cause, RelayError)
+
+    @property
     def problem(self) -> str:
-        """What it raised, without its text, which may hold anything."""
-        return f"deciding raised {type(self.cause).__name__}"
+        """What is wrong; of what nobody foresaw without its text, which may hold anything."""
+        return (
+            str(self.cause) if self.was_foreseen else f"deciding raised {type(self.cause).__name__}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +99,10 @@ class Plan:
         """Which syncs could not be decided; None if all could."""
         if not self.undecided:
             return None
-        each = (
-            f"sync {display_id(one.sync.workspace, one.sync.sync_id)}: {one.problem}"
-            for one in self.undecided
-        )
+        syncs_of: dict[str, list[str]] = {}
+        for one in self.undecided:
+            syncs_of.setdefault(one.problem, []).append(str(display_id(*one.sync.key)))
+        each = (f"sync {_first_of(syncs)}: {problem}" for problem, syncs in syncs_of.items())
         return short_message(f"could not be decided, all other syncs were: {'; '.join(each)}")
 
     def verdict_on(self, sync: Sync) -> Verdict | None:
@@ -106,6 +119,11 @@ class Plan:
         return replace(self, verdicts=left)
 
 
+def _first_of(syncs: list[str]) -> str:
+    more = len(syncs) - MOST_NAMED
+    return ", ".join(syncs[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
 def decide(findings: Findings, mapping: SyncMapping, history: History, *, now: datetime) -> Plan:
     """Judge every sync of the mapping on what the run did to its own models.
 
@@ -115,7 +133,8 @@ def decide(findings: Findings, mapping: SyncMapping, history: History, *, now: d
         return Plan()
     case = Case(findings, history, now)
     judged = [_judged(case, sync) for sync in mapping.syncs]
-    keeps_builds = mapping.looks_at_builds and not findings.run.was_cancelled
+    is_known = not findings.undecidable
+    keeps_builds = mapping.looks_at_builds and is_known and not findings.run.was_cancelled
     return Plan(
         verdicts=tuple(one for one in judged if isinstance(one, Verdict)),
         builds=_builds(case) if keeps_builds else {},
@@ -124,8 +143,10 @@ def decide(findings: Findings, mapping: SyncMapping, history: History, *, now: d
 
 
 def _judged(case: Case, sync: Sync) -> Verdict | Undecided | None:
-    if (cause := case.findings.unselectable.get(sync.key)) is not None:
-        return Undecided(sync, cause)  # its history has not been looked at
+    findings = case.findings
+    for causes in (findings.undecidable, findings.unselectable):
+        if sync.key in causes:
+            return Undecided(sync, causes[sync.key])  # its history has not been looked at
     try:
         return _verdict(case, sync)
     except Exception as exc:  # noqa: BLE001 - whatever it is, it concerns this sync alone

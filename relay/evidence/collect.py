@@ -4,19 +4,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from relay.dbt.artifacts import RunResults
 from relay.dbt.decoding import gc_paused
 from relay.dbt.invocations import Invocation, sort_by_origin
 from relay.dbt.manifest import Lineage
 from relay.dbt.outcome import RunOutcome, outcome_of
-from relay.dbt.runs import DbtRun
+from relay.dbt.runs import TESTING_COMMANDS, DbtRun, Step
 from relay.errors import BadArtifact, Unavailable
 from relay.evidence.lineage_cache import LineageCache, ProjectState
-from relay.settings import Settings
+from relay.notation import write_duration
+from relay.settings import DbtCloudSettings
 from relay.vendors.dbt_cloud import DbtCloud
 
 MOST_RETRIES = 20  # a run that retries one that retries one …
+# From the end of a run, for the run_results.json of a step that must have written one.
+LONGEST_WAIT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +35,20 @@ class Evidence:
 class Collector:
     """Asks dbt Cloud; nothing is changed anywhere but the lineages kept on disk."""
 
-    def __init__(self, dbt_cloud: DbtCloud, lineages: LineageCache) -> None:
+    def __init__(
+        self, dbt_cloud: DbtCloud, lineages: LineageCache, *, waits_for: timedelta
+    ) -> None:
+        """`waits_for` is how long after a run's end a file may still come."""
         self._dbt_cloud = dbt_cloud
         self._lineages = lineages
+        self._waits_for = waits_for
         self._one_lineage = threading.Lock()
 
-    def collect(self, dbt_run_id: int) -> Evidence:
+    def collect(self, dbt_run_id: int, *, now: datetime) -> Evidence:
         """What a run did. Of a run that never counts only the run itself is asked for.
 
-        Raises Unavailable (also for what is not there yet), Rejected, BadArtifact.
+        A file that has not come for long is done without. Raises Unavailable (also for what is not
+        there yet), Rejected, BadArtifact.
         """
         run = self._dbt_cloud.get_run(dbt_run_id)
         if not run.has_ended:
@@ -50,7 +59,7 @@ class Collector:
         invocations = tuple(
             invocation
             for one_run in (*run.retried_runs, run)
-            for invocation in self._invocations(one_run)
+            for invocation in self._invocations(one_run, now)
         )
         return Evidence(run, invocations, outcome_of(invocations))
 
@@ -81,22 +90,58 @@ class Collector:
             run = retried
             yield run
 
-    def _invocations(self, run: DbtRun) -> Iterator[Invocation]:
-        for step in run.steps:
-            if not step.may_have_run_results:
-                continue
-            run_results = self._dbt_cloud.get_run_results(run.dbt_run_id, step=step.index)
-            if run_results is None and step.must_have_run_results and not step.writes_no_results:
-                raise Unavailable(
-                    f"step {step.index} of dbt run {run.dbt_run_id} ({step.command}) "
-                    "succeeded, but has no run_results.json yet"
-                )
-            if run_results is None and step.succeeded and not (step.command or step.name):
+    def _invocations(self, run: DbtRun, now: datetime) -> list[Invocation]:
+        invocations = [
+            Invocation(run, step, self._run_results(run, step))
+            for step in run.steps
+            if step.may_have_run_results
+        ]
+        self._wait_for_late_files(run, invocations, now)
+        for step in _without_file(invocations):
+            if step.succeeded and not (step.command or step.name):
                 raise BadArtifact(
                     f"step {step.index} of dbt run {run.dbt_run_id} succeeded, but has neither "
                     "name, command nor run_results.json: relay cannot tell what it did"
                 )
-            yield Invocation(run, step, run_results)
+        return invocations
+
+    def _run_results(self, run: DbtRun, step: Step) -> RunResults | None:
+        """What is served for the step; None for nothing.
+
+        A file that cannot be read and decides nothing counts as empty, and so as of no run.
+        """
+        try:
+            return self._dbt_cloud.get_run_results(run.dbt_run_id, step=step.index)
+        except BadArtifact:
+            if _may_have_decisive_results(step):
+                raise
+            return RunResults([])
+
+    def _wait_for_late_files(
+        self, run: DbtRun, invocations: list[Invocation], now: datetime
+    ) -> None:
+        """Raise Unavailable while the file of a step may still come: dbt Cloud may be late.
+
+        Where no step has a file, there is nothing to decide without it.
+        """
+        without_file = _without_file(invocations)
+        late = [step for step in without_file if _must_have_written(step)]
+        if not late:
+            return
+        what = (
+            f"step {late[0].index} of dbt run {run.dbt_run_id} ({late[0].command}) succeeded, but"
+            " has no run_results.json yet"
+        )
+        if len(without_file) == len(invocations):
+            raise Unavailable(
+                f"{what}, nor has any other step; does the job set DBT_WRITE_JSON=false?"
+            )
+        if run.finished_at is not None and now - run.finished_at < self._waits_for:
+            within = write_duration(int(self._waits_for.total_seconds()))
+            raise Unavailable(
+                f"{what}; if none comes within {within} of the run's end, as with"
+                " DBT_WRITE_JSON=false, relay decides without it"
+            )
 
     def _lineage(self, evidence: Evidence, now: datetime) -> Lineage:
         """The project as the last invocation that counts saw it.
@@ -144,6 +189,25 @@ def _must_be_retriable(retried: DbtRun, run: DbtRun) -> None:
         )
 
 
-def collector_of(settings: Settings, dbt_cloud: DbtCloud) -> Collector:
-    """The collector of the settings' account, with its lineages in the data folder."""
-    return Collector(dbt_cloud, LineageCache(settings.data_dir / "lineages"))
+def _without_file(invocations: list[Invocation]) -> list[Step]:
+    return [one.step for one in invocations if one.run_results is None]
+
+
+def _must_have_written(step: Step) -> bool:
+    return step.must_have_run_results and not step.writes_no_results
+
+
+def _may_have_decisive_results(step: Step) -> bool:
+    """Whether its own file may tell of nodes or tests; so may that of a command nobody knows."""
+    is_known_harmless = step.dbt_command is not None and step.dbt_command not in TESTING_COMMANDS
+    return not (is_known_harmless or step.writes_no_results)
+
+
+def collector_of(settings: DbtCloudSettings, dbt_cloud: DbtCloud) -> Collector:
+    """The collector of the settings' account, with its lineages in the data folder.
+
+    For a late file it waits at most a third of the time for which all is retried.
+    """
+    waits_for = min(LONGEST_WAIT, timedelta(seconds=settings.retry_for) / 3)
+    lineages = LineageCache(settings.data_dir / "lineages")
+    return Collector(dbt_cloud, lineages, waits_for=waits_for)

@@ -1,12 +1,13 @@
 """What a dbt run did, with the manifest where a decision needs it: for worker and commands."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
-from relay.decision.findings import Findings, needs_lineage
+from relay.decision.absent_ids import lacking_ids
+from relay.decision.findings import Findings, needing_lineage, needs_lineage
 from relay.decision.mapping import SyncMapping
-from relay.evidence.collect import Collector
+from relay.evidence.collect import Collector, Evidence
 
 
 @contextmanager
@@ -15,12 +16,28 @@ def findings_of(
 ) -> Iterator[Findings]:
     """Collect what a run did; a large manifest is let go of when the block ends.
 
+    Whatever keeps the manifest from being read makes only the syncs undecidable that need it.
     Raises Unavailable (also for what is not there yet), Rejected, BadArtifact.
     """
-    evidence = collector.collect(dbt_run_id)
+    evidence = collector.collect(dbt_run_id, now=now)
+    with ExitStack() as held:
+        yield _findings(collector, evidence, mapping, now, held)
+
+
+def _findings(
+    collector: Collector,
+    evidence: Evidence,
+    mapping: SyncMapping,
+    now: datetime,
+    held: ExitStack,
+) -> Findings:
     run, outcome = evidence.run, evidence.outcome
+    without_ids = lacking_ids(run, outcome, mapping)
     if not needs_lineage(run, outcome, mapping):
-        yield Findings(run, outcome)
-        return
-    with collector.lineage(evidence, now=now) as lineage:
-        yield Findings(run, outcome, lineage)
+        return Findings(run, outcome, undecidable=without_ids)
+    try:
+        lineage = held.enter_context(collector.lineage(evidence, now=now))
+    except Exception as exc:  # noqa: BLE001 - whatever it is, others can be decided without
+        in_need = {sync.key: exc for sync in needing_lineage(run, outcome, mapping)}
+        return Findings(run, outcome, undecidable={**in_need, **without_ids})
+    return Findings(run, outcome, lineage, without_ids)

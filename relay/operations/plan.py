@@ -3,12 +3,13 @@
 It calls what the worker calls: what it says is what would happen.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from relay.clock import utc_now
 from relay.dbt.decoding import gc_paused
+from relay.dbt.outcome import RunOutcome
 from relay.decision.findings import Findings
 from relay.decision.gates import Reason
 from relay.decision.mapping import SyncMapping
@@ -46,6 +47,7 @@ def plan_run(server: Server, settings: DbtCloudSettings, dbt_run_id: int) -> "Pl
         failed=outcome.failed,
         verdicts=tuple(map(PlannedSync.of, (*plan.triggers, *plan.withheld))),
         problem=plan.problem,
+        unclear=Unclear.of(outcome),
     )
 
 
@@ -87,6 +89,31 @@ class PlannedSync:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """What a run did, as far as its files do not say it clearly; the worker logs the same.
+
+    Steps by their index: `without_results`, with their commands, rebuilt something that no file of
+    their own names; `not_of_this_run` served a file that another run or step wrote.
+    `unknown_statuses` has one node for each, `relations` the places of nodes with several.
+    """
+
+    without_results: Mapping[int, str]
+    not_of_this_run: tuple[int, ...]
+    unknown_statuses: Mapping[str, str]
+    relations: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, outcome: RunOutcome) -> "Unclear":
+        """What a run's outcome says of itself."""
+        return cls(
+            without_results={one.index: one.command or one.name for one in outcome.without_results},
+            not_of_this_run=outcome.not_of_this_run,
+            unknown_statuses=outcome.unknown_statuses,
+            relations=outcome.relations,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """What a dbt run rebuilt, and what that means. `never_counts` is why it means nothing.
 
@@ -98,6 +125,7 @@ class Planned:
     rebuilt: list[str]
     failed: list[str]
     verdicts: tuple[PlannedSync, ...]
+    unclear: Unclear
     problem: str | None = None
 
     def without(self, syncs: Collection[SyncKey]) -> "Planned":

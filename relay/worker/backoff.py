@@ -22,7 +22,13 @@ def next_try(
     them. Only these count against `retry_for`: while no worker ran, nobody tried. `retry_after` are
     the seconds that the vendor asked for, None if it did not.
     """
-    return None if spent >= retry_for else pause(failures + 1, retry_after=retry_after)
+    exhausted = is_exhausted(spent, retry_for=retry_for)
+    return None if exhausted else pause(failures + 1, retry_after=retry_after)
+
+
+def is_exhausted(spent: float, *, retry_for: float) -> bool:
+    """Whether the try after pauses of so many seconds is the last one."""
+    return spent >= retry_for
 
 
 def pause(failures: int, *, retry_after: float | None) -> timedelta:

@@ -1,5 +1,6 @@
 """`relay plan` and `relay explain`: what a dbt run means for the syncs, and why."""
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from relay.decision.gates import Reason
 from relay.sandbox import story
 from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
+from relay.sandbox.wire import Status
 
 
 class TestPlanAndExplain:
@@ -134,3 +136,87 @@ class TestASyncThatCannotBeDecided:
         result = command("explain", "--sync", "5124", "--run", self.RUN, **here)
         assert result.exit_code == 1
         assert "sync 5124: deciding raised OverflowError" in result.stderr
+
+
+def _built_as(relation):
+    """`dbt run` of orders, in this place."""
+    recorded = load("run").only("model.jaffle_crm.orders")
+    run_results = json.loads(recorded.run_results)
+    run_results["results"][0]["relation_name"] = relation
+    return dataclasses.replace(recorded, run_results=json.dumps(run_results).encode())
+
+
+class TestWhatIsUnclear:
+    """A run whose files leave something open, which the worker logs as warnings."""
+
+    RUN = str(story.FIRST_DBT_RUN_ID)
+    ORDERS = "model.jaffle_crm.orders"
+
+    @pytest.fixture(name="here")
+    def _here(self, here, relay, sandbox, mapping):
+        mapping.write_text(mapping_text(sync_entry(5124, "orders"), sync_entry(5123, "tag:none")))
+        build = load("build")
+        seed = "seed.jaffle_crm.countries"
+        steps = (
+            invoke("dbt build", build.with_results({seed: "exploded"})),
+            invoke("dbt run -s orders", _built_as("other.orders")),
+            invoke("dbt seed --no-write-json"),
+            invoke("dbt source freshness", run_results=build.run_results),
+        )
+        sandbox.dbt_cloud.add_run(SandboxRun.of(*steps, dbt_run_id=story.FIRST_DBT_RUN_ID))
+        return here
+
+    def test_is_shown_by_plan(self, command, here):
+        lines = command("plan", "--run", self.RUN, **here).stdout.splitlines()
+        warnings = [line for line in lines if line.startswith("warning: ")]
+        assert warnings[0].startswith(
+            "warning: step 6 (dbt seed --no-write-json) succeeded without a run_results.json"
+        )
+        assert warnings[1].startswith("warning: step 7 has a run_results.json of another run")
+        assert "seed.jaffle_crm.countries has the status 'exploded'" in warnings[2]
+        assert f"{self.ORDERS} was built in several places" in warnings[3]
+        assert "other.orders" in warnings[3]
+        assert len(warnings) == 4
+
+    def test_is_in_its_json(self, command, here):
+        told = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)["unclear"]
+        assert told["without_results"] == {"6": "dbt seed --no-write-json"}
+        assert told["not_of_this_run"] == [7]
+        assert told["unknown_statuses"] == {"exploded": "seed.jaffle_crm.countries"}
+        assert len(told["relations"][self.ORDERS]) == 2
+
+    def test_the_places_of_a_model_are_kept_with_the_decision(self, command, relay, here):
+        relay.deliver(relay.sandbox.dbt_cloud.run(story.FIRST_DBT_RUN_ID))
+        relay.work()
+        told = command("explain", "--sync", "5124", "--run", self.RUN, **here).stdout
+        assert ", decided 2" in told
+        (seen,) = [line for line in told.splitlines() if "model_failed" in line]
+        assert f"none of its models; {self.ORDERS} was built as " in seen
+        assert "other.orders" in seen
+
+    def test_a_run_that_is_clear_has_no_warnings(self, command, here, sandbox):
+        sandbox.dbt_cloud.add_run(build_run("orders"))
+        assert "warning" not in command("plan", "--run", self.RUN, **here).stdout
+
+
+class TestAManifestThatCannotBeRead:
+    RUN = str(story.FIRST_DBT_RUN_ID)
+
+    @pytest.fixture(name="here")
+    def _here(self, here, sandbox, mapping):
+        mapping.write_text(mapping_text(sync_entry(5123, "customers"), sync_entry(5124, "tag:crm")))
+        sandbox.dbt_cloud.add_run(night())
+        sandbox.dbt_cloud.fail_next("manifest.json", Status(404), times=10)
+        return here
+
+    def test_costs_plan_only_the_syncs_that_need_it(self, command, here):
+        result = command("plan", "--run", self.RUN, **here)
+        lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+        assert "5123 trigger model.jaffle_crm.customers" in lines
+        assert lines[-1].endswith(f"sync 5124: step 4 of dbt run {self.RUN} has no manifest.json")
+
+    def test_is_the_error_of_explain_for_these(self, command, here):
+        result = command("explain", "--sync", "5124", "--run", self.RUN, **here)
+        assert result.exit_code == 1
+        assert f"sync 5124: step 4 of dbt run {self.RUN} has no manifest.json" in result.stderr
+        assert command("explain", "--sync", "5123", "--run", self.RUN, **here).exit_code == 0

@@ -17,6 +17,7 @@ from relay.decision.gates import GATES, Reason
 from relay.decision.history import Build, History, SyncHistory
 from relay.decision.mapping import Sync
 from relay.decision.plan import Plan, decide
+from relay.errors import BadArtifact
 
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
 TEST_A, SINGULAR, UNIT_A = "test.shop.not_null_a.1", "test.shop.a_and_b", "unit_test.shop.a.adds_up"
@@ -101,6 +102,36 @@ class TestASyncWhoseModelsCannotBeSelected:
         plan = decide(findings, mapping, History(), now=NOON)
         assert [undecided.sync for undecided in plan.undecided] == [odd]
         assert plan.verdicts == ()
+
+
+class TestWhatIsNotKnown:
+    """Of some syncs what they ask for, such as the manifest."""
+
+    MAPPING = mapping_of(
+        sync(A, sync_id=1), *(sync("tag:x", sync_id=number) for number in range(2, 10))
+    )
+    WHY = BadArtifact("no manifest.json")
+
+    @pytest.fixture(name="plan")
+    def _plan(self):
+        undecidable = {one.key: self.WHY for one in self.MAPPING.syncs[1:]}
+        findings = Findings(dbt_run(), outcome({A: REBUILT}), undecidable=undecidable)
+        return decide(findings, self.MAPPING, History(), now=NOON)
+
+    def test_leaves_these_undecided_and_no_other(self, plan):
+        assert [verdict.sync.sync_id for verdict in plan.triggers] == [1]
+        assert [one.sync.sync_id for one in plan.undecided] == list(range(2, 10))
+
+    def test_is_told_once_for_all_of_them(self, plan):
+        assert plan.problem == (
+            "could not be decided, all other syncs were: "
+            "sync 2, 3, 4, 5, 6 and 3 more: no manifest.json"
+        )
+
+    def test_is_not_remembered_as_a_build(self, plan):
+        """What the run may have spoilt is not known."""
+        assert self.MAPPING.looks_at_builds
+        assert plan.builds == {}
 
 
 class TestAModelsStanding:

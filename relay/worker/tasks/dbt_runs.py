@@ -10,8 +10,9 @@ from relay.errors import BadArtifact, VendorError
 from relay.logs import get_logger
 from relay.operations.evaluate import findings_of
 from relay.store import RecordedRun, jobs
-from relay.worker.backoff import next_try, retry_after_of
+from relay.worker.backoff import is_exhausted, next_try, retry_after_of
 from relay.worker.services import Services
+from relay.workspaces import display_id
 
 _NO_FILE = (
     "the step rebuilds and succeeded, but wrote no run_results.json, so relay cannot know what it"
@@ -31,6 +32,7 @@ def evaluate_dbt_run(services: Services, *, dbt_account_id: int, dbt_run_id: int
     mapping, collector = services.mapping.current, services.collector
     try:
         with findings_of(collector, dbt_run_id, mapping, now=services.clock()) as findings:
+            _must_be_decidable(services, recorded, findings)
             plan = _decide(services, findings, mapping)
             if plan is not None:
                 _log_findings(findings)
@@ -48,6 +50,16 @@ def evaluation_failed(
     recorded = services.store.dbt_runs.get(dbt_account_id, dbt_run_id)
     if recorded is not None and not recorded.is_done:
         _retry_or_give_up(services, recorded, problem, None)
+
+
+def _must_be_decidable(services: Services, recorded: RecordedRun, findings: Findings) -> None:
+    """Raise why a sync cannot be decided, while it may be later; on the last try decide the others.
+
+    Not before: a run is decided on once.
+    """
+    retry_for = services.settings.retry_for
+    if findings.undecidable and not is_exhausted(recorded.backoff_spent, retry_for=retry_for):
+        raise next(iter(findings.undecidable.values()))
 
 
 def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Plan | None:
@@ -125,6 +137,8 @@ def _log_plan(plan: Plan) -> None:
         withheld=[verdict.sync.sync_id for verdict in plan.withheld],
     )
     for undecided in plan.undecided:
+        if undecided.was_foreseen:
+            continue  # `problem` says all of it
         log.error(
             "task.failed",
             task=jobs.EVALUATE_DBT_RUN,
@@ -133,7 +147,8 @@ def _log_plan(plan: Plan) -> None:
             exc_info=undecided.cause,
         )
     if plan.problem:
-        log.error("dbt_run.given_up", problem=plan.problem)
+        syncs = [display_id(*one.sync.key) for one in plan.undecided]
+        log.error("dbt_run.given_up", problem=plan.problem, undecided=syncs)
 
 
 def _log_selectors_of_nothing(services: Services, findings: Findings, mapping: SyncMapping) -> None:

@@ -238,6 +238,19 @@ class TestStepsWithoutTheirOwnResults:
         assert "remove --no-write-json (DBT_WRITE_JSON) from the job" in reported["problem"]
         assert events("sync.withheld") == []
 
+    def test_so_is_one_that_does_not_say_so_after_a_while(self, relay, events):
+        """With DBT_WRITE_JSON=false in the environment, which no command shows."""
+        relay.map(mapping_text(sync_entry(5123, "customers"), sync_entry(5126, "countries")))
+        relay.deliver(
+            SandboxRun.of(invoke("dbt seed", load("seed")), invoke("dbt build"), dbt_run_id=NIGHT)
+        )
+        relay.work_for(9 * 60)
+        assert events("sync.triggered", "dbt_run.step_without_results") == []
+        relay.work_for(11 * 60)
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
+        assert [line["step"] for line in events("dbt_run.step_without_results")] == [5]
+        assert events("dbt_run.given_up") == []
+
     def test_a_run_that_failed_before_its_first_step_is_done_with_a_warning(self, one, events):
         one.deliver(SandboxRun(dbt_run_id=NIGHT, steps=(), status=20))
         one.work()
@@ -252,3 +265,109 @@ class TestStepsWithoutTheirOwnResults:
         assert "lacks run_steps" in events("dbt_run.retried")[0]["problem"]
         assert len(events("dbt_run.given_up")) == 1
         assert sandbox.census.sync_runs == []
+
+
+UNREADABLE = Body(b'{"nodes": {"a": 5}}')
+
+
+class TestWhatOnlySomeSyncsNeed:
+    """What is missing costs the syncs that ask for it, and no other."""
+
+    @pytest.fixture(name="mixed")
+    def _mixed(self, relay):
+        relay.map(mapping_text(sync_entry(5123, "customers"), sync_entry(5124, "tag:crm")))
+        return relay
+
+    @pytest.mark.parametrize("fault", [UNREADABLE, Status(404), Status(503), Status(403)])
+    def test_a_manifest_that_never_comes_costs_the_syncs_that_need_it(
+        self, mixed, sandbox, events, fault
+    ):
+        sandbox.dbt_cloud.fail_next("manifest.json", fault, times=1000)
+        mixed.deliver(night())
+        mixed.work_for(20 * 60)
+        assert events("sync.triggered", "dbt_run.given_up") == []
+        assert "manifest.json" in events("dbt_run.retried")[0]["problem"]
+        mixed.work_for(20 * 60)
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5123]
+        (given_up,) = events("dbt_run.given_up")
+        assert "all other syncs were: sync 5124: " in given_up["problem"]
+        assert "manifest.json" in given_up["problem"]
+        assert given_up["undecided"] == [5124]
+        assert events("task.failed") == []
+
+    def test_a_manifest_that_comes_late_is_read_and_all_are_decided_once(
+        self, mixed, sandbox, events
+    ):
+        sandbox.dbt_cloud.fail_next("manifest.json", UNREADABLE, times=5)
+        mixed.deliver(night())
+        mixed.work_for(30 * 60)
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5123, 5124]
+        assert events("dbt_run.given_up") == []
+
+    def test_what_was_left_undecided_is_decided_by_a_replay_and_the_others_are_left_alone(
+        self, mixed, sandbox, events
+    ):
+        sandbox.dbt_cloud.fail_next("manifest.json", UNREADABLE, times=1000)
+        mixed.deliver(night())
+        mixed.work_for(40 * 60)
+        mixed.finish_sync_runs()
+        sandbox.dbt_cloud.heal()
+        mixed.replay(NIGHT)
+        mixed.work_for(60)
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5123, 5124]
+
+    def test_of_a_failed_test_all_tested_syncs_need_it(self, relay, sandbox, events):
+        """Without the manifest the test would count against all models, or against none."""
+        relay.map(
+            mapping_text(
+                sync_entry(5123, "customers"), sync_entry(5126, "fct_tickets", tests="ignore")
+            )
+        )
+        sandbox.dbt_cloud.fail_next("manifest.json", UNREADABLE, times=1000)
+        relay.deliver(night(recording="build_test_fail"))
+        relay.work_for(40 * 60)
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
+        assert events("sync.withheld") == []
+        assert events("dbt_run.given_up")[0]["undecided"] == [5123]
+
+    def test_what_a_run_without_its_manifest_built_is_not_remembered(self, relay, sandbox, sql):
+        """What it may have spoilt is unknown, and would pass for a good build."""
+        relay.map(mapping_text(sync_entry(5123, "customers", "orders", require="all")))
+        sandbox.dbt_cloud.fail_next("manifest.json", UNREADABLE, times=1000)
+        relay.deliver(night())
+        relay.work_for(40 * 60)
+        assert sql("SELECT count(*) FROM relay.builds") == [(0,)]
+
+    @pytest.mark.parametrize(
+        ("absent", "keys", "said"),
+        [
+            ("dbt_job_id", {"jobs": [278164]}, "its job's id"),
+            ("environment_id", {"environments": [187998]}, "its environment's id"),
+            ("project_id", {"require": "all"}, "its project's id"),
+        ],
+    )
+    def test_an_id_that_only_some_syncs_ask_for_costs_only_these(
+        self, relay, events, absent, keys, said
+    ):
+        relay.map(
+            mapping_text(sync_entry(5123, "customers", **keys), sync_entry(5124, "customers"))
+        )
+        relay.deliver(night(**{absent: None}))
+        relay.work_for(40 * 60)
+        assert said in events("dbt_run.retried")[0]["problem"]
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5124]
+        assert events("sync.withheld") == []
+        (given_up,) = events("dbt_run.given_up")
+        assert (given_up["undecided"], said in given_up["problem"]) == ([5123], True)
+
+    def test_an_id_that_no_sync_asks_for_may_be_absent(self, one, events):
+        one.deliver(night(dbt_job_id=None))
+        one.work()
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5123]
+
+    def test_so_may_one_of_a_run_that_did_nothing(self, one, events):
+        one.map(mapping_text(sync_entry(5123, "customers", jobs=[1])))
+        docs = invoke("dbt docs generate", load("docs_generate"))
+        one.deliver(SandboxRun.of(docs, dbt_run_id=NIGHT, dbt_job_id=None))
+        one.work()
+        assert len(events("dbt_run.planned")) == 1

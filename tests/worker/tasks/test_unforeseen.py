@@ -92,6 +92,21 @@ class TestEvaluating:
         one.work()
         assert len(events("sync.triggered")) == 1
 
+    def test_in_reading_the_manifest_costs_in_the_end_only_the_syncs_that_need_it(
+        self, relay, events
+    ):
+        relay.map(mapping_text(sync_entry(5123, "customers"), sync_entry(5124, "tag:crm")))
+        good = relay.services
+        broken = Breaking(good.collector, "lineage")
+        relay.services = dataclasses.replace(good, collector=broken)
+        relay.deliver(night())
+        relay.work_for(HOURS)
+        assert len(events("dbt_run.retried")) > 3
+        assert [line["sync_id"] for line in events("sync.triggered")] == [5123]
+        assert events("dbt_run.given_up")[0]["undecided"] == [5124]
+        last = events("task.failed")[-1]
+        assert (last["sync_id"], type(last["exc_info"])) == (5124, ValueError)
+
     def test_a_run_that_is_planned_is_not_planned_again(self, one, events, break_, sql):
         break_(times=1, projects_seen="select_nothing")  # the last that is done
         one.deliver(night())

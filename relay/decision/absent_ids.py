@@ -1,0 +1,43 @@
+"""The ids that decisions on a sync ask of a run, and dbt Cloud may leave out. No I/O here."""
+
+from collections.abc import Iterator, Mapping
+
+from relay.dbt.outcome import RunOutcome
+from relay.dbt.runs import DbtRun
+from relay.decision.mapping import Sync, SyncMapping
+from relay.errors import BadArtifact
+from relay.workspaces import SyncKey
+
+
+def lacking_ids(
+    run: DbtRun, outcome: RunOutcome, mapping: SyncMapping
+) -> Mapping[SyncKey, BadArtifact]:
+    """The syncs that ask for an id which the run does not have, and what is wrong.
+
+    Without it a sync that lists jobs would be withheld for good, and one that looks back would see
+    other builds than its own. None where the run did nothing.
+    """
+    did_something = outcome.nodes or outcome.reused or outcome.unaccounted
+    if run.never_counts_because or run.was_cancelled or not did_something:
+        return {}
+    return {
+        sync.key: BadArtifact(
+            f"dbt Cloud's answer for dbt run {run.dbt_run_id} lacks {' and '.join(lacking)}, which "
+            "this sync asks for"
+        )
+        for sync in mapping.syncs
+        if sync.enabled and (lacking := tuple(_lacking(run, sync)))
+    }
+
+
+def _lacking(run: DbtRun, sync: Sync) -> Iterator[str]:
+    """What it asks for; of builds also the ids of the runs that this one retries."""
+    builders = (run, *run.retried_runs) if sync.looks_at_builds else ()
+    if any(one.dbt_job_id is None for one in (*builders, *([run] if sync.jobs else ()))):
+        yield "its job's id"
+    if any(
+        one.environment_id is None for one in (*builders, *([run] if sync.environments else ()))
+    ):
+        yield "its environment's id"
+    if any(one.project_id is None for one in builders):
+        yield "its project's id"
