@@ -74,8 +74,7 @@ class ClientRefusals:
         """Log the counts since the last line, if there are any and it is time."""
         if not self._counts or time.monotonic() < self._next_line_at:
             return
-        more = {} if self._problem is None else {"problem": self._problem}
-        log.warning("clients.refused", reasons=dict(self._counts), **more)
+        log.warning("clients.refused", reasons=dict(self._counts), problem=self._problem)
         self._counts.clear()
         self._problem = None
         self._next_line_at = time.monotonic() + SECONDS_BETWEEN_LINES

@@ -77,15 +77,17 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
 
         Raises ParseException where the body is malformed.
         """
-        request = conn.received.take()
+        request = None
         try:
+            request = conn.received.take()
             is_kept: bool = self.handle_request(request, conn)
-        except (OSError, StopIteration) as exc:  # StopIteration: gunicorn has hung up
-            self.log.debug("A client did not take its answer: %s", exc)
-            return False
         except ParseException:
             raise
-        except Exception as exc:  # noqa: BLE001 - as all of gunicorn's workers do
+        except (ConnectionError, BlockingIOError, StopIteration) as exc:
+            # After StopIteration gunicorn has logged why, and hung up.
+            self.log.debug("A client did not take its answer: %s", exc)
+            return False
+        except Exception as exc:  # noqa: BLE001 - logged, with a 500, as by gunicorn's own workers
             self.handle_error(request, conn.sock, conn.client, exc)
             return False
         return is_kept
@@ -143,6 +145,11 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         except ParseException as exc:
             self._stop_receiving(conn)
             self._refuse(conn, Reason.MALFORMED, exc)
+            return
+        except Exception as exc:  # noqa: BLE001 - what the parser did not foresee ends no worker
+            self._stop_receiving(conn)
+            self.handle_error(None, conn.sock, conn.client, exc)
+            self._linger(conn)
             return
         if is_received:
             self._stop_receiving(conn)
