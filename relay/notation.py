@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
+_API_PATH = re.compile(r"/(?:api|v[0-9]+)(?:/|$)", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
 LONGEST_DURATION = 365 * 86400  # seconds
 LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
 LONGEST_MESSAGE = 300  # characters of a vendor's message that are worth a log line
@@ -55,7 +57,7 @@ def read_vendor_url(text: str) -> str:
         raise ValueError("must not hold a user or password: a token goes into its own setting")
     if url.scheme not in ("http", "https") or not host:
         raise ValueError("expected an https URL, like https://app.getcensus.com")
-    if url.scheme == "http" and not _is_loopback(host):
+    if url.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https: a token is sent to it")
     if re.search(r"[\s\\]", url.geturl()):
         raise ValueError("must not hold a blank or a backslash")
@@ -63,14 +65,33 @@ def read_vendor_url(text: str) -> str:
         raise ValueError("must not hold `..`")
     if url.query or url.fragment:
         raise ValueError("must end with its host or path, without ? or #")
-    if "/api" in url.path:
-        raise ValueError(
-            f"must end with its host: relay itself adds {url.path[url.path.index('/api') :]}"
-        )
+    if api := _API_PATH.search(url.path):
+        base = f"{url.scheme}://{url.netloc}{url.path[: api.start()]}"
+        raise ValueError(f"must end with its host: relay itself adds the API's path; write {base}")
     return url.geturl().rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def read_hosts(text: str) -> frozenset[str]:
+    """Host names, in small letters, with commas between them.
+
+    Raises ValueError, which never repeats the text: it may be a URL with a password.
+    """
+    hosts = [host.strip() for host in text.split(",")]
+    if not all(map(_HOST.fullmatch, hosts)):
+        raise ValueError(
+            "expected host names with commas between them, like census.example.com,"
+            " without https://, port or path"
+        )
+    return frozenset(host.lower() for host in hosts)
+
+
+def host_of(url: str) -> str:
+    """The host of a URL that `read_vendor_url` has read, in small letters."""
+    return urlsplit(url).hostname or ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     if host == "localhost":
         return True
     try:

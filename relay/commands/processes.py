@@ -16,7 +16,7 @@ def run_up() -> None:
     from relay import up  # noqa: PLC0415 - each process loads what it needs
 
     with started(ServiceSettings, logs_to=sys.stdout) as settings:
-        load(settings.mapping)
+        load(settings.mapping, settings.census_hosts)
         up.run(server_of(settings))
 
 

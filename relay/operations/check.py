@@ -12,7 +12,7 @@ from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.mapping_file import load
 from relay.notation import printable
-from relay.settings import ServiceSettings, Settings, WorkerSettings, mapping_path
+from relay.settings import ServiceSettings, Settings, WorkerSettings, mapping_settings
 from relay.spelling import nearest
 from relay.terminal import PROBLEM, WRONG_SETTINGS
 from relay.vendors.census.client import V1_ENDS, speaks_v1
@@ -40,8 +40,9 @@ def check(mapping: Path | None, manifest: Path | None, *, most: int) -> Report:
     selector of more than `most` nodes, a warning.
     """
     settings, wrong_settings = (None, ()) if mapping else _read_settings()
-    path = mapping or mapping_path()
-    parsed, problems = _read_mapping(path)
+    named = mapping_settings()
+    path = mapping or named.path
+    parsed, problems = _read_mapping(path, named.census_hosts)
     warnings: tuple[str, ...] = ()
     if parsed and settings:
         problems = tuple(_problems_of_keys(settings, parsed))
@@ -72,9 +73,11 @@ def _read_settings() -> tuple[ServiceSettings | None, tuple[str, ...]]:
         return None, tuple(map(str, exc.problems))
 
 
-def _read_mapping(path: Path) -> tuple[SyncMapping | None, tuple[str, ...]]:
+def _read_mapping(
+    path: Path, census_hosts: frozenset[str]
+) -> tuple[SyncMapping | None, tuple[str, ...]]:
     try:
-        return load(path), ()
+        return load(path, census_hosts), ()
     except BadMapping as exc:
         return None, tuple(map(str, exc.problems))
 

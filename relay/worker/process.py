@@ -19,6 +19,7 @@ from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger, redact
 from relay.mapping_file import MappingFile
 from relay.notation import short_message
+from relay.operations.lost_lines import report_lost_lines
 from relay.postgres.connections import engines_pool, pool_of
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
@@ -49,7 +50,7 @@ def run(settings: WorkerSettings, server: Server) -> None:
 
     Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
     """
-    mapping = MappingFile(settings.mapping)
+    mapping = MappingFile(settings.mapping, settings.census_hosts)
     if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
@@ -231,6 +232,7 @@ def _add_round(engine: procrastinate.App, services: Services) -> None:
             await manager.retry_job(job)
             log.warning("job.rescued", task=job.task_name, **_ids(job.task_kwargs))
         await asyncio.to_thread(tasks.defer_periodic_tasks, services)
+        await asyncio.to_thread(report_lost_lines, services.store, "worker")
 
 
 async def _first_of(*waits: Awaitable[Any]) -> None:
