@@ -2,6 +2,8 @@
 
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from relay import logs
@@ -9,7 +11,7 @@ from relay.errors import DatabaseUnavailable
 from relay.postgres.migrate import migrate
 from relay.postgres.server import server_of
 from relay.settings import WebSettings
-from relay.terminal import settings_or_exit
+from relay.terminal import ended_by_signals, settings_or_exit
 
 SILENT_SECONDS = 10  # from a connection's start to its first bytes
 LARGEST_ANSWER = 2**16  # bytes that the kernel takes at once: no thread waits for a client
@@ -26,11 +28,22 @@ def on_starting(arbiter: Any) -> None:
         raise SystemExit(
             "relay's web speaks no TLS: take certfile and keyfile out, and put a proxy in front"
         )
+    with ended_by_signals(), _server_left_when_ended():
+        try:
+            _server.join()
+            migrate(_server)
+        except DatabaseUnavailable as exc:
+            log.error("database.unavailable", problem=str(exc))
+
+
+@contextmanager
+def _server_left_when_ended() -> Iterator[None]:
+    """Leave it where a signal ends us: `on_exit` is called only where gunicorn has begun."""
     try:
-        _server.join()
-        migrate(_server)
-    except DatabaseUnavailable as exc:
-        log.error("database.unavailable", problem=str(exc))
+        yield
+    except SystemExit:
+        _server.leave()
+        raise
 
 
 def when_ready(arbiter: Any) -> None:
