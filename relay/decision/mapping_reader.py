@@ -34,7 +34,7 @@ from relay.decision.yaml_document import YamlDocument, read_yaml
 from relay.errors import BadMapping
 from relay.notation import host_of, is_loopback, read_duration, read_vendor_url
 from relay.spelling import did_you_mean
-from relay.workspaces import CENSUS_HOSTS, DEFAULT_WORKSPACE, SyncKey, Workspace
+from relay.workspaces import CENSUS_HOSTS, CENSUS_URL, DEFAULT_WORKSPACE, SyncKey, Workspace
 
 Value = TypeVar("Value")
 
@@ -153,7 +153,7 @@ class _Reader:
 
     def _read_census_url(self, text: str) -> str:
         """Whoever edits this file must not be able to send a key elsewhere: the operator may."""
-        url = read_vendor_url(text)
+        url = read_vendor_url(text, example=CENSUS_URL)
         host = host_of(url)
         if host not in self._census_hosts and not is_loopback(host):
             known = ", ".join(sorted(CENSUS_HOSTS))

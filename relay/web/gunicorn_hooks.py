@@ -16,6 +16,7 @@ RECEIVE_SECONDS = 10  # between two pieces of a request
 
 SETTINGS = settings_or_exit(WebSettings)
 logs.configure(SETTINGS)
+logs.warn_of_misspelled_variables(SETTINGS)
 _server = server_of(SETTINGS)
 log = logs.get_logger()
 
