@@ -1,8 +1,10 @@
 """relay's command line: each command's name, options and help. `commands/` does what they say."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
@@ -26,6 +28,21 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
             return value if isinstance(value, int) else read_duration(value)
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
+
+
+class WebhookUrl(click.ParamType):  # type: ignore[type-arg]
+    """An address with its scheme, such as `https://relay.example.com/webhooks/dbt`."""
+
+    name = "url"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        is_url = None
+        with suppress(ValueError):
+            url = urlsplit(value)
+            is_url = url.scheme in ("http", "https") and url.hostname
+        if not is_url:
+            self.fail("expected a URL, like https://relay.example.com/webhooks/dbt", param, ctx)
+        return value
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -189,7 +206,13 @@ def trigger(sync_id: int, workspace: str, records: str) -> None:
 
 @main.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--to", "url", required=True, help="Where relay listens: https://…/webhooks/dbt")
+@click.option(
+    "--to",
+    "url",
+    required=True,
+    type=WebhookUrl(),
+    help="Where relay listens: https://…/webhooks/dbt",
+)
 def send(file: BinaryIO, url: str) -> None:
     """Sign the event in FILE (- for stdin) with the first webhook secret, and deliver it."""
     from relay.commands import send as command
