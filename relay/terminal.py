@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
-from relay.errors import BadMapping, BadSettings, DatabaseUnavailable, RelayError
+from relay.errors import BadMapping, BadSettings, RelayError
 from relay.settings import Settings
 
 PROBLEM = 1
@@ -32,8 +32,6 @@ def exit_on_error() -> Iterator[None]:
         _leave("Error: invalid settings:", exc, WRONG_SETTINGS)
     except BadMapping as exc:
         _leave("Error: invalid mapping file:", exc, PROBLEM)
-    except DatabaseUnavailable as exc:
-        _leave("Error: the database:", exc, PROBLEM)
     except RelayError as exc:
         _leave("Error:", exc, PROBLEM)
 

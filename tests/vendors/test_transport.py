@@ -205,7 +205,7 @@ def test_where_nobody_listens_nothing_was_done(send):
 )
 def test_a_tls_failure_is_told_as_one(sandbox, send, error):
     plain = sandbox.census.url.replace("http:", "https:")
-    with pytest.raises(error, match="no TLS connection to .* that can be trusted"):
+    with pytest.raises(error, match=r"no TLS connection to .* that can be trusted"):
         send(transport(plain), TRIGGER)
 
 
