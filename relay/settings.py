@@ -1,7 +1,7 @@
 """What each process and command needs to know of the environment, in types without holes."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import NoneType
@@ -150,6 +150,11 @@ def secret_in(environment: Mapping[str, str], variable: str) -> Secret | None:
     secret = reader.read_secret(variable)
     reader.raise_problems()
     return secret
+
+
+def environment_of(names: Collection[str]) -> dict[str, str]:
+    """Those of the variables that are set and not blank, for `relay init`."""
+    return {name: text for name, text in os.environ.items() if name in names and text.strip()}
 
 
 class MappingSettings(NamedTuple):
