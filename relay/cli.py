@@ -66,6 +66,9 @@ def check(
 ) -> None:
     """Check the settings and the mapping file; or only MAPPING, if one is given.
 
+    Syncs that the runs of every environment trigger, and variables that are nearly one of relay's,
+    are warnings.
+
     With a manifest.json, as `dbt parse` writes it to target/, also what the selectors of depends_on
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
     very many nodes, a warning.

@@ -302,7 +302,8 @@ class TestCommands:
         )
         for parameter in cli.main.commands[name].params:
             if isinstance(parameter, click.Argument):
-                assert ("SYNC_ID" if parameter.name == "sync_id" else "FILE") in usage
+                placeholders = {"sync_id": "SYNC_ID", "shell": "SHELL"}
+                assert placeholders.get(parameter.name, "FILE") in usage
             elif parameter.required:
                 assert f"{parameter.opts[0]} " in usage
 
