@@ -193,7 +193,9 @@ class TestWithoutInput:
         assert sandbox.dbt_cloud.requests_to("/") == sandbox.census.requests_to("/") == []
         assert "# defaults:\n#   environments: [ID]\n" in Path("config/syncs.yml").read_text()
 
-    @pytest.mark.parametrize("secret", ["a$b`c;d&e(f)", "it's-a-secret", 'say-"please"', "a#b*c~d!e"])
+    @pytest.mark.parametrize(
+        "secret", ["a$b`c;d&e(f)", "it's-a-secret", 'say-"please"', "a#b*c~d!"]
+    )
     def test_writes_a_secret_that_a_shell_reads_as_it_is(self, init, given, secret):
         init("--no-input", "--offline", **given | {"DBT_CLOUD_TOKEN": secret})
         assert variables("./relay.env")["DBT_CLOUD_TOKEN"] == secret
