@@ -74,6 +74,13 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
+def warn_of_misspelled_variables(settings: Settings) -> None:
+    """Log each variable of the environment that is nearly one of relay's, for processes."""
+    log = get_logger()
+    for variable in settings.misspelled:
+        log.warning("settings.variable_unknown", variable=variable.name, meant=variable.meant)
+
+
 class _LibraryLines(logging.Handler):
     """Sends what libraries log through the same renderer, as `library.logged`."""
 

@@ -3,7 +3,8 @@
 import re
 
 SHORTEST = 8  # characters; a vendor's are longer
-PLACEHOLDERS = frozenset({"replace-me", "changeme", "change-me", "placeholder"})
+UNFILLED = "replace-me"  # in config/relay.env.example
+PLACEHOLDERS = frozenset({UNFILLED, "changeme", "change-me", "placeholder"})
 VENDOR_PLACEHOLDERS = PLACEHOLDERS | {
     "your-api-key",
     "your-api-token",
@@ -65,6 +66,12 @@ def read_vendor_secret(text: str) -> Secret:
     if _UNFILLED.fullmatch(value) or value.casefold().replace("_", "-") in VENDOR_PLACEHOLDERS:
         raise ValueError("is a placeholder: write the secret itself")
     return secret
+
+
+def refuse_unfilled(text: str) -> None:
+    """Raise ValueError for a text of relay.env.example that was to be replaced."""
+    if UNFILLED in text.casefold():
+        raise ValueError(f"is a placeholder: write your own value in place of {UNFILLED!r}")
 
 
 def refuse_quoted(text: str) -> None:

@@ -7,6 +7,7 @@ import requests
 from relay.dbt.deliveries import sign
 from relay.errors import Unavailable
 from relay.secret import Secret
+from relay.vendors.failures import in_words
 
 ACCEPTED = 202
 
@@ -34,5 +35,5 @@ def deliver(body: bytes, url: str, secret: Secret) -> Delivered:
             url, data=body, headers=headers, timeout=(3.05, 10), allow_redirects=False
         )
     except requests.RequestException as exc:
-        raise Unavailable(f"no answer from {url}: {type(exc).__name__}") from None
+        raise Unavailable(in_words(exc, url)) from None
     return Delivered(answer.status_code, answer.text.strip())

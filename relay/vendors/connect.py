@@ -90,6 +90,15 @@ def _setting(workspace: Workspace) -> str:
 
 def dbt_cloud_of(settings: DbtCloudSettings, clock: Clock = utc_now) -> DbtCloud:
     """The account's dbt Cloud."""
+    return _dbt_cloud(settings, _folder_for_downloads(settings.data_dir), clock)
+
+
+def dbt_cloud_without_downloads(settings: DbtCloudSettings) -> DbtCloud:
+    """The account's dbt Cloud, for all but artifacts: no folder is made for these."""
+    return _dbt_cloud(settings, None, utc_now)
+
+
+def _dbt_cloud(settings: DbtCloudSettings, downloads: Path | None, clock: Clock) -> DbtCloud:
     transport = Transport(
         vendor="dbt Cloud",
         setting="DBT_CLOUD_URL",
@@ -97,7 +106,7 @@ def dbt_cloud_of(settings: DbtCloudSettings, clock: Clock = utc_now) -> DbtCloud
         token=settings.dbt_cloud_token,
         read_seconds=settings.http_timeout,
         connections=CONNECTIONS,
-        downloads=_folder_for_downloads(settings.data_dir),
+        downloads=downloads,
         clock=clock,
     )
     return DbtCloud(transport, dbt_account_id=settings.dbt_account_id)

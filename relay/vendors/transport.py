@@ -148,7 +148,7 @@ class Transport:
         except TooLarge as exc:
             raise Rejected(f"{what}: {exc}") from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
-            raise Unavailable(f"{what}: {in_words(exc)}") from None
+            raise Unavailable(f"{what}: {in_words(exc, self._base_url)}") from None
         if isinstance(answer, _Trouble):
             raise Unavailable(
                 f"{what}: HTTP {answer.http_status}",
@@ -171,8 +171,8 @@ class Transport:
             raise self._wrong_address(what, exc) from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
             if never_connected(exc):
-                raise Unavailable(f"{what}: {in_words(exc)}") from None
-            raise Unanswered(f"{what}: {in_words(exc)}") from None
+                raise Unavailable(f"{what}: {in_words(exc, self._base_url)}") from None
+            raise Unanswered(f"{what}: {in_words(exc, self._base_url)}") from None
         if isinstance(answer, _Trouble):
             message = f"{what}: HTTP {answer.http_status}"
             if answer.http_status == TOO_MANY_REQUESTS:

@@ -16,7 +16,7 @@ from procrastinate.exceptions import ConnectorException
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay.errors import DatabaseUnavailable
-from relay.logs import get_logger, redact
+from relay.logs import get_logger, redact, warn_of_misspelled_variables
 from relay.mapping_file import MappingFile
 from relay.notation import short_message
 from relay.operations.lost_lines import report_lost_lines
@@ -50,6 +50,7 @@ def run(settings: WorkerSettings, server: Server) -> None:
 
     Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
     """
+    warn_of_misspelled_variables(settings)
     mapping = MappingFile(settings.mapping, settings.census_hosts)
     if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
