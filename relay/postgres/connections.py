@@ -10,12 +10,15 @@ import psycopg
 import psycopg_pool
 
 from relay.errors import DatabaseUnavailable
+from relay.postgres.attempts import AsyncConnection, Connection
 from relay.postgres.server import Server
 
 CHECKED_AFTER = 1.0  # seconds
+# After this many a pool gives up and begins anew, so that its pauses stay below two seconds.
+RECONNECT_SECONDS = 3.0
 
 
-class ImpatientConnection(psycopg.Connection[tuple[object, ...]]):
+class ImpatientConnection(Connection):
     """A connection that gives up on a server that hangs: psycopg itself would wait for ever."""
 
     patience = 3.0  # seconds for one query
@@ -51,14 +54,17 @@ def asking(server: Server) -> Iterator[OneConnection]:
 
 
 @contextmanager
-def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPool]:
+def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPool[Connection]]:
     """Connections in autocommit, so many at most; a dead one is replaced when it is asked for."""
     with psycopg_pool.ConnectionPool(
         server.ensure_running,
+        connection_class=Connection,
         kwargs={"autocommit": True},
         min_size=1,
         max_size=most,
         timeout=10.0,
+        reconnect_timeout=RECONNECT_SECONDS,
+        reconnect_failed=psycopg_pool.ConnectionPool.check,
         check=_CheckedLately().check,
         configure=_notice_when_we_are_gone,
         open=True,
@@ -71,7 +77,13 @@ def engines_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
 
     Each of its queries is a transaction of its own.
     """
-    ours = {"check": _CheckedLately().check_async, "configure": _set_up_for_the_engine}
+    ours = {
+        "connection_class": AsyncConnection,
+        "reconnect_timeout": RECONNECT_SECONDS,
+        "reconnect_failed": psycopg_pool.AsyncConnectionPool.check,
+        "check": _CheckedLately().check_async,
+        "configure": _set_up_for_the_engine,
+    }
     return psycopg_pool.AsyncConnectionPool(**arguments | ours)
 
 

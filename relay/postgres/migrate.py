@@ -10,6 +10,7 @@ import psycopg
 
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
+from relay.postgres.attempts import Connection
 from relay.postgres.migrations import HEAD
 from relay.postgres.server import Server
 
@@ -25,7 +26,7 @@ def migrate(server: Server) -> tuple[str, ...]:
     relay's own. Raises DatabaseUnavailable.
     """
     try:
-        with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+        with Connection.connect(server.ensure_running(), autocommit=True) as connection:
             if is_current(connection):
                 return ()
             connection.execute("SELECT pg_advisory_lock(%s)", (ONE_AT_A_TIME,))
@@ -43,7 +44,7 @@ def require_schema(server: Server) -> None:
     Raises DatabaseUnavailable where it is another version's.
     """
     try:
-        with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+        with Connection.connect(server.ensure_running(), autocommit=True) as connection:
             if is_current(connection):
                 return
             exists = _has_schema(connection)
