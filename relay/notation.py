@@ -55,7 +55,7 @@ def read_vendor_url(text: str) -> str:
         raise ValueError("must not hold a user or password: a token goes into its own setting")
     if url.scheme not in ("http", "https") or not host:
         raise ValueError("expected an https URL, like https://app.getcensus.com")
-    if url.scheme == "http" and not _is_loopback(host):
+    if url.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https: a token is sent to it")
     if re.search(r"[\s\\]", url.geturl()):
         raise ValueError("must not hold a blank or a backslash")
@@ -70,7 +70,8 @@ def read_vendor_url(text: str) -> str:
     return url.geturl().rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine itself."""
     if host == "localhost":
         return True
     try:

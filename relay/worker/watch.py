@@ -4,7 +4,6 @@ It needs no slot and no connection that the jobs use: all of them may hang in a 
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,6 +12,7 @@ from typing import Any
 from procrastinate import JobContext
 from procrastinate.worker import Worker
 
+from relay.clock import Stopwatch, stopwatch
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.store.takeovers import TakenOver
@@ -54,13 +54,13 @@ class EngineJobs:
 class JobWatch:
     """What this process's engines work on, and the looks at what nobody works on."""
 
-    def __init__(self, services: Services, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, services: Services, stopwatch: Stopwatch = stopwatch) -> None:
         """The services' store has a connection that no job takes."""
         self._services = services
-        self._monotonic = monotonic
+        self._stopwatch = stopwatch
         self._engines: list[EngineJobs] = []
         self._cut_off: frozenset[int] = frozenset()
-        self._judges_from = self._periodic_at = monotonic()
+        self._judges_from = self._periodic_at = stopwatch()
 
     def new_engine(self) -> EngineJobs:
         """An engine that begins; whoever runs it says when it is ending."""
@@ -85,14 +85,14 @@ class JobWatch:
         except DatabaseUnavailable:
             # The engine tells. When the database is back, every worker has been silent for as
             # long as it was gone: they get the time for a sign of life before they are judged.
-            self._judges_from = self._monotonic() + 2 * HEARTBEAT_SECONDS
+            self._judges_from = self._stopwatch() + 2 * HEARTBEAT_SECONDS
 
     def _look(self) -> None:
         _tell(self._taken_back([each for each in self._engines if each.is_ending]))
-        if self._monotonic() >= self._judges_from:
+        if self._stopwatch() >= self._judges_from:
             _tell(self._services.store.takeovers.take_over(silent_for=SILENT_FOR))
-        if self._monotonic() >= self._periodic_at:
-            self._periodic_at = self._monotonic() + PERIODIC_SECONDS
+        if self._stopwatch() >= self._periodic_at:
+            self._periodic_at = self._stopwatch() + PERIODIC_SECONDS
             tasks.defer_periodic_tasks(self._services)
 
     def _taken_back(self, ending: list[EngineJobs]) -> list[TakenOver]:

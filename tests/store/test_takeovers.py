@@ -96,3 +96,26 @@ def test_a_worker_takes_back_what_it_lost_hold_of(store, worker, job, waiting):
     (taken,) = store.takeovers.take_back([lost, theirs], [ours])
     assert taken.arguments == {"dbt_run_id": 7}
     assert waiting() == [lost]
+
+
+class TestAClockThatWasAhead:
+    """The database's own, set back: signs of life are of a time that has not come yet."""
+
+    def test_does_not_keep_a_dead_worker_alive(self, store, worker, job, waiting, sql):
+        theirs = job(of=worker(silent_for=-7200))
+        assert store.takeovers.take_over(silent_for=SILENT_FOR) == []
+        sql("UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '21 s'")
+        store.takeovers.take_over(silent_for=SILENT_FOR)
+        assert waiting() == [theirs]
+
+    def test_shows_no_worker_that_is_not_there(self, store, worker):
+        worker(silent_for=-7200)
+        assert store.status.last_heartbeat()[1] is None
+
+    def test_does_not_keep_a_periodic_task_waiting(self, store, clock, sql):
+        store.periodic_tasks.make_due(jobs.PRUNE, at=clock())
+        hour = timedelta(hours=1)
+        store.periodic_tasks.defer_if_due(jobs.PRUNE, now=clock() + 5 * hour, every=hour)
+        for _ in range(2):
+            store.periodic_tasks.defer_if_due(jobs.PRUNE, now=clock(), every=hour)
+        assert sql("SELECT count(*) FROM procrastinate_jobs") == [(2,)]
