@@ -8,7 +8,13 @@ from typing import Any
 
 from relay.errors import BadSettings, Problem
 from relay.notation import LARGEST_ID, read_duration, read_vendor_url, write_duration
-from relay.secret import Secret, read_secret, read_vendor_secret, refuse_quoted
+from relay.secret import (
+    Secret,
+    read_secret,
+    read_vendor_secret,
+    refuse_quoted,
+    refuse_unescaped,
+)
 from relay.workspaces import CENSUS_API_VERSION, CENSUS_URL
 
 
@@ -133,6 +139,7 @@ def _read_database_url(text: str) -> Secret:
         url = "postgresql://" + url.removeprefix("postgres://")
     if not url.startswith("postgresql://"):
         raise ValueError("expected a postgresql:// URL")
+    refuse_unescaped(url)
     return Secret(url)
 
 
