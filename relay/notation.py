@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
+_API_PATH = re.compile(r"/(?:api|v[0-9]+)(?:/|$)", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
 LONGEST_DURATION = 365 * 86400  # seconds
 LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
 LONGEST_MESSAGE = 300  # characters of a vendor's message that are worth a log line
@@ -63,15 +65,33 @@ def read_vendor_url(text: str) -> str:
         raise ValueError("must not hold `..`")
     if url.query or url.fragment:
         raise ValueError("must end with its host or path, without ? or #")
-    if "/api" in url.path:
-        raise ValueError(
-            f"must end with its host: relay itself adds {url.path[url.path.index('/api') :]}"
-        )
+    if api := _API_PATH.search(url.path):
+        base = f"{url.scheme}://{url.netloc}{url.path[: api.start()]}"
+        raise ValueError(f"must end with its host: relay itself adds the API's path; write {base}")
     return url.geturl().rstrip("/")
 
 
+def read_hosts(text: str) -> frozenset[str]:
+    """Host names, in small letters, with commas between them.
+
+    Raises ValueError, which never repeats the text: it may be a URL with a password.
+    """
+    hosts = [host.strip() for host in text.split(",")]
+    if not all(map(_HOST.fullmatch, hosts)):
+        raise ValueError(
+            "expected host names with commas between them, like census.example.com,"
+            " without https://, port or path"
+        )
+    return frozenset(host.lower() for host in hosts)
+
+
+def host_of(url: str) -> str:
+    """The host of a URL that `read_vendor_url` has read, in small letters."""
+    return urlsplit(url).hostname or ""
+
+
 def is_loopback(host: str) -> bool:
-    """Whether a URL's host is this machine itself."""
+    """Whether a host is this machine."""
     if host == "localhost":
         return True
     try:
@@ -98,6 +118,11 @@ def _escaped(match: re.Match[str]) -> str:
 def short_message(text: str) -> str:
     """Return a vendor's message on one line, printable, of at most LONGEST_MESSAGE characters."""
     return " ".join(printable(text).split())[:LONGEST_MESSAGE]
+
+
+def words_of(exc: BaseException) -> str:
+    """What an exception says, as a short message; its type's name where it says nothing."""
+    return short_message(str(exc)) or type(exc).__name__
 
 
 def read_time(text: str | None) -> datetime | None:

@@ -47,7 +47,7 @@ def read_secret(text: str) -> Secret:
     Raises ValueError, which never repeats it, for one that no HTTP header can carry, and for what
     is only a placeholder.
     """
-    value = text.strip().removeprefix("\ufeff").strip()
+    value = without_padding(text)
     if not value:
         raise ValueError("is empty")
     if not (value.isascii() and value.isprintable()) or " " in value:
@@ -73,7 +73,7 @@ def read_vendor_secret(text: str) -> Secret:
 
 def refuse_quoted(text: str) -> None:
     """Raise ValueError for a text in quotation marks."""
-    if _QUOTED.fullmatch(text.strip().removeprefix("\ufeff").strip()):
+    if _QUOTED.fullmatch(without_padding(text)):
         raise ValueError("has quotation marks around it: write it without them")
 
 
@@ -111,3 +111,8 @@ def _split_as_libpq(url: str) -> tuple[str | None, str]:
     before = re.split("[@/]", rest, maxsplit=1)[0]
     has_credentials = rest[len(before) :].startswith("@")
     return (before, rest[len(before) + 1 :]) if has_credentials else (None, rest)
+
+
+def without_padding(text: str) -> str:
+    """The text without the white space and the byte order mark around it."""
+    return text.strip().removeprefix("\ufeff").strip()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import NoneType
-from typing import Self, TypeVar, get_args
+from typing import NamedTuple, Self, TypeVar, get_args
 
 from relay.secret import Secret
 from relay.variables import VARIABLES, EnvironmentReader, Variable
@@ -22,6 +22,7 @@ class Settings:
     """
 
     mapping: Path
+    census_hosts: frozenset[str]  # that a workspace of the mapping file may be at
     database_url: Secret | None  # None: relay's own PostgreSQL
     data_dir: Path
     log_format: str
@@ -141,7 +142,14 @@ def describe(environment: Mapping[str, str] | None = None) -> dict[str, object]:
     return {variable.name: variable.shown(values[variable.field]) for variable in VARIABLES}
 
 
-def mapping_path() -> Path:
-    """The mapping file that the environment names, also where other settings are wrong."""
-    path: Path = EnvironmentReader(os.environ).read_all()["mapping"]
-    return path
+class MappingSettings(NamedTuple):
+    """Which mapping file is meant, and the hosts that a workspace of it may be at."""
+
+    path: Path
+    census_hosts: frozenset[str]
+
+
+def mapping_settings() -> MappingSettings:
+    """What the environment says of the mapping file, also where other settings are wrong."""
+    values = EnvironmentReader(os.environ).read_all()
+    return MappingSettings(values["mapping"], values["census_hosts"])

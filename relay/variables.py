@@ -7,15 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from relay.errors import BadSettings, Problem
-from relay.notation import LARGEST_ID, read_duration, read_vendor_url, write_duration
+from relay.notation import (
+    LARGEST_ID,
+    read_duration,
+    read_hosts,
+    read_vendor_url,
+    write_duration,
+)
 from relay.secret import (
     Secret,
     read_secret,
     read_vendor_secret,
     refuse_quoted,
     refuse_unescaped,
+    without_padding,
 )
-from relay.workspaces import CENSUS_API_VERSION, CENSUS_URL
+from relay.workspaces import CENSUS_API_VERSION, CENSUS_HOSTS, CENSUS_URL
 
 
 def _unchanged(value: object) -> object:
@@ -117,7 +124,7 @@ def _masked(value: Secret | tuple[Secret, ...] | None) -> object:
 def _read_token(text: str) -> Secret:
     """A token. With the scheme in front of it the header would have that twice."""
     refuse_quoted(text)
-    scheme = text.strip().removeprefix("\ufeff").partition(" ")[0]
+    scheme = without_padding(text).partition(" ")[0]
     if scheme in ("Token", "Bearer", "token", "bearer"):
         raise ValueError(f"begins with {scheme!r}: write the token alone")
     return read_vendor_secret(text)
@@ -126,7 +133,22 @@ def _read_token(text: str) -> Secret:
 def _read_secrets(text: str) -> tuple[Secret, ...]:
     """Secrets with commas or line ends between them. An empty one would verify any signature."""
     refuse_quoted(text)
-    return tuple(read_vendor_secret(part) for part in re.split(r"[,\n]", text.strip()))
+    return tuple(map(_read_webhook_secret, re.split(r"[,\n]", text.strip())))
+
+
+def _read_webhook_secret(text: str) -> Secret:
+    """One secret; what holds another separator is two, and would verify no signature."""
+    if re.search(r"[;\s]", without_padding(text)):
+        raise ValueError("holds a semicolon or a blank: write a comma between two secrets")
+    return read_vendor_secret(text)
+
+
+def _read_census_hosts(text: str) -> frozenset[str]:
+    return CENSUS_HOSTS | read_hosts(text)
+
+
+def _show_census_hosts(hosts: frozenset[str]) -> list[str]:
+    return sorted(hosts - CENSUS_HOSTS)
 
 
 def _read_path(text: str) -> Path:
@@ -134,7 +156,7 @@ def _read_path(text: str) -> Path:
 
 
 def _read_database_url(text: str) -> Secret:
-    url = text.strip().removeprefix("\ufeff").strip()
+    url = without_padding(text)
     if url.startswith("postgres://"):
         url = "postgresql://" + url.removeprefix("postgres://")
     if not url.startswith("postgresql://"):
@@ -205,6 +227,13 @@ VARIABLES = (
     _duration("RELAY_HTTP_TIMEOUT", "http_timeout", 30),
     _duration("RELAY_RETRY_FOR", "retry_for", 1800),
     Variable("RELAY_ADMIN_TOKEN", "admin_token", read_secret, is_secret=True),
+    Variable(
+        "RELAY_CENSUS_HOSTS",
+        "census_hosts",
+        _read_census_hosts,
+        CENSUS_HOSTS,
+        show=_show_census_hosts,
+    ),
     Variable("RELAY_LOG_FORMAT", "log_format", _one_of("auto", "json", "console"), "auto"),
     Variable("RELAY_LOG_LEVEL", "log_level", _one_of("debug", "info", "warning", "error"), "info"),
     Variable("PORT", "port", _read_port, 8080),

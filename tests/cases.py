@@ -11,6 +11,7 @@ from relay.decision.findings import Findings
 from relay.decision.history import History
 from relay.decision.mapping import Sync, SyncMapping
 from relay.decision.plan import decide
+from relay.notation import read_time
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RUN = 9
@@ -29,6 +30,13 @@ def dbt_run(**fields):
         "finished_at": NOON,
     }
     return DbtRun(**(given | fields))
+
+
+def run_that_wrote(run_results, **fields):
+    """A run of an hour that ends when this file is written."""
+    written_at = read_time(run_results.metadata.generated_at)
+    times = {"started_at": written_at - timedelta(hours=1), "finished_at": written_at}
+    return dbt_run(**(times | fields))
 
 
 def outcome(nodes=None, *, reused=(), tests=None):

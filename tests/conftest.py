@@ -261,7 +261,11 @@ def _as_url(conninfo):
 @pytest.fixture(name="relay")
 def _relay(settings, store, database, sandbox, sql, clock):
     services = build_services(
-        settings, MappingFile(settings.mapping), store, clock, clock.stopwatch
+        settings,
+        MappingFile(settings.mapping, settings.census_hosts),
+        store,
+        clock,
+        clock.stopwatch,
     )
     return Relay(services, database, sandbox, sql, clock, Path(settings.mapping))
 

@@ -23,7 +23,7 @@ FLOORS = [
     {"dbt"},
     {"decision"},
     {"clock", "variables"},
-    {"settings"},
+    {"settings", "log_output"},
     {"logs", "store"},
     {"vendors"},
     {"mapping_file", "postgres", "terminal"},

@@ -47,6 +47,7 @@ def test_a_duration_is_written_as_short_as_can_be(seconds, text):
         ("https://ab123.us1.dbt.com", "https://ab123.us1.dbt.com"),
         ("https://ab123.us1.dbt.com/", "https://ab123.us1.dbt.com"),
         ("https://proxy.example.com/dbt/", "https://proxy.example.com/dbt"),
+        ("https://proxy.example.com/api-gateway/v2x", "https://proxy.example.com/api-gateway/v2x"),
         ("http://127.0.0.1:8081", "http://127.0.0.1:8081"),
         ("http://localhost:8081", "http://localhost:8081"),
         ("http://[::1]:8081", "http://[::1]:8081"),
@@ -83,6 +84,12 @@ def test_any_other_url_is_refused_without_repeating_it(text):
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the message is looked at below
         read_vendor_url(text)
     assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["/api/v2", "/API/v2/", "/v2", "/V10/accounts"])
+def test_the_path_of_a_vendors_api_is_refused_with_the_right_form(path):
+    with pytest.raises(ValueError, match=r"write https://proxy.example.com:8443/dbt$"):
+        read_vendor_url(f"https://proxy.example.com:8443/dbt{path}")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ WHOLE = {
     "CENSUS_API_KEY": "secret-token:key",
 }
 
+WITH_A_PATH = "must end with its host: relay itself adds the API's path; write"
+
 
 def with_changes(changes):
     return {name: value for name, value in (WHOLE | changes).items() if value is not None}
@@ -82,6 +84,20 @@ def test_what_files_have_around_a_secret_is_no_part_of_it(around):
     assert settings.secret_named("CENSUS_API_KEY_EMEA").reveal() == "secret-token:abcdefgh"
 
 
+@pytest.mark.parametrize("secret", ["a+b/c==d", "a.b_c-d~e", "a:b|c{d}!"])
+def test_a_webhook_secret_may_hold_any_other_character(secret):
+    assert read(DBT_CLOUD_WEBHOOK_SECRETS=secret).webhook_secrets == (Secret(secret),)
+
+
+def test_hosts_of_workspaces_may_be_added_to_those_of_census():
+    own = {"app.getcensus.com", "app-eu.getcensus.com"}
+    assert read().census_hosts == own
+    given = {"RELAY_CENSUS_HOSTS": "Census.example.com, 10.0.0.5"}
+    assert read(**given).census_hosts == own | {"census.example.com", "10.0.0.5"}
+    assert describe({})["RELAY_CENSUS_HOSTS"] == []
+    assert describe(given)["RELAY_CENSUS_HOSTS"] == ["10.0.0.5", "census.example.com"]
+
+
 def test_paths_lose_the_white_space_around_them_too():
     settings = read(RELAY_MAPPING=" syncs.yml\n", RELAY_DATA_DIR="var ")
     assert (settings.mapping, settings.data_dir) == (Path("syncs.yml"), Path("var"))
@@ -95,9 +111,12 @@ def test_paths_lose_the_white_space_around_them_too():
             {"DBT_CLOUD_WEBHOOK_SECRETS": "hook-one,,hook-two"},
             "DBT_CLOUD_WEBHOOK_SECRETS: is empty",
         ),
-        (
-            {"DBT_CLOUD_WEBHOOK_SECRETS": "hook-one hook-two"},
-            "DBT_CLOUD_WEBHOOK_SECRETS: holds characters that no HTTP",
+        *(
+            (
+                {"DBT_CLOUD_WEBHOOK_SECRETS": f"hook-one{separator}hook-two"},
+                "DBT_CLOUD_WEBHOOK_SECRETS: holds a semicolon or a blank: write a comma between",
+            )
+            for separator in (";", "; ", " ", "\t", ",hook-three;")
         ),
         (
             {"DBT_CLOUD_WEBHOOK_SECRETS": "replace-me"},
@@ -114,11 +133,25 @@ def test_paths_lose_the_white_space_around_them_too():
         ),
         (
             {"DBT_CLOUD_URL": "https://ab123.us1.dbt.com/api/v2/"},
-            "DBT_CLOUD_URL: must end with its host: relay itself adds",
+            f"DBT_CLOUD_URL: {WITH_A_PATH} https://ab123.us1.dbt.com",
         ),
         (
             {"CENSUS_URL": "https://app.getcensus.com/api/v1"},
             "CENSUS_URL: must end with its host: relay itself adds",
+        ),
+        *(
+            (
+                {"CENSUS_URL": f"https://app.getcensus.com/{path}"},
+                f"CENSUS_URL: {WITH_A_PATH} https://app.getcensus.com",
+            )
+            for path in ("API/v2", "v2", "v1/", "V2/syncs", "api", "API/", "api/v1/syncs/5123")
+        ),
+        *(
+            (
+                {"RELAY_CENSUS_HOSTS": hosts},
+                "RELAY_CENSUS_HOSTS: expected host names with commas between them",
+            )
+            for hosts in ("https://a.example", "a.example/x", "a.example:1", "a;b", "a b", "a,,b")
         ),
         ({"DBT_CLOUD_ACCOUNT_ID": "9" * 20}, "DBT_CLOUD_ACCOUNT_ID: expected a positive number"),
         ({"RELAY_RETRY_FOR": "999999d"}, "RELAY_RETRY_FOR: expected a duration of at most 365d"),
@@ -299,6 +332,8 @@ def test_a_problem_never_repeats_a_secret():
     told = problems(
         RELAY_DATABASE_URL="mysql://u:s3cr3t@h/d",
         CENSUS_URL="https://s3cr3t@h",
+        RELAY_CENSUS_HOSTS="https://u:s3cr3t@h",
+        DBT_CLOUD_WEBHOOK_SECRETS="s3cr3t-one;s3cr3t-two",
         DBT_CLOUD_TOKEN="s3cr3t\n2",
     )
     assert "s3cr3t" not in "".join(told)

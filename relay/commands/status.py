@@ -9,7 +9,14 @@ from relay.commands.session import on_database, print_json
 from relay.commands.tables import table
 from relay.operations.status import read_overview
 from relay.settings import Settings
-from relay.store.status import DeliveryRow, GivenUpRow, Overview, SyncRunRow, TriggerRow
+from relay.store.status import (
+    DeliveryRow,
+    GivenUpRow,
+    LostLinesRow,
+    Overview,
+    SyncRunRow,
+    TriggerRow,
+)
 from relay.workspaces import display_id
 
 
@@ -24,13 +31,15 @@ def run(newest: int, *, wants_json: bool) -> None:
 
 
 def describe(overview: Overview) -> str:
-    """A table of each kind of row."""
+    """A table of each kind of row; one of lost log lines only where there are any."""
     sections = {
         "given up": _given_up(overview.given_up),
         "deliveries": _deliveries(overview.deliveries),
         "triggers": _triggers(overview.triggers),
         "open sync runs": _open_sync_runs(overview.open_sync_runs),
     }
+    if overview.lost_log_lines:
+        sections["log lines that could not be written"] = _lost_lines(overview.lost_log_lines)
     return "\n\n".join("\n".join((title, *lines)) for title, lines in sections.items())
 
 
@@ -83,6 +92,11 @@ def _open_sync_runs(rows: list[SyncRunRow]) -> Iterator[str]:
         for row in rows
     ]
     return table(("begun", "sync", "sync run", "status", "looks", "problem"), cells)
+
+
+def _lost_lines(rows: list[LostLinesRow]) -> Iterator[str]:
+    cells = [(_short(row.last_at), row.count, row.process, row.problem) for row in rows]
+    return table(("last", "lines", "process", "problem"), cells)
 
 
 def _short(time: datetime) -> str:

@@ -12,10 +12,12 @@ from typing import Any
 
 import msgspec
 
-from relay.dbt.decoding import Buffer, are_printable, decode, with_printable_texts
+from relay.dbt.decoding import Buffer, Form, are_printable, decode, with_printable_texts
 from relay.errors import BadArtifact
 
-UNREADABLE = "unreadable row"  # no status of dbt's
+# No statuses of dbt's: of a row that cannot be read, and of one that does not even name its node.
+UNREADABLE = "unreadable row"
+UNNAMED = "unreadable row without unique_id"
 
 
 class Metadata(msgspec.Struct, gc=False):
@@ -85,12 +87,12 @@ class RunResults(msgspec.Struct, gc=False):
         return self.args.which or self.args.command
 
 
-class _Rows(msgspec.Struct):
-    """The whole file where some row of it cannot be read."""
+class _Parts(msgspec.Struct):
+    """The whole file where some part of it cannot be read."""
 
     results: list[msgspec.Raw]
-    metadata: Metadata = msgspec.field(default_factory=Metadata)
-    args: Args = msgspec.field(default_factory=Args)
+    metadata: dict[str, msgspec.Raw] | None = None
+    args: dict[str, msgspec.Raw] | None = None
 
 
 class _Named(msgspec.Struct):
@@ -98,15 +100,23 @@ class _Named(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(RunResults)
-_row_by_row = msgspec.json.Decoder(_Rows)
+_part_by_part = msgspec.json.Decoder(_Parts)
+_metadata_decoder = msgspec.json.Decoder(Metadata)
+_args_decoder = msgspec.json.Decoder(Args)
+_text_decoder = msgspec.json.Decoder(str)
 _row_decoder = msgspec.json.Decoder(Result)
 _named_decoder = msgspec.json.Decoder(_Named)
 
+# Fields that hold a text, and say nothing where they hold another value. Not so the flags of Args:
+# one that cannot be read may say that only a sample was built.
+_TEXTS = frozenset({*Metadata.__struct_fields__, "which", "command"})
+
 
 def read_run_results(body: Buffer) -> RunResults:
-    """Decode a run_results.json. A row that cannot be read is one with the status UNREADABLE.
+    """Decode a run_results.json.
 
-    Its names are as `printable` writes them. Raises BadArtifact.
+    A row that cannot be read has the status UNREADABLE; or UNNAMED, and an empty unique_id. Names
+    are as `printable` writes them. Raises BadArtifact.
     """
     run_results = _read(body)
     if are_printable(_names(run_results)):
@@ -118,8 +128,23 @@ def _read(body: Buffer) -> RunResults:
     try:
         return decode(_decoder, body)
     except BadArtifact:
-        rows = decode(_row_by_row, bytes(body))
-    return RunResults([_read_row(row) for row in rows.results], rows.metadata, rows.args)
+        parts = decode(_part_by_part, bytes(body))
+    return RunResults(
+        [_read_row(row) for row in parts.results],
+        decode(_metadata_decoder, _readable(parts.metadata)),
+        decode(_args_decoder, _readable(parts.args)),
+    )
+
+
+def _readable(fields: dict[str, msgspec.Raw] | None) -> bytes:
+    """These fields again, without those that should hold a text and do not."""
+    return msgspec.json.encode(
+        {
+            name: value
+            for name, value in (fields or {}).items()
+            if name not in _TEXTS or _read_or_none(_text_decoder, value) is not None
+        }
+    )
 
 
 def _names(run_results: RunResults) -> Iterator[str]:
@@ -131,7 +156,15 @@ def _names(run_results: RunResults) -> Iterator[str]:
 
 
 def _read_row(row: msgspec.Raw) -> Result:
+    read = _read_or_none(_row_decoder, row)
+    if read is not None:
+        return read
+    named = _read_or_none(_named_decoder, row)
+    return Result(named.unique_id, UNREADABLE) if named else Result("", UNNAMED)
+
+
+def _read_or_none(decoder: "msgspec.json.Decoder[Form]", value: msgspec.Raw) -> Form | None:
     try:
-        return decode(_row_decoder, bytes(row))
+        return decode(decoder, bytes(value))
     except BadArtifact:
-        return Result(decode(_named_decoder, bytes(row)).unique_id, UNREADABLE)
+        return None

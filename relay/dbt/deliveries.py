@@ -6,20 +6,26 @@ https://docs.getdbt.com/docs/deploy/webhooks
 import binascii
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from itsdangerous import HMACAlgorithm
 
 from relay.dbt.decoding import decode_leniently
 from relay.errors import NotForUs, NotGenuine
-from relay.notation import LARGEST_ID
+from relay.notation import LARGEST_ID, read_time
 
 SIGNATURE_BYTES = 32  # SHA-256
 LONGEST_EVENT_ID = 200  # dbt's are 31 characters
 
 # Of the three events, the one sent for every end of a run once its artifacts exist.
 RUN_COMPLETED = "job.run.completed"
+
+# dbt Cloud writes the beginning of 1970 for a time that it does not know
+# (release notes of 21 January 2026).
+_NO_TIME = datetime(1970, 1, 2, tzinfo=UTC)
 
 _HMAC_SHA256 = HMACAlgorithm(hashlib.sha256)
 
@@ -33,6 +39,7 @@ class Ignored(StrEnum):
     OTHER_ACCOUNT = "other_account"
     NO_RUN_ID = "no_run_id"
     NO_RUN_STATUS = "no_run_status"  # what the `Test endpoint` button sends
+    TOO_OLD = "too_old"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +56,20 @@ class Event:
 
     @classmethod
     def from_delivery(
-        cls, body: bytes, signature: str | None, *, secrets: tuple[bytes, ...], dbt_account_id: int
+        cls,
+        body: bytes,
+        signature: str | None,
+        *,
+        secrets: tuple[bytes, ...],
+        dbt_account_id: int,
+        not_before: datetime,
     ) -> "Event":
         """Verify the signature of the raw body, and only then read it.
 
         `signature` is the `Authorization` header, None where there is none. Several secrets
-        are several subscriptions, or one whose secret is being replaced.
+        are several subscriptions, or one whose secret is being replaced. An event that was sent
+        before `not_before`, or whose run ended before it, is too old: the records that would
+        show it to be a repeat may be deleted.
 
         Raises NotGenuine, or NotForUs with one of the reasons in `Ignored`.
         """
@@ -71,6 +86,8 @@ class Event:
             raise NotForUs(Ignored.NO_RUN_ID, event_id=event_id)
         if payload.data.run_status_code is None and payload.data.run_status is None:
             raise NotForUs(Ignored.NO_RUN_STATUS, event_id=event_id)
+        if any(time < not_before for time in _times(payload)):
+            raise NotForUs(Ignored.TOO_OLD, event_id=event_id)
         return cls(event_id=event_id, dbt_account_id=dbt_account_id, dbt_run_id=dbt_run_id)
 
 
@@ -102,12 +119,14 @@ class _Data(msgspec.Struct):
     run_id: str | int | None = msgspec.field(name="runId", default=None)
     run_status: str | None = msgspec.field(name="runStatus", default=None)
     run_status_code: int | str | None = msgspec.field(name="runStatusCode", default=None)
+    run_finished_at: Any = msgspec.field(name="runFinishedAt", default=None)
 
 
 class _Payload(msgspec.Struct):
     event_type: str = msgspec.field(name="eventType")
     event_id: str | int | None = msgspec.field(name="eventId", default=None)
     account_id: int | str | None = msgspec.field(name="accountId", default=None)
+    timestamp: Any = None
     data: _Data = msgspec.field(default_factory=_Data)
 
 
@@ -131,6 +150,13 @@ def _event_id(payload: _Payload) -> str | None:
     # PostgreSQL stores no NUL, and dbt Cloud would resend forever what cannot be stored.
     fits = 0 < len(event_id) <= LONGEST_EVENT_ID and event_id.isprintable()
     return event_id if fits else None
+
+
+def _times(payload: _Payload) -> list[datetime]:
+    """When the event was sent and when its run ended, as far as it says so."""
+    texts = (payload.timestamp, payload.data.run_finished_at)
+    times = [read_time(text) for text in texts if isinstance(text, str)]
+    return [time for time in times if time is not None and time > _NO_TIME]
 
 
 def _positive_integer(value: str | int | None) -> int | None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from relay.dbt.artifacts import UNREADABLE, Args, Result, RunResults
+from relay.dbt.artifacts import UNNAMED, UNREADABLE, Args, Result, RunResults
 from relay.dbt.runs import REBUILDABLE, REBUILDING_COMMANDS, TESTING_COMMANDS, DbtRun, Step
 from relay.notation import read_time
 
@@ -45,10 +45,10 @@ class Invocation:
     @property
     def identity(self) -> str:
         """Identifies its file: an invocation_id alone may repeat, or be absent."""
-        if self.run_results is None or self.run_results.metadata.invocation_id is None:
+        file = self.run_results
+        if file is None or not (file.metadata.invocation_id or file.metadata.generated_at):
             return f"{self.run.dbt_run_id}/{self.step.index}"
-        metadata = self.run_results.metadata
-        return f"{metadata.invocation_id}/{metadata.generated_at}/{self.run_results.which}"
+        return f"{file.metadata.invocation_id}/{file.metadata.generated_at}/{file.which}"
 
     @property
     def which(self) -> str | None:
@@ -88,6 +88,11 @@ class Invocation:
             if row.unique_id.startswith(REBUILDABLE)
             and not (row.relation_name in none and _may_be_ephemeral(row))
         ]
+
+    @property
+    def has_an_unnamed_row(self) -> bool:
+        """Whether nobody can tell which node or test one of its rows is of."""
+        return any(row.status == UNNAMED for row in self.rows)
 
     @property
     def may_leave_out_microbatches(self) -> bool:
@@ -131,6 +136,9 @@ class Invocation:
     def _was_written_within_the_run(self) -> bool:
         written_at, started_at = self._written_at, self.run.started_at
         if written_at is None or started_at is None:
+            return False
+        finished_at = self.run.finished_at
+        if finished_at is not None and written_at > finished_at + CLOCK_SLACK:
             return False
         return written_at >= started_at - CLOCK_SLACK
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from relay.dbt.artifacts import UNREADABLE, Result
+from relay.dbt.artifacts import UNNAMED, UNREADABLE, Result
 from relay.dbt.invocations import Invocation, sort_by_origin
 from relay.dbt.rows import KNOWN, SOMETHING_FAILED, Standing, standing_of, status_of
 from relay.dbt.runs import REBUILDABLE, Step
@@ -47,8 +47,8 @@ class RunOutcome:
     were built in several places, and these.
 
     Of steps by their index: `not_of_this_run` served a file that they did not write;
-    `without_results` rebuild, succeeded and wrote none; `unaccounted` rebuild, failed or
-    built a sample, and may have no row that says what.
+    `without_results` rebuild, succeeded and wrote none; `unaccounted` rebuild, and may
+    have no row of what failed, was built or is a sample.
     """
 
     nodes: Mapping[str, NodeResult] = field(default_factory=dict)
@@ -129,7 +129,7 @@ class _Gathered:
     def add(self, invocation: Invocation) -> None:
         for row in invocation.rows:
             if status_of(row) not in KNOWN:
-                self.unknown_statuses.setdefault(printable(row.status), row.unique_id)
+                self.unknown_statuses.setdefault(printable(row.status), _name_of(row, invocation))
         if invocation.rebuilds:
             self._execute(invocation)
             self._leave_alone(invocation)
@@ -221,3 +221,9 @@ def _test_results(invocation: Invocation) -> Iterator[tuple[str, str]]:
             yield row.unique_id, status
         elif row.unique_id.startswith(TESTS) and status == UNREADABLE:
             yield row.unique_id, "fail"
+        elif row.status == UNNAMED and not invocation.step.succeeded:
+            yield _name_of(row, invocation), "fail"  # it may be a test that failed, of any model
+
+
+def _name_of(row: Result, invocation: Invocation) -> str:
+    return row.unique_id or f"unknown, in step {invocation.step.index}"

@@ -22,7 +22,7 @@ class Standing(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"  # because something it needs failed
     SAMPLED = "sampled"  # --empty or --sample: what stands there may not be all of the data
-    NO_ROW = "no row"  # its step failed, and says neither that it was built nor that it failed
+    NO_ROW = "no row"  # its step says neither that it was built nor that it failed
 
 
 def standing_of(row: Result) -> Standing | None:

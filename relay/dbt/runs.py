@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 
 # https://docs.getdbt.com/dbt-cloud/api-v2: the status codes of runs and of steps.
-SUCCESS, ERROR, CANCELLED = 10, 20, 30
+QUEUED, SUCCESS, ERROR, CANCELLED = 1, 10, 20, 30
 ENDED = frozenset({SUCCESS, ERROR, CANCELLED})
 
 # The kinds of node that stand in the warehouse, by how their unique_ids begin.
@@ -25,14 +25,19 @@ WITHOUT_RESULTS = frozenset({"debug", "deps"})
 PREPARING_STEPS = 3
 # Its other commands, so that the word can be found between a command's flags.
 _OTHER_COMMANDS = frozenset(
-    {"compile", "debug", "deps", "docs", "list", "ls", "parse", "run-operation", "show"}
-    | {"source", "test", "freshness"}
+    {"clean", "compile", "debug", "deps", "docs", "init", "list", "ls", "parse", "run-operation"}
+    | {"show", "source", "test", "freshness"}
 )
-# Its options that may stand before a command and take a word of their own.
+# Its options that may stand before a command and take a word of their own: those of dbt 1.12
+# (core/dbt/cli/main.py, global_flags), and of other releases and engines.
 _OPTIONS_WITH_A_WORD = frozenset(
     {"--log-format", "--log-format-file", "--log-level", "--log-level-file", "--log-path"}
+    | {"--log-file-max-bytes", "--printer-width", "--record-timing-info", "-r"}
     | {"--profile", "--profiles-dir", "--project-dir", "--target", "-t", "--target-path"}
-    | {"--state", "--threads", "--vars", "--printer-width", "--record-timing-info", "-r"}
+    | {"--state", "--defer-state", "--threads", "--vars", "--indirect-selection"}
+    | {"--maximum-seed-size-mib", "--partial-parse-file-path", "--v2-parser"}
+    | {"--warn-error-options", "--event-buffer-size"}
+    | {"--deprecated-defer", "--deprecated-favor-state", "--deprecated-state"}
 )
 # Its options of one letter, which may be glued together, and the last one to its value: `-xtdev`.
 _SHORT_OPTION = re.compile(r"-[dfhqx]*([a-zA-Z])=?(.*)", re.DOTALL)
@@ -46,17 +51,24 @@ def split_option(word: str) -> tuple[str, str | None]:
     return option, value if equals else None
 
 
+def _takes_the_next_word(word: str) -> bool:
+    option, value = split_option(word)
+    return value is None and option in _OPTIONS_WITH_A_WORD
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a run; dbt counts them from 1, and the first three prepare the run.
 
     `command` is the dbt command it ran, None where it ran none (cloning, the profile).
+    `has_begun` is False only where dbt Cloud says so, as of the steps behind one that failed.
     """
 
     index: int
     name: str
     status: int
     command: str | None
+    has_begun: bool = True
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -70,15 +82,13 @@ class Step:
     def dbt_command(self) -> str | None:
         """`build` of `dbt --no-use-colors build --select customers`; None where there is none."""
         known = REBUILDING_COMMANDS | _OTHER_COMMANDS
-        before = ("", *self.words)
-        return next(
-            (
-                word
-                for option, word in zip(before, self.words, strict=False)
-                if word in known and option not in _OPTIONS_WITH_A_WORD
-            ),
-            None,
-        )
+        words = iter(self.words)
+        for word in words:
+            if word in known:
+                return word
+            if _takes_the_next_word(word):
+                next(words, None)
+        return None
 
     @property
     def named_target(self) -> str | None:

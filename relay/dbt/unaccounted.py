@@ -10,7 +10,7 @@ from relay.dbt.runs import REBUILDING_COMMANDS, Step
 
 @dataclass(frozen=True, slots=True)
 class Unaccounted:
-    """A step that rebuilds and failed, and may have no row of what failed.
+    """A step that rebuilds, and may have no row of what failed or was built in it.
 
     Or one that wrote no file, and left no more than a sample: `standing` is that of its nodes.
     `known` are the nodes that it, or a later step, has a row for; what an earlier step built it may
@@ -29,24 +29,35 @@ def unaccounted_steps(origins: Sorted, *, built_something: bool) -> Iterator[Una
 
     Where the run built nothing, a step without a file has nothing to spoil.
     """
-    yield from _without_failed_row(origins.own)
+    yield from _without_row(origins.own)
     if built_something:
         yield from _without_file((*origins.served_foreign, *origins.wrote_none), origins.own)
 
 
-def _without_failed_row(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
-    """The invocations that failed and may have no row that says what did.
+def _without_row(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
+    """The invocations that may have executed a node and have no row that says so.
 
-    Core 2 and Fusion write none of a microbatch model with a failing batch. Whatever a retry
-    executes has a row in what it retries, and a standing from there.
+    Whatever a retry executes has a row in what it retries, and a standing from there.
     """
     for place, invocation in enumerate(own):
-        if not invocation.rebuilds or invocation.step.succeeded or invocation.retries:
+        if not invocation.rebuilds or invocation.retries:
             continue
-        says_so = any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
-        if not says_so or invocation.may_leave_out_microbatches:
+        has_an_unnamed_row = invocation.has_an_unnamed_row
+        if has_an_unnamed_row or _may_lack_a_failed_row(invocation):
             known = _known_since(invocation, own[place:], own)
-            yield Unaccounted(invocation.step, known, says_so)
+            only_microbatches = not has_an_unnamed_row and _has_a_failed_row(invocation)
+            yield Unaccounted(invocation.step, known, only_microbatches)
+
+
+def _may_lack_a_failed_row(invocation: Invocation) -> bool:
+    """Core 2 and Fusion write none of a microbatch model with a failing batch."""
+    if invocation.step.succeeded:
+        return False
+    return invocation.may_leave_out_microbatches or not _has_a_failed_row(invocation)
+
+
+def _has_a_failed_row(invocation: Invocation) -> bool:
+    return any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
 
 
 def _without_file(
@@ -70,11 +81,12 @@ def _without_file(
 def _left_without_file(invocation: Invocation) -> Standing | None:
     """What a step without a file may have left behind; None where it spoilt nothing.
 
-    One that failed was killed, cancelled or out of memory. What a green one built is whole, unless
-    its command says that it builds a sample: a file that it did not write says nothing of it.
+    One that never began did nothing. One that failed was killed, cancelled or out of memory. What a
+    green one built is whole, unless its command says that it builds a sample: a file that it did
+    not write says nothing of it.
     """
     step = invocation.step
-    if step.dbt_command not in REBUILDING_COMMANDS:
+    if step.dbt_command not in REBUILDING_COMMANDS or not step.has_begun:
         return None
     if not step.succeeded:
         return Standing.NO_ROW

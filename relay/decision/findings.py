@@ -15,6 +15,7 @@ from relay.dbt.selectors import Selector
 from relay.dbt.unaccounted import Unaccounted
 from relay.dbt.views import Views
 from relay.decision.mapping import PlacedSelector, Sync, SyncMapping
+from relay.workspaces import SyncKey
 
 
 @dataclass(frozen=True)
@@ -138,15 +139,41 @@ class Findings:
         return any(result and result.dbt_run_id == self.run.dbt_run_id for result in results)
 
     def looks_back_at(self, mapping: SyncMapping) -> frozenset[str]:
-        """The nodes whose earlier builds bear on the syncs that the run touches."""
+        """The nodes whose earlier builds bear on the syncs that the run touches.
+
+        A sync whose models cannot be selected is noted in `unselectable`.
+        """
         if self.run.never_counts_because:
             return frozenset()
-        looking = [sync for sync in mapping.syncs if sync.looks_at_builds and self.touched_by(sync)]
-        selections = {sync.depends_on: sync for sync in looking}  # many syncs share one
-        models = frozenset[str]().union(*map(self.models_of, selections.values()))
+        models_of: dict[tuple[Selector, ...], frozenset[str]] = {}  # many syncs share one
+        looking = [
+            sync
+            for sync in mapping.syncs
+            if sync.looks_at_builds and self._is_touched(sync, models_of)
+        ]
+        models = frozenset[str]().union(*models_of.values())
         if not any(sync.checks_parents for sync in looking):
             return models
         return models.union(self.lineage.stored_parents(models))
+
+    def _is_touched(
+        self, sync: Sync, models_of: dict[tuple[Selector, ...], frozenset[str]]
+    ) -> bool:
+        """Whether the run touches the sync, whose models are then added to `models_of`."""
+        try:
+            if not self.touched_by(sync):
+                return False
+            if sync.depends_on not in models_of:
+                models_of[sync.depends_on] = self.models_of(sync)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it concerns this sync alone
+            self.unselectable[sync.key] = exc
+            return False
+        return True
+
+    @functools.cached_property
+    def unselectable(self) -> dict[SyncKey, Exception]:
+        """What selecting a sync's models raised, which nobody foresaw: it cannot be decided."""
+        return {}
 
     def in_order(self, models: frozenset[str]) -> tuple[str, ...]:
         """The models sorted. Many syncs have a tag or a folder in common, and so their models."""
@@ -199,7 +226,8 @@ def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> boo
     """Whether a decision needs the manifest: it is large, and most runs are decided without it.
 
     A name that the run executed decides alone; one that it did not execute may be a view's.
-    A sync that this job's runs do not trigger never asks for it.
+    A sync that this job's runs do not trigger never asks for it. One whose models cannot be
+    selected does: without a manifest it might be decided wrongly.
     """
     if run.never_counts_because or not (outcome.nodes or outcome.reused or outcome.unaccounted):
         return False
@@ -218,4 +246,7 @@ def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> boo
 
 
 def _are_named(selectors: tuple[Selector, ...], executed: Selection) -> bool:
-    return all(map(executed.selected_by, selectors))
+    try:
+        return all(map(executed.selected_by, selectors))
+    except Exception:  # noqa: BLE001 - `decide` meets it again, and reports it for its sync
+        return False

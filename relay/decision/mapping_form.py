@@ -18,7 +18,9 @@ from relay.notation import LARGEST_ID
 PositiveId = Annotated[int, msgspec.Meta(gt=0, le=LARGEST_ID)]
 Ids = Annotated[list[PositiveId], msgspec.Meta(min_length=1)]
 Words = Annotated[list[str], msgspec.Meta(min_length=1)]
-VariableName = Annotated[str, msgspec.Meta(pattern="^CENSUS_API_KEY[A-Z0-9_]*$")]
+# A name that ends in _FILE is that of the variable for a file's name.
+KEY_VARIABLE = "^(?!.*_FILE$)CENSUS_API_KEY[A-Z0-9_]*$"
+VariableName = Annotated[str, msgspec.Meta(pattern=KEY_VARIABLE)]
 Duration = Annotated[int | str, msgspec.Meta(description="like 15s, 10m, 6h or 7d")]
 
 Form = type[msgspec.Struct]

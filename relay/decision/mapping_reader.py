@@ -3,7 +3,7 @@
 import hashlib
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from relay.dbt.selectors import Selector, read_selector
 from relay.decision.mapping import Sync, SyncMapping
 from relay.decision.mapping_form import (
+    KEY_VARIABLE,
     DefaultsForm,
     FileForm,
     Form,
@@ -23,9 +24,9 @@ from relay.decision.mapping_form import (
 )
 from relay.decision.yaml_document import YamlDocument, read_yaml
 from relay.errors import BadMapping
-from relay.notation import read_duration, read_vendor_url
+from relay.notation import host_of, is_loopback, read_duration, read_vendor_url
 from relay.spelling import did_you_mean
-from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace
+from relay.workspaces import CENSUS_HOSTS, DEFAULT_WORKSPACE, SyncKey, Workspace
 
 Value = TypeVar("Value")
 
@@ -37,13 +38,16 @@ _STAND_INS: Mapping[Form, Mapping[str, Any]] = {
 }
 
 
-def read_mapping(body: bytes, *, file: str) -> SyncMapping:
+def read_mapping(
+    body: bytes, *, file: str, census_hosts: Collection[str] = CENSUS_HOSTS
+) -> SyncMapping:
     """Read a mapping file; `file` is its name for messages.
 
+    A workspace may be at one of `census_hosts`, or at this machine: its key is sent there.
     Raises BadMapping with every problem, each with file, line, column and path
     (`syncs[1].sync_id`).
     """
-    reader = _Reader(read_yaml(body, file=file))
+    reader = _Reader(read_yaml(body, file=file), census_hosts)
     mapping = reader.read(digest=hashlib.sha256(body).hexdigest()[:12])
     if reader.problems:
         in_order = sorted(reader.problems, key=operator.attrgetter("line", "column"))
@@ -54,9 +58,10 @@ def read_mapping(body: bytes, *, file: str) -> SyncMapping:
 class _Reader:
     """Goes through the document once and keeps every problem it meets."""
 
-    def __init__(self, document: YamlDocument) -> None:
+    def __init__(self, document: YamlDocument, census_hosts: Collection[str]) -> None:
         self.problems = list(document.problems)
         self._document = document
+        self._census_hosts = census_hosts
 
     def read(self, *, digest: str) -> SyncMapping:
         content = self._document.content
@@ -120,7 +125,7 @@ class _Reader:
             case "within" | "at_most_every":
                 return self._parsed(path, read_duration, str(item))
             case "url":
-                return self._parsed(path, read_vendor_url, item)
+                return self._parsed(path, self._read_census_url, item)
             case "jobs" | "environments":
                 return frozenset(item)
         return item
@@ -130,6 +135,18 @@ class _Reader:
             selector = self._parsed(f"{path}[{number}]", read_selector, text)
             if selector is not None:
                 yield selector
+
+    def _read_census_url(self, text: str) -> str:
+        """Whoever edits this file must not be able to send a key elsewhere: the operator may."""
+        url = read_vendor_url(text)
+        host = host_of(url)
+        if host not in self._census_hosts and not is_loopback(host):
+            known = ", ".join(sorted(CENSUS_HOSTS))
+            raise ValueError(
+                f"{host!r} is no host of Census ({known}), and the API key would be sent to it; "
+                "where that is right, RELAY_CENSUS_HOSTS has to list it"
+            )
+        return url
 
     def _parsed(self, path: str, parse: Callable[[str], Value], text: str) -> Value | None:
         try:
@@ -175,11 +192,13 @@ class _Reader:
 
     def _is_a_variables_name(self, path: str, item: str) -> bool:
         """What is no name may be the key itself, so the problem does not repeat it."""
-        if item == "CENSUS_API_KEY_FILE":
-            self._problem(path, "this variable holds a file's name: write CENSUS_API_KEY")
-            return False
-        if re.fullmatch(r"CENSUS_API_KEY[A-Z0-9_]*", item):
+        if re.fullmatch(KEY_VARIABLE, item):
             return True
+        key = re.sub("(_FILE)+$", "", item)
+        if key != item and re.fullmatch(KEY_VARIABLE, key):
+            what = f"this variable holds a file's name: write {key}, which is read from that file"
+            self._problem(path, what)
+            return False
         self._problem(
             path,
             "expected the name of a variable that begins with CENSUS_API_KEY, like"

@@ -124,6 +124,8 @@ def decide(findings: Findings, mapping: SyncMapping, history: History, *, now: d
 
 
 def _judged(case: Case, sync: Sync) -> Verdict | Undecided | None:
+    if (cause := case.findings.unselectable.get(sync.key)) is not None:
+        return Undecided(sync, cause)  # its history has not been looked at
     try:
         return _verdict(case, sync)
     except Exception as exc:  # noqa: BLE001 - whatever it is, it concerns this sync alone

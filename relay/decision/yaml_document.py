@@ -15,9 +15,26 @@ MOST_REPEATED = 300_000  # values that aliases stand for: 10,000 syncs with 20 m
 
 # libyaml's, where PyYAML was built with it: ten times as fast on thousands of syncs.
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_constructor: Any = yaml.constructor.SafeConstructor()
 _Position = tuple[int, int]  # line and column, from 1
 _AS_WRITTEN = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?")
 _NOT_OCTAL = re.compile(r"[-+]?0[0-9]+")
+
+_TAG = "tag:yaml.org,2002:"
+_TEXT, _MERGE = f"{_TAG}str", f"{_TAG}merge"
+_PLAIN_TAGS: dict[type[yaml.Node], str] = {
+    yaml.MappingNode: f"{_TAG}map",
+    yaml.SequenceNode: f"{_TAG}seq",
+}
+_VALUES = {  # what YAML makes of a scalar, in words
+    _TEXT: "text",
+    f"{_TAG}null": "nothing",
+    f"{_TAG}bool": "true or false",
+    f"{_TAG}int": "a number",
+    f"{_TAG}float": "a number",
+    f"{_TAG}binary": "base64",
+    f"{_TAG}timestamp": "a date",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +70,8 @@ class YamlDocument:
 def read_yaml(body: bytes, *, file: str) -> YamlDocument:
     """Read a document; `file` is its name for messages.
 
-    Raises BadMapping for what is not YAML, for an empty file, for text that cannot be stored and
-    for what its aliases would multiply without end. The document knows its other problems.
+    Raises BadMapping for what is not YAML, for an empty file, and for what its aliases would
+    multiply without end. The document knows its other problems.
     """
     try:
         loader = _Loader(body)
@@ -65,11 +82,11 @@ def read_yaml(body: bytes, *, file: str) -> YamlDocument:
         problems = (
             *_written_twice(file, positions.repeated),
             *_read_otherwise(file, positions.odd_numbers),
+            *(_problem(file, place, what, path) for path, place, what in positions.unusable),
         )
-        if positions.with_nul:
-            raise BadMapping((*problems, *_with_nul(file, positions.with_nul)))
         content = loader.construct_document(root)
-        misread = frozenset(path for path, _ in positions.odd_numbers)
+        odd = [path for path, _ in positions.odd_numbers]
+        misread = frozenset((*odd, *(path for path, _, _ in positions.unusable)))
         return YamlDocument(file, content, positions.by_path, problems, misread)
     except yaml.MarkedYAMLError as exc:
         position = _position(exc.problem_mark) if exc.problem_mark else (1, 1)
@@ -100,16 +117,18 @@ class _Positions:
     """Where every path is, and what is written there that cannot be meant.
 
     Of a key that is written twice it takes the last. A number with a zero in front is octal to it,
-    or text where it has an 8 or a 9, and one with a colon is minutes.
+    or text where it has an 8 or a 9, and one with a colon is minutes. What cannot be used at all
+    becomes something that can, in the nodes themselves: it must not hide what else is wrong.
     """
 
     def __init__(self, root: yaml.Node) -> None:
         self.by_path = {"": _position(root.start_mark)}
         self.repeated: list[tuple[str, _Position]] = []
         self.odd_numbers: list[tuple[str, yaml.ScalarNode]] = []
-        self.with_nul: list[tuple[str, _Position]] = []
+        self.unusable: list[tuple[str, _Position, str]] = []
         self._seen: set[int] = set()
         self._repeated_values = 0
+        self._make_usable("", root)
         self._add_inside(root, "")
 
     def _add_inside(self, node: yaml.Node, path: str) -> None:
@@ -121,21 +140,44 @@ class _Positions:
 
     def _add_keys(self, node: yaml.MappingNode, path: str) -> None:
         keys = set()
+        node.value = [pair for pair in node.value if self._is_a_key(path, *pair)]
         for key, value in node.value:
-            where = f"{path}.{key.value}" if path else str(key.value)
+            where = _below(path, key)
             if where in keys:
                 self.repeated.append((where, _position(key.start_mark)))
             keys.add(where)
             self._add(where, key, value)
 
+    def _is_a_key(self, path: str, key: yaml.Node, value: yaml.Node) -> bool:
+        if not isinstance(key, yaml.ScalarNode):
+            self._note(path, key, "a key must be text, not a list or other keys")
+            return False
+        if key.tag != _MERGE:
+            self._make_usable(_below(path, key), key)
+        elif not _can_be_merged(value):
+            self._note(_below(path, key), key, "expected an alias of keys and values behind `<<`")
+            key.tag = _TEXT
+        return True
+
     def _add(self, path: str, at: yaml.Node, value: yaml.Node) -> None:
         self._count(value)
         self.by_path.setdefault(path, _position(at.start_mark))
+        self._make_usable(path, value)
         if isinstance(value, yaml.ScalarNode) and _is_an_odd_number(value):
             self.odd_numbers.append((path, value))
-        if any(isinstance(one, yaml.ScalarNode) and "\0" in one.value for one in (at, value)):
-            self.with_nul.append((printable(path), _position(at.start_mark)))
         self._add_inside(value, path)
+
+    def _make_usable(self, path: str, node: yaml.Node) -> None:
+        problem = _problem_of(node)
+        if problem is None:
+            return
+        self._note(path, node, problem)
+        node.tag = _PLAIN_TAGS.get(type(node), _TEXT)
+        if isinstance(node, yaml.ScalarNode):
+            node.value = printable(node.value)
+
+    def _note(self, path: str, node: yaml.Node, problem: str) -> None:
+        self.unusable.append((printable(path), _position(node.start_mark), problem))
 
     def _count(self, value: yaml.Node) -> None:
         """An alias is the same node again. Twelve lines of aliases can stand for 10^12 values."""
@@ -145,11 +187,42 @@ class _Positions:
             raise ValueError(f"its aliases stand for more than {MOST_REPEATED} values")
 
 
+def _below(path: str, key: yaml.ScalarNode) -> str:
+    return f"{path}.{key.value}" if path else str(key.value)
+
+
+def _can_be_merged(node: yaml.Node) -> bool:
+    nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    return all(isinstance(each, yaml.MappingNode) for each in nodes)
+
+
+def _problem_of(node: yaml.Node) -> str | None:
+    """Why YAML can make nothing of a node that the database could hold; None where it can.
+
+    The value is not repeated: it may be a key.
+    """
+    if not isinstance(node, yaml.ScalarNode):
+        return None if node.tag == _PLAIN_TAGS.get(type(node)) else _unknown_tag(node)
+    if "\0" in node.value:
+        return "a NUL character, which PostgreSQL cannot store"
+    if node.tag not in _VALUES:
+        return _unknown_tag(node)
+    try:
+        _constructor.yaml_constructors[node.tag](_constructor, node)
+    except Exception:  # noqa: BLE001 - PyYAML has many, also KeyError and AttributeError
+        what = _VALUES[node.tag]
+        return f"YAML takes this for {what} and cannot read it: put text in quotation marks"
+    return None
+
+
+def _unknown_tag(node: yaml.Node) -> str:
+    return f"the tag {printable(node.tag)} means nothing here: leave it out"
+
+
 def _is_an_odd_number(node: yaml.ScalarNode) -> bool:
-    if node.tag == "tag:yaml.org,2002:str":
+    if node.tag == _TEXT:
         return not node.style and bool(_NOT_OCTAL.fullmatch(node.value))
-    is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-    return is_number and not _AS_WRITTEN.fullmatch(node.value)
+    return _VALUES.get(node.tag) == "a number" and not _AS_WRITTEN.fullmatch(node.value)
 
 
 def _position(mark: yaml.Mark) -> _Position:
@@ -170,11 +243,6 @@ def _read_otherwise(file: str, numbers: Iterable[tuple[str, yaml.ScalarNode]]) -
             " digits 0 to 9 and no zero in front, a duration like 90m, and text in quotation marks"
         )
         yield _problem(file, _position(node.start_mark), what, path)
-
-
-def _with_nul(file: str, texts: Iterable[tuple[str, _Position]]) -> Iterator[Problem]:
-    for path, position in texts:
-        yield _problem(file, position, "a NUL character, which PostgreSQL cannot store", path)
 
 
 def _problem(file: str, position: _Position, what: str, path: str = "") -> Problem:

@@ -76,7 +76,7 @@ class Collector:
                     "after the other: relay does not look at what all of them did"
                 )
             seen.add(run.retrying_run_id)
-            retried = self._dbt_cloud.get_run(run.retrying_run_id, is_retried=True)
+            retried = self._dbt_cloud.get_retried_run(run.retrying_run_id)
             _must_be_retriable(retried, run)
             run = retried
             yield run

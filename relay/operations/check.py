@@ -12,7 +12,9 @@ from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.mapping_file import load
 from relay.notation import printable
-from relay.settings import ServiceSettings, Settings, WorkerSettings, mapping_path
+from relay.postgres.pooler import require_sessions
+from relay.postgres.server import server_of
+from relay.settings import ServiceSettings, Settings, WorkerSettings, mapping_settings
 from relay.spelling import nearest
 from relay.terminal import PROBLEM, WRONG_SETTINGS
 from relay.vendors.census.client import V1_ENDS, speaks_v1
@@ -35,13 +37,16 @@ class Report:
 def check(mapping: Path | None, manifest: Path | None, *, most: int) -> Report:
     """Check the settings of every process and the mapping file they name, or one file alone.
 
+    A named database is looked at, where it answers: whether relay can work with what leads to it.
+
     With a manifest.json also what the selectors of the mapping select there. One that selects
     nothing, or only what is disabled, is a problem; a name that several packages have, and a
     selector of more than `most` nodes, a warning.
     """
     settings, wrong_settings = (None, ()) if mapping else _read_settings()
-    path = mapping or mapping_path()
-    parsed, problems = _read_mapping(path)
+    named = mapping_settings()
+    path = mapping or named.path
+    parsed, problems = _read_mapping(path, named.census_hosts)
     warnings: tuple[str, ...] = ()
     if parsed and settings:
         problems = tuple(_problems_of_keys(settings, parsed))
@@ -66,15 +71,20 @@ def strictly(report: Report) -> Report:
 
 
 def _read_settings() -> tuple[ServiceSettings | None, tuple[str, ...]]:
+    settings = None
     try:
-        return ServiceSettings.from_environment(), ()
+        settings = ServiceSettings.from_environment()
+        require_sessions(server_of(settings))
     except BadSettings as exc:
-        return None, tuple(map(str, exc.problems))
+        return settings, tuple(map(str, exc.problems))
+    return settings, ()
 
 
-def _read_mapping(path: Path) -> tuple[SyncMapping | None, tuple[str, ...]]:
+def _read_mapping(
+    path: Path, census_hosts: frozenset[str]
+) -> tuple[SyncMapping | None, tuple[str, ...]]:
     try:
-        return load(path), ()
+        return load(path, census_hosts), ()
     except BadMapping as exc:
         return None, tuple(map(str, exc.problems))
 

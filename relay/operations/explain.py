@@ -54,7 +54,7 @@ def explain_sync(
         return _as_decided(decision)
     if dbt_run_id is None:
         return None
-    mapping = load(settings.mapping)
+    mapping = load(settings.mapping, settings.census_hosts)
     sync = _mapped(mapping, settings, workspace, sync_id)
     evaluation = evaluate_now(server, settings.extended_to(DbtCloudSettings), mapping, dbt_run_id)
     verdict = evaluation.plan.verdict_on(sync)

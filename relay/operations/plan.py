@@ -35,7 +35,9 @@ class Evaluation:
 @gc_paused()
 def plan_run(server: Server, settings: DbtCloudSettings, dbt_run_id: int) -> "Planned":
     """What would be decided on a run now. Raises VendorError, BadArtifact, BadMapping, …"""
-    evaluation = evaluate_now(server, settings, load(settings.mapping), dbt_run_id)
+    evaluation = evaluate_now(
+        server, settings, load(settings.mapping, settings.census_hosts), dbt_run_id
+    )
     run, outcome, plan = evaluation.findings.run, evaluation.findings.outcome, evaluation.plan
     return Planned(
         dbt_run_id=dbt_run_id,

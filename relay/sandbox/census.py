@@ -244,6 +244,9 @@ class SandboxCensus(Simulator):
         if code == HTTPStatus.NOT_FOUND:
             # developers.getcensus.com/openapi/compiled/workspace_management.yaml, NotFound
             return as_json({"status": code}, code)
+        if code == HTTPStatus.BAD_REQUEST and path.startswith("/api/v2/"):
+            # The same page of v2 has `message`, "The reason the request failed".
+            return as_json({"status": code, "message": detail}, code)
         # Others are undocumented: a page, as whatever stands before the API would send.
         page = f"<html><body><h1>{code} {responses.get(code, '')}</h1></body></html>"
         return Response(page, code, content_type="text/html")
@@ -255,8 +258,11 @@ class SandboxCensus(Simulator):
 def _full_sync_is_forced() -> bool:
     """In the query, as documented, or in a JSON body: dagster-census, dagster_census/resources.py.
 
-    dagster-census calls its body `application/json;version=2`, paradime-io application/json.
+    dagster-census calls its body `application/json;version=2`, paradime-io application/json. A body
+    that calls itself JSON and is none is 400, as Rails answers it; another type is not looked into.
     """
+    if request.is_json and request.get_data():
+        request.get_json()  # aborts with 400
     body = request.get_json(force=True, silent=True)
     in_body = isinstance(body, dict) and body.get("force_full_sync") is True
     return in_body or request.args.get("force_full_sync") == "true"

@@ -2,8 +2,9 @@
 
 github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml. It declares some filters as arrays and
 leaves their form open. On the wire they are JSON: `finished_at__range=["…", "…"]`
-(dagster-io/dagster, dagster_dbt/cloud_v2/client.py, in production); a comma between them, brackets
-in the name, the name twice, and parameters it does not know were each answered 400 in October 2025.
+(dagster-io/dagster, dagster_dbt/cloud_v2/client.py, in production); a comma between two times,
+brackets in the name, the name twice, and parameters it does not know were each answered 400 in
+October 2025. Numbers are taken with commas too, which Python's clients make of a list.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -124,8 +125,10 @@ def flag(text: str) -> bool:
 
 
 def numbers(text: str) -> list[int]:
-    """A JSON list of numbers."""
-    return msgspec.json.decode(text, type=list[int])
+    """A JSON list of numbers, or numbers with commas between them."""
+    if text.startswith("["):
+        return msgspec.json.decode(text, type=list[int])
+    return [number(each.strip()) for each in text.split(",")]
 
 
 def words(text: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Deliveries as they came, and the dbt runs they are about."""
 
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from datetime import datetime
 
 from relay.store import jobs
 from relay.store.transactions import Transactions, one
+
+USUAL_BODY = 1500  # bytes; dbt Cloud's are under 1 kB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,18 @@ class Deliveries(Transactions):
                 ),
             )
             return frozenset(delivery_id for (delivery_id,) in rows)
+
+    def rehearse(self) -> None:
+        """Store a delivery and roll it back, to find out whether deliveries can be stored.
+
+        Raises DatabaseUnavailable (a full disk too), or psycopg.Error where the server refuses.
+        """
+        with self._statement() as connection, connection.transaction(force_rollback=True):
+            connection.execute(
+                "INSERT INTO relay.deliveries (delivery_id, ignored_because, body)"
+                " VALUES (%s, 'rehearsal', %s)",
+                (uuid.uuid4(), os.urandom(USUAL_BODY)),
+            )
 
     def find_run(self, delivery_id: uuid.UUID) -> DeliveredRun | None:
         """The run of a delivery; None if there is no such delivery (any more)."""

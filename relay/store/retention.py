@@ -1,11 +1,15 @@
 """What is forgotten: everything that ended long ago and that no decision will ask for."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import LiteralString
 
 from relay.store.transactions import Transactions
 
+KEPT = timedelta(days=30)
+# A delivery about anything older is ignored: its row, which would show that it is a repeat, may be
+# deleted. A day less, because web's clock and the one that deletes may differ.
+OLDEST_DELIVERY = KEPT - timedelta(days=1)
 AT_ONCE = 1000  # rows a transaction: others wait for none of them for long
 
 
@@ -91,6 +95,10 @@ _OLD: dict[str, LiteralString] = {
             SELECT dbt_account_id, project_id, node, dbt_job_id, environment_id
             FROM relay.builds WHERE finished_at < %(builds_before)s
             LIMIT %(most)s)
+        """,
+    "lost_log_lines": """
+        DELETE FROM relay.lost_log_lines WHERE process IN (
+            SELECT process FROM relay.lost_log_lines WHERE last_at < %(before)s LIMIT %(most)s)
         """,
     "procrastinate_jobs": """
         DELETE FROM procrastinate_jobs WHERE id IN (

@@ -61,6 +61,16 @@ class GivenUpRow:
     problem: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostLinesRow:
+    """Log lines that a process could not write; `problem` is the reason for the last one."""
+
+    process: str
+    count: int
+    last_at: datetime
+    problem: str
+
+
 @dataclass(frozen=True, slots=True)
 class Overview:
     """What there is to see at a glance, the newest first."""
@@ -69,6 +79,7 @@ class Overview:
     deliveries: list[DeliveryRow]
     triggers: list[TriggerRow]
     open_sync_runs: list[SyncRunRow]
+    lost_log_lines: list[LostLinesRow]
 
 
 class Status(Transactions):
@@ -82,6 +93,20 @@ class Status(Transactions):
                 deliveries=every(connection, DeliveryRow, _DELIVERY_ROWS, (newest,)),
                 triggers=every(connection, TriggerRow, _TRIGGER_ROWS, (newest,)),
                 open_sync_runs=every(connection, SyncRunRow, _OPEN_SYNC_RUN_ROWS),
+                lost_log_lines=every(connection, LostLinesRow, _LOST_LINES_ROWS, (newest,)),
+            )
+
+    def report_lost_lines(self, row: LostLinesRow) -> None:
+        """Record how many log lines a process could not write so far."""
+        with self._statement() as connection:
+            connection.execute(
+                """
+                INSERT INTO relay.lost_log_lines (process, count, last_at, problem)
+                VALUES (%s, %s, %s, %s)
+                ON CONFLICT (process) DO UPDATE
+                SET count = excluded.count, last_at = excluded.last_at, problem = excluded.problem
+                """,
+                (row.process, row.count, row.last_at, row.problem),
             )
 
     def last_heartbeat(self) -> tuple[datetime, datetime | None]:
@@ -124,6 +149,9 @@ SELECT requested_at, triggers.workspace, triggers.sync_id, dbt_run_id, sync_run_
             ELSE 'running' END AS state
 FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id)
 ORDER BY requested_at DESC, trigger_id DESC LIMIT %s
+"""
+_LOST_LINES_ROWS = """
+SELECT process, count, last_at, problem FROM relay.lost_log_lines ORDER BY last_at DESC LIMIT %s
 """
 _OPEN_SYNC_RUN_ROWS = """
 SELECT begun_at, workspace, sync_id, sync_run_id, status, polls AS looks, problem

@@ -6,22 +6,27 @@ recording while the worker is down.
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 import prometheus_client
 from flask import Flask, Response, request
-from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, NotFound
 
 from relay import logs
+from relay.clock import Clock, utc_now
 from relay.dbt.deliveries import Event
 from relay.errors import DatabaseUnavailable, NotForUs, NotGenuine
 from relay.logs import get_logger
 from relay.postgres.server import server_of
 from relay.settings import WebSettings
 from relay.store import Delivery
+from relay.store.retention import OLDEST_DELIVERY
 from relay.web.health import Health
 from relay.web.recorder import Recorder
+from relay.web.refusals import RefusalLog
 
+WEBHOOK_PATH = "/webhooks/dbt"
 LARGEST_BODY = 2**20  # bytes; dbt's own are under 1 kB
 
 log = get_logger()
@@ -31,17 +36,22 @@ DELIVERIES = prometheus_client.Counter(
 )
 
 
-def create_app(settings: WebSettings, recorder: Recorder, health: Health) -> Flask:
+def create_app(
+    settings: WebSettings, recorder: Recorder, health: Health, *, clock: Clock = utc_now
+) -> Flask:
     """The WSGI application."""
     app = Flask("relay", static_folder=None)
+    # It would redirect `/webhooks//dbt` to a URL made of the Host header.
+    app.url_map.merge_slashes = False
+    refusals = RefusalLog()
     expected = _Expected(
         secrets=tuple(secret.reveal().encode() for secret in settings.webhook_secrets),
         dbt_account_id=settings.dbt_account_id,
     )
 
-    @app.post("/webhooks/dbt")
+    @app.post(WEBHOOK_PATH)
     def receive() -> Response:
-        return _receive(expected, recorder)
+        return _receive(expected, recorder, refusals, clock())
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -63,6 +73,8 @@ def create_app(settings: WebSettings, recorder: Recorder, health: Health) -> Fla
 
     @app.errorhandler(HTTPException)
     def refuse(exc: HTTPException) -> Response:
+        if isinstance(exc, NotFound) and _is_the_webhook_path_but_for_slashes(request.path):
+            refusals.wrong_path(expected=WEBHOOK_PATH)
         answer = _answer(exc.code or 500, {"status": "refused", "reason": exc.name.lower()})
         if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
             answer.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
@@ -79,7 +91,7 @@ def application() -> Flask:
     settings = WebSettings.from_environment()
     logs.configure(settings)
     server = server_of(settings)
-    return create_app(settings, Recorder(server), Health(server, settings.mapping))
+    return create_app(settings, Recorder(server), Health(server, settings))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,24 +102,34 @@ class _Expected:
     dbt_account_id: int
 
 
-def _receive(expected: _Expected, recorder: Recorder) -> Response:
+def _receive(
+    expected: _Expected, recorder: Recorder, refusals: RefusalLog, now: datetime
+) -> Response:
     try:
         body = _read_body()
     except (OSError, ClientDisconnected):
         # It stopped sending; gunicorn_hooks sets how long that may take.
-        return _refuse(408, "body_incomplete")
+        return _refuse(refusals, 408, "body_incomplete")
     if body is None:
-        return _refuse(413, "body_too_large")
+        return _refuse(refusals, 413, "body_too_large")
     signature = request.headers.get("Authorization")
     try:
         event = Event.from_delivery(
-            body, signature, secrets=expected.secrets, dbt_account_id=expected.dbt_account_id
+            body,
+            signature,
+            secrets=expected.secrets,
+            dbt_account_id=expected.dbt_account_id,
+            not_before=now - OLDEST_DELIVERY,
         )
     except NotGenuine as exc:
-        return _refuse(401, exc.reason)
+        return _refuse(refusals, 401, exc.reason)
     except NotForUs as exc:
         return _record_ignored(recorder, body, exc)
     return _record(recorder, body, event)
+
+
+def _is_the_webhook_path_but_for_slashes(path: str) -> bool:
+    return [part for part in path.split("/") if part] == WEBHOOK_PATH.split("/")[1:]
 
 
 def _read_body() -> bytes | None:
@@ -166,8 +188,8 @@ def _acknowledge(status: str, more: dict[str, object]) -> Response:
     return _answer(202, {"status": status, **more})
 
 
-def _refuse(code: int, reason: str) -> Response:
-    log.warning("delivery.refused", reason=reason)
+def _refuse(refusals: RefusalLog, code: int, reason: str) -> Response:
+    refusals.refused(reason)
     DELIVERIES.labels("refused").inc()
     return _answer(code, {"status": "refused", "reason": reason})
 

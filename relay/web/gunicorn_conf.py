@@ -24,6 +24,11 @@ timeout = 30  # seconds without a sign of life until a worker is replaced
 graceful_timeout = 20  # seconds for the requests in progress after SIGTERM
 keepalive = 75  # seconds: longer than the usual proxy keeps its connections
 
+# relay uses neither the scheme nor the script name. gunicorn would answer 400 where two headers of
+# a proxy disagree on the scheme, and 500 where a path does not begin with a SCRIPT_NAME header.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+
 # Its control socket would be a file in the home folder, which may be read-only.
 control_socket_disable = True
 

@@ -3,6 +3,8 @@
 import socket
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from relay import logs
@@ -10,7 +12,7 @@ from relay.errors import DatabaseUnavailable
 from relay.postgres.migrate import migrate
 from relay.postgres.server import server_of
 from relay.settings import WebSettings
-from relay.terminal import settings_or_exit
+from relay.terminal import ended_by_signals, exit_on_error, settings_or_exit
 
 RECEIVE_SECONDS = 10  # between two pieces of a request
 
@@ -22,11 +24,22 @@ log = logs.get_logger()
 
 def on_starting(arbiter: Any) -> None:
     """Have the database run and up to date; without it web starts all the same, and says 503."""
+    with ended_by_signals(), _server_left_when_ended(), exit_on_error():
+        try:
+            _server.join()
+            migrate(_server)
+        except DatabaseUnavailable as exc:
+            log.error("database.unavailable", problem=str(exc))
+
+
+@contextmanager
+def _server_left_when_ended() -> Iterator[None]:
+    """Leave it where a signal ends us: `on_exit` is called only where gunicorn has begun."""
     try:
-        _server.join()
-        migrate(_server)
-    except DatabaseUnavailable as exc:
-        log.error("database.unavailable", problem=str(exc))
+        yield
+    except SystemExit:
+        _server.leave()
+        raise
 
 
 def when_ready(arbiter: Any) -> None:

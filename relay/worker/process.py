@@ -18,7 +18,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger, redact
 from relay.mapping_file import MappingFile
-from relay.notation import short_message
+from relay.notation import short_message, words_of
 from relay.postgres.connections import engines_pool, pool_of
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
@@ -49,7 +49,7 @@ def run(settings: WorkerSettings, server: Server) -> None:
 
     Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
     """
-    mapping = MappingFile(settings.mapping)
+    mapping = MappingFile(settings.mapping, settings.census_hosts)
     if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
@@ -77,12 +77,16 @@ class _Worker:
         threads = ThreadPoolExecutor(CONNECTIONS + SPARE_THREADS, thread_name_prefix="job")
         loop.set_default_executor(threads)
         log.info("worker.started", pid=os.getpid())  # from here on it can be told to stop
+        engines = asyncio.create_task(self._run_engines())
         beside = [
             asyncio.create_task(self._watch_the_mapping()),
             asyncio.create_task(self._watch.keep()),
         ]
         try:
-            await self._run_engines()
+            await _first_of(engines, *beside)
+            for each in (*beside, engines):
+                if each.done():
+                    await each  # raises what nobody foresaw
         finally:
             for each in beside:
                 each.cancel()
@@ -257,8 +261,9 @@ def _nothing(timestamp: int) -> None:
 
 def _problem(problem: object) -> str:
     """What went wrong, in words. The engine's own exception has the reason in its cause."""
-    cause = problem.__cause__ if isinstance(problem, ConnectorException) else problem
-    return short_message(redact(str(cause or ""))) or type(problem).__name__
+    if isinstance(problem, ConnectorException) and problem.__cause__ is not None:
+        problem = problem.__cause__
+    return redact(words_of(problem) if isinstance(problem, BaseException) else str(problem))
 
 
 async def _first_of(*waits: Awaitable[Any]) -> None:

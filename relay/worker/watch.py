@@ -15,6 +15,7 @@ from procrastinate.worker import Worker
 from relay.clock import Stopwatch, stopwatch
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
+from relay.operations.lost_lines import report_lost_lines
 from relay.store.takeovers import TakenOver
 from relay.worker import tasks
 from relay.worker.services import Services
@@ -94,6 +95,7 @@ class JobWatch:
         if self._stopwatch() >= self._periodic_at:
             self._periodic_at = self._stopwatch() + PERIODIC_SECONDS
             tasks.defer_periodic_tasks(self._services)
+            report_lost_lines(self._services.store, "worker")
 
     def _taken_back(self, ending: list[EngineJobs]) -> list[TakenOver]:
         """The jobs of ending engines that do not run here any more.

@@ -52,6 +52,25 @@ class TestCheck:
         assert result.exit_code == 1
         assert result.stderr.startswith("CENSUS_API_KEY_EMEA_FILE: /no/such cannot be read")
 
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_refuses_a_workspace_at_a_host_that_the_operator_has_not_listed(
+        self, command, mapping, required, alone
+    ):
+        mapping.write_text(
+            mapping_text(
+                sync_entry(1, "a", workspace="emea"),
+                workspaces={
+                    "emea": {"api_key_env": "CENSUS_API_KEY", "url": "https://keys.example.com"}
+                },
+            )
+        )
+        words = ["check", str(mapping)] if alone else ["check"]
+        here = required | {"RELAY_MAPPING": str(mapping)}
+        result = command(*words, **here)
+        assert result.exit_code == 1
+        assert "workspaces.emea.url: 'keys.example.com' is no host of Census" in result.stderr
+        assert command(*words, **here, RELAY_CENSUS_HOSTS="keys.example.com").exit_code == 0
+
     def test_checks_only_the_file_that_is_named(self, command, mapping):
         assert command("check", str(mapping)).exit_code == 0
         assert command("check", str(mapping) + ".gone").exit_code == 1

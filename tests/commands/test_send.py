@@ -16,7 +16,7 @@ class TestSend:
     @pytest.fixture(name="url")
     def _url(self, settings, database):
         recorder = Recorder(database)
-        app = create_app(settings, recorder, Health(database, settings.mapping))
+        app = create_app(settings, recorder, Health(database, settings))
         server = make_server("127.0.0.1", 0, app)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

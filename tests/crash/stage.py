@@ -29,6 +29,7 @@ CHECKOUT = Path(relay.__file__).parent.parent
 UP = (sys.executable, "-m", "relay", "up")
 WORKER = (sys.executable, "-m", "relay", "worker")
 WEB = (sys.executable, "-m", "gunicorn", "-c", str(CHECKOUT / "config" / "gunicorn.conf.py"))
+INHERITED = ("PATH", "HOME", "PYTHONPATH")  # variables of the test's own process
 PATIENCE = 30.0  # seconds for what should take a few
 ONE_SYNC = mapping_text(sync_entry(5123, "customers"))
 
@@ -44,7 +45,11 @@ class Stage:
         self._folder = folder
         self._mapping = folder / "syncs.yml"
         self._environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **{
+                name: os.environ[name]
+                for name in ("PATH", "HOME", "PYTHONPATH")
+                if name in os.environ
+            },
             **environment(sandbox.dbt_cloud.url, sandbox.census.url),
             "RELAY_DATA_DIR": str(self.data_dir),
             "RELAY_MAPPING": str(self._mapping),

@@ -33,6 +33,11 @@ def deliver(stage, web, dbt_run_id):
     stage.wait_until(is_acknowledged, f"a 202 for dbt run {dbt_run_id}")
 
 
+def an_ignored_event():
+    """An event of the usual size that no run follows from."""
+    return b'{"eventType": "job.run.started", "padding": "%s"}' % os.urandom(400).hex().encode()
+
+
 def all_runs_are_served_once(stage):
     stage.wait_until(
         lambda: (
@@ -140,7 +145,11 @@ def test_a_full_disk_is_a_503_and_all_goes_on_when_there_is_room(small_disk):
         stage.event(others[0])[:-1] + b', "padding": "' + os.urandom(300_000).hex().encode() + b'"}'
     )
     stage.wait_until(lambda: up.post(large).status_code == 503, "a 503")
-    time.sleep(2)  # the worker writes too: its heartbeat
+    # What little room the tables have left is used up by deliveries of the usual size.
+    stage.wait_until(lambda: up.post(an_ignored_event()).status_code == 503, "a 503 for it too")
+    stage.wait_until(lambda: not up.answers("/readyz"), "web not to be ready")
+    checks = requests.get(f"{up.url}/readyz", timeout=5).json()["checks"]
+    assert "cannot be stored" in checks["database"]
     ballast.unlink()
     for dbt_run_id in others:
         deliver(stage, up, dbt_run_id)

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+import requests
 
-from crash.stage import kill_server, resume_server, suspend_server
+from crash.stage import WEB, WORKER, kill_server, resume_server, suspend_server
+from relay.dbt.deliveries import sign
 from relay.sandbox import story
 from relay.sandbox.wire import Delay
 
@@ -219,6 +221,65 @@ class TestDifficultClients:
         body = pieces_of(LARGEST_BODY) if chunked else b"x" * LARGEST_BODY
         answer = web.post(body, signature=WRONG)
         assert (answer.status_code, answer.json()["reason"]) == (401, "wrong_signature")
+
+
+class TestHeadersOfAProxy:
+    """relay uses neither scheme nor script name: what a proxy says of them refuses no delivery."""
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X-Forwarded-Proto": "https", "X-Forwarded-Protocol": "https"},
+            {"X-Forwarded-Proto": "http", "X-Forwarded-Ssl": "on"},
+            {"SCRIPT_NAME": "/relay"},
+            {"Script-Name": "/relay", "Path_Info": "/elsewhere"},
+            {"Forwarded": "proto=https;host=evil.example", "X-Forwarded-Host": "evil.example"},
+            {"X-Forwarded-Prefix": "/relay", "X-Forwarded-Port": "none"},
+        ],
+    )
+    def test_a_delivery_is_accepted_with_them(self, web, shared, headers):
+        body = shared.event()
+        signed = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
+        answer = requests.post(f"{web.url}/webhooks/dbt", data=body, headers=signed | headers)
+        assert answer.status_code == 202
+
+    def test_a_path_with_a_wrong_slash_is_answered_without_a_redirect(self, web, shared):
+        for path in ("/webhooks//dbt", "/webhooks/dbt/"):
+            answer = requests.post(
+                web.url + path, headers={"Host": "evil.example"}, allow_redirects=False
+            )
+            assert answer.status_code == 404
+        assert shared.wait_for("delivery.refused", reason="wrong_path")
+
+
+class TestALogThatCannotBeWritten:
+    """A log on a full disk decides nothing; what was not written is counted."""
+
+    def test_web_accepts_deliveries_and_a_worker_relays_them(self, stage):
+        web = stage.start("web", *with_a_full_log(WEB))
+        stage.wait_until(lambda: web.answers("/healthz"), "web")
+        worker = stage.start("worker", *with_a_full_log(WORKER))
+        assert web.post(stage.event()).status_code == 202
+        stage.wait_until(lambda: len(stage.census.sync_runs) == 4, "four sync runs")
+        stage.wait_until(lambda: web.answers("/readyz"), "web to be ready")
+        checks = requests.get(f"{web.url}/readyz", timeout=5).json()["checks"]
+        assert "could not be written: No space left on device" in checks["log"]
+        lost = "SELECT split_part(process, ' ', 1) FROM relay.lost_log_lines ORDER BY process"
+        stage.wait_until(lambda: stage.sql(lost) == [("web",), ("worker",)], "both to report it")
+        status = stage.command("status")
+        assert status.wait() == 0
+        assert "log lines that could not be written" in status.stdout
+        worker.terminate()
+        assert worker.wait() == 0
+
+    def test_web_starts_without_a_stdout(self, stage):
+        web = stage.start("web", "sh", "-c", 'exec "$@" >&-', "sh", *WEB)
+        stage.wait_until(lambda: web.answers("/healthz"), "web")
+        assert web.post(stage.event()).status_code == 202
+
+
+def with_a_full_log(command):
+    return ("sh", "-c", 'exec "$@" > /dev/full', "sh", *command)
 
 
 def pieces_of(size):

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cases import dbt_run
+from cases import run_that_wrote
 
 from relay.dbt.artifacts import read_run_results
 from relay.dbt.invocations import Invocation
@@ -186,9 +186,9 @@ def recorded(version, name, *, run=1, index=4):
     """The invocation as a step; nobody knows its command, unless only that tells."""
     failed = ENGINE_2_FAILED_STEPS if version in ENGINE_2 else FAILED_STEPS
     status = ERROR if name in failed else SUCCESS
-    body = (RECORDED / version / f"{name}.json").read_bytes()
+    read = read_run_results((RECORDED / version / f"{name}.json").read_bytes())
     step = Step(index, name, status, COMMANDS.get(name) if version in ENGINE_2 else None)
-    return Invocation(dbt_run(dbt_run_id=run), step, read_run_results(body))
+    return Invocation(run_that_wrote(read, dbt_run_id=run), step, read)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

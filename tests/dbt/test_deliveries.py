@@ -1,6 +1,7 @@
 """A delivery becomes an Event only if it is genuine, and about a finished run of our account."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from relay.sandbox import story, webhooks
 
 SECRET = b"the-secret"
 ACCOUNT = story.DBT_ACCOUNT_ID
+KEPT_SINCE = datetime(2023, 5, 1, tzinfo=UTC)
 
 # A delivery captured in 2023, with the old word order and eight digits of a second.
 CAPTURED = (
@@ -30,9 +32,11 @@ def signature(body, secret=SECRET):
     return sign(body, secret)
 
 
-def read(body, header=None, secrets=(SECRET,), account=ACCOUNT):
+def read(body, header=None, secrets=(SECRET,), account=ACCOUNT, not_before=KEPT_SINCE):
     header = signature(body) if header is None else header
-    return Event.from_delivery(body, header, secrets=secrets, dbt_account_id=account)
+    return Event.from_delivery(
+        body, header, secrets=secrets, dbt_account_id=account, not_before=not_before
+    )
 
 
 def changed(**changes):
@@ -82,7 +86,13 @@ class TestSignature:
 
     def test_none_at_all_is_refused(self):
         with pytest.raises(NotGenuine, match="no_signature"):
-            Event.from_delivery(CAPTURED, None, secrets=(SECRET,), dbt_account_id=ACCOUNT)
+            Event.from_delivery(
+                CAPTURED,
+                None,
+                secrets=(SECRET,),
+                dbt_account_id=ACCOUNT,
+                not_before=KEPT_SINCE,
+            )
 
     def test_the_right_signature_is_never_disclosed(self):
         with pytest.raises(NotGenuine) as refused:
@@ -125,6 +135,10 @@ class TestWhatIsNotForUs:
             (changed(data={"runId": "9" * 40}), "no_run_id"),
             (changed(data={"runId": 2**63}), "no_run_id"),
             (changed(data={"runStatus": None, "runStatusCode": None}), "no_run_status"),
+            (changed(timestamp="2023-04-30T23:59:59Z"), "too_old"),
+            (changed(timestamp="2023-04-30 23:59:59.123456789+00:00"), "too_old"),
+            (changed(data={"runFinishedAt": "2023-04-30T23:59:59Z"}), "too_old"),
+            (changed(timestamp=None, data={"runFinishedAt": "2023-01-01T00:00:00Z"}), "too_old"),
         ],
     )
     def test_it_is_ignored_with_a_reason(self, body, reason):
@@ -149,6 +163,10 @@ class TestWhatIs:
             changed(data={"runStatus": "Canceled", "runStatusCode": 30, "runFinishedAt": None}),
             changed(data={"runStatus": None}),
             changed(somethingNew={"deep": [1]}),
+            changed(timestamp="2023-05-01T00:00:00Z"),
+            changed(data={"runFinishedAt": "1970-01-01T00:00:00Z"}),  # dbt Cloud's "not known"
+            changed(timestamp=1685346738, data={"runFinishedAt": ["soon"]}),
+            changed(timestamp="soon"),
             changed(data={"jobName": "a lone \ud83d surrogate"}),
         ],
     )

@@ -1,10 +1,11 @@
 """What a run rebuilt, step by step, on recorded artifacts and on documented rows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from cases import dbt_run
+from cases import dbt_run, run_that_wrote
 
 from relay.dbt.artifacts import read_run_results
 from relay.dbt.invocations import Invocation
@@ -32,9 +33,11 @@ def step(command="dbt build", *, index=4, status=SUCCESS):
 def recorded(name, *, index=4, command=None):
     recording = recordings.load(name)
     status = ERROR if recording.failed else SUCCESS
-    body = recording.run_results
+    read = read_run_results(recording.run_results)
     return Invocation(
-        run(), step(command or f"dbt {name}", index=index, status=status), read_run_results(body)
+        run_that_wrote(read, dbt_run_id=RUN, target="prod"),
+        step(command or f"dbt {name}", index=index, status=status),
+        read,
     )
 
 
@@ -53,7 +56,8 @@ def row(
     """An invocation in which `customers` has this row; `others` are rows beside it."""
     results = [{"unique_id": CUSTOMERS, "status": status, "message": message, **fields}]
     results += [{"unique_id": uid, "status": word} for uid, word in others]
-    metadata = {"generated_at": "2026-11-01T01:00:00Z", **(metadata or {})}
+    written = {"invocation_id": f"{index}", "generated_at": "2026-11-01T01:00:00Z"}
+    metadata = written | (metadata or {})
     body = {"metadata": metadata, "args": {"which": which, **(args or {})}, "results": results}
     command = command or f"dbt {which}"
     return Invocation(
@@ -237,10 +241,6 @@ class TestStatuses:
         read = read_run_results(msgspec.json.encode(file))
         assert standing(Invocation(run(), step(), read)) is Standing.FAILED
 
-    def test_a_row_without_a_node_is_no_row(self):
-        with pytest.raises(BadArtifact):
-            read_run_results(b'{"results": [{"status": "success"}]}')
-
     @pytest.mark.parametrize("failing", ["error", "fail", "runtime error", "partial success"])
     def test_skipped_is_a_failure_where_something_failed(self, failing):
         assert standing(row("skipped", others=[(ORDERS, failing)])) is Standing.SKIPPED
@@ -415,7 +415,7 @@ class TestFusion:
     )
     def test_says_less_of_an_invocation_and_the_step_says_the_rest(self, args, command, expected):
         body = (
-            b'{"metadata":{"generated_at":"2026-11-02T00:00:00Z"},"args":%s,'
+            b'{"metadata":{"generated_at":"2026-11-01T01:00:00Z"},"args":%s,'
             b'"results":[{"unique_id":"%s","status":"success"}]}'
         )
         read = read_run_results(body % (args, CUSTOMERS.encode()))
@@ -470,7 +470,7 @@ class TestSeveralSteps:
 
     def test_a_file_served_for_two_steps_counts_where_it_was_written(self):
         recording = recorded("build")
-        stale = Invocation(run(), step("dbt build --empty", index=5), recording.run_results)
+        stale = replace(recording, step=step("dbt build --empty", index=5))
         assert standing(recording, stale) is Standing.REBUILT
 
     def test_a_test_that_passes_later_has_passed(self):
@@ -489,13 +489,16 @@ class TestAFileThatTheStepDidNotWrite:
             ({"generated_at": "2026-10-31T23:56:00Z"}, True),  # clocks differ
             ({"generated_at": "2026-10-31T23:54:00Z"}, False),
             ({"generated_at": "2022-03-04T05:06:07.000008Z"}, False),
+            ({"generated_at": "2026-11-01T12:04:00Z"}, True),  # clocks differ
+            ({"generated_at": "2026-11-01T12:06:00Z"}, False),
+            ({"generated_at": "2099-01-01T00:00:00Z"}, False),
             ({"generated_at": None}, False),
             ({"generated_at": "soon"}, False),
             ({"invocation_started_at": "2026-10-31T12:00:00Z"}, False),
             ({"invocation_started_at": "2026-11-01T00:59:00Z"}, True),
         ],
     )
-    def test_was_written_before_the_run(self, metadata, is_own):
+    def test_was_written_before_the_run_or_after_it(self, metadata, is_own):
         outcome = outcome_of([row("success", metadata=metadata)])
         assert (outcome.standings, outcome.not_of_this_run) == (
             ({CUSTOMERS: Standing.REBUILT}, ()) if is_own else ({}, (4,))
@@ -522,9 +525,10 @@ class TestAFileThatTheStepDidNotWrite:
         served = row("success", which=None, args={"command": "build"}, command="dbt docs generate")
         assert outcome_of([served]).not_of_this_run == (4,)
 
-    def test_is_held_against_the_start_of_its_own_run(self):
+    def test_is_held_against_the_times_of_its_own_run(self):
         first = row("success", others=[(ORDERS, "error")])
-        retry = run(RUN + 1, started_at=STARTED + timedelta(days=1))
+        a_day_later = STARTED + timedelta(days=1)
+        retry = run(RUN + 1, started_at=a_day_later, finished_at=a_day_later + timedelta(hours=1))
         outcome = outcome_of([first, Invocation(retry, first.step, first.run_results)])
         assert outcome.nodes[CUSTOMERS].dbt_run_id == RUN
 
@@ -617,6 +621,13 @@ class TestAStepThatFailedBeforeItWroteAFile:
         died = self.died(command, status=status, served=served)
         (unaccounted,) = outcome_of([self.FIRST, died]).unaccounted
         assert (unaccounted.step, unaccounted.known) == (died.step, frozenset())
+
+    def test_does_not_count_where_it_never_began(self):
+        """dbt Cloud lists the steps behind one that failed; the earlier ones stay true."""
+        died = self.died(status=CANCELLED)
+        waited = replace(died, step=replace(died.step, has_begun=False))
+        outcome = outcome_of([self.FIRST, waited])
+        assert (outcome.rebuilt, outcome.unaccounted) == ([CUSTOMERS], ())
 
     def test_is_made_good_by_what_a_later_step_executed(self):
         later = row("success", index=6, metadata={"invocation_id": "later"})
@@ -771,7 +782,15 @@ class TestANodeThatIsBuiltInTwoPlaces:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b'{"results": 5}', b'{"args": {}}', b'{"results": [{"status": "a"}]}']
+    "body",
+    [
+        b"",
+        b"<html>",
+        b'{"results": 5}',
+        b'{"args": {}}',
+        b'{"results": [01]}',
+        b'{"results": null}',
+    ],
 )
 def test_what_is_no_run_results_is_a_bad_artifact(body):
     with pytest.raises(BadArtifact):

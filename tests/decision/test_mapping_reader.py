@@ -10,8 +10,8 @@ from relay.decision.mapping_reader import read_mapping
 from relay.errors import BadMapping
 
 
-def read(text):
-    return read_mapping(textwrap.dedent(text).encode(), file="syncs.yml")
+def read(text, **census_hosts):
+    return read_mapping(textwrap.dedent(text).encode(), file="syncs.yml", **census_hosts)
 
 
 def problems(text):
@@ -138,6 +138,10 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
         (
             one() + "workspaces: {emea: {url: 'https://a:pw@b', api_key_env: CENSUS_API_KEY_K}}\n",
             "workspaces.emea.url: must not hold a user or password",
+        ),
+        (
+            one() + "workspaces: {e: {url: 'https://app.getcensus.com/v2', api_key_env: x}}\n",
+            "workspaces.e.url: must end with its host: relay itself adds the API's path; write",
         ),
         (one() + "workspaces: {default: {api_key_env: CENSUS_API_KEY_K}}\n", "take another"),
     ],
@@ -295,10 +299,65 @@ def test_what_is_no_name_of_a_key_is_refused_and_not_repeated(key):
     assert key not in found
 
 
-def test_a_variable_that_holds_a_files_name_is_no_key():
-    (found,) = problems(one() + "workspaces: {emea: {api_key_env: CENSUS_API_KEY_FILE}}\n")
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("CENSUS_API_KEY_FILE", "CENSUS_API_KEY"),
+        ("CENSUS_API_KEY_EMEA_FILE", "CENSUS_API_KEY_EMEA"),
+        ("CENSUS_API_KEYS_FILE_FILE", "CENSUS_API_KEYS"),
+    ],
+)
+def test_a_variable_that_holds_a_files_name_is_no_key(name, meant):
+    (found,) = problems(one() + f"workspaces: {{emea: {{api_key_env: {name}}}}}\n")
     assert "workspaces.emea.api_key_env: this variable holds a file's name" in found
-    read(one() + "workspaces: {emea: {api_key_env: CENSUS_API_KEY_PROFILE}}\n")
+    assert f": write {meant}, which is read from that file" in found
+
+
+@pytest.mark.parametrize(
+    "name", ["CENSUS_API_KEY", "CENSUS_API_KEYS", "CENSUS_API_KEY_PROFILE", "CENSUS_API_KEY_FILES"]
+)
+def test_a_key_may_have_any_name_that_begins_with_census_api_key(name):
+    mapping = read(one() + f"workspaces: {{emea: {{api_key_env: {name}}}}}\n")
+    assert mapping.workspaces["emea"].api_key_env == name
+
+
+def at(url):
+    return one() + f"workspaces: {{emea: {{url: '{url}', api_key_env: CENSUS_API_KEY_K}}}}\n"
+
+
+class TestTheHostOfAWorkspace:
+    """Whoever edits the mapping file must not be able to send a key to a host of their own."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://app.getcensus.com",
+            "https://APP-EU.getcensus.com/",
+            "https://app.getcensus.com:8443",
+            "http://localhost:8082",
+            "http://127.0.0.1:8082",
+            "http://[::1]:8082",
+        ],
+    )
+    def test_may_be_one_of_census_or_this_machine(self, url):
+        assert read(at(url)).workspaces["emea"].url == url.rstrip("/")
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "keys.example.com",
+            "app.getcensus.com.example.com",
+            "xapp.getcensus.com",
+            "getcensus.com",
+            "app.getcensus.com.",
+            "10.0.0.5",
+        ],
+    )
+    def test_may_be_no_other_unless_the_operator_lists_it(self, host):
+        (found,) = problems(at(f"https://{host}"))
+        assert f"workspaces.emea.url: '{host}' is no host of Census" in found
+        assert "RELAY_CENSUS_HOSTS has to list it" in found
+        assert read(at(f"https://{host}"), census_hosts={host}).workspaces["emea"]
 
 
 @pytest.mark.parametrize(
@@ -313,6 +372,76 @@ def test_text_that_no_database_holds_is_refused(text):
     (found,) = problems(text)
     assert "a NUL character" in found
     assert "\0" not in found
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("2024-13-45", "YAML takes this for a date and cannot read it: put text in quotation"),
+        ("2024-01-01T25:00:00Z", "YAML takes this for a date and cannot read it"),
+        ("0b_", "YAML takes this for a number and cannot read it"),
+        ("1" * 5000, "YAML takes this for a number and cannot read it"),
+        ("!!bool maybe", "YAML takes this for true or false and cannot read it"),
+        ("!!timestamp soon", "YAML takes this for a date and cannot read it"),
+        ("!model orders", "the tag !model means nothing here: leave it out"),
+        ("!model [orders]", "the tag !model means nothing here: leave it out"),
+        ("=", "means nothing here"),
+        ('"a\\0b"', "a NUL character, which PostgreSQL cannot store"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_yaml_cannot_read_is_one_problem_among_the_others(written, said):
+    text = (
+        "version: 1\n"
+        "syncs:\n"
+        f"  - {{sync_id: 1, depends_on: [a, {written}], colour: red}}\n"
+        f"  - {{sync_id: {written}, depends_on: [a], within: soon}}\n"
+    )
+    found = problems(text)
+    assert [problem.split(": ")[:2] for problem in found] == [
+        ["syncs.yml:3:34", "syncs[0].depends_on[1]"],
+        [f"syncs.yml:3:{37 + len(written)}", "syncs[0].colour"],
+        ["syncs.yml:4:15", "syncs[1].sync_id"],
+        [f"syncs.yml:4:{34 + len(written)}", "syncs[1].within"],
+    ]
+    assert said in found[0]
+    assert said in found[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "said"),
+    [
+        ("2024-13-45: a", "syncs[0].2024-13-45", "YAML takes this for a date"),
+        ("[a, b]: c", "syncs[0]", "a key must be text, not a list or other keys"),
+        ("{a: b}: c", "syncs[0]", "a key must be text, not a list or other keys"),
+        ("<<: 5", "syncs[0].<<", "expected an alias of keys and values behind `<<`"),
+        ('"a\\0b": c', r"syncs[0].a\x00b", "a NUL character"),
+    ],
+)
+def test_nor_does_a_key_hide_them(line, path, said):
+    found = problems(one(line, "colour: red"))
+    assert [problem.split(": ")[:2] for problem in found] == [
+        ["syncs.yml:5:5", path],
+        ["syncs.yml:6:5", "syncs[0].colour"],
+    ]
+    assert said in found[0]
+
+
+def test_what_yaml_cannot_read_may_be_a_key_and_is_not_repeated():
+    (found,) = problems(one() + "workspaces: {emea: {api_key_env: !!int s3cr3t}}\n")
+    assert "s3cr3t" not in found
+
+
+def test_a_sync_may_take_keys_from_another():
+    first, second = read(
+        """\
+        version: 1
+        syncs:
+          - &first {sync_id: 1, depends_on: [a], enabled: false}
+          - {<<: *first, sync_id: 2}
+        """
+    ).syncs
+    assert (second.sync_id, second.depends_on, second.enabled) == (2, first.depends_on, False)
 
 
 def test_aliases_that_multiply_without_end_are_refused():

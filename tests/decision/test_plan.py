@@ -10,11 +10,13 @@ from relay.dbt.nodes import Config, DependsOn, Node
 from relay.dbt.outcome import NodeResult
 from relay.dbt.rows import Standing
 from relay.dbt.runs import CANCELLED, ERROR, SUCCESS, Step
+from relay.dbt.selectors import Selector, Term
 from relay.dbt.unaccounted import Unaccounted
-from relay.decision.findings import needs_lineage
+from relay.decision.findings import Findings, needs_lineage
 from relay.decision.gates import GATES, Reason
 from relay.decision.history import Build, History, SyncHistory
-from relay.decision.plan import Plan
+from relay.decision.mapping import Sync
+from relay.decision.plan import Plan, decide
 
 A, B, C = "model.shop.a", "model.shop.b", "model.shop.c"
 TEST_A, SINGULAR, UNIT_A = "test.shop.not_null_a.1", "test.shop.a_and_b", "unit_test.shop.a.adds_up"
@@ -64,6 +66,41 @@ class TestASyncThatCannotBeJudged:
             "could not be decided, all other syncs were: sync 2: deciding raised OverflowError"
         )
         assert plan_of(outcome({A: REBUILT}), mapping_of(sync(A))).problem is None
+
+
+class TestASyncWhoseModelsCannotBeSelected:
+    """Selecting by a method that does not exist, which no mapping file can say."""
+
+    ODD_WORDS = (Selector("odd:x", (Term("odd", "x"),)),)
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            Sync(sync_id=2, depends_on=ODD_WORDS),
+            Sync(sync_id=2, depends_on=ODD_WORDS, require="all"),
+            Sync(sync_id=2, depends_on=ODD_WORDS, consistency="ignore"),
+        ],
+        ids=["looks_at_parents", "looks_at_builds", "looks_at_nothing"],
+    )
+    def test_keeps_no_other_from_its_decision(self, odd):
+        did = outcome({A: REBUILT})
+        mapping = mapping_of(sync(A, sync_id=1), odd, sync(A, sync_id=3, require="all"))
+        assert needs_lineage(dbt_run(), did, mapping)
+        plan = plan_of(did, mapping, lineage=lineage())
+        assert [verdict.sync.sync_id for verdict in plan.triggers] == [1, 3]
+        (undecided,) = plan.undecided
+        assert undecided.sync == odd
+        assert isinstance(undecided.cause, KeyError)
+
+    def test_stays_undecided_if_they_can_be_a_moment_later(self):
+        """What earlier runs built has not been asked for then: it would be decided on a guess."""
+        odd = sync("a", sync_id=2, require="all")
+        mapping = mapping_of(odd)
+        findings = Findings(dbt_run(), outcome({A: REBUILT}), lineage())
+        findings.unselectable[odd.key] = MemoryError()
+        plan = decide(findings, mapping, History(), now=NOON)
+        assert [undecided.sync for undecided in plan.undecided] == [odd]
+        assert plan.verdicts == ()
 
 
 class TestAModelsStanding:

@@ -132,7 +132,13 @@ def _answer(sandbox):
             "status": 10,
             "started_at": "2026-11-01T00:00:00Z",
             "finished_at": "2026-11-01T00:10:00Z",
-            "trigger": {"cause_category": "scheduled", "schema_override": None},
+            "trigger": {
+                "cause_category": "scheduled",
+                "schema_override": None,
+                "github_pull_request_id": None,
+                "gitlab_merge_request_id": None,
+                "azure_pull_request_id": None,
+            },
             "job": {"job_type": "scheduled"},
             "run_steps": [
                 {"index": 4, "status": 10, "name": None, "run_step_command": None} | step

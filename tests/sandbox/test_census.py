@@ -105,7 +105,9 @@ class TestSyncRuns:
             ('{"force_full_sync": true}', "application/json", True),
             ('{"force_full_sync": false}', "application/json", False),
             ("[]", "application/json", False),
-            ("{", "application/json", False),
+            ("null", "application/json", False),
+            ("{", "text/plain", False),
+            ("", "application/json", False),
             ("", None, False),
         ],
     )
@@ -113,6 +115,21 @@ class TestSyncRuns:
         headers = {"Authorization": api.authorization, "Content-Type": content_type}
         answer = api.ask("POST", "/syncs/5123/trigger", data=body, headers=headers)
         assert api.sync_run(answer.json()["data"]["sync_run_id"])["full_sync"] is full_sync
+
+    @pytest.mark.parametrize("version", ["v1", "v2"])
+    @pytest.mark.parametrize("body", ["{", '{"force_full_sync": tru}', "force_full_sync=true"])
+    @pytest.mark.parametrize("content_type", ["application/json", "application/json;version=2"])
+    def test_a_body_that_is_no_json_is_refused_and_starts_nothing(
+        self, api, census, version, body, content_type
+    ):
+        api.root = f"/api/{version}"
+        headers = {"Authorization": api.authorization, "Content-Type": content_type}
+        answer = api.ask("POST", "/syncs/5123/trigger", data=body, headers=headers)
+        assert answer.status_code == 400
+        assert census.sync_runs == []
+        if version == "v2":
+            assert answer.json()["status"] == 400
+            assert answer.json()["message"]
 
     @pytest.mark.parametrize("version", ["v1", "v2"])
     def test_a_run_can_be_cancelled(self, api, version):

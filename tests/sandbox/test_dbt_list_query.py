@@ -57,7 +57,7 @@ class TestValues:
     def test_they_are_read_as_clients_send_them(self):
         assert number("12") == 12
         assert (flag("true"), flag("False")) == (True, False)
-        assert numbers("[1,2]") == [1, 2]
+        assert numbers("[1,2]") == numbers("1, 2") == [1, 2]
         assert words('["a", "b"]') == ["a", "b"]
         assert times('["2026-11-23", "2026-11-23T06:00:00+01:00"]') == (
             datetime(2026, 11, 23, tzinfo=UTC),
@@ -70,7 +70,8 @@ class TestValues:
             (number, "-1"),
             (number, "1.0"),
             (flag, "1"),
-            (numbers, "1,2"),
+            (numbers, "1,x"),
+            (numbers, ""),
             (numbers, '["1"]'),
             (words, "a"),
             (times, '["today"]'),

@@ -248,6 +248,7 @@ class TestASyncRun:
             b'{"id":1}',
             b'{"status":5}',
             b'{"id":1,"status":"completed","canceled":"perhaps"}',
+            b'{"id":1,"status":"completed","canceled":1}',
             b'{"id":0,"status":"completed"}',
             b'{"id":9223372036854775808,"status":"completed"}',
             b'{"id":"x","status":"completed"}',
@@ -257,6 +258,25 @@ class TestASyncRun:
         sandbox.census.fail_next("/sync_runs/1", Body(b'{"status":"success","data":' + data + b"}"))
         with pytest.raises(BadArtifact):
             census.get_sync_run(1)
+
+    @pytest.mark.parametrize(
+        ("status", "said"),
+        [
+            ("success", r"its data cannot be read: .*canceled"),
+            ("fine", r"^Census answered HTTP 200: status 'fine'$"),
+            ("error", r"^Census answered HTTP 200: status 'error'$"),
+        ],
+    )
+    def test_records_in_an_answer_that_cannot_be_read_are_not_repeated(
+        self, census, sandbox, status, said
+    ):
+        """`error_detail` holds values of records, and problems are logged and stored."""
+        run = {"error_detail": "ada@example.com", "id": 1, "status": "failed", "canceled": 1}
+        body = json.dumps({"status": status, "data": run}).encode()
+        sandbox.census.fail_next("/sync_runs/1", Body(body))
+        with pytest.raises((BadArtifact, Rejected), match=said) as told:
+            census.get_sync_run(1)
+        assert "ada@example.com" not in str(told.value)
 
     @pytest.mark.parametrize(
         "odd",

@@ -76,7 +76,14 @@ def test_a_run_tells_whether_it_built_into_a_schema_of_its_own(dbt_cloud, sandbo
     assert dbt_cloud.get_run(9).never_counts_because == why
 
 
-SCHEDULED = {"cause_category": "scheduled", "schema_override": None}
+# As dbt Cloud wrote it in 2022, but for `cause_category`; `non_native_pull_request_id` came later.
+SCHEDULED = {
+    "cause_category": "scheduled",
+    "schema_override": None,
+    "github_pull_request_id": None,
+    "gitlab_merge_request_id": None,
+    "azure_pull_request_id": None,
+}
 WHOLE_ANSWER = {
     "id": 9,
     "status": 10,
@@ -91,20 +98,53 @@ WHOLE_ANSWER = {
 class TestAbsentIsUnknown:
     """dbt Cloud has answered with nulls in place of what `include_related` asked for."""
 
-    @pytest.fixture(name="get")
-    def _get(self, dbt_cloud, sandbox):
-        def get(is_retried=False, **changes):
+    @pytest.fixture(name="answer")
+    def _answer(self, sandbox):
+        def answer(**changes):
             data = {
                 key: value for key, value in {**WHOLE_ANSWER, **changes}.items() if value != "-"
             }
             body = json.dumps({"data": data}).encode()
             sandbox.dbt_cloud.fail_next("/runs/", Body(body))
-            return dbt_cloud.get_run(9, is_retried=is_retried)
+
+        return answer
+
+    @pytest.fixture(name="get")
+    def _get(self, dbt_cloud, answer):
+        def get(**changes):
+            answer(**changes)
+            return dbt_cloud.get_run(9)
 
         return get
 
+    @pytest.fixture(name="get_retried")
+    def _get_retried(self, dbt_cloud, answer):
+        def get_retried(**changes):
+            answer(**changes)
+            return dbt_cloud.get_retried_run(9)
+
+        return get_retried
+
     def test_a_complete_answer_is_a_run(self, get):
         assert get().never_counts_because is None
+
+    @pytest.mark.parametrize(
+        ("step", "has_begun"),
+        [
+            ({"status": 1, "started_at": None}, False),
+            ({"status": 30, "started_at": None}, False),
+            ({"status": 30, "started_at": "2026-11-01 00:05:00.000000+00:00"}, True),
+            ({"status": 30, "started_at": 1793494800}, True),
+            ({"status": 30}, True),
+            ({"status": 20, "started_at": None}, True),
+            ({"status": 3, "started_at": None}, True),
+            ({"status": 99, "started_at": None}, True),
+        ],
+    )
+    def test_a_step_has_not_begun_only_where_the_answer_says_so(self, get, step, has_begun):
+        build = {"index": 5, "name": "Invoke dbt with `dbt build`"}
+        run = get(status=20, run_steps=[build | step])
+        assert run.steps[0].has_begun is has_begun
 
     @pytest.mark.parametrize(
         ("changes", "lacks"),
@@ -116,9 +156,8 @@ class TestAbsentIsUnknown:
             ({"status": 20, "run_steps": None}, "run_steps"),
             ({"trigger": None}, "trigger"),
             ({"trigger": "-"}, "trigger"),
-            ({"trigger": {}}, "trigger"),
-            ({"trigger": {"id": 5}}, "trigger"),
-            ({"trigger": {"cause_category": "scheduled"}}, "trigger"),
+            ({"trigger": {}}, "trigger.schema_override, trigger.github_pull_request_id, .*"),
+            ({"trigger": {"id": 5}, "run_steps": None}, "trigger.schema_override, .*, run_steps"),
             ({"job": {"job_type": ""}, "trigger": SCHEDULED | {"cause_category": "api"}}, "job"),
             ({"finished_at": None}, "finished_at"),
             ({"started_at": None, "created_at": None}, "started_at"),
@@ -131,6 +170,28 @@ class TestAbsentIsUnknown:
     def test_an_ended_run_without_what_decides_is_unreadable(self, get, changes, lacks):
         with pytest.raises(BadArtifact, match=f"dbt run 9 has ended, but .* lacks {lacks}: "):
             get(**changes)
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "schema_override",
+            "github_pull_request_id",
+            "gitlab_merge_request_id",
+            "azure_pull_request_id",
+        ],
+    )
+    def test_a_trigger_without_a_key_that_tells_a_ci_run_is_unreadable(self, get, key):
+        """Its absence would pass for null: a run that builds where production reads."""
+        trigger = {name: value for name, value in SCHEDULED.items() if name != key}
+        with pytest.raises(BadArtifact, match=f"lacks trigger.{key}: "):
+            get(trigger=trigger)
+
+    @pytest.mark.parametrize(
+        "key", ["cause_category", "non_native_pull_request_id", "target_name_override"]
+    )
+    def test_a_trigger_may_lack_a_key_that_older_answers_have_not(self, get, key):
+        trigger = {name: value for name, value in SCHEDULED.items() if name != key}
+        assert get(trigger=trigger).never_counts_because is None
 
     @pytest.mark.parametrize(
         "changes",
@@ -162,12 +223,12 @@ class TestAbsentIsUnknown:
 
     @pytest.mark.parametrize("status", [10, 20, 30])
     @pytest.mark.parametrize("absent", ["run_steps", "trigger", "finished_at"])
-    def test_a_run_that_is_retried_needs_all_however_it_ended(self, get, status, absent):
+    def test_a_run_that_is_retried_needs_all_however_it_ended(self, get_retried, status, absent):
         with pytest.raises(BadArtifact, match=f"dbt run 9 has ended, but .* lacks {absent}: "):
-            get(is_retried=True, **{"status": status, absent: None})
+            get_retried(**{"status": status, absent: None})
 
-    def test_a_retried_run_may_have_been_cancelled_before_its_first_step(self, get):
-        assert get(is_retried=True, status=30, run_steps=[]).was_cancelled
+    def test_a_retried_run_may_have_been_cancelled_before_its_first_step(self, get_retried):
+        assert get_retried(status=30, run_steps=[]).was_cancelled
 
     def test_a_retried_run_of_id_0_is_none(self, get):
         assert get(retrying_run_id=0).retrying_run_id is None
@@ -237,8 +298,7 @@ def test_an_answer_that_cannot_be_read_is_a_bad_artifact(dbt_cloud, sandbox, nig
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'{"results": [{"status": "success"}]}', "missing required field `unique_id`"),
-        (b'{"results": [{"unique_id": 5, "status": "success"}]}', "$.unique_id"),
+        (b'{"args": {}}', "missing required field `results`"),
         (b'{"results": {}, "args": {}}', "$.results"),
         (b'{"results": [', "truncated"),
         (b"<html>", "malformed"),

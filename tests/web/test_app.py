@@ -2,12 +2,17 @@
 
 import dataclasses
 import io
+import itertools
 import json
+import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import psycopg
 import pytest
+from mappings import mapping_text, sync_entry
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from relay.dbt.deliveries import sign
@@ -21,10 +26,17 @@ from relay.web.recorder import Recorder
 URL = "/webhooks/dbt"
 
 
+@pytest.fixture(name="timer")
+def _timer():
+    """A timer by which ten seconds pass from each look at it to the next."""
+    return itertools.count(step=10.0).__next__
+
+
 @pytest.fixture(name="web")
-def _web(settings, database):
+def _web(settings, database, clock, timer):
     recorder = Recorder(database)
-    app = create_app(settings, recorder, Health(database, settings.mapping))
+    health = Health(database, settings, timer=timer)
+    app = create_app(settings, recorder, health, clock=clock)
     yield app.test_client()
     recorder.close()
 
@@ -88,7 +100,7 @@ class TestADelivery:
         two = (Secret("the old one"), Secret("the new one"))
         recorder = Recorder(database)
         rotating = dataclasses.replace(settings, webhook_secrets=two)
-        app = create_app(rotating, recorder, Health(database, settings.mapping))
+        app = create_app(rotating, recorder, Health(database, settings))
         for number, secret in enumerate(two):
             body = event()
             answer = app.test_client().post(
@@ -128,7 +140,7 @@ class TestADelivery:
         body = event()
         recorder = Recorder(database)
         wrong = dataclasses.replace(settings, dbt_account_id=1)
-        app = create_app(wrong, recorder, Health(database, settings.mapping))
+        app = create_app(wrong, recorder, Health(database, settings))
         headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
         answer = app.test_client().post(URL, data=body, headers=headers)
         assert answer.get_json() == {"status": "ignored", "reason": "other_account"}
@@ -140,6 +152,15 @@ class TestADelivery:
         assert deliver(body)[1]["status"] == "accepted"
         assert deliver(body)[1]["status"] == "duplicate"
         assert sql("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+
+    def test_of_a_run_whose_records_are_deleted_is_ignored(self, deliver, event, clock, sql, night):
+        body = event()
+        assert deliver(body)[1]["status"] == "accepted"
+        sql("DELETE FROM relay.deliveries")  # as the worker does after a month
+        sql("DELETE FROM relay.dbt_runs")
+        clock.now += timedelta(days=30)
+        assert deliver(body) == (202, {"status": "ignored", "reason": "too_old"})
+        assert sql("SELECT count(*) FROM relay.dbt_runs") == [(0,)]
 
     def test_of_the_test_button_is_ignored(self, deliver, clock):
         body = webhooks.endpoint_test_event(dbt_account_id=story.DBT_ACCOUNT_ID, at=clock())
@@ -229,6 +250,17 @@ class TestOtherRoutes:
         assert web.get("/").status_code == 404
         assert web.get("/login").get_json() == {"status": "refused", "reason": "not found"}
 
+    @pytest.mark.parametrize("path", ["/webhooks//dbt", "/webhooks/dbt/"])
+    def test_a_wrong_slash_is_not_redirected_and_the_log_says_what_is_right(
+        self, web, logged, path
+    ):
+        answer = web.post(f"http://evil.example{path}")
+        assert answer.status_code == 404
+        assert "Location" not in answer.headers
+        (line,) = logged
+        assert (line["event"], line["reason"]) == ("delivery.refused", "wrong_path")
+        assert line["expected"] == "/webhooks/dbt"
+
     def test_healthz_lives(self, web):
         assert web.get("/healthz").status_code == 200
 
@@ -239,9 +271,51 @@ class TestOtherRoutes:
             "database": "ok",
             "worker": "there is none",
             "mapping": "ok",
+            "log": "ok",
         }
         sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
         assert web.get("/readyz").status_code == 200
+
+    def test_readyz_checks_once_however_many_ask_at_the_same_time(self, settings, database):
+        class Counted:
+            asked = 0
+
+            @property
+            def conninfo(self):
+                self.asked += 1
+                return database.conninfo
+
+        server = Counted()
+        health = Health(server, settings, timer=lambda: 0.0)
+        web = create_app(settings, Recorder(database), health).test_client
+        with ThreadPoolExecutor(50) as pool:
+            answers = set(pool.map(lambda _: web().get("/readyz").status_code, range(150)))
+        assert (answers, server.asked) == ({503}, 1)
+
+    def test_readyz_says_that_deliveries_cannot_be_stored(self, web, sql, settings):
+        sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
+        assert web.get("/readyz").status_code == 200
+        ((name,),) = sql("SELECT current_database()")
+        sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        answer = web.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.get_json()["checks"]["database"] == (
+            "deliveries cannot be stored: cannot execute INSERT in a read-only transaction"
+        )
+
+    def test_readyz_stores_nothing_itself(self, web, sql):
+        web.get("/readyz")
+        assert sql("SELECT count(*) FROM relay.deliveries") == [(0,)]
+
+    def test_readyz_reads_the_mapping_again_only_when_it_changed(self, web, settings):
+        good = settings.mapping.read_text()
+        stamp = settings.mapping.stat()
+        assert web.get("/readyz").json["checks"]["mapping"] == "ok"
+        settings.mapping.write_text("#" * len(good))  # the same file, size and time
+        os.utime(settings.mapping, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        assert web.get("/readyz").json["checks"]["mapping"] == "ok"
+        settings.mapping.touch()
+        assert "to fix" in web.get("/readyz").json["checks"]["mapping"]
 
     def test_readyz_says_that_a_worker_fell_silent(self, web, sql):
         sql("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '2 min')")
@@ -258,6 +332,12 @@ class TestOtherRoutes:
         assert answer.status_code == 503
         assert "1 to fix" in answer.get_json()["checks"]["mapping"]
 
+    def test_readyz_says_that_a_workspace_is_at_a_host_nobody_has_listed(self, web, sql, settings):
+        sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
+        emea = {"api_key_env": "CENSUS_API_KEY", "url": "https://keys.example.com"}
+        settings.mapping.write_text(mapping_text(sync_entry(1, "a"), workspaces={"emea": emea}))
+        assert web.get("/readyz").status_code == 503
+
     def test_readyz_says_that_the_schema_is_old(self, web, sql):
         sql("DELETE FROM relay.engine_migrations WHERE name LIKE '03.04%%'")
         assert "not up to date" in web.get("/readyz").get_json()["checks"]["database"]
@@ -273,7 +353,7 @@ class TestOtherRoutes:
 class TestADatabaseThatIsGone:
     def test_means_503_and_nothing_acknowledged(self, settings, event, logged):
         nowhere = NamedServer("postgresql:///nothing?host=/nonexistent")
-        app = create_app(settings, Recorder(nowhere), Health(nowhere, settings.mapping))
+        app = create_app(settings, Recorder(nowhere), Health(nowhere, settings))
         body = event()
         began = time.monotonic()
         answer = app.test_client().post(

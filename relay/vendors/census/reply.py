@@ -45,7 +45,7 @@ class Reply:
             http_status=answer.http_status,
             is_success=answer.ok and envelope.status == "success",
             is_refusal=not answer.ok or _is_error(envelope.status),
-            said=short_message(message) or answer.excerpt,
+            said=short_message(message) or _excerpt(answer, envelope),
             data=envelope.data,
         )
 
@@ -64,7 +64,15 @@ class Reply:
         try:
             return decode(decoder, bytes(self.data))
         except BadArtifact as exc:
-            raise BadArtifact(f"{answered} ({exc})") from exc
+            raise BadArtifact(
+                f"Census answered HTTP {self.http_status}, but its data cannot be read: {exc}"
+            ) from exc
+
+
+def _excerpt(answer: Answer, envelope: _Envelope) -> str:
+    """What was answered; of an answer with data only its status, for data holds records' values."""
+    has_data = bytes(envelope.data) != b"null"
+    return short_message(f"status {envelope.status!r}") if has_data else answer.excerpt
 
 
 def _is_error(status: object) -> bool:

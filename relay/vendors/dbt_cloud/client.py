@@ -17,7 +17,13 @@ from relay.dbt.subscriptions import WebhookSubscription
 from relay.errors import BadArtifact
 from relay.vendors.dbt_cloud import run_list, subscriptions
 from relay.vendors.dbt_cloud.answers import decoded, must_be_good
-from relay.vendors.dbt_cloud.runs import RunAnswer, as_dbt_run, run_decoder
+from relay.vendors.dbt_cloud.runs import (
+    AnsweredRun,
+    RunAnswer,
+    as_dbt_run,
+    as_retried_run,
+    run_decoder,
+)
 from relay.vendors.transport import Transport
 
 Read = TypeVar("Read")
@@ -31,17 +37,16 @@ class DbtCloud:
         self.dbt_account_id = dbt_account_id
         self._decoding = threading.Lock()
 
-    def get_run(self, dbt_run_id: int, *, is_retried: bool = False) -> DbtRun:
-        """A run with its steps; of one that is retried nothing that decides may be absent.
+    def get_run(self, dbt_run_id: int) -> DbtRun:
+        """A run with its steps. Raises Unavailable, Rejected, BadArtifact."""
+        return as_dbt_run(self._run_as_answered(dbt_run_id), self.dbt_account_id)
+
+    def get_retried_run(self, dbt_run_id: int) -> DbtRun:
+        """A run that another one retries, complete also where it was cancelled.
 
         Raises Unavailable, Rejected, BadArtifact.
         """
-        answer = self._transport.ask(
-            f"{self._run_path(dbt_run_id)}/", {"include_related": "trigger,job,run_steps"}
-        )
-        run = decoded(answer, run_decoder, f"dbt run {dbt_run_id}")
-        data = with_printable_texts(RunAnswer, run).data
-        return as_dbt_run(data, self.dbt_account_id, is_retried=is_retried)
+        return as_retried_run(self._run_as_answered(dbt_run_id), self.dbt_account_id)
 
     def get_run_results(self, dbt_run_id: int, *, step: int) -> RunResults | None:
         """What the step wrote into run_results.json; None where it has none.
@@ -66,6 +71,13 @@ class DbtCloud:
         """The account's webhook subscriptions, the inactive ones too, as dbt Cloud orders them."""
         path = f"{self._account_path('v3')}/webhooks/subscriptions"
         return subscriptions.list_webhook_subscriptions(self._transport, path)
+
+    def _run_as_answered(self, dbt_run_id: int) -> AnsweredRun:
+        answer = self._transport.ask(
+            f"{self._run_path(dbt_run_id)}/", {"include_related": "trigger,job,run_steps"}
+        )
+        run = decoded(answer, run_decoder, f"dbt run {dbt_run_id}")
+        return with_printable_texts(RunAnswer, run).data
 
     def _artifact(
         self, dbt_run_id: int, path: str, step: int, read: Callable[[Buffer], Read]

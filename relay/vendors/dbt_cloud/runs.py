@@ -1,25 +1,48 @@
 """One run with its trigger, job and steps: dbt Cloud's fields, and the run made of them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
-from relay.dbt.runs import ENDED, ERROR, PREPARING_STEPS, SUCCESS, DbtRun, Step
+from relay.dbt.runs import (
+    CANCELLED,
+    ENDED,
+    ERROR,
+    PREPARING_STEPS,
+    QUEUED,
+    SUCCESS,
+    DbtRun,
+    Step,
+)
 from relay.errors import BadArtifact
 from relay.notation import read_time
 from relay.vendors.ids import VendorId
 
 _CAUSES_OF_DEPLOYMENT_JOBS = frozenset({"scheduled", "job completion"})
+# Answers recorded in 2022 have each of these keys. The others that tell a CI run came later:
+# `cause_category`, `non_native_pull_request_id`.
+_TELLS_CI = (
+    "schema_override",
+    "github_pull_request_id",
+    "gitlab_merge_request_id",
+    "azure_pull_request_id",
+)
+
+
+_PullRequestId = int | str | msgspec.UnsetType | None
 
 
 class _Trigger(msgspec.Struct):
+    """What started a run. dbt Cloud writes null for what it was not started with."""
+
     cause_category: str | None = None
     schema_override: str | msgspec.UnsetType | None = msgspec.UNSET
     target_name_override: str | None = None
-    github_pull_request_id: int | str | None = None
-    gitlab_merge_request_id: int | str | None = None
-    azure_pull_request_id: int | str | None = None
-    non_native_pull_request_id: int | str | None = None
+    github_pull_request_id: _PullRequestId = msgspec.UNSET
+    gitlab_merge_request_id: _PullRequestId = msgspec.UNSET
+    azure_pull_request_id: _PullRequestId = msgspec.UNSET
+    non_native_pull_request_id: _PullRequestId = msgspec.UNSET
 
     @property
     def pull_request_id(self) -> str | None:
@@ -30,6 +53,11 @@ class _Trigger(msgspec.Struct):
             self.non_native_pull_request_id,
         )
         return next((str(pull_request_id) for pull_request_id in ids if pull_request_id), None)
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The keys whose absence may hide that the run built into a schema of its own."""
+        return tuple(key for key in _TELLS_CI if getattr(self, key) is msgspec.UNSET)
 
 
 class _JobSettings(msgspec.Struct):
@@ -53,10 +81,22 @@ class _Step(msgspec.Struct):
     index: int
     status: int
     name: str | None = None
+    started_at: Any = msgspec.UNSET
     run_step_command: _Command | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it may have begun. Not if it only waited, or was cancelled before it started.
 
-class _Run(msgspec.Struct):
+        A status alone does not say so, for a step that ran may be cancelled too; nor does a time
+        that is absent.
+        """
+        return self.started_at is not None or self.status not in (QUEUED, CANCELLED)
+
+
+class AnsweredRun(msgspec.Struct):
+    """A run as dbt Cloud answers it."""
+
     id: VendorId
     status: int
     job_definition_id: VendorId | None = None
@@ -85,16 +125,39 @@ class _Run(msgspec.Struct):
 class RunAnswer(msgspec.Struct):
     """The whole answer."""
 
-    data: _Run
+    data: AnsweredRun
 
 
 run_decoder = msgspec.json.Decoder(RunAnswer)
 
 
-def as_dbt_run(run: _Run, dbt_account_id: int, *, is_retried: bool = False) -> DbtRun:
-    """The run that an answer describes. Raises BadArtifact where too much of it is absent."""
+def as_dbt_run(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
+    """The run that an answer describes. Raises BadArtifact where too much of it is absent.
+
+    Of a cancelled one nothing need be there: it triggers nothing in any case.
+    """
+    return _complete(run, dbt_account_id, statuses=frozenset({SUCCESS, ERROR}))
+
+
+def as_retried_run(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
+    """A run that another one retries. Raises BadArtifact where too much of it is absent.
+
+    However it ended, what it rebuilt counts for the run that retries it.
+    """
+    return _complete(run, dbt_account_id, statuses=ENDED)
+
+
+def _complete(run: AnsweredRun, dbt_account_id: int, *, statuses: frozenset[int]) -> DbtRun:
+    """The run; with one of these statuses nothing that decides may be absent."""
+    dbt_run = _as_described(run, dbt_account_id)
+    if run.status in statuses and dbt_run.never_counts_because is None:
+        _must_be_complete(run)
+    return dbt_run
+
+
+def _as_described(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
     trigger, job = run.trigger or _Trigger(), run.job or _Job()
-    dbt_run = DbtRun(
+    return DbtRun(
         dbt_account_id=dbt_account_id,
         dbt_run_id=run.id,
         dbt_job_id=run.job_definition_id,
@@ -112,19 +175,13 @@ def as_dbt_run(run: _Run, dbt_account_id: int, *, is_retried: bool = False) -> D
         retrying_run_id=run.retrying_run_id or None,  # 0 means none
         steps=tuple(_as_step(step) for step in run.run_steps or ()),
     )
-    if dbt_run.never_counts_because is None:
-        _must_be_complete(run, ENDED if is_retried else frozenset({SUCCESS, ERROR}))
-    return dbt_run
 
 
-def _must_be_complete(run: _Run, statuses: frozenset[int]) -> None:
+def _must_be_complete(run: AnsweredRun) -> None:
     """Raise BadArtifact where something is absent that decides what the run means.
 
-    dbt Cloud has answered with nulls in place of what `include_related` asked for. A cancelled
-    run triggers nothing in any case, unless a later one retries it.
+    dbt Cloud has answered with nulls in place of what `include_related` asked for.
     """
-    if run.status not in statuses:
-        return
     absent = [name for name, is_absent in _absences(run) if is_absent]
     if absent:
         raise BadArtifact(
@@ -133,9 +190,11 @@ def _must_be_complete(run: _Run, statuses: frozenset[int]) -> None:
         )
 
 
-def _absences(run: _Run) -> Iterator[tuple[str, bool]]:
-    # An empty trigger would pass for one that overrides no schema.
-    yield "trigger", run.trigger is None or run.trigger.schema_override is msgspec.UNSET
+def _absences(run: AnsweredRun) -> Iterator[tuple[str, bool]]:
+    # An empty trigger would pass for one that overrides no schema and is of no pull request.
+    yield "trigger", run.trigger is None
+    for key in run.trigger.lacks if run.trigger else ():
+        yield f"trigger.{key}", True
     yield "job", run.trigger is not None and not run.cannot_be_ci
     yield "started_at", read_time(run.started_at) is None and read_time(run.created_at) is None
     yield "finished_at", read_time(run.finished_at) is None
@@ -157,7 +216,13 @@ def _folded(kind: str | None) -> str | None:
 def _as_step(step: _Step) -> Step:
     name = step.name or ""
     command = step.run_step_command.dbt_command if step.run_step_command else None
-    return Step(index=step.index, name=name, status=step.status, command=command or _named(name))
+    return Step(
+        index=step.index,
+        name=name,
+        status=step.status,
+        command=command or _named(name),
+        has_begun=step.has_begun,
+    )
 
 
 def _named(name: str) -> str | None:

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from relay.logs import get_logger
+from relay.store.retention import KEPT
 from relay.worker.services import Services
 
-KEPT = timedelta(days=30)
 # A sync's `within` may be long, and a node's parent may be rebuilt seldom.
 BUILDS_KEPT = timedelta(days=365)
 

@@ -235,6 +235,8 @@ class TestStepsWithoutTheirOwnResults:
         assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
         (reported,) = events("dbt_run.step_without_results")
         assert (reported["step"], reported["command"]) == (5, "dbt build --no-write-json")
+        assert "remove --no-write-json (DBT_WRITE_JSON) from the job" in reported["problem"]
+        assert events("sync.withheld") == []
 
     def test_a_run_that_failed_before_its_first_step_is_done_with_a_warning(self, one, events):
         one.deliver(SandboxRun(dbt_run_id=NIGHT, steps=(), status=20))

@@ -7,6 +7,7 @@ import pytest
 from mappings import mapping_text, sync_entry
 from sandbox_runs import NIGHT, build_run, night
 
+from relay.dbt.selectors import Selector, Term
 from relay.errors import DatabaseUnavailable
 from relay.logs import add_secret
 from relay.sandbox.wire import Body, HangUp
@@ -174,6 +175,26 @@ class TestOneSyncOfARun:
         odd.work()
         triggered = [(line["sync_id"], line["dbt_run_ids"]) for line in events("sync.triggered")]
         assert triggered == [(5123, [NIGHT + 1]), (5124, [NIGHT + 1])]
+
+
+def test_a_sync_whose_models_cannot_be_selected_costs_no_other_its_decision(relay, events, sql):
+    relay.map(mapping_text(sync_entry(5123, "customers"), sync_entry(5124, "tag:crm")))
+    good = relay.services
+    named, tagged = good.mapping.current.syncs
+    odd = dataclasses.replace(tagged, depends_on=(Selector("odd:x", (Term("odd", "x"),)),))
+    mapping = dataclasses.replace(good.mapping.current, syncs=(named, odd))
+    relay.services = dataclasses.replace(good, mapping=InForce(mapping))
+    relay.deliver(night())
+    relay.work()
+    assert [line["sync_id"] for line in events("sync.triggered")] == [5123]
+    (given_up,) = events("dbt_run.given_up")
+    assert "sync 5124: deciding raised KeyError" in given_up["problem"]
+    assert events("dbt_run.retried") == []
+    relay.services = good
+    relay.replay(NIGHT)
+    relay.finish_sync_runs()
+    relay.work()
+    assert [line["sync_id"] for line in events("sync.triggered")] == [5123, 5124]
 
 
 class TestTriggering:

@@ -1,0 +1,102 @@
+"""Where log lines go. A line that cannot be written is counted, and never an error of the writer.
+
+stdout can be a pipe that nobody reads any more, a terminal that is gone or a file on a full disk.
+None of these may decide whether a delivery is acknowledged or a sync run is recorded.
+"""
+
+import io
+import os
+import select
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TextIO
+
+from relay.clock import utc_now
+
+# How long a line waits for a reader that has stalled. The next ones do not wait until it reads.
+PATIENCE = 1.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class LostLines:
+    """The lines of this process that could not be written; `last_at` is None while there are none.
+
+    `problem` is the reason for the last one.
+    """
+
+    count: int = 0
+    last_at: datetime | None = None
+    problem: str = ""
+
+
+class Losses:
+    """Counts lost lines. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._so_far = LostLines()
+
+    @property
+    def so_far(self) -> LostLines:
+        """What was lost until now."""
+        with self._lock:
+            return self._so_far
+
+    def add(self, problem: str) -> None:
+        """Count one more line."""
+        with self._lock:
+            self._so_far = LostLines(self._so_far.count + 1, utc_now(), problem)
+
+
+class LogOutput:
+    """A file for log lines, for structlog and `logging`. Safe to use from several threads."""
+
+    def __init__(self, stream: TextIO, losses: Losses) -> None:
+        self._losses = losses
+        self._stream = stream.buffer
+        self._file_descriptor = _file_descriptor(stream)
+        self._lock = threading.Lock()
+        self._is_stalled = False
+        self._is_cut = False  # a line was written in part: the next one starts a new line
+
+    def write(self, line: bytes) -> int:
+        """Write a whole line, or count it as lost."""
+        with self._lock:
+            try:
+                self._write(line)
+            except (OSError, ValueError) as exc:  # ValueError: the stream was closed
+                self._losses.add((isinstance(exc, OSError) and exc.strerror) or str(exc))
+        return len(line)
+
+    def flush(self) -> None:
+        """Nothing to do: `write` keeps nothing back."""
+
+    def _write(self, line: bytes) -> None:
+        if self._file_descriptor is None:
+            self._stream.write(line)
+            self._stream.flush()
+            return
+        self._wait_for_the_reader(self._file_descriptor)
+        # Past Python's own buffer, which would keep a lost line and raise again for the next one.
+        rest = b"\n" + line if self._is_cut else line
+        while rest:
+            rest = rest[os.write(self._file_descriptor, rest) :]
+            self._is_cut = bool(rest)
+
+    def _wait_for_the_reader(self, file_descriptor: int) -> None:
+        """Raise TimeoutError where a write would block: a pipe is full that nobody reads."""
+        poll = select.poll()
+        poll.register(file_descriptor, select.POLLOUT)
+        is_ready = poll.poll(0 if self._is_stalled else PATIENCE * 1000)
+        self._is_stalled = not is_ready
+        if not is_ready:
+            raise TimeoutError("nobody reads it")
+
+
+def _file_descriptor(stream: TextIO) -> int | None:
+    """Its number; None for a stream in memory."""
+    try:
+        return stream.fileno()
+    except (OSError, io.UnsupportedOperation):
+        return None
