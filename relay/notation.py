@@ -120,6 +120,11 @@ def short_message(text: str) -> str:
     return " ".join(printable(text).split())[:LONGEST_MESSAGE]
 
 
+def words_of(exc: BaseException) -> str:
+    """What an exception says, as a short message; its type's name where it says nothing."""
+    return short_message(str(exc)) or type(exc).__name__
+
+
 def read_time(text: str | None) -> datetime | None:
     """A vendor's time, ISO 8601, in UTC where it names no zone; None for what is none."""
     try:

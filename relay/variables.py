@@ -20,6 +20,7 @@ from relay.secret import (
     read_secret,
     read_vendor_secret,
     refuse_quoted,
+    refuse_unescaped,
     refuse_unfilled,
     without_padding,
 )
@@ -168,6 +169,7 @@ def _read_database_url(text: str) -> Secret:
         url = "postgresql://" + url.removeprefix("postgres://")
     if not url.startswith("postgresql://"):
         raise ValueError("expected a postgresql:// URL")
+    refuse_unescaped(url)
     return Secret(url)
 
 

@@ -409,3 +409,35 @@ class TestAVariableThatRelayDoesNotRead:
     def test_is_never_one_that_is_read(self):
         assert misspelled_in(variable.name for variable in VARIABLES) == ()
         assert misspelled_in(f"{each.name}_FILE" for each in VARIABLES if each.is_secret) == ()
+
+
+class TestAPasswordInTheDatabaseUrl:
+    @pytest.mark.parametrize(
+        ("password", "escape"),
+        [
+            ("hush@secret", "%40"),
+            ("hush@secret?word", "%40"),
+            ("hush/secret", "%2F"),
+            ("hush?a/secret", "%3F"),
+            ("hush%secret", "%25"),
+        ],
+    )
+    def test_that_is_not_escaped_is_refused_and_never_repeated(self, password, escape):
+        (problem,) = problems(RELAY_DATABASE_URL=f"postgresql://relay:{password}@db/relay")
+        assert problem.startswith("RELAY_DATABASE_URL: ")
+        assert escape in problem
+        assert "hush" not in problem
+        assert "secret" not in problem
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://relay:h%40sh@db/relay",
+            "postgresql://relay:h:s#h[@db:5432,other/relay",
+            "postgresql://relay@[::1]:5432/relay?sslmode=disable",
+            "postgresql://db/relay?user=a@b&password=h@sh",
+            "postgresql:///relay?host=/var/run/x@y",
+        ],
+    )
+    def test_is_read_as_libpq_reads_it(self, url):
+        assert read(RELAY_DATABASE_URL=url).database_url.reveal() == url

@@ -13,6 +13,8 @@ from relay.decision.mapping import SyncMapping, named_syncs
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.mapping_file import load, load_file
 from relay.notation import printable
+from relay.postgres.pooler import require_sessions
+from relay.postgres.server import server_of
 from relay.settings import ServiceSettings, WorkerSettings, mapping_settings, secret_in
 from relay.spelling import nearest
 from relay.terminal import PROBLEM, WRONG_SETTINGS
@@ -36,6 +38,8 @@ class Report:
 
 def check(mapping: Path | None, manifest: Path | None, *, most: int) -> Report:
     """Check the settings of every process and the mapping file they name, or one file alone.
+
+    A named database is looked at, where it answers: whether relay can work with what leads to it.
 
     With a manifest.json also what the selectors of the mapping select there. One that selects
     nothing, or only what is disabled, is a problem; a name that several packages have, and a
@@ -78,7 +82,7 @@ class _Found(NamedTuple):
 def _check_settings(environment: Mapping[str, str]) -> _Found:
     warnings = tuple(map(str, misspelled_in(environment)))
     try:
-        ServiceSettings.from_environment(environment)
+        require_sessions(server_of(ServiceSettings.from_environment(environment)))
     except BadSettings as exc:
         return _Found(tuple(map(str, exc.problems)), warnings)
     return _Found(warnings=warnings)
