@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
-from relay.errors import BadMapping, BadSettings, DatabaseUnavailable, RelayError
+from relay.errors import BadMapping, BadSettings, DatabaseUnavailable, NoDatabase, RelayError
 from relay.settings import Settings
 
 PROBLEM = 1
@@ -34,6 +34,9 @@ def exit_on_error() -> Iterator[None]:
         _leave("A mapping file that relay cannot use:", exc, PROBLEM)
     except DatabaseUnavailable as exc:
         _leave("The database:", exc, PROBLEM)
+    except NoDatabase as exc:
+        print(exc, file=sys.stderr)  # noqa: T201 - a command speaks to a person
+        sys.exit(PROBLEM)
     except RelayError as exc:
         _leave("Error:", exc, PROBLEM)
 

@@ -2,7 +2,8 @@
 
 import click
 
-from relay.commands.session import on_database, print_json
+from relay.commands.progress import progress
+from relay.commands.session import print_json, with_or_without_database
 from relay.commands.tables import table
 from relay.decision.gates import Reason
 from relay.operations.plan import Planned, plan_run
@@ -14,7 +15,10 @@ MOST_NAMED = 3  # models in a table's cell
 
 def run(dbt_run_id: int, *, wants_json: bool) -> None:
     """Print what relay would do after a dbt run."""
-    with on_database(DbtCloudSettings) as (settings, server):
+    with (
+        with_or_without_database(DbtCloudSettings) as (settings, server),
+        progress(f"Reading what dbt run {dbt_run_id} did"),
+    ):
         planned = plan_run(server, settings, dbt_run_id)
     if wants_json:
         print_json(planned)
