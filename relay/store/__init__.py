@@ -25,7 +25,7 @@ from relay.store.retention import Retention
 from relay.store.status import Overview, Status
 from relay.store.sync_runs import End, FollowedRun, SyncRuns
 from relay.store.transactions import Connections
-from relay.store.triggers import Causes, Triggers, Waiting
+from relay.store.triggers import Causes, TriggerProgress, Triggers, Waiting
 
 
 class Store:
@@ -66,6 +66,7 @@ __all__ = [
     "Result",
     "Started",
     "Store",
+    "TriggerProgress",
     "Triggered",
     "Unconfirmed",
     "Waiting",

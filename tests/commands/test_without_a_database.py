@@ -1,11 +1,13 @@
 """Commands in a folder, or on a server, without a database of relay's: they make none."""
 
+import re
 import tempfile
 from pathlib import Path
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sandbox_runs import night
+from terminals import Terminal
 
 from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.migrate import migrate
@@ -108,3 +110,11 @@ def test_an_answer_has_no_log_lines_around_it(command, data_dir, words):
 def test_who_asks_for_debug_lines_gets_all(command, data_dir):
     result = command("status", RELAY_DATA_DIR=str(data_dir), RELAY_LOG_LEVEL="debug")
     assert "database.started" in result.stderr
+
+
+def test_log_lines_have_no_colours_if_no_color_is_set(data_dir):
+    plain = {"RELAY_DATA_DIR": str(data_dir), "RELAY_LOG_LEVEL": "debug", "NO_COLOR": "1"}
+    terminal = Terminal("status", **plain)
+    assert terminal.end() == 0
+    assert "database.started" in terminal.text
+    assert not re.search(r"\x1b\[[0-9;]*m", terminal.shown)
