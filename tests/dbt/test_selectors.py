@@ -99,6 +99,8 @@ def test_a_word_that_relay_does_not_know_is_refused(word):
         ("+materialized:table", "did you mean `config.materialized:`? known"),
         ("path.x:models", "unknown selector `path.x:`; did you mean `path:`? known"),
         ("resource_type:models", "unknown resource type; did you mean `model`? known are"),
+        ("resource_type:mod*", "unknown resource type; known are"),
+        ("resource_type:*", "unknown resource type; known are"),
     ],
 )
 def test_what_is_nearly_known_is_asked_about(word, said):
@@ -133,6 +135,8 @@ def test_what_is_nearly_known_is_asked_about(word, said):
         ("customers,@orders", "write `orders+` for it and what reads it"),
         ("path:/models/marts", "write it from the project's root, such as `path:models/marts`"),
         ("/models/marts", "write it from the project's root, such as `path:models/marts`"),
+        ("config.materialized:tab*", "write each materialization as an item of its own"),
+        ("+config.materialized:*", "such as `config.materialized:table`"),
         ("exposure:a.b.c", "write `exposure:NAME` or `exposure:PACKAGE.NAME`"),
     ],
 )

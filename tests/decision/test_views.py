@@ -95,17 +95,17 @@ class TestASyncOfAView:
 
     def test_of_a_name_that_was_executed_does_not_look_at_views_of_that_name(self):
         """So it is decided the same whether another sync made relay fetch the manifest or not."""
-        known = lineage_of(**{"dim.v1": [], "t": []})
-        known.nodes["model.shop.dim.v2"] = Node(
-            "model.shop.dim.v2",
+        known = lineage_of(dim=[], t=[])
+        known.nodes["model.crm.dim"] = Node(
+            "model.crm.dim",
             name="dim",
             config=Config(materialized="view"),
             depends_on=DependsOn((unique_id("t"),)),
         )
-        did = outcome({"model.shop.dim.v1": REBUILT, unique_id("t"): FAILED})
+        did = outcome({unique_id("dim"): REBUILT, unique_id("t"): FAILED})
         with_lineage = plan_of(sync("dim"), did, known=known)
         assert with_lineage == plan_of(sync("dim"), did, known=None)
-        assert [trigger.models for trigger in with_lineage.triggers] == [("model.shop.dim.v1",)]
+        assert [trigger.models for trigger in with_lineage.triggers] == [(unique_id("dim"),)]
 
 
 class TestTheManifest:
