@@ -76,6 +76,22 @@ class TestASyncOfAView:
         (verdict,) = plan_of(sync("v_orders"), did, known=known).verdicts
         assert (verdict.reason, verdict.models) == (reason, (unique_id("v_orders"),))
 
+    @pytest.mark.parametrize(
+        ("standing", "reason"), [(REBUILT, "rebuilt"), (SKIPPED, "model_failed")]
+    )
+    def test_that_was_executed_is_not_withheld_when_a_table_behind_it_failed_a_test(
+        self, standing, reason
+    ):
+        """The first after `dbt run` and `dbt test`; `dbt build` skips it."""
+        test = Node("test.shop.t.1", attached_node=unique_id("t"))
+        known = Lineage({**KNOWN.nodes, test.unique_id: test})
+        did = outcome(
+            {unique_id("t"): REBUILT, unique_id("v_orders"): standing},
+            tests={test.unique_id: "fail"},
+        )
+        (verdict,) = plan_of(sync("v_orders"), did, known=known).verdicts
+        assert verdict.reason == reason
+
     def test_is_withheld_by_an_unknown_failed_test(self):
         did = outcome({unique_id("u"): REBUILT}, tests={"test.shop.unheard_of.1": "fail"})
         assert [held.reason for held in plan_of(sync("v_orders"), did).withheld] == ["test_failed"]
