@@ -2,30 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from uuid import UUID
 
 import click
 
-from relay.notation import LARGEST_ID, read_duration
+from relay.commands.parameters import Duration, WebhookUrl
+from relay.notation import LARGEST_ID
 from relay.workspaces import DEFAULT_WORKSPACE
 
 AN_ID = click.IntRange(min=1, max=LARGEST_ID)
 
 of_run = click.option("--run", "dbt_run_id", required=True, type=AN_ID, help="The dbt run's id.")
 as_json = click.option("--json", "wants_json", is_flag=True, help="Print JSON, for a pipe.")
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]
-    """Seconds, as `6h` or `2d`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return value if isinstance(value, int) else read_duration(value)
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,6 +66,9 @@ def check(
 ) -> None:
     """Check the settings and the mapping file; or only MAPPING, if one is given.
 
+    Syncs that the runs of every environment trigger, and variables that are nearly one of relay's,
+    are warnings.
+
     With a manifest.json, as `dbt parse` writes it to target/, also what the selectors of depends_on
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
     very many nodes, a warning.
@@ -103,12 +95,18 @@ def config(*, wants_json: bool) -> None:
     show_default=True,
     help="How many of each to show.",
 )
+@click.option("--watch", is_flag=True, help="Draw it again every two seconds, until Ctrl-C.")
 @as_json
-def status(newest: int, *, wants_json: bool) -> None:
-    """Show the newest deliveries and triggers, and the sync runs that are open."""
+def status(newest: int, *, watch: bool, wants_json: bool) -> None:
+    """Show whether relay is ready, what needs attention, what came and what is under way."""
     from relay.commands import status as command
 
-    command.run(newest, wants_json=wants_json)
+    if watch and wants_json:
+        raise click.UsageError("--watch draws on a terminal, and --json is for programs")
+    if watch:
+        command.watch(newest)
+    else:
+        command.run(newest, wants_json=wants_json)
 
 
 @main.command()
@@ -179,17 +177,44 @@ def replay(
 @click.argument("sync_id", type=AN_ID)
 @click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
 @click.option("--full-sync", "records", flag_value="all", default="mapped", help="All records.")
-def trigger(sync_id: int, workspace: str, records: str) -> None:
+@click.option(
+    "--unmapped",
+    flag_value="triggered",
+    default="refused",
+    help="Also a sync that the mapping file does not have.",
+)
+@click.option(
+    "--wait",
+    "until",
+    flag_value="ended",
+    default="requested",
+    help="Until its sync run has ended; exit with 1 unless that completed.",
+)
+def trigger(sync_id: int, workspace: str, records: str, unmapped: str, until: str) -> None:
     """Have a sync triggered now, without a dbt run; it waits for its run under way."""
     from relay.commands import trigger as command
     from relay.operations.trigger import Records
 
-    command.run(sync_id, workspace, Records(records))
+    sys.exit(
+        command.run(
+            sync_id,
+            workspace,
+            Records(records),
+            unmapped=command.Unmapped(unmapped),
+            until=command.Until(until),
+        )
+    )
 
 
 @main.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--to", "url", required=True, help="Where relay listens: https://…/webhooks/dbt")
+@click.option(
+    "--to",
+    "url",
+    required=True,
+    type=WebhookUrl(),
+    help="Where relay listens: https://…/webhooks/dbt",
+)
 def send(file: BinaryIO, url: str) -> None:
     """Sign the event in FILE (- for stdin) with the first webhook secret, and deliver it."""
     from relay.commands import send as command
@@ -213,3 +238,56 @@ def demo() -> None:
     from relay.sandbox.demo import run
 
     sys.exit(run())
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that has a shell complete relay's commands and options.
+
+    bash, in ~/.bashrc: eval "$(relay completion bash)"; zsh likewise in ~/.zshrc; fish: relay
+    completion fish > ~/.config/fish/completions/relay.fish
+    """
+    from relay.commands import completion as command
+
+    command.run(main, shell)
+
+
+@main.command()
+@click.option("--dbt-cloud-url", "DBT_CLOUD_URL", metavar="URL")
+@click.option("--dbt-cloud-account-id", "DBT_CLOUD_ACCOUNT_ID", metavar="ID")
+@click.option("--dbt-cloud-token-file", "DBT_CLOUD_TOKEN_FILE", metavar="FILE")
+@click.option("--dbt-cloud-webhook-secrets-file", "DBT_CLOUD_WEBHOOK_SECRETS_FILE", metavar="FILE")
+@click.option("--census-url", "CENSUS_URL", metavar="URL")
+@click.option("--census-api-version", "CENSUS_API_VERSION", metavar="VERSION")
+@click.option("--census-api-key-file", "CENSUS_API_KEY_FILE", metavar="FILE")
+@click.option(
+    "--env-file",
+    "settings_file",
+    default="relay.env",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The file of settings to write.",
+)
+@click.option("--offline", "checks", flag_value="nowhere", default="vendors", help="Ask no vendor.")
+@click.option(
+    "--no-input",
+    "answers",
+    flag_value="nobody",
+    default="person",
+    help="Ask nothing: for scripts.",
+)
+def init(settings_file: Path, checks: str, answers: str, **settings: str | None) -> None:
+    """Write a file of settings and a mapping file, after asking for what they need.
+
+    Each setting that its variable or an option gives is not asked for; secrets are read from their
+    variables, from files, or without echo. They are tried at dbt Cloud and Census: one list each is
+    read. Nothing that is there is overwritten.
+    """
+    from relay.commands import init as command
+
+    options = {name: value for name, value in settings.items() if value is not None}
+    wanted = command.Wanted(
+        options, settings_file, command.Answers(answers), command.Checks(checks)
+    )
+    command.run(wanted)

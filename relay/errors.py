@@ -6,7 +6,10 @@ RelayError
 ├── BadSettings           exit 2; `problems` lists all of them
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
 ├── NothingToReplay       exit 1: a person asked for a delivery that is about no run
+├── CannotWrite           exit 1: a file that was to be new, and nothing of it is left
 ├── CannotDecide          exit 1: a sync whose decision raises what nobody foresaw
+├── NoDatabase            exit 1: there is no database of relay's to ask
+├── NotMapped             exit 1: a person named a sync that the mapping file does not have
 ├── BadArtifact           a vendor's file cannot be read; retry, then give up
 ├── VendorError           the wire to a vendor
 │   ├── Unavailable       nothing happened there; try again, not before `retry_after`
@@ -70,8 +73,24 @@ class NothingToReplay(RelayError):
     """A delivery that is unknown, or was ignored."""
 
 
+class CannotWrite(RelayError):
+    """A new file that is there already, or whose folder cannot be written."""
+
+
 class CannotDecide(RelayError):
     """A sync that cannot be judged on a run; the cause is what that raised."""
+
+
+class NoDatabase(RelayError):
+    """No database of relay's where the settings say; `place` is where that is."""
+
+    def __init__(self, place: str, hint: str) -> None:
+        super().__init__(f"No relay database {place}. {hint}")
+        self.place = place
+
+
+class NotMapped(RelayError):
+    """A sync that the mapping file does not have."""
 
 
 class BadArtifact(RelayError):

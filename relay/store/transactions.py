@@ -8,6 +8,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from relay.errors import DatabaseUnavailable
+from relay.notation import short_message, words_of
 
 Connection = psycopg.Connection[Any]
 Row = TypeVar("Row")
@@ -32,14 +33,21 @@ class Transactions:
             with self._connections.connection() as connection:
                 yield connection
         except psycopg.OperationalError as exc:
-            raise DatabaseUnavailable(f"PostgreSQL does not answer: {exc}") from exc
+            raise DatabaseUnavailable(f"PostgreSQL does not answer: {words_of(exc)}") from exc
         except psycopg.errors.ReadOnlySqlTransaction as exc:
-            raise DatabaseUnavailable(f"PostgreSQL takes no writes: {exc}") from exc
+            raise DatabaseUnavailable(f"PostgreSQL takes no writes: {words_of(exc)}") from exc
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self._statement() as connection, connection.transaction():
             yield connection
+
+
+def server_message(exc: Exception) -> str:
+    """What the server said of an error of psycopg's, or of a DatabaseUnavailable made of one."""
+    cause = exc if isinstance(exc, psycopg.Error) else exc.__cause__
+    message = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
+    return short_message(message or "the database took too long")
 
 
 def one(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from sandbox_runs import build_run, night
 
 from relay.decision.gates import Reason
 from relay.sandbox import story
+from relay.sandbox.dbt_projects import SandboxEnvironment
 from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
 from relay.sandbox.wire import Status
@@ -98,6 +100,56 @@ class TestPlanAndExplain:
         assert said in result.stderr
 
 
+class TestPlanOfARunThatMayNotBeOfProduction:
+    RUN = str(story.FIRST_DBT_RUN_ID)
+    STAGING = SandboxEnvironment(
+        environment_id=5, name="Staging", project=story.PROJECT, deployment_type="staging"
+    )
+    SANDBOX = SandboxEnvironment(environment_id=6, name="Playground", project=story.PROJECT)
+    UNBOUND = mapping_text(sync_entry(5123, "customers"), sync_entry(5124, "orders", jobs=[278164]))
+
+    @pytest.fixture(name="plan")
+    def _plan(self, command, here, sandbox, mapping):
+        def plan(environment_id, *words, text=self.UNBOUND):
+            mapping.write_text(text)
+            for environment in (self.STAGING, self.SANDBOX):
+                job = replace(story.NIGHTLY_JOB, environment=environment)
+                sandbox.dbt_cloud.add_job(replace(job, dbt_job_id=environment.environment_id))
+            sandbox.dbt_cloud.add_run(night(environment_id=environment_id))
+            return command("plan", "--run", self.RUN, *words, **here)
+
+        return plan
+
+    @pytest.mark.parametrize(
+        ("environment_id", "said"),
+        [
+            (5, "this run is of environment 5 (Staging: staging), and triggers sync 5123: neither"),
+            (6, "this run is of environment 6 (Playground: not marked as production), and trigg"),
+            (404, "this run is of environment 404, which may not be production (dbt Cloud answer"),
+            (None, "this run is of no environment that dbt Cloud names, and triggers sync 5123"),
+        ],
+    )
+    def test_warns_first_of_the_syncs_it_would_trigger(self, plan, environment_id, said):
+        first, second, *_ = plan(environment_id).stdout.splitlines()
+        assert first.startswith(f"warning: {said}")
+        assert first.endswith("write `defaults: {environments: [ID]}` into the mapping file")
+        assert second.startswith("dbt run")
+        (warning,) = json.loads(plan(environment_id, "--json").stdout)["warnings"]
+        assert first == f"warning: {warning}"
+
+    @pytest.mark.parametrize(
+        ("environment_id", "text"),
+        [
+            (story.PRODUCTION.environment_id, UNBOUND),
+            (5, mapping_text(sync_entry(5123, "customers", environments=[5]))),
+            (5, mapping_text(sync_entry(5123, "customers"), defaults={"jobs": [278164]})),
+            (5, mapping_text(sync_entry(5123, "no_such_model"))),
+        ],
+    )
+    def test_warns_of_nothing_else(self, plan, environment_id, text):
+        assert "warning" not in plan(environment_id, text=text).output
+
+
 def test_what_asks_dbt_cloud_reports_all_that_it_needs_at_once(command):
     result = command("plan", "--run", "1")
     assert result.exit_code == 2
@@ -169,10 +221,8 @@ class TestWhatIsUnclear:
     def test_is_shown_by_plan(self, command, here):
         lines = command("plan", "--run", self.RUN, **here).stdout.splitlines()
         warnings = [line for line in lines if line.startswith("warning: ")]
-        assert warnings[0].startswith(
-            "warning: step 6 (dbt seed --no-write-json) succeeded without a run_results.json"
-        )
-        assert warnings[1].startswith("warning: step 7 has a run_results.json of another run")
+        assert warnings[0].startswith("warning: step 7 has a run_results.json of another run")
+        assert warnings[1].startswith("warning: step 6 (dbt seed --no-write-json): the step rebuil")
         assert "seed.jaffle_crm.countries has the status 'exploded'" in warnings[2]
         assert f"{self.ORDERS} was built in several places" in warnings[3]
         assert "other.orders" in warnings[3]
@@ -180,7 +230,9 @@ class TestWhatIsUnclear:
 
     def test_is_in_its_json(self, command, here):
         told = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)["unclear"]
-        assert told["without_results"] == {"6": "dbt seed --no-write-json"}
+        (step,) = told["without_results"]
+        assert (step["step"], step["command"]) == (6, "dbt seed --no-write-json")
+        assert "remove --no-write-json" in step["problem"]
         assert told["not_of_this_run"] == [7]
         assert told["unknown_statuses"] == {"exploded": "seed.jaffle_crm.countries"}
         assert len(told["relations"][self.ORDERS]) == 2

@@ -211,6 +211,7 @@ class TestDifficultClients:
         at = urlsplit(web.url)
         connection = http.client.HTTPConnection(at.hostname, at.port, timeout=5)
         connection.putrequest("POST", "/webhooks/dbt")
+        connection.putheader("Authorization", WRONG)
         connection.putheader("Content-Length", str(LARGEST_BODY + 1))
         connection.endheaders()
         assert connection.getresponse().status == 413
@@ -268,7 +269,7 @@ class TestALogThatCannotBeWritten:
         stage.wait_until(lambda: stage.sql(lost) == [("web",), ("worker",)], "both to report it")
         status = stage.command("status")
         assert status.wait() == 0
-        assert "log lines that could not be written" in status.stdout
+        assert "Log lines that could not be written" in status.stdout
         worker.terminate()
         assert worker.wait() == 0
 

@@ -22,15 +22,22 @@ V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from 
 LATEST = 25  # sync runs looked through for one whose answer was lost; the API's own page size
 
 
-def speaks_v1(settings: WorkerSettings, mapping: SyncMapping) -> bool:
-    """Whether any sync of the mapping goes to a workspace that is still asked by v1."""
-    versions = {
+def api_versions(default: str, mapping: SyncMapping) -> dict[str, str]:
+    """The API version of each workspace that a sync of the mapping goes to, by its name.
+
+    `default` is that of the default workspace.
+    """
+    return {
         sync.workspace: mapping.workspaces[sync.workspace].api_version
         if sync.workspace in mapping.workspaces
-        else settings.census_api_version
+        else default
         for sync in mapping.syncs
     }
-    return "v1" in versions.values()
+
+
+def speaks_v1(settings: WorkerSettings, mapping: SyncMapping) -> bool:
+    """Whether any sync of the mapping goes to a workspace that is still asked by v1."""
+    return "v1" in api_versions(settings.census_api_version, mapping).values()
 
 
 class Census:
@@ -40,6 +47,14 @@ class Census:
         self._transport = transport
         self._root = f"/api/{api_version}"
 
+    def require_access(self) -> None:
+        """Ask for one sync, to see whether the key may read syncs.
+
+        Raises Unavailable, Rejected, BadArtifact.
+        """
+        answer = self._transport.ask(f"{self._root}/syncs", {"per_page": "1"})
+        Reply.of(answer).read(_rows, not_found="is CENSUS_URL right?")
+
     def trigger_sync(self, sync_id: int, *, full_sync: bool = False) -> int:
         """Start a sync run and return its sync_run_id.
 
@@ -48,7 +63,7 @@ class Census:
         params = {"force_full_sync": "true"} if full_sync else None
         reply = Reply.of(self._transport.command(f"{self._root}/syncs/{sync_id}/trigger", params))
         try:
-            return int(reply.read(_triggered, of=_sync(sync_id)).sync_run_id)
+            return int(reply.read(_triggered, not_found=_is_it_the_sync(sync_id)).sync_run_id)
         except BadArtifact as exc:
             # A success without an id, a page, half an answer: a run may have been started.
             raise Unanswered(str(exc), http_status=reply.http_status) from exc
@@ -58,7 +73,8 @@ class Census:
         answer = self._transport.ask(f"{self._root}/sync_runs/{sync_run_id}")
         # The oldest documented answer has no id: it is the one that was asked for.
         reply = Reply.of(answer)
-        return reply.read(_sync_run, of=f"sync run {sync_run_id}").as_value(sync_run_id)
+        question = f"is sync run {sync_run_id} of this workspace?"
+        return reply.read(_sync_run, not_found=question).as_value(sync_run_id)
 
     def list_sync_runs(self, sync_id: int) -> tuple[tuple[SyncRun, ...], datetime | None]:
         """The sync's latest runs, newest first, and what time it is at Census, None if unsaid.
@@ -68,13 +84,13 @@ class Census:
         answer = self._transport.ask(
             f"{self._root}/syncs/{sync_id}/sync_runs", {"order": "desc", "per_page": str(LATEST)}
         )
-        listed = Reply.of(answer).read(_listed_sync_runs, of=_sync(sync_id))
+        listed = Reply.of(answer).read(_listed_sync_runs, not_found=_is_it_the_sync(sync_id))
         runs = (run.as_value(run.id) for run in listed)
         return tuple(sorted(runs, key=lambda run: -run.sync_run_id)), answer.vendor_now
 
 
-def _sync(sync_id: int) -> str:
-    return f"sync_id {sync_id}"
+def _is_it_the_sync(sync_id: int) -> str:
+    return f"is sync_id {sync_id} right, and in this workspace?"
 
 
 class _Triggered(msgspec.Struct):
@@ -130,6 +146,7 @@ class _ListedSyncRun(_SyncRun, kw_only=True):
     id: WrittenId
 
 
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
 _triggered: msgspec.json.Decoder[_Triggered] = id_decoder(_Triggered)
 _sync_run: msgspec.json.Decoder[_SyncRun] = id_decoder(_SyncRun)
 _listed_sync_runs: msgspec.json.Decoder[list[_ListedSyncRun]] = id_decoder(list[_ListedSyncRun])

@@ -24,7 +24,7 @@ _WRONG_KEY = "; is the API key right?"
 _HINTS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: _WRONG_KEY,
     HTTPStatus.FORBIDDEN: _WRONG_KEY,
-    HTTPStatus.NOT_FOUND: "; is {of} right, and in this workspace?",
+    HTTPStatus.NOT_FOUND: "; {not_found}",
 }
 
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -56,14 +56,14 @@ class Reply:
             data=envelope.data,
         )
 
-    def read(self, decoder: msgspec.json.Decoder[Data], *, of: str) -> Data:
-        """The data of a success; `of` is what it was asked about, for a message.
+    def read(self, decoder: msgspec.json.Decoder[Data], *, not_found: str) -> Data:
+        """The data of a success; `not_found` is what to ask a person where Census says 404.
 
         Raises Rejected where Census refused, BadArtifact for data of another shape and for what is
         neither a success nor a refusal.
         """
         said = f": {self.said}" if self.said else ""
-        hint = _HINTS.get(self.http_status, "").format(of=of)
+        hint = _HINTS.get(self.http_status, "").format(not_found=not_found)
         answered = f"Census answered HTTP {self.http_status}{said}{hint}"
         if self.is_refusal:
             raise Rejected(answered, http_status=self.http_status)
