@@ -46,9 +46,11 @@ VOLUME /data
 
 EXPOSE 8080
 
-# A worker alone listens nowhere: run it with --no-healthcheck.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\") or 8080}/healthz', timeout=4)"]
+# Healthy is a web that can reach its database, whatever else /readyz finds: a broken mapping or
+# a missing worker is not mended by a restart. A worker alone listens nowhere: run it with
+# --no-healthcheck.
+HEALTHCHECK --interval=10s --timeout=9s --start-period=60s --retries=3 \
+  CMD ["python", "-c", "import http.client as h, json, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8080), timeout=8); c.request('GET', '/readyz'); sys.exit(json.load(c.getresponse())['checks']['database'] != 'ok')"]
 
 # `relay up` needs up to 27 seconds after it: give the container 30 (docker stop gives 10).
 STOPSIGNAL SIGTERM

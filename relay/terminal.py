@@ -3,10 +3,11 @@
 0 done · 1 a problem in what was checked or asked · 2 wrong usage or settings
 """
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from relay.errors import BadMapping, BadSettings, DatabaseUnavailable, RelayError
 from relay.settings import Settings
@@ -36,6 +37,30 @@ def exit_on_error() -> Iterator[None]:
         _leave("The database:", exc, PROBLEM)
     except RelayError as exc:
         _leave("Error:", exc, PROBLEM)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM and SIGINT end the block at once, with exit status 0.
+
+    For a process that is starting: until it knows better. The kernel passes process 1 no signal
+    that it does not handle itself, so there a start could not be ended at all.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def end(*_: Any) -> NoReturn:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)  # we are ending: once is enough
+        sys.exit(0)
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is end:
+                signal.signal(number, handler)
 
 
 def _leave(heading: str, exc: RelayError, status: int) -> NoReturn:

@@ -1,11 +1,13 @@
 """`relay up`: database, web and worker under one command, for a laptop, a VM, one container."""
 
 import ctypes
+import os
+import queue
 import signal
 import subprocess
 import sys
-import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,18 +75,21 @@ class Child:
 class _Supervisor:
     def __init__(self, children: tuple[Child, ...]) -> None:
         self._children = children
-        self._something_happened = threading.Event()
+        # Not an Event: a signal's handler would wait for the lock that it has interrupted.
+        self._something_happened = queue.SimpleQueue[None]()
         self._stopping = False
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        signal.signal(signal.SIGCHLD, lambda *_: self._something_happened.set())
+        signal.signal(signal.SIGCHLD, lambda *_: self._something_happened.put(None))
         try:
             while not self._stopping:
                 self._start_what_is_due()
-                self._something_happened.wait(self._seconds_until_due())
-                self._something_happened.clear()
+                with suppress(queue.Empty):
+                    self._something_happened.get(timeout=self._seconds_until_due())
+                if os.getpid() == 1:
+                    self._reap_orphans()
                 for child in self._children:
                     if child.has_died() and not self._stopping:
                         child.bury()
@@ -100,20 +105,34 @@ class _Supervisor:
         due = [child.start_at for child in self._children if child.process is None]
         return max(min(due) - time.monotonic(), 0.01) if due else None
 
+    def _reap_orphans(self) -> None:
+        """Process 1 is given all orphans: the database server and its children, for instance.
+
+        How our own children ended is left for Popen to learn.
+        """
+        own = {child.process.pid: child.process for child in self._children if child.process}
+        with suppress(ChildProcessError):
+            while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if dead.si_pid in own:
+                    own[dead.si_pid].poll()
+                else:
+                    os.waitpid(dead.si_pid, os.WNOHANG)
+
     def _stop(self, *_: Any) -> None:
         self._stopping = True
-        self._something_happened.set()
+        self._something_happened.put(None)
 
     def _end_all(self) -> None:
-        living = [child.process for child in self._children if child.process is not None]
-        for process in living:
+        living = [(child.name, child.process) for child in self._children if child.process]
+        for _, process in living:
             process.terminate()
         deadline = time.monotonic() + DRAIN_SECONDS
-        for process in living:
+        for name, process in living:
             try:
                 process.wait(max(deadline - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
-                process.kill()
+                log.error("process.killed", process=name, after_seconds=DRAIN_SECONDS)
+                os.killpg(process.pid, signal.SIGKILL)  # gunicorn's workers, too
                 process.wait()
 
 

@@ -138,18 +138,6 @@ class TestALibrary:
         gunicorn.info("Listening at: %s", "http://0.0.0.0:8080")
         assert out.lines[0]["message"] == "Listening at: http://0.0.0.0:8080"
 
-    def test_gunicorn_makes_no_alarm_of_a_client_that_is_too_slow(self):
-        out = configured()
-        gunicorn = GunicornLogger(Config())
-        for error in (BlockingIOError(11, "try again"), ValueError("ours")):
-            try:
-                raise error
-            except (BlockingIOError, ValueError):
-                gunicorn.exception("Socket error processing request.")
-        slow, ours = out.lines
-        assert (slow["level"], "exception" in slow) == ("info", False)
-        assert (ours["level"], "exception" in ours) == ("error", True)
-
     def test_gunicorns_access_line_is_off_unless_asked_for(self):
         out = configured()
         GunicornLogger(Config()).access_log.info("GET /")

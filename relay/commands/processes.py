@@ -9,13 +9,14 @@ from relay.mapping_file import load
 from relay.postgres.migrate import migrate
 from relay.postgres.server import joined, server_of
 from relay.settings import ServiceSettings, Settings, WorkerSettings
+from relay.terminal import ended_by_signals
 
 
 def run_up() -> None:
     """Run database, web and worker until a signal."""
     from relay import up  # noqa: PLC0415 - each process loads what it needs
 
-    with started(ServiceSettings, logs_to=sys.stdout) as settings:
+    with ended_by_signals(), started(ServiceSettings, logs_to=sys.stdout) as settings:
         load(settings.mapping, settings.census_hosts)
         up.run(server_of(settings))
 
@@ -25,6 +26,7 @@ def run_worker() -> None:
     from relay.worker import process  # noqa: PLC0415
 
     with (
+        ended_by_signals(),
         started(WorkerSettings, logs_to=sys.stdout) as settings,
         joined(server_of(settings)) as server,
     ):

@@ -96,6 +96,17 @@ def verify(body: bytes, signature: str | None, *, secrets: tuple[bytes, ...]) ->
 
     Every secret is tried even after one has matched, so that timing reveals nothing.
     """
+    mac = mac_of(signature)
+    matches = [_HMAC_SHA256.verify_signature(secret, body, mac) for secret in secrets]
+    if not any(matches):
+        raise NotGenuine("wrong_signature")
+
+
+def mac_of(signature: str | None) -> bytes:
+    """What an `Authorization` header says, which needs no body yet.
+
+    Raises NotGenuine where there is no header, or no hex of a SHA-256 in it.
+    """
     if signature is None:
         raise NotGenuine("no_signature")
     try:
@@ -105,9 +116,7 @@ def verify(body: bytes, signature: str | None, *, secrets: tuple[bytes, ...]) ->
         raise NotGenuine("malformed_signature") from None
     if len(mac) != SIGNATURE_BYTES:
         raise NotGenuine("malformed_signature")
-    matches = [_HMAC_SHA256.verify_signature(secret, body, mac) for secret in secrets]
-    if not any(matches):
-        raise NotGenuine("wrong_signature")
+    return mac
 
 
 def sign(body: bytes, secret: bytes) -> str:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -13,6 +13,14 @@ from relay.errors import DatabaseUnavailable
 from relay.postgres.server import Server
 
 CHECKED_AFTER = 1.0  # seconds
+READ_ONLY = "the connection is read-only"
+# Where the tables are, and how times are written: a named server's users and databases may have
+# settings of their own. By a statement, for pgbouncer lets no `options` pass.
+SESSION = (
+    "SELECT set_config('search_path', 'public, relay', false),"
+    " set_config('DateStyle', 'ISO', false)"
+)
+AnyConnection = TypeVar("AnyConnection", bound=psycopg.Connection[Any])
 
 
 class ImpatientConnection(psycopg.Connection[tuple[object, ...]]):
@@ -26,7 +34,32 @@ class ImpatientConnection(psycopg.Connection[tuple[object, ...]]):
 
 def connect_impatiently(conninfo: str) -> ImpatientConnection:
     """A connection that never waits for long. Raises psycopg.OperationalError."""
-    return ImpatientConnection.connect(conninfo, autocommit=True, connect_timeout=2)
+    connection = ImpatientConnection.connect(conninfo, autocommit=True, connect_timeout=2)
+    return set_up(connection)
+
+
+def connect(conninfo: str) -> psycopg.Connection[tuple[object, ...]]:
+    """A connection that waits as long as it takes. Raises psycopg.OperationalError."""
+    return set_up(psycopg.connect(conninfo, autocommit=True))
+
+
+def set_up(connection: AnyConnection) -> AnyConnection:
+    """The connection, closed where its session cannot be set up."""
+    try:
+        connection.execute(SESSION)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def is_read_only(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    """Whether its session can write nothing: it was opened while the server was failing over.
+
+    The server has told that by itself, so it need not be asked.
+    """
+    told = connection.info.parameter_status
+    return "on" in (told("default_transaction_read_only"), told("in_hot_standby"))
 
 
 class OneConnection:
@@ -53,14 +86,15 @@ def asking(server: Server) -> Iterator[OneConnection]:
 @contextmanager
 def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPool]:
     """Connections in autocommit, so many at most; a dead one is replaced when it is asked for."""
+    checked = _CheckedLately()
     with psycopg_pool.ConnectionPool(
         server.ensure_running,
         kwargs={"autocommit": True},
         min_size=1,
         max_size=most,
         timeout=10.0,
-        check=_CheckedLately().check,
-        configure=_notice_when_we_are_gone,
+        check=checked.check,
+        configure=checked.set_up,
         open=True,
     ) as pool:
         yield pool
@@ -71,30 +105,48 @@ def engines_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
 
     Each of its queries is a transaction of its own.
     """
-    ours = {"check": _CheckedLately().check_async, "configure": _set_up_for_the_engine}
+    checked = _CheckedLately()
+    ours = {"check": checked.check_async, "configure": checked.set_up_for_the_engine}
     return psycopg_pool.AsyncConnectionPool(**arguments | ours)
 
 
-async def _set_up_for_the_engine(connection: psycopg.AsyncConnection[Any]) -> None:
-    await connection.set_autocommit(True)
-    # A queue that was empty when PostgreSQL last looked is believed to be so: with 2,000 jobs it
-    # would then sort them all for each that is fetched (160 ms), and not take the first (0.6 ms).
-    await connection.execute("SET enable_sort = off")
-
-
 class _CheckedLately:
-    """Asks a connection whether it lives, but not one that was asked within the last second."""
+    """Asks a connection whether it lives, but not one that was asked within the last second.
+
+    One that can write nothing is replaced: what it was opened to may since be the old server of
+    two. A new one is taken as it is, so that there is one try a second and no storm of them.
+    """
 
     def __init__(self) -> None:
         self._asked_at: WeakKeyDictionary[object, float] = WeakKeyDictionary()
 
+    def set_up(self, connection: psycopg.Connection[Any]) -> None:
+        connection.execute(SESSION)
+        _notice_when_we_are_gone(connection)
+        self._asked_at[connection] = time.monotonic()
+
+    async def set_up_for_the_engine(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        await connection.set_autocommit(True)
+        await connection.execute(SESSION)
+        # A queue that was empty when PostgreSQL last looked is believed to be so: with 2,000 jobs
+        # it would then sort them all for each that is fetched (160 ms), and not take the first
+        # (0.6 ms).
+        await connection.execute("SET enable_sort = off")
+        self._asked_at[connection] = time.monotonic()
+
     def check(self, connection: psycopg.Connection[Any]) -> None:
         if self._is_due(connection):
             psycopg_pool.ConnectionPool.check_connection(connection)
+            if is_read_only(connection):
+                connection.close()  # else the pool would take it back
+                raise psycopg.OperationalError(READ_ONLY)
 
     async def check_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
         if self._is_due(connection):
             await psycopg_pool.AsyncConnectionPool.check_connection(connection)
+            if is_read_only(connection):
+                await connection.close()
+                raise psycopg.OperationalError(READ_ONLY)
 
     def _is_due(self, connection: object) -> bool:
         now = time.monotonic()

@@ -4,10 +4,8 @@ import fcntl
 import hashlib
 import os
 import shlex
-import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,40 +15,42 @@ import psycopg
 
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
+from relay.postgres.data_folder import check_data_folder, make_data_folder
 from relay.postgres.membership import Membership, locked, open_lock
-from relay.postgres.owner import let_in, make_private, must_belong_to, server_user, uid_of
-from relay.postgres.programs import bin_path, run_program
+from relay.postgres.owner import let_in, make_home, make_private, server_user
+from relay.postgres.programs import bin_path, forget_libpq_variables, run_program
+from relay.postgres.server_log import ServerLog, failure_in
 
 LONGEST_SOCKET_PATH = 90  # bytes; the kernel's own limit is 107, macOS's 103
 START_SECONDS = 30
 STOP_SECONDS = 10
 CONNECT_SECONDS = 2  # libpq's own limit is no shorter
-PORT = 5432  # of the socket's name only; PGPORT may be set to another
-SERVER_SETTINGS = """
-# relay's own server: small, on one socket, never on the network.
-listen_addresses = ''
-unix_socket_permissions = 0700
-max_connections = 60
-shared_buffers = 16MB
-max_wal_size = 256MB
-min_wal_size = 32MB
-max_worker_processes = 2
-max_parallel_workers = 0
-autovacuum_max_workers = 1
-jit = off
-log_min_messages = warning
-"""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds from a start that failed to the next
+TRIES_AT_ONCE = 3  # of a start that fails, before its reason is believed
+PORT = 5432  # of the socket's name only
+# What a start meets while the last children of a killed server still end.
+PASSING_FAILURES = ("pre-existing shared memory block", "lock file")
+PASSING_REFUSALS = ("the database system is", "too many clients", "connection slots")
 
 log = get_logger()
 
 
 class EmbeddedServer:
-    """One PostgreSQL server in a data folder, shared by every process that joined it."""
+    """One PostgreSQL server in a data folder, shared by every process that joined it.
+
+    The process that makes one forgets its PG* variables: none of them is about this server.
+    """
 
     def __init__(self, data_dir: Path) -> None:
-        self._home = data_dir.absolute()
+        # Resolved: all processes must mean one folder, by whatever link they come to it.
+        self._home = data_dir.resolve()
         self._pgdata = self._home / "postgres"
+        self._log = ServerLog(self._pgdata / "server.log")
         self._membership: Membership | None = None
+        self._failed_starts = 0
+        self._start_again_at = 0.0
+        self._last_failure = "it said nothing"
+        forget_libpq_variables()
 
     def join(self) -> None:
         """Start the server unless it runs, and keep it from being stopped until `leave`.
@@ -58,22 +58,28 @@ class EmbeddedServer:
         Raises DatabaseUnavailable, which says what to do.
         """
         deadline = time.monotonic() + START_SECONDS
-        self._make_home()
+        make_home(self._home)
         with self._one_at_a_time(deadline):
-            self._start(deadline)
-            if self._membership is None:
+            if self._membership is None or not self._membership.is_ours:
                 self._membership = Membership(self._home / "members")
+            try:
+                self._start(deadline)
+            except BaseException:  # a signal that ends us, too
+                self._end_membership()
+                raise
 
     def ensure_running(self, within: float = START_SECONDS) -> str:
         """The server's conninfo; a server that was killed is started again first.
 
-        Raises DatabaseUnavailable where that takes longer than `within` seconds.
+        Raises DatabaseUnavailable where that takes longer than `within` seconds, and at once
+        where PostgreSQL cannot start, or could not a moment ago.
         """
         deadline = time.monotonic() + within
         if not self._answers(deadline):
-            self._make_home()
+            make_home(self._home)
             with self._one_at_a_time(deadline):
                 self._start(deadline)
+        self._log.cut_if_large()
         return self.conninfo
 
     def leave(self) -> None:
@@ -81,10 +87,7 @@ class EmbeddedServer:
         if self._membership is None or not self._membership.is_ours:
             return
         with self._one_at_a_time(time.monotonic() + START_SECONDS):
-            if self._membership.was_the_last():
-                self._stop()
-            self._membership.end()
-            self._membership = None
+            self._end_membership()
 
     @property
     def conninfo(self) -> str:
@@ -101,18 +104,27 @@ class EmbeddedServer:
         name = hashlib.sha256(os.fsencode(self._pgdata)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"relay-{os.geteuid()}-{name}"
 
+    def _end_membership(self) -> None:
+        assert self._membership is not None
+        membership, self._membership = self._membership, None
+        try:
+            if membership.was_the_last():
+                self._stop()
+        finally:
+            membership.end()
+
     def _start(self, deadline: float) -> None:
         if self._answers(deadline):
             return
         began = time.monotonic()
+        if began < self._start_again_at:
+            raise self._does_not_start()
         self._prepare()
         while not self._answers(deadline):
             self._launch_unless_starting(deadline)
             if time.monotonic() > deadline:
-                raise DatabaseUnavailable(
-                    f"relay's own PostgreSQL in {self._home} does not start: "
-                    f"{self._last_words()} (its log is {self._log})"
-                )
+                raise self._does_not_start()
+        self._failed_starts = 0
         log.info(
             "database.started",
             data_dir=str(self._home),
@@ -121,51 +133,79 @@ class EmbeddedServer:
 
     def _prepare(self) -> None:
         user = server_user()
-        if self._pgdata.exists():
-            must_belong_to(self._pgdata, uid_of(user))
         if user is not None:
             let_in(user, (bin_path(), self._home, self._socket_dir.parent))
-        if not self._pgdata.exists():
-            self._initdb()
+        if self._pgdata.is_symlink() or self._pgdata.exists():
+            check_data_folder(self._pgdata, self._socket_dir)
+        else:
+            make_data_folder(self._home, self._pgdata)
         if self._socket_dir != self._pgdata:
             make_private(self._socket_dir, user)
-
-    def _initdb(self) -> None:
-        # Made under another name and renamed when whole: a kill leaves no half-made folder.
-        # A new name each time: the initdb of a killed process may still be at work in the old.
-        for half_made in self._home.glob("postgres.new*"):
-            shutil.rmtree(half_made, ignore_errors=True)
-        new = self._home / f"postgres.new.{uuid.uuid4().hex[:8]}"
-        make_private(new, server_user())
-        run_program("initdb", "-D", str(new), "-U", "postgres", "-E", "UTF8", "-A", "trust")
-        with (new / "postgresql.conf").open("a", encoding="utf-8") as conf:
-            conf.write(SERVER_SETTINGS)
-        new.rename(self._pgdata)
 
     def _launch_unless_starting(self, deadline: float) -> None:
         if self._is_alive():
             time.sleep(0.05)
             return
-        # A killed container's server leaves a pid that a new one may have given to another
-        # process; PostgreSQL would take that for itself and never start again.
-        (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
+        self._remove_stale_lock_files()
+        self._log.cut_if_large()
+        said_before = self._log.size()
         options = f"-k {shlex.quote(str(self._socket_dir))} -p {PORT}"
         seconds = max(round(deadline - time.monotonic()), 1)
         try:
             run_program(
                 *("pg_ctl", "-D", str(self._pgdata), "-w", "-t", str(seconds)),
-                *("-l", str(self._log), "-o", options, "start"),
+                *("-l", str(self._log.path), "-o", options, "start"),
             )
-        except DatabaseUnavailable:
-            time.sleep(0.1)  # a killed server's last children may still hold its memory
+        except DatabaseUnavailable as exc:
+            if not self._is_alive():  # else it is slow, and may still answer
+                self._note_failed_start(self._log.last_failure(said_before) or str(exc))
+        except (SystemExit, KeyboardInterrupt):
+            self._wait_for_what_was_launched()
+            raise
+
+    def _wait_for_what_was_launched(self) -> None:
+        """A signal has ended pg_ctl and not its server, which can be stopped once it is seen."""
+        deadline = time.monotonic() + 1.0
+        while not self._is_alive() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _remove_stale_lock_files(self) -> None:
+        """Both name a pid, of a server that is gone.
+
+        A killed container's server leaves one that the next container may have given to another
+        process, and a process 1 that does not ask after its children leaves it a zombie's:
+        PostgreSQL would take either for itself, and never start again.
+        """
+        (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
+        (self._socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
+
+    def _note_failed_start(self, why: str) -> None:
+        """Pause before the next. Raises DatabaseUnavailable unless that may soon succeed."""
+        self._last_failure = why
+        pause = min(FIRST_PAUSE * 2**self._failed_starts, LONGEST_PAUSE)
+        self._failed_starts = min(self._failed_starts + 1, 10)
+        passes = any(words in why for words in PASSING_FAILURES)
+        if not passes and self._failed_starts >= TRIES_AT_ONCE:
+            self._start_again_at = time.monotonic() + pause
+            raise self._does_not_start()
+        time.sleep(pause)
+
+    def _does_not_start(self) -> DatabaseUnavailable:
+        return DatabaseUnavailable(
+            f"relay's own PostgreSQL in {self._home} does not start: {self._last_failure} "
+            f"(its log is {self._log.path})"
+        )
 
     def _stop(self) -> None:
-        if self._is_alive():
-            seconds = str(STOP_SECONDS)
-            run_program(
-                "pg_ctl", "-D", str(self._pgdata), "-w", "-t", seconds, "-m", "fast", "stop"
-            )
-            log.info("database.stopped", data_dir=str(self._home))
+        if not self._is_alive():
+            return
+        stop = ("pg_ctl", "-D", str(self._pgdata), "-w", "-t", str(STOP_SECONDS), "stop", "-m")
+        try:
+            run_program(*stop, "fast")
+        except DatabaseUnavailable:
+            # Nothing committed is lost by it: the next start recovers, as after a kill.
+            run_program(*stop, "immediate")
+        log.info("database.stopped", data_dir=str(self._home))
 
     def _answers(self, deadline: float) -> bool:
         """Whether it does. A server that hangs is not asked unless there is time to wait for it."""
@@ -175,7 +215,12 @@ class EmbeddedServer:
             )
         try:
             psycopg.connect(self.conninfo, connect_timeout=CONNECT_SECONDS).close()
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as exc:
+            refusal = failure_in(str(exc))
+            if refusal and not any(words in refusal for words in PASSING_REFUSALS):
+                raise DatabaseUnavailable(
+                    f"relay's own PostgreSQL in {self._home} refuses connections: {refusal}"
+                ) from exc
             return False
         return True
 
@@ -189,31 +234,6 @@ class EmbeddedServer:
             )
         except (OSError, ValueError, psutil.Error):
             return False
-
-    @property
-    def _log(self) -> Path:
-        return self._pgdata / "server.log"
-
-    def _last_words(self) -> str:
-        try:
-            return self._log.read_text(errors="replace").rstrip().rpartition("\n")[2]
-        except OSError:
-            return "it said nothing"
-
-    def _make_home(self) -> None:
-        try:
-            # As root the server is another user, which must pass through here and read nothing.
-            mode = 0o711 if os.geteuid() == 0 else 0o700
-            self._home.mkdir(mode=mode, parents=True, exist_ok=True)
-        except OSError as exc:
-            raise DatabaseUnavailable(
-                f"RELAY_DATA_DIR {self._home} cannot be made: {exc.strerror}"
-            ) from exc
-        if not os.access(self._home, os.W_OK | os.X_OK):
-            raise DatabaseUnavailable(
-                f"RELAY_DATA_DIR {self._home} belongs to another user: give it to this one, "
-                "or name another folder"
-            )
 
     @contextmanager
     def _one_at_a_time(self, deadline: float) -> Iterator[None]:

@@ -7,6 +7,7 @@ that a kill could leave wrong.
 import fcntl
 import os
 from pathlib import Path
+from weakref import WeakSet
 
 from relay.errors import DatabaseUnavailable
 
@@ -18,23 +19,38 @@ class Membership:
         self._file = open_lock(path)
         self._pid = os.getpid()
         fcntl.flock(self._file, fcntl.LOCK_SH)
+        _memberships.add(self)
 
     @property
     def is_ours(self) -> bool:
-        """False in a child: it inherited the lock, and would give up its parent's."""
+        """False in a child, which has no part in it."""
         return self._pid == os.getpid()
 
     def was_the_last(self) -> bool:
         return locked(self._file, fcntl.LOCK_EX)
 
     def end(self) -> None:
+        _memberships.discard(self)
         os.close(self._file)
+
+
+_memberships: WeakSet[Membership] = WeakSet()
+
+
+def _end_all_of_the_parents() -> None:
+    # A lock belongs to all who inherited its descriptor: gunicorn's workers would hold that of
+    # their master after its death.
+    for membership in list(_memberships):
+        membership.end()
+
+
+os.register_at_fork(after_in_child=_end_all_of_the_parents)
 
 
 def open_lock(path: Path) -> int:
     """A lock file's descriptor, the file made if absent. Raises DatabaseUnavailable."""
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
         raise DatabaseUnavailable(
             f"{path} cannot be opened: {exc.strerror}; run relay as the user it belongs to, "

@@ -10,6 +10,7 @@ import psycopg
 
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
+from relay.postgres.connections import connect
 from relay.postgres.migrations import HEAD
 from relay.postgres.server import Server
 
@@ -25,7 +26,8 @@ def migrate(server: Server) -> tuple[str, ...]:
     relay's own. Raises DatabaseUnavailable.
     """
     try:
-        with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+        with connect(server.ensure_running()) as connection:
+            _must_be_utf8(connection)
             if is_current(connection):
                 return ()
             connection.execute("SELECT pg_advisory_lock(%s)", (ONE_AT_A_TIME,))
@@ -43,7 +45,8 @@ def require_schema(server: Server) -> None:
     Raises DatabaseUnavailable where it is another version's.
     """
     try:
-        with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+        with connect(server.ensure_running()) as connection:
+            _must_be_utf8(connection)
             if is_current(connection):
                 return
             exists = _has_schema(connection)
@@ -69,6 +72,17 @@ def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
         return False
     version, applied = row
     return version == HEAD and set(_engine_migrations()) <= set(applied or ())  # type: ignore[call-overload]
+
+
+def _must_be_utf8(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    row = connection.execute("SELECT current_database(), getdatabaseencoding()").fetchone()
+    assert row is not None
+    name, encoding = row
+    if encoding != "UTF8":
+        raise DatabaseUnavailable(
+            f"the database {name} is encoded in {encoding}, and relay needs UTF8: make another, "
+            "`createdb --encoding=UTF8 --template=template0 relay`"
+        )
 
 
 def _has_schema(connection: psycopg.Connection[tuple[object, ...]]) -> bool:

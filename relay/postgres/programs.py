@@ -9,7 +9,7 @@ from pathlib import Path
 from relay.errors import DatabaseUnavailable
 from relay.postgres.owner import server_user
 
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+_PASSED_ON = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 def bin_path() -> Path:
@@ -25,8 +25,17 @@ def bin_path() -> Path:
     return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
-def run_program(tool: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs, as its own user where we are root."""
+def major_version() -> str:
+    """The programs' major version, `18`: they can read data folders of that one only."""
+    version = run_program("postgres", "--version")  # postgres (PostgreSQL) 18.6
+    return version.rpartition(" ")[2].partition(".")[0]
+
+
+def run_program(tool: str, *arguments: str) -> str:
+    """Run one of PostgreSQL's programs, as its own user where we are root; what it said.
+
+    Raises DatabaseUnavailable where it fails.
+    """
     user = server_user()
     # Not capture_output: the server pg_ctl starts would keep the pipe open.
     with tempfile.TemporaryFile() as output:
@@ -36,8 +45,7 @@ def run_program(tool: str, *arguments: str) -> None:
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
-            # The server would keep relay's environment, and the secrets in it.
-            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            env=_environment(),
             check=False,
             user=user.pw_uid if user else None,
             group=user.pw_gid if user else None,
@@ -47,3 +55,21 @@ def run_program(tool: str, *arguments: str) -> None:
         words = " ".join(output.read().decode(errors="replace").split())
     if result.returncode != 0:
         raise DatabaseUnavailable(f"PostgreSQL's {tool} failed: {words}")
+    return words
+
+
+def forget_libpq_variables() -> None:
+    """Remove PGHOST, PGSERVICE, PGOPTIONS and the like from this process's environment.
+
+    libpq reads one for each parameter that a conninfo leaves open, and PGSERVICE whatever it says.
+    They are meant for somebody else's server: relay's own is reached by its socket alone.
+    """
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
+
+
+def _environment() -> dict[str, str]:
+    # The server would keep relay's environment, and the secrets in it. Its locale is C: the one
+    # that LANG names need not exist here.
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {**passed_on, "LC_ALL": "C"}

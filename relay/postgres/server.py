@@ -52,7 +52,8 @@ class NamedServer:
             # libpq's own message repeats the URL, and so the password.
             problem = Problem("RELAY_DATABASE_URL", "cannot be read as a PostgreSQL URL")
             raise BadSettings((problem,)) from None
-        self.conninfo = make_conninfo(url, **_without(_REACHING, conninfo_to_dict(url)))
+        reaching = _without(_REACHING, conninfo_to_dict(url))
+        self.conninfo = make_conninfo(url, **reaching, client_encoding="UTF8")
 
     def join(self) -> None:
         """Nothing to do: it is not ours to start."""

@@ -33,6 +33,8 @@ class Transactions:
                 yield connection
         except psycopg.OperationalError as exc:
             raise DatabaseUnavailable(f"PostgreSQL does not answer: {exc}") from exc
+        except psycopg.errors.ReadOnlySqlTransaction as exc:
+            raise DatabaseUnavailable(f"PostgreSQL takes no writes: {exc}") from exc
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

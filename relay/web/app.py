@@ -15,7 +15,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllo
 
 from relay import logs
 from relay.clock import Clock, utc_now
-from relay.dbt.deliveries import Event
+from relay.dbt.deliveries import Event, mac_of
 from relay.errors import DatabaseUnavailable, NotForUs, NotGenuine
 from relay.logs import get_logger
 from relay.postgres.server import server_of
@@ -105,14 +105,18 @@ class _Expected:
 def _receive(
     expected: _Expected, recorder: Recorder, refusals: RefusalLog, now: datetime
 ) -> Response:
+    signature = request.headers.get("Authorization")
+    try:
+        mac_of(signature)  # a body without one is not worth receiving
+    except NotGenuine as exc:
+        return _refuse(refusals, 401, exc.reason)
     try:
         body = _read_body()
     except (OSError, ClientDisconnected):
-        # It stopped sending; gunicorn_hooks sets how long that may take.
+        # It stopped sending. relay's own gunicorn worker notices that before it calls this.
         return _refuse(refusals, 408, "body_incomplete")
     if body is None:
         return _refuse(refusals, 413, "body_too_large")
-    signature = request.headers.get("Authorization")
     try:
         event = Event.from_delivery(
             body,

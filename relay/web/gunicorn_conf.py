@@ -11,11 +11,11 @@ wsgi_app = "relay.web.app:application()"
 bind = f"0.0.0.0:{SETTINGS.port}"
 workers = SETTINGS.web_concurrency
 
-# A client that sends its header or body slowly occupies a thread, so there are more threads than
-# the slow clients to survive; they are created as they are needed.
-worker_class = "gthread"
+# No thread waits for a client (relay/web/gunicorn_worker.py says why that is needed). They wait
+# for the database, together; they are created as they are needed.
+worker_class = "relay.web.gunicorn_worker.ReceivingWorker"
 threads = 256
-worker_connections = 1000
+worker_connections = 1000  # then those that are waited for longest are closed
 
 # The application is loaded once and shared by the workers: less memory.
 preload_app = True

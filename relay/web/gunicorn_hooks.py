@@ -1,8 +1,9 @@
-"""What relay has gunicorn's master process do: settings, the database, patience with clients."""
+"""What relay has gunicorn's master process do: settings, the database, the listening sockets."""
 
 import socket
-import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from relay import logs
@@ -10,9 +11,10 @@ from relay.errors import DatabaseUnavailable
 from relay.postgres.migrate import migrate
 from relay.postgres.server import server_of
 from relay.settings import WebSettings
-from relay.terminal import settings_or_exit
+from relay.terminal import ended_by_signals, settings_or_exit
 
-RECEIVE_SECONDS = 10  # between two pieces of a request
+SILENT_SECONDS = 10  # from a connection's start to its first bytes
+LARGEST_ANSWER = 2**16  # bytes that the kernel takes at once: no thread waits for a client
 
 SETTINGS = settings_or_exit(WebSettings)
 logs.configure(SETTINGS)
@@ -22,23 +24,36 @@ log = logs.get_logger()
 
 def on_starting(arbiter: Any) -> None:
     """Have the database run and up to date; without it web starts all the same, and says 503."""
+    if arbiter.cfg.is_ssl:
+        raise SystemExit(
+            "relay's web speaks no TLS: take certfile and keyfile out, and put a proxy in front"
+        )
+    with ended_by_signals(), _server_left_when_ended():
+        try:
+            _server.join()
+            migrate(_server)
+        except DatabaseUnavailable as exc:
+            log.error("database.unavailable", problem=str(exc))
+
+
+@contextmanager
+def _server_left_when_ended() -> Iterator[None]:
+    """Leave it where a signal ends us: `on_exit` is called only where gunicorn has begun."""
     try:
-        _server.join()
-        migrate(_server)
-    except DatabaseUnavailable as exc:
-        log.error("database.unavailable", problem=str(exc))
+        yield
+    except SystemExit:
+        _server.leave()
+        raise
 
 
 def when_ready(arbiter: Any) -> None:
-    """Set time limits on the listening sockets: each connection inherits them."""
+    """Set options on the listening sockets: each connection inherits them."""
     for listener in arbiter.LISTENERS:
         sock = listener.sock
-        sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", RECEIVE_SECONDS, 0)
-        )
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_ANSWER)
         if sys.platform == "linux" and sock.family != socket.AF_UNIX:
             # A connection is no work until its first bytes are there.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, RECEIVE_SECONDS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_SECONDS)
 
 
 def on_exit(arbiter: Any) -> None:

@@ -1,7 +1,6 @@
 """gunicorn's lines among relay's own. Only web loads this: importing gunicorn takes a while."""
 
 import logging
-import sys
 from typing import Any
 
 from gunicorn.glogging import Logger as _GunicornsLogger
@@ -18,13 +17,6 @@ class GunicornLogger(_GunicornsLogger):  # type: ignore[misc]
         self.error_log.setLevel(self.LOG_LEVELS.get(cfg.loglevel.lower(), logging.INFO))
         self.access_log.setLevel(logging.INFO)
         self.access_log.disabled = cfg.accesslog is None
-
-    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Tell what went wrong; a client that stopped sending is no fault of ours."""
-        if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.info("A client did not send its request in time.")
-        else:
-            super().exception(msg, *args, **kwargs)
 
     def reopen_files(self) -> None:
         """There are none."""

@@ -21,6 +21,13 @@ PATIENCE = 4.0  # seconds until a delivery is answered with 503; dbt waits for 1
 SHORTEST_WRITE = 0.7  # of it at least for a write: a late leader writes for others too
 SHORTEST_CONNECT = 2.0  # seconds; libpq's own limit is no shorter
 MOST_AT_ONCE = 200  # deliveries in one transaction
+# What another connection may not meet: this one may lead to a server that is none any more, or
+# was opened while the database took no writes.
+_CONNECTION_FAULTS = (
+    DatabaseUnavailable,
+    psycopg.OperationalError,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
 
 
 def _closed_lock() -> threading.Lock:
@@ -113,7 +120,7 @@ class Recorder:
         had_a_connection = self._connection is not None
         try:
             return self._write_once(deliveries, deadline)
-        except (DatabaseUnavailable, psycopg.OperationalError):
+        except _CONNECTION_FAULTS:
             self._drop_connection()
             if not had_a_connection or time.monotonic() > deadline - 1.0:
                 raise

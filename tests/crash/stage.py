@@ -46,9 +46,9 @@ class Stage:
         self._mapping = folder / "syncs.yml"
         self._environment = {
             **{
-                each: os.environ[each]
-                for each in ("PATH", "HOME", "PYTHONPATH")
-                if each in os.environ
+                name: os.environ[name]
+                for name in ("PATH", "HOME", "PYTHONPATH")
+                if name in os.environ
             },
             **environment(sandbox.dbt_cloud.url, sandbox.census.url),
             "RELAY_DATA_DIR": str(self.data_dir),

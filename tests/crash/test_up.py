@@ -1,17 +1,46 @@
 """`relay up` and the commands as processes: what they keep alive, how they end, what they leave."""
 
+import contextlib
+import fcntl
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
+from own_server import servers_in, the_server_in
 
-from crash.stage import CHECKOUT, lives, postmaster
+from crash.stage import (
+    CHECKOUT,
+    UP,
+    WEB,
+    WORKER,
+    lives,
+    postmaster,
+    resume_server,
+    suspend_server,
+)
 from relay.sandbox import story
 
 RUN = story.FIRST_DBT_RUN_ID
+AS_PROCESS_1 = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+PROCESSES = {"relay up": UP, "relay worker": WORKER, "web": WEB}
+
+
+def may_make_a_process_1():
+    tried = subprocess.run([*AS_PROCESS_1, "true"], capture_output=True, check=False)
+    return tried.returncode == 0
+
+
+needs_process_1 = pytest.mark.skipif(
+    shutil.which("unshare") is None or not may_make_a_process_1(),
+    reason="a process 1 takes Linux, and the right to make a namespace",
+)
 
 
 def child(up, word):
@@ -68,6 +97,131 @@ class TestUp:
         # Told by the kernel, they ended in order: the last of them stopped the database.
         assert stage.logged("worker.stopped")
         assert stage.logged("database.stopped")
+
+    def test_what_does_not_end_in_time_is_killed_with_its_children_and_nothing_is_left(self, stage):
+        impatient = "import relay.up, relay.cli; relay.up.DRAIN_SECONDS = 1; relay.cli.main(['up'])"
+        up = stage.start("up", sys.executable, "-c", impatient)
+        stage.wait_until(lambda: up.answers("/readyz"), "`relay up` to be ready")
+        started = everything(stage, up)
+        child(up, "relay.web").suspend()
+        up.terminate()
+        assert up.wait() == 0
+        assert living(started) == []
+        assert stage.logged("process.killed", process="web")
+        assert [line["event"] for line in up.lines][-1] == "database.stopped"
+
+    def test_it_starts_for_the_first_time_whatever_libpq_and_libc_would_read(self, empty_stage):
+        nonsense = dict.fromkeys(
+            ("PGSERVICE", "PGHOSTADDR", "PGOPTIONS", "PGDATABASE", "PGREQUIREAUTH", "PGDATA"), "no"
+        )
+        up = empty_stage.up(**nonsense, PGPORT="1", LANG="en_US.UTF-8", LC_ALL="nonsense")
+        assert up.post(empty_stage.event()).status_code == 202
+
+
+class TestTheImagesHealthCheck:
+    COMMAND = re.search(r"HEALTHCHECK.*\n +CMD (.*)", (CHECKOUT / "Dockerfile").read_text())[1]
+
+    def is_healthy(self, web):
+        asked = subprocess.run(
+            [sys.executable, *json.loads(self.COMMAND)[1:]],
+            env={"PORT": web.port, "http_proxy": "http://127.0.0.1:1"},
+            capture_output=True,
+            check=False,
+        )
+        return asked.returncode == 0
+
+    def test_sees_a_database_that_is_gone_and_no_more_than_that(self, stage):
+        web = stage.web()
+        assert not web.answers("/readyz")  # there is no worker
+        assert self.is_healthy(web)
+        suspend_server(stage.data_dir)
+        stage.wait_until(lambda: not self.is_healthy(web), "the check to fail")
+        resume_server(stage.data_dir)
+        stage.wait_until(lambda: self.is_healthy(web), "the check to pass again")
+        web.kill()
+        assert not self.is_healthy(web)
+
+
+@needs_process_1
+class TestAsProcess1:
+    @pytest.fixture(name="up")
+    def _up(self, stage):
+        up = stage.start("up", *AS_PROCESS_1, *UP)
+        stage.wait_until(lambda: up.answers("/readyz"), "`relay up` to be ready")
+        return up
+
+    def test_a_killed_server_is_back_within_five_seconds_and_no_zombie_stays(self, stage, up):
+        (first,) = psutil.Process(up.pid).children()
+        server = the_server_in(stage.data_dir)
+        assert server.parent() == first
+        server.kill()
+        began = time.monotonic()
+        stage.wait_until(lambda: servers_in(stage.data_dir) not in ([], [server]), "a server")
+        assert time.monotonic() - began < 5
+        stage.wait_until(lambda: up.answers("/readyz"), "`relay up` to be ready")
+        stage.wait_until(lambda: not zombies_below(first), "the dead to be reaped")
+        assert up.post(stage.event()).status_code == 202
+
+    def test_a_child_that_dies_is_started_again(self, stage, up):
+        (first,) = psutil.Process(up.pid).children()
+        (worker,) = (each for each in first.children() if "worker" in each.cmdline())
+        worker.kill()
+        assert stage.wait_for("process.died")["exit_status"] == -signal.SIGKILL
+        stage.wait_until(lambda: len(stage.logged("worker.started")) == 2, "a new worker")
+
+    def test_told_to_stop_it_ends_all(self, stage, up):
+        (first,) = psutil.Process(up.pid).children()
+        first.terminate()
+        assert up.wait() == 0
+        assert [line["event"] for line in up.lines][-1] == "database.stopped"
+
+
+def zombies_below(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [each for each in process.children(recursive=True) if not lives(each)]
+    return []
+
+
+class TestToldToStopWhileItStarts:
+    @pytest.fixture(name="starting_elsewhere")
+    def _starting_elsewhere(self, stage):
+        """Another process has been starting the database for ever: whoever comes waits for it."""
+        with (stage.data_dir / "lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield lock
+
+    def ends_soon(self, stage, process, told, lock):
+        stage.wait_until(lambda: waits_for(told, lock.name), "it to wait")
+        told.terminate()
+        assert process.wait(seconds=10) == 0  # the wait for the database is one of 30
+
+    @pytest.mark.parametrize("command", PROCESSES.values(), ids=PROCESSES)
+    def test_it_does_at_once(self, stage, starting_elsewhere, command):
+        process = stage.start("starting", *command)
+        self.ends_soon(stage, process, psutil.Process(process.pid), starting_elsewhere)
+
+    @needs_process_1
+    @pytest.mark.parametrize("command", PROCESSES.values(), ids=PROCESSES)
+    def test_it_does_at_once_as_process_1(self, stage, starting_elsewhere, command):
+        process = stage.start("starting", *AS_PROCESS_1, *command)
+        outer = psutil.Process(process.pid)
+        (told,) = stage.wait_until(outer.children, "process 1")
+        self.ends_soon(stage, process, told, starting_elsewhere)
+
+    @pytest.mark.parametrize("command", PROCESSES.values(), ids=PROCESSES)
+    def test_it_leaves_no_server_behind(self, empty_stage, command):
+        process = empty_stage.start("starting", *command)
+        empty_stage.wait_until(
+            lambda: list(empty_stage.data_dir.glob("postgres.new*/PG_VERSION")), "initdb"
+        )
+        psutil.Process(process.pid).terminate()
+        assert process.wait(seconds=10) == 0
+        assert servers_in(empty_stage.data_dir) == []
+
+
+def waits_for(process, file):
+    """Whether it has the file open."""
+    return file in [each.path for each in process.open_files()]
 
 
 class TestCommands:

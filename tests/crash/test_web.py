@@ -211,6 +211,7 @@ class TestDifficultClients:
         at = urlsplit(web.url)
         connection = http.client.HTTPConnection(at.hostname, at.port, timeout=5)
         connection.putrequest("POST", "/webhooks/dbt")
+        connection.putheader("Authorization", WRONG)
         connection.putheader("Content-Length", str(LARGEST_BODY + 1))
         connection.endheaders()
         assert connection.getresponse().status == 413

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import psycopg
 import pytest
 
 from crash.stage import ONE_SYNC, kill_server
@@ -75,8 +76,35 @@ def _database_killed(new_stage):
         yield stage
 
 
+@pytest.fixture(name="failed_over", scope="class")
+def _failed_over(new_stage):
+    """The database takes no writes while a worker is triggering four syncs, and then does again."""
+    with new_stage() as stage:
+        stage.census.fail_next("/trigger", Delay(1), times=4)
+        stage.worker()
+        stage.record()
+        stage.wait_until(lambda: stage.census.sync_runs, "a sync run")
+        fail_over(stage, "SET default_transaction_read_only = on")
+        stage.wait_for("worker.lost_the_database")
+        stage.wait_for("task.failed")
+        fail_over(stage, "RESET default_transaction_read_only", cuts_connections=False)
+        yield stage
+
+
+def fail_over(stage, change, *, cuts_connections=True):
+    """Change what sessions may do that begin from now on."""
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    writing = {"options": "-c default_transaction_read_only=off", "autocommit": True}
+    with psycopg.connect(stage.server.conninfo, **writing) as connection:
+        connection.execute(f"ALTER DATABASE postgres {change}")
+        if cuts_connections:
+            connection.execute(f"{cut} AND backend_type = 'client backend'")
+
+
 @pytest.fixture(name="all_at_once", scope="class")
-def _all_at_once(outlasting, killed_while_triggering, killed_beside_another, database_killed):
+def _all_at_once(
+    outlasting, killed_while_triggering, killed_beside_another, database_killed, failed_over
+):
     """The waits are long and idle: all of them begin before the first test does."""
 
 
@@ -145,6 +173,19 @@ class TestAtWork:
         assert {stage.census.status(run) for run in stage.census.sync_runs} == {"completed"}
         told = [line["sync_run_id"] for line in stage.logged("sync.triggered")]
         assert len(told) == len(set(told))
+        (worker,) = stage.processes
+        assert not worker.logged("worker.stopped")
+
+    def test_a_database_that_took_no_writes_for_a_while_costs_nothing_either(self, failed_over):
+        stage = failed_over
+        ended = (
+            "SELECT count(*) FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)"
+            " WHERE outcome = 'completed'"
+        )
+        stage.wait_until(
+            lambda: stage.sql(ended) == [(4,)], "four sync runs", seconds=TAKEN_OVER_WITHIN
+        )
+        assert len(stage.census.sync_runs) == 4
         (worker,) = stage.processes
         assert not worker.logged("worker.stopped")
 

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import signal
 import stat
 import subprocess
 import sys
@@ -10,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
+from own_server import ask, servers_in, the_server_in, until
 
 from relay.errors import DatabaseUnavailable
 from relay.postgres.embedded import EmbeddedServer
@@ -20,19 +19,6 @@ from relay.postgres.embedded import EmbeddedServer
 IS_ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody")
 CANNOT_PASS = 77  # a script's exit status where its user may not read what it needs
-
-# Joins the server in a folder, and leaves it when its stdin is closed.
-MEMBER = """
-import sys
-from pathlib import Path
-from relay.postgres.embedded import EmbeddedServer
-
-server = EmbeddedServer(Path(sys.argv[1]))
-server.join()
-print("joined", flush=True)
-sys.stdin.read()
-server.leave()
-"""
 
 # The interpreter itself may lie where only root passes: all is imported before root becomes nobody.
 AS_NOBODY = """
@@ -52,131 +38,6 @@ if not os.access(bin_path() / "postgres", os.X_OK):
     sys.exit(77)
 server = EmbeddedServer(Path(sys.argv[1]))
 """
-
-
-class Member:
-    """A process that uses the server."""
-
-    def __init__(self, data_dir, **environment):
-        self._popen = subprocess.Popen(
-            [sys.executable, "-c", MEMBER, str(data_dir)],
-            env={**os.environ, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self.started_the_server = False
-
-    def wait_until_joined(self):
-        for line in self._popen.stdout:
-            self.started_the_server |= b"database.started" in line
-            if line == b"joined\n":
-                return self
-        raise AssertionError(f"a member ended with {self._popen.wait()} before it joined")
-
-    def leave(self):
-        self._popen.communicate()
-        assert self._popen.returncode == 0
-
-    def kill_alone(self):
-        self._popen.kill()
-        self._popen.wait()
-
-    def kill_with_its_children(self):
-        os.killpg(self._popen.pid, signal.SIGKILL)
-        self._popen.wait()
-
-    def close(self):
-        if self._popen.poll() is None:
-            self.kill_with_its_children()
-        self._popen.stdin.close()
-        self._popen.stdout.close()
-
-
-@pytest.fixture(name="folder")
-def _folder():
-    """Not pytest's: as root it would close that to the server whenever another pytest starts."""
-    with tempfile.TemporaryDirectory(prefix="relay-test-") as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(name="data_dir")
-def _data_dir(folder):
-    """A folder that does not exist yet. No server is left running in it."""
-    data_dir = folder / "data"
-    yield data_dir
-    for each in servers_in(data_dir):
-        each.send_signal(signal.SIGINT)
-    until(lambda: not servers_in(data_dir))
-
-
-@pytest.fixture(name="initdb_done", scope="session")
-def _initdb_done():
-    """The data folder of a server that has been stopped."""
-    with tempfile.TemporaryDirectory(prefix="relay-test-") as folder:
-        server = EmbeddedServer(Path(folder) / "data")
-        server.join()
-        server.leave()
-        yield Path(folder) / "data"
-
-
-@pytest.fixture(name="not_the_first_start")
-def _not_the_first_start(initdb_done, data_dir):
-    # Not shutil: as root the files belong to the server's user, and stay so.
-    subprocess.run(["cp", "-a", initdb_done, data_dir], check=True)
-
-
-@pytest.fixture(name="server")
-def _server(data_dir):
-    """This process's own membership, not joined yet."""
-    server = EmbeddedServer(data_dir)
-    yield server
-    server.leave()
-
-
-@pytest.fixture(name="member")
-def _member(data_dir):
-    """Have a process join: `member() -> Member`, which may not be there yet."""
-    members = []
-
-    def join(**environment):
-        members.append(Member(data_dir, **environment))
-        return members[-1]
-
-    yield join
-    for each in members:
-        each.close()
-
-
-def servers_in(data_dir):
-    """The first processes of all servers that run in a folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            program, *arguments = process.cmdline()
-        except (psutil.Error, ValueError):
-            continue
-        if Path(program).name == "postgres" and str(data_dir / "postgres") in arguments:
-            found.append(process)
-    return found
-
-
-def the_server_in(data_dir):
-    (server,) = servers_in(data_dir)
-    return server
-
-
-def ask(server, query):
-    with psycopg.connect(server.conninfo, autocommit=True) as connection:
-        cursor = connection.execute(query)
-        return cursor.fetchall() if cursor.description else None
-
-
-def until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class TestTheFirstStart:
@@ -354,7 +215,7 @@ class TestAPathTooLongForASocket:
         elsewhere.mkdir(mode=0o755)
         Path(psycopg.conninfo.conninfo_to_dict(server.conninfo)["host"]).symlink_to(elsewhere)
         before = elsewhere.stat()
-        with pytest.raises(DatabaseUnavailable, match="belongs to another user"):
+        with pytest.raises(DatabaseUnavailable, match="is a link or a file"):
             server.join()
         assert elsewhere.stat() == before
 
@@ -427,16 +288,22 @@ class TestWhoRunsIt:
         (told,) = as_nobody(REFUSED, "/usr")
         assert told.startswith("RELAY_DATA_DIR /usr belongs to another user")
 
+    def test_a_folder_of_ones_own_that_is_not_writable_is_refused_in_words(self, nobodys, data_dir):
+        data_dir.mkdir(mode=0o500)
+        if IS_ROOT:
+            os.chown(data_dir, NOBODY.pw_uid, NOBODY.pw_gid)
+        (told,) = as_nobody(REFUSED, data_dir)
+        assert told == f"RELAY_DATA_DIR {data_dir} cannot be written to: Permission denied"
+
     def test_a_folder_inside_somebody_elses_is_refused_in_words(self):
         (told,) = as_nobody(REFUSED, "/usr/relay-data")
         assert told == "RELAY_DATA_DIR /usr/relay-data cannot be made: Permission denied"
 
     @pytest.mark.skipif(not IS_ROOT, reason="only root can leave a folder as another user")
     def test_what_root_made_in_ones_own_folder_is_refused_in_words(self, nobodys, server, data_dir):
-        data_dir.mkdir()
-        os.chown(data_dir, NOBODY.pw_uid, NOBODY.pw_gid)
         server.join()
         server.leave()
+        os.chown(data_dir, NOBODY.pw_uid, NOBODY.pw_gid)
         (told,) = as_nobody(REFUSED, data_dir)
         assert "run relay as the user it belongs to" in told
 

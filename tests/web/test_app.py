@@ -24,6 +24,7 @@ from relay.web.health import Health
 from relay.web.recorder import Recorder
 
 URL = "/webhooks/dbt"
+FORMED = "0" * 64  # a signature that is none, and looks like one
 
 
 @pytest.fixture(name="timer")
@@ -210,11 +211,13 @@ class TestABodyThatIsTooLarge:
     def test_is_refused_before_it_is_read(self, web):
         environ = EnvironBuilder(path=URL, method="POST").get_environ()
         environ |= {"CONTENT_LENGTH": str(LARGEST_BODY + 1), "wsgi.input": None}
+        environ |= {"HTTP_AUTHORIZATION": FORMED}
         assert run_wsgi_app(web.application, environ)[1].startswith("413")
 
     def test_is_refused_though_it_hides_its_size(self, web):
         environ = EnvironBuilder(path=URL, method="POST").get_environ()
         environ |= {
+            "HTTP_AUTHORIZATION": FORMED,
             "HTTP_TRANSFER_ENCODING": "chunked",
             "wsgi.input_terminated": True,
             "wsgi.input": io.BytesIO(b"x" * (LARGEST_BODY + 1)),
@@ -222,7 +225,16 @@ class TestABodyThatIsTooLarge:
         assert run_wsgi_app(web.application, environ)[1].startswith("413")
 
     def test_is_none_at_exactly_one_mebibyte(self, web):
-        assert web.post(URL, data=b"x" * LARGEST_BODY).status_code == 401
+        answer = web.post(URL, data=b"x" * LARGEST_BODY, headers={"Authorization": FORMED})
+        assert (answer.status_code, answer.get_json()["reason"]) == (401, "wrong_signature")
+
+
+@pytest.mark.parametrize("signature", [None, "Bearer abc", "0" * 63, "x" * 64, "0" * 66])
+def test_a_body_without_a_well_formed_signature_is_not_read(web, signature):
+    environ = EnvironBuilder(path=URL, method="POST").get_environ()
+    environ |= {"CONTENT_LENGTH": "100", "wsgi.input": None}
+    environ |= {} if signature is None else {"HTTP_AUTHORIZATION": signature}
+    assert run_wsgi_app(web.application, environ)[1].startswith("401")
 
 
 def test_a_client_that_stops_sending_is_told_so_and_nobody_is_alarmed(web, logged):
@@ -234,7 +246,7 @@ def test_a_client_that_stops_sending_is_told_so_and_nobody_is_alarmed(web, logge
             raise BlockingIOError(11, "Resource temporarily unavailable")
 
     environ = EnvironBuilder(path=URL, method="POST").get_environ()
-    environ |= {"CONTENT_LENGTH": "100", "wsgi.input": Stalled()}
+    environ |= {"CONTENT_LENGTH": "100", "wsgi.input": Stalled(), "HTTP_AUTHORIZATION": FORMED}
     assert run_wsgi_app(web.application, environ)[1].startswith("408")
     assert [line["reason"] for line in logged] == ["body_incomplete"]
 

@@ -14,6 +14,8 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
+from relay.postgres.connections import set_up
+
 MIGRATIONS = Path(__file__).parent
 
 
@@ -22,7 +24,7 @@ def upgrade(conninfo: str) -> Iterator[str]:
     script = ScriptDirectory(str(MIGRATIONS))
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(conninfo),
+        creator=lambda: _connect(conninfo),
         poolclass=sqlalchemy.NullPool,
     )
     with engine.connect() as connection:
@@ -36,6 +38,12 @@ def upgrade(conninfo: str) -> Iterator[str]:
                 context.stamp(script, revision.revision)
             connection.commit()
             yield revision.revision
+
+
+def _connect(conninfo: str) -> psycopg.Connection[tuple[object, ...]]:
+    connection = set_up(psycopg.connect(conninfo))
+    connection.commit()
+    return connection
 
 
 def main() -> int:
