@@ -180,6 +180,20 @@ class TestTheCommandsOfTheDocuments:
         for line in answer_to_the_plan_of_the_readme():
             assert line in said
 
+    def test_the_outputs_of_the_commands(self, run):
+        """docs/cli.md: each block that shows a command and what it prints, but for `--help`."""
+        need("curl")
+        *sandbox, stop = blocks(DOCS / "sandbox.md", "sh")
+        shown = outputs(DOCS / "cli.md")
+        commands = [f"echo '>>> {each}'; {each}" for each in shown]
+        script = "\n".join([*sandbox, *commands, stop, "wait"])
+        status, said = run(with_free_ports(script))
+        assert status == 0, said
+        printed = dict(re.findall(r"^>>> (.+)\n((?:(?!>>> ).*\n)*)", said, re.MULTILINE))
+        for command, lines in shown.items():
+            for line in lines:
+                assert alike(line) in map(alike, printed[command].splitlines()), printed[command]
+
     def test_operations(self, run):
         session = "\n".join(blocks(DOCS / "operations.md", "sh"))
         status, said = run(while_relay_runs(session), PORT=free_ports(1)[0], **SETTINGS)
@@ -253,6 +267,26 @@ def with_free_ports(script):
         if documented == "8080":
             script = f"export PORT={port}\n{script}"
     return only_say_what_make_would_do(script)
+
+
+def outputs(document):
+    """The lines that a document shows of each command's output.
+
+    Without rows that begin with a time, and without an account's own settings.
+    """
+    found = {}
+    for text in blocks(document, "text"):
+        command, *lines = text.splitlines()
+        if command.startswith("$ ") and not command.endswith("--help"):
+            own = (line for line in lines if not re.match(r"  20\d\d-|DBT_CLOUD_URL=|…", line))
+            found[command.removeprefix("$ ")] = [line for line in own if line]
+    return found
+
+
+def alike(line):
+    """A line without its time, and without the widths of its columns."""
+    line = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", line)
+    return re.sub(r"--+", "-", re.sub(r" +", " ", line)).strip()
 
 
 def of_the_sandbox(script):
