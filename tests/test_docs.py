@@ -122,7 +122,9 @@ def _run(checkout):
 
 def clean_environment(checkout):
     path = f"{checkout}/.venv/bin:{os.environ['PATH']}"
-    return {"PATH": path, "HOME": str(checkout.parent), "LANG": "C.UTF-8"}
+    # relay may be installed from another folder than the one whose documents these are.
+    code = {"PYTHONPATH": str(checkout)}
+    return {"PATH": path, "HOME": str(checkout.parent), "LANG": "C.UTF-8", **code}
 
 
 def free_ports(count):
