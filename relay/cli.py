@@ -2,30 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from uuid import UUID
 
 import click
 
-from relay.notation import LARGEST_ID, read_duration
+from relay.commands.parameters import Duration, WebhookUrl
+from relay.notation import LARGEST_ID
 from relay.workspaces import DEFAULT_WORKSPACE
 
 AN_ID = click.IntRange(min=1, max=LARGEST_ID)
 
 of_run = click.option("--run", "dbt_run_id", required=True, type=AN_ID, help="The dbt run's id.")
 as_json = click.option("--json", "wants_json", is_flag=True, help="Print JSON, for a pipe.")
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]
-    """Seconds, as `6h` or `2d`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return value if isinstance(value, int) else read_duration(value)
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,6 +65,9 @@ def check(
     mapping: Path | None, manifest: Path | None, most: int, *, is_strict: bool, wants_json: bool
 ) -> None:
     """Check the settings and the mapping file; or only MAPPING, if one is given.
+
+    Syncs that the runs of every environment trigger, and variables that are nearly one of relay's,
+    are warnings.
 
     With a manifest.json, as `dbt parse` writes it to target/, also what the selectors of depends_on
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
@@ -189,7 +181,13 @@ def trigger(sync_id: int, workspace: str, records: str) -> None:
 
 @main.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--to", "url", required=True, help="Where relay listens: https://…/webhooks/dbt")
+@click.option(
+    "--to",
+    "url",
+    required=True,
+    type=WebhookUrl(),
+    help="Where relay listens: https://…/webhooks/dbt",
+)
 def send(file: BinaryIO, url: str) -> None:
     """Sign the event in FILE (- for stdin) with the first webhook secret, and deliver it."""
     from relay.commands import send as command
@@ -213,3 +211,56 @@ def demo() -> None:
     from relay.sandbox.demo import run
 
     sys.exit(run())
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that has a shell complete relay's commands and options.
+
+    bash, in ~/.bashrc: eval "$(relay completion bash)"; zsh likewise in ~/.zshrc; fish: relay
+    completion fish > ~/.config/fish/completions/relay.fish
+    """
+    from relay.commands import completion as command
+
+    command.run(main, shell)
+
+
+@main.command()
+@click.option("--dbt-cloud-url", "DBT_CLOUD_URL", metavar="URL")
+@click.option("--dbt-cloud-account-id", "DBT_CLOUD_ACCOUNT_ID", metavar="ID")
+@click.option("--dbt-cloud-token-file", "DBT_CLOUD_TOKEN_FILE", metavar="FILE")
+@click.option("--dbt-cloud-webhook-secrets-file", "DBT_CLOUD_WEBHOOK_SECRETS_FILE", metavar="FILE")
+@click.option("--census-url", "CENSUS_URL", metavar="URL")
+@click.option("--census-api-version", "CENSUS_API_VERSION", metavar="VERSION")
+@click.option("--census-api-key-file", "CENSUS_API_KEY_FILE", metavar="FILE")
+@click.option(
+    "--env-file",
+    "settings_file",
+    default="relay.env",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The file of settings to write.",
+)
+@click.option("--offline", "checks", flag_value="nowhere", default="vendors", help="Ask no vendor.")
+@click.option(
+    "--no-input",
+    "answers",
+    flag_value="nobody",
+    default="person",
+    help="Ask nothing: for scripts.",
+)
+def init(settings_file: Path, checks: str, answers: str, **settings: str | None) -> None:
+    """Write a file of settings and a mapping file, after asking for what they need.
+
+    Each setting that its variable or an option gives is not asked for; secrets are read from their
+    variables, from files, or without echo. They are tried at dbt Cloud and Census: one list each is
+    read. Nothing that is there is overwritten.
+    """
+    from relay.commands import init as command
+
+    options = {name: value for name, value in settings.items() if value is not None}
+    wanted = command.Wanted(
+        options, settings_file, command.Answers(answers), command.Checks(checks)
+    )
+    command.run(wanted)

@@ -6,6 +6,7 @@ RelayError
 ├── BadSettings           exit 2; `problems` lists all of them
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
 ├── NothingToReplay       exit 1: a person asked for a delivery that is about no run
+├── CannotWrite           exit 1: a file that was to be new, and nothing of it is left
 ├── CannotDecide          exit 1: a sync whose decision raises what nobody foresaw
 ├── BadArtifact           a vendor's file cannot be read; retry, then give up
 ├── VendorError           the wire to a vendor
@@ -68,6 +69,10 @@ class BadMapping(_HasProblems):
 
 class NothingToReplay(RelayError):
     """A delivery that is unknown, or was ignored."""
+
+
+class CannotWrite(RelayError):
+    """A new file that is there already, or whose folder cannot be written."""
 
 
 class CannotDecide(RelayError):

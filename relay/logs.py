@@ -17,7 +17,7 @@ import structlog
 
 from relay.log_output import LogOutput, Losses, LostLines
 from relay.notation import printable
-from relay.secret import Secret
+from relay.secret import Secret, passwords_in
 from relay.settings import Settings
 
 # Redacting a shorter one would spoil every line, and is no secret.
@@ -41,7 +41,7 @@ def configure(settings: Settings, *, to: TextIO | None = None) -> None:
     render = _renderer(settings, stream)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
-        processors=[*_describe, structlog.processors.format_exc_info, render],
+        processors=[*_describe, structlog.processors.format_exc_info, _make_printable, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.BytesLoggerFactory(cast(BinaryIO, output)),
         cache_logger_on_first_use=True,
@@ -74,6 +74,13 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
+def warn_of_misspelled_variables(settings: Settings) -> None:
+    """Log each variable of the environment that is nearly one of relay's, for processes."""
+    log = get_logger()
+    for variable in settings.misspelled:
+        log.warning("settings.variable_unknown", variable=variable.name, meant=variable.meant)
+
+
 class _LibraryLines(logging.Handler):
     """Sends what libraries log through the same renderer, as `library.logged`."""
 
@@ -87,6 +94,7 @@ class _LibraryLines(logging.Handler):
                     structlog.processors.add_log_level,
                     structlog.processors.TimeStamper(fmt="iso", utc=True),
                     structlog.processors.format_exc_info,
+                    _make_printable,
                 ],
                 processors=[
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -113,9 +121,10 @@ class _Redactor:
 
     def add(self, *secrets: Secret) -> None:
         texts = [secret.reveal() for secret in secrets if len(secret.reveal()) >= SHORTEST_SECRET]
-        plain = {text.encode() for text in texts}
-        in_json = {msgspec.json.encode(text)[1:-1] for text in texts}
-        known = plain | in_json | set(self._spellings)
+        # Also quoted twice: a message may hold the repr of what it is about.
+        once = {spelling for text in texts for spelling in _spellings(text)}
+        twice = {spelling for text in once for spelling in _spellings(text)}
+        known = {text.encode(errors="backslashreplace") for text in twice} | set(self._spellings)
         # The longest first: one secret may be part of another.
         self._spellings = tuple(sorted(known, key=len, reverse=True))
 
@@ -124,6 +133,13 @@ class _Redactor:
             if spelling in line:
                 line = line.replace(spelling, b"***")
         return line
+
+
+def _spellings(text: str) -> set[str]:
+    """A text as it is, printable, in JSON, and in Python's two quotations."""
+    in_json = {json.dumps(text)[1:-1], msgspec.json.encode(printable(text)).decode()[1:-1]}
+    escaped = text.encode("unicode_escape").decode()
+    return {text, printable(text), *in_json, repr(text)[1:-1], escaped.replace("'", r"\'")}
 
 
 _redactor = _Redactor()
@@ -156,6 +172,21 @@ def _shorten(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def _make_printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """No text, a traceback's neither, controls a terminal. Its line ends stay."""
+    return {key: _printable(value) for key, value in event.items()}
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return "\n".join(map(printable, value.split("\n")))
+    if isinstance(value, list | tuple):
+        return [_printable(each) for each in value]
+    if isinstance(value, dict):
+        return {_printable(key): _printable(each) for key, each in value.items()}
+    return value
+
+
 _describe: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
@@ -172,11 +203,9 @@ def _renderer(settings: Settings, stream: TextIO) -> _Renderer:
 
 
 def _known_secrets(settings: Settings) -> tuple[Secret, ...]:
-    """The settings' secrets, and the password inside the database's URL by itself."""
+    """The settings' secrets, and the passwords inside the database's URL by themselves."""
     url = settings.database_url.reveal() if settings.database_url else ""
-    _, _, credentials = url.rpartition("@")[0].rpartition("/")
-    password = credentials.partition(":")[2]
-    return (*settings.secrets, Secret(password)) if password else settings.secrets
+    return (*settings.secrets, *passwords_in(url))
 
 
 def _as_json(_logger: Any, _method: str, event: EventDict) -> bytes:

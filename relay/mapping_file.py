@@ -16,11 +16,16 @@ Stamp = tuple[int, int, int]
 
 
 def load(path: Path, census_hosts: Collection[str]) -> SyncMapping:
-    """Read a mapping file. Raises BadMapping, also where there is no such file.
+    """Read the mapping file of the settings. Raises BadMapping, also where there is none.
 
     `census_hosts` are those that a workspace of it may be at.
     """
     return read_mapping(_content(path), file=str(path), census_hosts=census_hosts)
+
+
+def load_file(path: Path, census_hosts: Collection[str]) -> SyncMapping:
+    """Read a file that a person has named, as `load` does."""
+    return read_mapping(_content(path, hint=""), file=str(path), census_hosts=census_hosts)
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -105,11 +110,11 @@ class MappingFile:
         )
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, hint: str = "; is RELAY_MAPPING right?") -> bytes:
     try:
         return path.read_bytes()
     except OSError as exc:
-        problem = Problem(str(path), f"cannot be read: {exc.strerror}; is RELAY_MAPPING right?")
+        problem = Problem(str(path), f"cannot be read: {exc.strerror}{hint}")
         raise BadMapping((problem,)) from None
 
 

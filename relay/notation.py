@@ -43,8 +43,8 @@ def write_duration(seconds: int) -> str:
     return f"{seconds}s"
 
 
-def read_vendor_url(text: str) -> str:
-    """A vendor's base URL without its last slash.
+def read_vendor_url(text: str, *, example: str) -> str:
+    """A vendor's base URL without its last slash; `example` is one, for messages.
 
     Raises ValueError, which never repeats the URL: what is wrong with it may be a password in it.
     """
@@ -52,11 +52,11 @@ def read_vendor_url(text: str) -> str:
         url = urlsplit(text.strip())
         host, _port = url.hostname, url.port
     except ValueError:
-        raise ValueError("expected an https URL") from None
+        raise ValueError(f"expected an https URL, like {example}") from None
     if url.username is not None or url.password is not None:
         raise ValueError("must not hold a user or password: a token goes into its own setting")
     if url.scheme not in ("http", "https") or not host:
-        raise ValueError("expected an https URL, like https://app.getcensus.com")
+        raise ValueError(f"expected an https URL, like {example}")
     if url.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https: a token is sent to it")
     if re.search(r"[\s\\]", url.geturl()):
@@ -118,6 +118,11 @@ def _escaped(match: re.Match[str]) -> str:
 def short_message(text: str) -> str:
     """Return a vendor's message on one line, printable, of at most LONGEST_MESSAGE characters."""
     return " ".join(printable(text).split())[:LONGEST_MESSAGE]
+
+
+def words_of(exc: BaseException) -> str:
+    """What an exception says, as a short message; its type's name where it says nothing."""
+    return short_message(str(exc)) or type(exc).__name__
 
 
 def read_time(text: str | None) -> datetime | None:

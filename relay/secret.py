@@ -1,9 +1,11 @@
 """A value that shows itself to nobody, and how each is read. No I/O here."""
 
 import re
+from urllib.parse import unquote
 
 SHORTEST = 8  # characters; a vendor's are longer
-PLACEHOLDERS = frozenset({"replace-me", "changeme", "change-me", "placeholder"})
+UNFILLED = "replace-me"  # in config/relay.env.example
+PLACEHOLDERS = frozenset({UNFILLED, "changeme", "change-me", "placeholder"})
 VENDOR_PLACEHOLDERS = PLACEHOLDERS | {
     "your-api-key",
     "your-api-token",
@@ -12,6 +14,9 @@ VENDOR_PLACEHOLDERS = PLACEHOLDERS | {
     "your-token",
 }
 _QUOTED = re.compile(r"""(["']).*\1""", re.DOTALL)
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})|%00")
+_NO_PORT = re.compile(r":(?!\d*(?:,|$))[^\]:]*(?:,|$)")
+_IN_QUERY = ("password", "sslpassword")
 _UNFILLED = re.compile(r"\$\{.*\}|<.*>|x+", re.DOTALL | re.IGNORECASE)
 
 
@@ -67,10 +72,52 @@ def read_vendor_secret(text: str) -> Secret:
     return secret
 
 
+def refuse_unfilled(text: str) -> None:
+    """Raise ValueError for a text of relay.env.example that was to be replaced."""
+    if UNFILLED in text.casefold():
+        raise ValueError(f"is a placeholder: write your own value in place of {UNFILLED!r}")
+
+
 def refuse_quoted(text: str) -> None:
     """Raise ValueError for a text in quotation marks."""
     if _QUOTED.fullmatch(without_padding(text)):
         raise ValueError("has quotation marks around it: write it without them")
+
+
+def refuse_unescaped(url: str) -> None:
+    """Raise ValueError, which repeats nothing of it, for a database URL that libpq would misread.
+
+    Of a password with an `@` it takes a part for the host, which is asked of DNS and logged.
+    """
+    if _NO_ESCAPE.search(url):
+        raise ValueError("holds a % that begins no escape: write it as %25")
+    credentials, behind = _split_as_libpq(url)
+    hosts, _, query = behind.partition("?")
+    if "@" in hosts:
+        character, escape = ("/", "%2F") if credentials is None else ("@", "%40")
+        raise ValueError(f"holds an unescaped {character} in its user or password: it is {escape}")
+    is_cut = _NO_PORT.search(hosts.partition("/")[0])
+    if is_cut or not all("=" in pair for pair in query.split("&") if query):
+        raise ValueError("is cut by a / or ? or @ in its user or password: these are %2F, %3F, %40")
+
+
+def passwords_in(url: str) -> tuple[Secret, ...]:
+    """The passwords that a database URL holds, as they are written there and as they are."""
+    credentials, behind = _split_as_libpq(url)
+    written = [(credentials or "").partition(":")[2]]
+    for pair in behind.partition("?")[2].split("&"):
+        name, _, value = pair.partition("=")
+        if name in _IN_QUERY:
+            written.append(value)
+    return tuple(Secret(each) for text in written if text for each in {text, unquote(text)})
+
+
+def _split_as_libpq(url: str) -> tuple[str | None, str]:
+    """User and password, None if there are none, and what comes behind them."""
+    rest = url.partition("://")[2]
+    before = re.split("[@/]", rest, maxsplit=1)[0]
+    has_credentials = rest[len(before) :].startswith("@")
+    return (before, rest[len(before) + 1 :]) if has_credentials else (None, rest)
 
 
 def without_padding(text: str) -> str:

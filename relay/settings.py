@@ -1,14 +1,14 @@
 """What each process and command needs to know of the environment, in types without holes."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import NoneType
 from typing import NamedTuple, Self, TypeVar, get_args
 
 from relay.secret import Secret
-from relay.variables import VARIABLES, EnvironmentReader, Variable
+from relay.variables import VARIABLES, EnvironmentReader, Misspelled, Variable, misspelled_in
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 
@@ -73,15 +73,17 @@ class Settings:
         """
         return needed.from_environment(self.environment)
 
+    @property
+    def misspelled(self) -> tuple[Misspelled, ...]:
+        """The variables of the environment that are nearly one of relay's."""
+        return misspelled_in(self.environment)
+
     def secret_named(self, variable: str) -> Secret | None:
         """A secret that the mapping file names, from `variable` or the file of `variable_FILE`.
 
         None if it is not set. Raises BadSettings if it, or its file, cannot be used.
         """
-        reader = EnvironmentReader(self.environment)
-        secret = reader.read_secret(variable)
-        reader.raise_problems()
-        return secret
+        return secret_in(self.environment, variable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,14 +144,32 @@ def describe(environment: Mapping[str, str] | None = None) -> dict[str, object]:
     return {variable.name: variable.shown(values[variable.field]) for variable in VARIABLES}
 
 
+def secret_in(environment: Mapping[str, str], variable: str) -> Secret | None:
+    """A secret that the mapping file names; see `Settings.secret_named`. Raises BadSettings."""
+    reader = EnvironmentReader(environment)
+    secret = reader.read_secret(variable)
+    reader.raise_problems()
+    return secret
+
+
+def environment_of(names: Collection[str]) -> dict[str, str]:
+    """Those of the variables that are set and not blank, for `relay init`."""
+    return {name: text for name, text in os.environ.items() if name in names and text.strip()}
+
+
 class MappingSettings(NamedTuple):
-    """Which mapping file is meant, and the hosts that a workspace of it may be at."""
+    """Which mapping file is meant, and the hosts that a workspace of it may be at.
+
+    `environment` has the keys of its workspaces, and all else that is set.
+    """
 
     path: Path
     census_hosts: frozenset[str]
+    environment: Mapping[str, str]
 
 
 def mapping_settings() -> MappingSettings:
     """What the environment says of the mapping file, also where other settings are wrong."""
-    values = EnvironmentReader(os.environ).read_all()
-    return MappingSettings(values["mapping"], values["census_hosts"])
+    environment = dict(os.environ)
+    values = EnvironmentReader(environment).read_all()
+    return MappingSettings(values["mapping"], values["census_hosts"], environment)

@@ -7,10 +7,13 @@ from collections.abc import Iterable
 NEAR = 0.7
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like this one, whatever its case; None if none is near."""
+def nearest(word: str, known: Iterable[str], *, cutoff: float = NEAR) -> str | None:
+    """The known word that is most like this one, whatever its case; None if none is near.
+
+    `cutoff` is how alike they must be, from 0 to 1, where 1 is the same word.
+    """
     spellings = {spelling.casefold(): spelling for spelling in known}
-    found = difflib.get_close_matches(word.casefold(), spellings, n=1, cutoff=NEAR)
+    found = difflib.get_close_matches(word.casefold(), spellings, n=1, cutoff=cutoff)
     return spellings[found[0]] if found else None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
-from relay.errors import BadMapping, BadSettings, DatabaseUnavailable, RelayError
+from relay.errors import BadMapping, BadSettings, RelayError
 from relay.settings import Settings
 
 PROBLEM = 1
@@ -30,11 +30,9 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except BadSettings as exc:
-        _leave("Settings that relay cannot start with:", exc, WRONG_SETTINGS)
+        _leave("Error: invalid settings:", exc, WRONG_SETTINGS)
     except BadMapping as exc:
-        _leave("A mapping file that relay cannot use:", exc, PROBLEM)
-    except DatabaseUnavailable as exc:
-        _leave("The database:", exc, PROBLEM)
+        _leave("Error: invalid mapping file:", exc, PROBLEM)
     except RelayError as exc:
         _leave("Error:", exc, PROBLEM)
 
@@ -64,6 +62,7 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def _leave(heading: str, exc: RelayError, status: int) -> NoReturn:
-    lines = "\n".join(f"  {line}" for line in str(exc).splitlines())
-    print(f"{heading}\n{lines}", file=sys.stderr)  # noqa: T201 - a command speaks to a person
+    lines = str(exc).splitlines()
+    text = f" {lines[0]}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
+    print(f"{heading}{text}", file=sys.stderr)  # noqa: T201 - a command speaks to a person
     sys.exit(status)

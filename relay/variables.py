@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from relay.errors import BadSettings, Problem
 from relay.notation import (
@@ -19,8 +20,11 @@ from relay.secret import (
     read_secret,
     read_vendor_secret,
     refuse_quoted,
+    refuse_unescaped,
+    refuse_unfilled,
     without_padding,
 )
+from relay.spelling import nearest
 from relay.workspaces import CENSUS_API_VERSION, CENSUS_HOSTS, CENSUS_URL
 
 
@@ -103,6 +107,7 @@ class EnvironmentReader:
             text = self.secret_text(name) if variable.is_secret else self._plain_text(name)
             if text is not None:
                 try:
+                    refuse_unfilled(text)
                     return variable.read(text)
                 except ValueError as exc:
                     self._problems.append(Problem(name, str(exc)))
@@ -150,6 +155,10 @@ def _show_census_hosts(hosts: frozenset[str]) -> list[str]:
     return sorted(hosts - CENSUS_HOSTS)
 
 
+def _url_like(example: str) -> Callable[[str], str]:
+    return partial(read_vendor_url, example=example)
+
+
 def _read_path(text: str) -> Path:
     return Path(text.strip())
 
@@ -160,6 +169,7 @@ def _read_database_url(text: str) -> Secret:
         url = "postgresql://" + url.removeprefix("postgres://")
     if not url.startswith("postgresql://"):
         raise ValueError("expected a postgresql:// URL")
+    refuse_unescaped(url)
     return Secret(url)
 
 
@@ -202,11 +212,11 @@ def _duration(name: str, field: str, default: int) -> Variable:
 
 VARIABLES = (
     Variable("DBT_CLOUD_WEBHOOK_SECRETS", "webhook_secrets", _read_secrets, (), is_secret=True),
-    Variable("DBT_CLOUD_URL", "dbt_cloud_url", read_vendor_url),
+    Variable("DBT_CLOUD_URL", "dbt_cloud_url", _url_like("https://ab123.us1.dbt.com")),
     Variable("DBT_CLOUD_TOKEN", "dbt_cloud_token", _read_token, is_secret=True),
     Variable("DBT_CLOUD_ACCOUNT_ID", "dbt_account_id", _read_positive),
     Variable("CENSUS_API_KEY", "census_api_key", _read_token, is_secret=True),
-    Variable("CENSUS_URL", "census_url", read_vendor_url, CENSUS_URL),
+    Variable("CENSUS_URL", "census_url", _url_like(CENSUS_URL), CENSUS_URL),
     Variable("CENSUS_API_VERSION", "census_api_version", _one_of("v1", "v2"), CENSUS_API_VERSION),
     Variable("RELAY_MAPPING", "mapping", _read_path, Path("config/syncs.yml"), show=str),
     Variable(
@@ -237,3 +247,36 @@ VARIABLES = (
     Variable("PORT", "port", _read_port, 8080),
     Variable("WEB_CONCURRENCY", "web_concurrency", _read_positive, 1),
 )
+
+_OURS = re.compile(r"(?:RELAY|CENSUS|DBT_CLOUD)_\w+", re.ASCII)
+# A workspace of the mapping file names its variable itself.
+_KEY_OF_A_WORKSPACE = re.compile(r"CENSUS_API_KEY[A-Z0-9_]*")
+# dbt Cloud sets these in its own jobs.
+_OF_DBT_CLOUD = frozenset({"DBT_CLOUD_JOB_ID", "DBT_CLOUD_PROJECT_ID", "DBT_CLOUD_RUN_ID"})
+# The names have long beginnings in common: RELAY_METRICS_TOKEN is no RELAY_ADMIN_TOKEN.
+_NEAR = 0.8
+
+
+class Misspelled(NamedTuple):
+    """A variable that relay does not read, and the one that may have been meant."""
+
+    name: str
+    meant: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: relay reads no such variable; did you mean `{self.meant}`?"
+
+
+def misspelled_in(environment: Iterable[str]) -> tuple[Misspelled, ...]:
+    """The names that relay does not know and that are nearly one it does, in their order."""
+    known = {name for variable in VARIABLES for name in (variable.name, *variable.aliases)}
+    files = {f"{variable.name}_FILE" for variable in VARIABLES if variable.is_secret}
+    unknown = (
+        name
+        for name in sorted(environment)
+        if _OURS.fullmatch(name)
+        and name not in known | files | _OF_DBT_CLOUD
+        and not _KEY_OF_A_WORKSPACE.fullmatch(name)
+    )
+    found = ((name, nearest(name, known, cutoff=_NEAR)) for name in unknown)
+    return tuple(Misspelled(name, meant) for name, meant in found if meant)

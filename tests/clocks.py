@@ -8,9 +8,19 @@ class Clock:
 
     def __init__(self, now):
         self.now = now
+        self.ticked = 0.0
 
     def __call__(self):
         return self.now
 
+    def stopwatch(self):
+        """What goes on although the clock is set."""
+        return self.ticked
+
     def tick(self, seconds):
         self.now += timedelta(seconds=seconds)
+        self.ticked += seconds
+
+    def set_back(self, seconds):
+        """As an administrator does, or a time server after a wrong start."""
+        self.now -= timedelta(seconds=seconds)

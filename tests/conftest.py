@@ -224,9 +224,9 @@ class Relay:
         until = self.clock() + timedelta(seconds=seconds)
         self.work()
         while (due := self._next_due()) is not None and due <= until:
-            self.clock.now = max(due, self.clock())
+            self.clock.tick(max((due - self.clock()).total_seconds(), 0))
             self.work()
-        self.clock.now = until
+        self.clock.tick((until - self.clock()).total_seconds())
 
     def _next_due(self):
         query = "SELECT min(scheduled_at) FROM procrastinate_jobs WHERE status = 'todo'"
@@ -261,7 +261,11 @@ def _as_url(conninfo):
 @pytest.fixture(name="relay")
 def _relay(settings, store, database, sandbox, sql, clock):
     services = build_services(
-        settings, MappingFile(settings.mapping, settings.census_hosts), store, clock
+        settings,
+        MappingFile(settings.mapping, settings.census_hosts),
+        store,
+        clock,
+        clock.stopwatch,
     )
     return Relay(services, database, sandbox, sql, clock, Path(settings.mapping))
 

@@ -222,9 +222,9 @@ class TestTheOperatorsCommand:
 
     def test_it_passes_the_settings_on_as_they_are_written(self, tmp_path):
         """A shell that read the file would take `&` and `(` for its own."""
-        settings = (ROOT / "config" / "relay.env.example").read_text()
-        settings = settings.replace("replace-me", "a-secret&(of-yours")
-        done = self.run(tmp_path, settings + "RELAY_MAPPING=/etc/a & b.yml", "config", "--json")
+        settings = "# a comment\n\nDBT_CLOUD_TOKEN=a-secret&(of-yours\n#PORT=1\n"
+        settings += "RELAY_MAPPING=/etc/a & b.yml"  # the last line, which need not end in a newline
+        done = self.run(tmp_path, settings, "config", "--json")
         assert done.returncode == 0, done.stderr
         shown = json.loads(done.stdout)
         assert shown["RELAY_MAPPING"] == "/etc/a & b.yml"

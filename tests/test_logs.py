@@ -216,3 +216,44 @@ class TestASecret:
         logs.add_secret(Secret("s3cr3t-of-emea"))
         logs.get_logger().info("a.b", field="s3cr3t-of-emea")
         assert "s3cr3t-of-emea" not in out.text
+
+    @pytest.mark.parametrize(
+        ("url", "password"),
+        [
+            ("postgresql://relay:s3cr3t%40one@db/relay", "s3cr3t@one"),
+            ("postgresql://relay:s3cr3t%40one@db/relay", "s3cr3t%40one"),
+            ("postgresql://db/relay?user=relay&password=s3cr3t%26two", "s3cr3t&two"),
+            ("postgresql://db/relay?sslpassword=s3cr3t-of-the-key", "s3cr3t-of-the-key"),
+        ],
+    )
+    def test_in_the_databases_url_is_hidden_in_every_form(self, url, password):
+        out = configured(RELAY_DATABASE_URL=url)
+        logs.get_logger().info("a.b", problem=f'password "{password}" is wrong')
+        assert "***" in out.text
+        assert "s3cr3t" not in out.text
+
+    @pytest.mark.parametrize("log_format", ["json", "console"])
+    @pytest.mark.parametrize("secret", ["s3cr3t\\a\"two'kinds", "s3cr3t-end\\", "s3cr3t-'\"q"])
+    def test_of_odd_characters_is_hidden_however_it_is_quoted(self, secret, log_format):
+        out = configured(RELAY_LOG_FORMAT=log_format, CENSUS_API_KEY=secret)
+        log = logs.get_logger()
+        log.info("a.b", field=secret, listed=[secret], key={secret: [secret]})
+        log.info("a.b", problem=repr(secret), listed=[repr(secret)])
+        log.info("a.b", problem=json.dumps({"key": secret}), listed=[json.dumps(secret)])
+        assert "s3cr3t" not in out.text
+
+
+class TestATerminal:
+    @pytest.mark.parametrize("log_format", ["json", "console"])
+    def test_is_not_controlled_by_what_is_logged(self, log_format):
+        out = configured(RELAY_LOG_FORMAT=log_format)
+        odd = "\x1b[2J\x9b2J\u202e"
+        try:
+            raise ValueError(odd)  # noqa: TRY301
+        except ValueError:
+            logs.get_logger().exception("task.failed", problem=odd, listed=[odd])
+            logging.getLogger("urllib3").exception("with %s", odd)
+        assert "ValueError" in out.text
+        raised = [line for line in out.text.splitlines() if "ValueError" in line]
+        assert all(character not in line for character in odd[:1] + odd[4:5] for line in raised)
+        assert "\x1b" not in out.text

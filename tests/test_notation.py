@@ -54,7 +54,7 @@ def test_a_duration_is_written_as_short_as_can_be(seconds, text):
     ],
 )
 def test_a_vendor_is_reached_over_https_or_on_loopback(text, url):
-    assert read_vendor_url(text) == url
+    assert read_vendor_url(text, example="https://…") == url
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,20 @@ def test_a_vendor_is_reached_over_https_or_on_loopback(text, url):
 )
 def test_any_other_url_is_refused_without_repeating_it(text):
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - the message is looked at below
-        read_vendor_url(text)
+        read_vendor_url(text, example="https://…")
     assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["ab123.us1.dbt.com", "https://", "https://[x", "ftp://a"])
+def test_what_is_no_url_is_refused_with_an_example_of_the_same_vendor(text):
+    with pytest.raises(ValueError, match=r"like https://ab123.us1.dbt.com$"):
+        read_vendor_url(text, example="https://ab123.us1.dbt.com")
 
 
 @pytest.mark.parametrize("path", ["/api/v2", "/API/v2/", "/v2", "/V10/accounts"])
 def test_the_path_of_a_vendors_api_is_refused_with_the_right_form(path):
     with pytest.raises(ValueError, match=r"write https://proxy.example.com:8443/dbt$"):
-        read_vendor_url(f"https://proxy.example.com:8443/dbt{path}")
+        read_vendor_url(f"https://proxy.example.com:8443/dbt{path}", example="https://…")
 
 
 @pytest.mark.parametrize(

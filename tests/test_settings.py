@@ -16,7 +16,7 @@ from relay.settings import (
     WorkerSettings,
     describe,
 )
-from relay.variables import VARIABLES
+from relay.variables import VARIABLES, misspelled_in
 
 WHOLE = {
     "DBT_CLOUD_WEBHOOK_SECRETS": "hook-one, hook-two",
@@ -120,7 +120,21 @@ def test_paths_lose_the_white_space_around_them_too():
         ),
         (
             {"DBT_CLOUD_WEBHOOK_SECRETS": "replace-me"},
-            "DBT_CLOUD_WEBHOOK_SECRETS: is a placeholder, or",
+            "DBT_CLOUD_WEBHOOK_SECRETS: is a placeholder",
+        ),
+        (
+            {"DBT_CLOUD_URL": "https://replace-me.us1.dbt.com"},
+            "DBT_CLOUD_URL: is a placeholder: write your own value in place of 'replace-me'",
+        ),
+        ({"DBT_CLOUD_ACCOUNT_ID": "replace-me"}, "DBT_CLOUD_ACCOUNT_ID: is a placeholder"),
+        ({"RELAY_DATABASE_URL": "postgresql://r:REPLACE-ME@h/d"}, "RELAY_DATABASE_URL: is a place"),
+        (
+            {"DBT_CLOUD_URL": "ab123.us1.dbt.com"},
+            "DBT_CLOUD_URL: expected an https URL, like https://ab123.us1.dbt.com",
+        ),
+        (
+            {"CENSUS_URL": "app.getcensus.com"},
+            "CENSUS_URL: expected an https URL, like https://app.getcensus.com",
         ),
         ({"DBT_CLOUD_TOKEN": "seven77"}, "DBT_CLOUD_TOKEN: is a placeholder, or shorter than 8"),
         (
@@ -351,3 +365,79 @@ def test_every_setting_is_described_set_or_not():
     assert describe({})["DBT_CLOUD_TOKEN"] is None
     assert describe({})["RELAY_FOLLOW_DEADLINE"] == "6h"
     assert describe({"RELAY_CATCH_UP_INTERVAL": "0"})["RELAY_CATCH_UP_INTERVAL"] == "0"
+
+
+class TestAVariableThatRelayDoesNotRead:
+    @pytest.mark.parametrize(
+        ("name", "meant"),
+        [
+            ("RELAY_MAPING", "RELAY_MAPPING"),
+            ("RELAY_LOGLEVEL", "RELAY_LOG_LEVEL"),
+            ("RELAY_MAPPING_FILE", "RELAY_MAPPING"),
+            ("DBT_CLOUD_WEBHOOK_SECRET", "DBT_CLOUD_WEBHOOK_SECRETS"),
+            ("DBT_CLOUD_API_TOKEN", "DBT_CLOUD_TOKEN"),
+            ("CENSUS_API_VERSON", "CENSUS_API_VERSION"),
+            ("CENSUS_KEY", "CENSUS_API_KEY"),
+        ],
+    )
+    def test_is_asked_about_where_it_is_nearly_one_of_relays(self, name, meant):
+        (found,) = read(**{name: "x"}).misspelled
+        assert found == (name, meant)
+        assert str(found) == f"{name}: relay reads no such variable; did you mean `{meant}`?"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "CENSUS_API_KEY_EMEA",
+            "CENSUS_API_KEY_EMEA_FILE",
+            "CENSUS_API_KEYS",
+            "RELAY_ADMIN_TOKEN_FILE",
+            "DATABASE_URL_FILE",
+            "RELAY_METRICS_TOKEN",
+            "RELAY_STORM_SEED",
+            "DBT_CLOUD_RUN_ID",
+            "DBT_CLOUD_INVOCATION_CONTEXT",
+            "CENSUS_WORKSPACE",
+            "PORTS",
+            "MY_RELAY_MAPING",
+        ],
+    )
+    def test_is_left_alone_where_it_is_not(self, name):
+        environment = WHOLE | {name: "x"}
+        assert misspelled_in(environment) == ()
+
+    def test_is_never_one_that_is_read(self):
+        assert misspelled_in(variable.name for variable in VARIABLES) == ()
+        assert misspelled_in(f"{each.name}_FILE" for each in VARIABLES if each.is_secret) == ()
+
+
+class TestAPasswordInTheDatabaseUrl:
+    @pytest.mark.parametrize(
+        ("password", "escape"),
+        [
+            ("hush@secret", "%40"),
+            ("hush@secret?word", "%40"),
+            ("hush/secret", "%2F"),
+            ("hush?a/secret", "%3F"),
+            ("hush%secret", "%25"),
+        ],
+    )
+    def test_that_is_not_escaped_is_refused_and_never_repeated(self, password, escape):
+        (problem,) = problems(RELAY_DATABASE_URL=f"postgresql://relay:{password}@db/relay")
+        assert problem.startswith("RELAY_DATABASE_URL: ")
+        assert escape in problem
+        assert "hush" not in problem
+        assert "secret" not in problem
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://relay:h%40sh@db/relay",
+            "postgresql://relay:h:s#h[@db:5432,other/relay",
+            "postgresql://relay@[::1]:5432/relay?sslmode=disable",
+            "postgresql://db/relay?user=a@b&password=h@sh",
+            "postgresql:///relay?host=/var/run/x@y",
+        ],
+    )
+    def test_is_read_as_libpq_reads_it(self, url):
+        assert read(RELAY_DATABASE_URL=url).database_url.reveal() == url

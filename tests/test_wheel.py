@@ -103,7 +103,7 @@ def test_check_checks(run, folder):
     settings = environment("http://127.0.0.1:9", "http://127.0.0.1:9")
     done = run("relay", "check", RELAY_MAPPING=str(mapping), **settings)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{mapping}: {len(story.SYNCS)} syncs, no problem\n"
+    assert done.stdout == f"OK: {len(story.SYNCS)} syncs in {mapping}\n"
 
 
 def test_migrate_migrates(run):

@@ -26,4 +26,4 @@ def _print(report: Report) -> None:
         click.echo(f"warning: {warning}", err=True)
     if not report.problems:
         syncs = f"{report.syncs} sync" if report.syncs == 1 else f"{report.syncs} syncs"
-        click.echo(f"{report.mapping}: {syncs}, no problem")
+        click.echo(f"OK: {syncs} in {report.mapping}")

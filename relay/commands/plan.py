@@ -23,7 +23,7 @@ def run(dbt_run_id: int, *, wants_json: bool) -> None:
 
 
 def describe_plan(planned: Planned) -> str:
-    """A table, a line for each sync that the run concerns."""
+    """The warnings, then a table, a line for each sync that the run concerns."""
     if planned.never_counts:
         return f"dbt run {planned.dbt_run_id} never counts: {planned.never_counts}"
     rows = [
@@ -37,7 +37,8 @@ def describe_plan(planned: Planned) -> str:
     did = f"{len(planned.rebuilt)} rebuilt, {len(planned.failed)} failed or skipped"
     decisions = table(("sync", "decision", "models"), rows)
     problem = [planned.problem] if planned.problem else []
-    return "\n".join((f"dbt run {planned.dbt_run_id}: {did}", *decisions, *problem))
+    warnings = [f"warning: {warning}" for warning in planned.warnings]
+    return "\n".join((*warnings, f"dbt run {planned.dbt_run_id}: {did}", *decisions, *problem))
 
 
 def _few(models: tuple[str, ...]) -> str:

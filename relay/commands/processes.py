@@ -1,10 +1,12 @@
 """`relay up`, `relay worker` and `relay migrate`: the long-lived processes, and their schema."""
 
+import socket
 import sys
 
 import click
 
 from relay.commands.session import started
+from relay.errors import BadSettings, Problem
 from relay.mapping_file import load
 from relay.postgres.migrate import migrate
 from relay.postgres.server import joined, server_of
@@ -18,6 +20,7 @@ def run_up() -> None:
 
     with ended_by_signals(), started(ServiceSettings, logs_to=sys.stdout) as settings:
         load(settings.mapping, settings.census_hosts)
+        _require_free_port(settings.port)
         up.run(server_of(settings))
 
 
@@ -38,3 +41,14 @@ def run_migrate() -> None:
     with started(Settings, logs_to=sys.stderr) as settings, joined(server_of(settings)) as server:
         applied = migrate(server)
     click.echo(f"applied: {', '.join(applied)}" if applied else "up to date")
+
+
+def _require_free_port(port: int) -> None:
+    """Raise BadSettings where web could not listen: it would be started again and again."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+        try:
+            sock.bind(("0.0.0.0", port))  # noqa: S104 - web's own address
+        except OSError as exc:
+            what = f"web cannot listen on port {port}: {exc.strerror}; set another"
+            raise BadSettings((Problem("PORT", what),)) from None

@@ -10,7 +10,12 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from relay.dbt.unsupported_selectors import instead_of_at, instead_of_method
+from relay.dbt.unsupported_selectors import (
+    instead_of_at,
+    instead_of_blanks,
+    instead_of_call,
+    instead_of_method,
+)
 from relay.spelling import did_you_mean
 
 METHODS = frozenset(
@@ -84,15 +89,20 @@ def has_wildcards(value: str) -> bool:
 
 def read_selector(text: str) -> Selector:
     """One item of `depends_on`. Raises ValueError, which says what is wrong with it."""
+    if instead := instead_of_call(text):
+        raise ValueError(f"{text!r} is no selector: {instead}")
     if text.split() != [text]:
-        raise ValueError(f"{text!r} is no selector: write each selector as an item of its own")
+        raise ValueError(f"{text!r} is no selector: {instead_of_blanks(text)}")
     return Selector(text, tuple(_read_term(term, text) for term in text.split(",")))
 
 
 def _read_term(text: str, selector: str) -> Term:
     match = _TERM.fullmatch(text)
     if match is None or not match["value"]:
-        raise ValueError(f"{selector!r} selects nothing: a name or value is missing")
+        raise ValueError(
+            f"{selector!r} selects nothing: a name or value is missing; write for instance "
+            "`customers` or `tag:crm`"
+        )
     method, value = match["method"], match["value"]
     try:
         method, value = _read_value(method, value) if method else _read_bare(value)
@@ -126,6 +136,9 @@ def _read_value(method: str, value: str) -> tuple[str, str]:
 
 def _read_path(value: str) -> str:
     """The path without what adds nothing to it; a `/` at its end stays, for it means a folder."""
+    if "\\" in value:
+        slashes = value.replace("\\", "/")
+        raise ValueError(f": write it with slashes, `path:{slashes}`")
     path = str(PurePosixPath(value))
     if path.startswith("/"):
         raise ValueError(
@@ -145,14 +158,17 @@ def _unknown(method: str) -> str:
 
 def _read_bare(value: str) -> tuple[str, str]:
     """A value without a method: a path, a file or a name, as dbt tells them apart."""
-    if "/" in value:
+    if "/" in value or "\\" in value:
         return _read_value("path", value)
     if value.lower().endswith(_FILES):
         return "file", value
     if _UNIQUE_ID.fullmatch(value):
         return "unique_id", value
     if not _BARE.fullmatch(value):
-        raise ValueError(" is no model's name, unique_id or selector")
+        raise ValueError(
+            " is no selector: write a model's name, such as `customers`, or one of dbt's selectors,"
+            " such as `tag:crm`"
+        )
     if "." not in value or _VERSIONED.fullmatch(value):
         return "name", value
     return "fqn", value

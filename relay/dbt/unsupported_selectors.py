@@ -3,6 +3,8 @@
 https://docs.getdbt.com/reference/node-selection/methods
 """
 
+import re
+
 _BY_NAME_OR_PLACE = "write `group:`, `tag:` or `path:`, or name the models"
 _THE_RUN_TELLS = (
     "relay knows what each run rebuilt; write the models that the sync reads, and it is triggered "
@@ -31,13 +33,20 @@ _INSTEAD = {
     "unit_test": _TESTED,
     "version": "write `customers.v2` for one version, `customers` for all",
 }
+_NAMELIKE = frozenset({"model", "models", "name", "node", "ref", "seed", "snapshot", "unique_id"})
+# `ref('customers')` and `source('raw', 'orders')`, also with Jinja's braces and dbt's `+`.
+_CALL = re.compile(r"[+\d]*(?:\{\{)?\s*(ref|source)\s*\((.*)\)\s*(?:\}\})?[+\d]*")
+_TEXT_IN_QUOTES = re.compile(r"""["']([^"']+)["']""")
+_VERSION = re.compile(r"""\bv(?:ersion)?\s*=\s*["']?(\w+)""")
 _METHODS_OF_CONFIGS = {"config.group": "group", "config.tags": "tag"}
 
 
 def instead_of_method(method: str, value: str) -> str | None:
-    """What to say of a method of dbt's that is not supported; None if it is no method of dbt's."""
+    """What to write instead of a method that is not supported; None where nobody can tell."""
     if method in _METHODS_OF_CONFIGS:
         instead = f"write `{_METHODS_OF_CONFIGS[method]}:{value}`"
+    elif method in _NAMELIKE:
+        return f": dbt has no selector `{method}:`; write the name alone, `{value}`"
     elif method.partition(".")[0] in _INSTEAD:
         instead = _INSTEAD[method.partition(".")[0]]
     else:
@@ -51,3 +60,26 @@ def instead_of_at(start: str) -> str:
         f": the operator `@` is not supported; write `{start}+` for it and what reads it, "
         f"`+{start}+` with what it reads"
     )
+
+
+def instead_of_call(text: str) -> str | None:
+    """What to write instead of a call in a model's SQL; None where the text is none."""
+    call = _CALL.fullmatch(text)
+    if call is None:
+        return None
+    if call[1] == "source":
+        return _INSTEAD["source"]
+    version = _VERSION.search(call[2])
+    names = _TEXT_IN_QUOTES.findall(_VERSION.sub("", call[2])) or ["customers"]
+    suffix = f".v{version[1]}" if version else ""
+    return f"write the model's name, `{names[-1]}{suffix}`"
+
+
+def instead_of_blanks(text: str) -> str:
+    """What to write instead of several words."""
+    if text.startswith("-"):
+        return "write the selectors alone, without the options of dbt's command line"
+    alone = "write each selector as an item of its own"
+    if ", " in text:
+        return f"{alone}; or, for what two of them both select, no blank behind the comma"
+    return alone

@@ -1,15 +1,16 @@
 """Which syncs depend on which models, and when each may run: the mapping's values. No I/O here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from relay.dbt.runs import DbtRun
 from relay.dbt.selectors import Selector
-from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace
+from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace, display_id
 
 AnyOrAll = Literal["any", "all"]
 BlockOrIgnore = Literal["block", "ignore"]
+MOST_NAMED = 20  # syncs in one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,11 @@ class Sync:
     def lists_environment(self, environment_id: int | None) -> bool:
         """Whether runs in this environment count."""
         return self.environments is None or environment_id in self.environments
+
+    @property
+    def is_of_every_environment(self) -> bool:
+        """Whether the runs of every job and environment may trigger it, those of staging too."""
+        return self.enabled and self.jobs is None and self.environments is None
 
     @property
     def looks_at_builds(self) -> bool:
@@ -109,6 +115,11 @@ class SyncMapping:
             for selector, place in zip(sync.depends_on, places, strict=True):
                 yield PlacedSelector(sync, selector, place)
 
+    @property
+    def of_every_environment(self) -> tuple[Sync, ...]:
+        """The syncs that the runs of every job and environment may trigger."""
+        return tuple(sync for sync in self.syncs if sync.is_of_every_environment)
+
     def sync(self, workspace: str, sync_id: int) -> Sync | None:
         """The sync of that id; None where the file has none any more."""
         return next((sync for sync in self.syncs if sync.key == (workspace, sync_id)), None)
@@ -118,3 +129,10 @@ class SyncMapping:
         """The dbt jobs whose runs may trigger anything; None for those of every job."""
         listed = [sync.jobs for sync in self.syncs if sync.enabled]
         return None if None in listed else frozenset().union(*(jobs or () for jobs in listed))
+
+
+def named_syncs(syncs: Collection[Sync]) -> str:
+    """The syncs by id, for a message: `sync 5123`, `syncs 5123, emea/5124 and 7 more`."""
+    ids = [str(display_id(*sync.key)) for sync in syncs]
+    more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
+    return f"sync{'s' if len(ids) > 1 else ''} {', '.join(ids[:MOST_NAMED])}{more}"

@@ -4,9 +4,10 @@ import hashlib
 import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from relay.dbt.selectors import Selector, read_selector
 from relay.decision.mapping import Sync, SyncMapping
@@ -22,11 +23,18 @@ from relay.decision.mapping_form import (
     required_keys,
     types_of,
 )
+from relay.decision.mapping_messages import (
+    in_plain_words,
+    kind_of,
+    known_words,
+    no_workspace,
+    one_item_for,
+)
 from relay.decision.yaml_document import YamlDocument, read_yaml
 from relay.errors import BadMapping
 from relay.notation import host_of, is_loopback, read_duration, read_vendor_url
 from relay.spelling import did_you_mean
-from relay.workspaces import CENSUS_HOSTS, DEFAULT_WORKSPACE, SyncKey, Workspace
+from relay.workspaces import CENSUS_HOSTS, CENSUS_URL, DEFAULT_WORKSPACE, SyncKey, Workspace
 
 Value = TypeVar("Value")
 
@@ -62,6 +70,7 @@ class _Reader:
         self.problems = list(document.problems)
         self._document = document
         self._census_hosts = census_hosts
+        self._uncertain = set(document.misread)
 
     def read(self, *, digest: str) -> SyncMapping:
         content = self._document.content
@@ -98,15 +107,20 @@ class _Reader:
     ) -> None:
         known = (DEFAULT_WORKSPACE, *workspaces)
         for path, sync in syncs.items():
-            if sync.workspace not in known:
-                self._problem(f"{path}.workspace", _no_workspace(sync.workspace, known))
+            if sync.workspace not in known and self._is_certain("workspaces"):
+                self._problem(f"{path}.workspace", no_workspace(sync.workspace, known))
 
     def _check_for_duplicates(self, syncs: Mapping[str, Sync]) -> None:
         first: dict[SyncKey, str] = {}
         for path, sync in syncs.items():
+            if not (sync.sync_id and self._has_a_certain_workspace(path)):
+                continue
             before = first.setdefault(sync.key, path)
-            if before != path and sync.sync_id:
+            if before != path:
                 self._problem(f"{path}.sync_id", f"{sync.sync_id} is {before}.sync_id already")
+
+    def _has_a_certain_workspace(self, path: str) -> bool:
+        return self._is_certain(f"{path}.workspace") and self._is_certain("defaults.workspace")
 
     def _places(self, path: str, sync: Sync) -> tuple[str, ...]:
         count = len(sync.depends_on)
@@ -127,18 +141,19 @@ class _Reader:
             case "url":
                 return self._parsed(path, self._read_census_url, item)
             case "jobs" | "environments":
-                return frozenset(item)
+                return frozenset(number for number in item if number is not UNSET)
         return item
 
-    def _selectors(self, path: str, texts: Iterable[str]) -> Iterator[Selector]:
+    def _selectors(self, path: str, texts: Iterable[str | UnsetType]) -> Iterator[Selector]:
         for number, text in enumerate(texts):
-            selector = self._parsed(f"{path}[{number}]", read_selector, text)
-            if selector is not None:
-                yield selector
+            if isinstance(text, str):
+                selector = self._parsed(f"{path}[{number}]", read_selector, text)
+                if selector is not None:
+                    yield selector
 
     def _read_census_url(self, text: str) -> str:
         """Whoever edits this file must not be able to send a key elsewhere: the operator may."""
-        url = read_vendor_url(text)
+        url = read_vendor_url(text, example=CENSUS_URL)
         host = host_of(url)
         if host not in self._census_hosts and not is_loopback(host):
             known = ", ".join(sorted(CENSUS_HOSTS))
@@ -158,7 +173,7 @@ class _Reader:
     def _keys(self, path: str, form: Form, content: object) -> dict[str, Any]:
         """The keys that are as the form says; a problem for each that is not."""
         if not isinstance(content, dict):
-            self._problem(path or "the file", f"expected keys and values, got {_kind(content)}")
+            self._problem(path or "the file", f"expected keys and values, got {kind_of(content)}")
             return {}
         types, good = types_of(form), {}
         for key, item in content.items():
@@ -167,28 +182,32 @@ class _Reader:
                 known = ", ".join(sorted(types))
                 hint = did_you_mean(str(key), types)
                 self._problem(where, f"unknown key; {hint}known here are {known}")
-            elif self._has_type(where, item, types[key]):
-                good[key] = item
+            elif (value := self._typed(where, item, types[key])) is not UNSET:
+                good[key] = value
         for name in required_keys(form):
             if name not in content and name != "version":
                 self._problem(path or "the file", f"`{name}` is missing")
         return good
 
-    def _has_type(self, path: str, item: object, type_: Any) -> bool:
+    def _typed(self, path: str, item: object, type_: Any) -> Any:
+        """The item where it has the type, else UNSET and a problem.
+
+        A list keeps its good items, and UNSET in place of each other: these must not hide what
+        else is wrong with the good ones.
+        """
         if isinstance(item, list) and item and (inner := item_type(type_)) is not None:
-            good = [self._has_type(f"{path}[{n}]", one, inner) for n, one in enumerate(item)]
-            return all(good)  # each has been looked at
+            return [self._typed(f"{path}[{n}]", one, inner) for n, one in enumerate(item)]
         if type_ is VariableName and isinstance(item, str):
-            return self._is_a_variables_name(path, item)
+            return item if self._is_a_variables_name(path, item) else UNSET
         try:
             msgspec.convert(item, type_)
         except msgspec.ValidationError as exc:
             # msgspec points into the value: "... - at `$[0]`"
             what, _, inside = str(exc).partition(" - at `$")
-            hint = _known_words(str(item), type_)
-            self._problem(f"{path}{inside.rstrip('`')}", f"{_plain_words(what)}{hint}")
-            return False
-        return True
+            hint = known_words(str(item), type_) or (one_item_for(item) if type_ is str else "")
+            self._problem(f"{path}{inside.rstrip('`')}", f"{in_plain_words(what)}{hint}")
+            return UNSET
+        return item
 
     def _is_a_variables_name(self, path: str, item: str) -> bool:
         """What is no name may be the key itself, so the problem does not repeat it."""
@@ -206,41 +225,11 @@ class _Reader:
         )
         return False
 
+    def _is_certain(self, path: str) -> bool:
+        """Whether what is there has no problem so far, so that others may be judged by it."""
+        return path not in self._uncertain
+
     def _problem(self, path: str, what: str) -> None:
+        self._uncertain.add(path)
         if path not in self._document.misread:
             self.problems.append(self._document.problem(path, what))
-
-
-def _known_words(written: str, type_: Any) -> str:
-    """For a key that takes one of some words: which they are, and which may have been meant."""
-    if get_origin(type_) is not Literal:
-        return ""
-    words = [str(word) for word in get_args(type_)]
-    return f"; {did_you_mean(written, words)}known are {_quoted(words)}"
-
-
-def _no_workspace(name: str, known: Iterable[str]) -> str:
-    hint = did_you_mean(name, known)
-    return f"no workspace {name!r} in `workspaces`; {hint}known are {_quoted(known)}"
-
-
-def _quoted(words: Iterable[str]) -> str:
-    return ", ".join(f"`{word}`" for word in words)
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-def _plain_words(what: str) -> str:
-    """Msgspec's sentence, in the words of a person who writes YAML."""
-    for theirs, ours in (
-        ("`int`", "a number"),
-        ("`str`", "text"),
-        ("`bool`", "true or false"),
-        ("`array`", "a list"),
-        ("`object`", "keys and values"),
-        ("`null`", "nothing"),
-    ):
-        what = what.replace(theirs, ours)
-    return what[:1].lower() + what[1:]

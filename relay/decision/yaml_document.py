@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from relay.decision.yaml_errors import explained
 from relay.errors import BadMapping, Problem
 from relay.notation import printable
 
@@ -89,11 +90,16 @@ def read_yaml(body: bytes, *, file: str) -> YamlDocument:
         misread = frozenset((*odd, *(path for path, _, _ in positions.unusable)))
         return YamlDocument(file, content, positions.by_path, problems, misread)
     except yaml.MarkedYAMLError as exc:
-        position = _position(exc.problem_mark) if exc.problem_mark else (1, 1)
-        raise BadMapping((_problem(file, position, f"no YAML: {exc.problem}"),)) from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as exc:
+        mark, what = explained(exc, body)
+        position = _position(mark) if mark else (1, 1)
+        raise BadMapping((_problem(file, position, f"invalid YAML: {what}"),)) from None
+    except RecursionError:
+        raise BadMapping(
+            (_problem(file, (1, 1), "invalid YAML: an alias stands for itself"),)
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as exc:
         on_one_line = " ".join(str(exc).split())
-        raise BadMapping((_problem(file, (1, 1), f"no YAML: {on_one_line}"),)) from None
+        raise BadMapping((_problem(file, (1, 1), f"invalid YAML: {on_one_line}"),)) from None
 
 
 class _Loader(_YamlLoader):  # type: ignore[misc]
@@ -140,7 +146,7 @@ class _Positions:
 
     def _add_keys(self, node: yaml.MappingNode, path: str) -> None:
         keys = set()
-        node.value = [pair for pair in node.value if self._is_a_key(path, *pair)]
+        node.value = [pair for pair in node.value if self._is_a_key(path, node, *pair)]
         for key, value in node.value:
             where = _below(path, key)
             if where in keys:
@@ -148,9 +154,9 @@ class _Positions:
             keys.add(where)
             self._add(where, key, value)
 
-    def _is_a_key(self, path: str, key: yaml.Node, value: yaml.Node) -> bool:
+    def _is_a_key(self, path: str, node: yaml.Node, key: yaml.Node, value: yaml.Node) -> bool:
         if not isinstance(key, yaml.ScalarNode):
-            self._note(path, key, "a key must be text, not a list or other keys")
+            self._note(path, key, _not_a_key(node, key))
             return False
         if key.tag != _MERGE:
             self._make_usable(_below(path, key), key)
@@ -189,6 +195,13 @@ class _Positions:
 
 def _below(path: str, key: yaml.ScalarNode) -> str:
     return f"{path}.{key.value}" if path else str(key.value)
+
+
+def _not_a_key(node: yaml.Node, key: yaml.Node) -> str:
+    braces = isinstance(key, yaml.MappingNode) and key.flow_style
+    if braces and key.start_mark.index == node.start_mark.index + 1:
+        return "relay renders no Jinja (`{{ … }}`): write the value itself, such as a model's name"
+    return "a key must be text, not a list or other keys"
 
 
 def _can_be_merged(node: yaml.Node) -> bool:

@@ -88,7 +88,7 @@ class LineageCache:
         if self._last is None or self._last[0] != state:
             self._last = None  # before there is another: each may be large
             self._last = self._read(state)
-        if self._last is None or now - self._last[1] > LONGEST_KEPT:
+        if self._last is None or abs(now - self._last[1]) > LONGEST_KEPT:
             return None
         return self._last[2]
 

@@ -1,20 +1,24 @@
 """Everything that is wrong with the settings and the mapping file, at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from relay.dbt.manifest import Lineage, read_disabled, read_manifest
 from relay.dbt.selection import Selection
 from relay.dbt.selectors import Selector, has_wildcards
-from relay.decision.mapping import SyncMapping
+from relay.decision.mapping import SyncMapping, named_syncs
 from relay.errors import BadArtifact, BadMapping, BadSettings
-from relay.mapping_file import load
+from relay.mapping_file import load, load_file
 from relay.notation import printable
-from relay.settings import ServiceSettings, Settings, WorkerSettings, mapping_settings
+from relay.postgres.pooler import require_sessions
+from relay.postgres.server import server_of
+from relay.settings import ServiceSettings, WorkerSettings, mapping_settings, secret_in
 from relay.spelling import nearest
 from relay.terminal import PROBLEM, WRONG_SETTINGS
+from relay.variables import misspelled_in
 from relay.vendors.census.client import V1_ENDS, speaks_v1
 
 MOST_NAMED = 5  # nodes in one warning
@@ -35,27 +39,31 @@ class Report:
 def check(mapping: Path | None, manifest: Path | None, *, most: int) -> Report:
     """Check the settings of every process and the mapping file they name, or one file alone.
 
+    A named database is looked at, where it answers: whether relay can work with what leads to it.
+
     With a manifest.json also what the selectors of the mapping select there. One that selects
     nothing, or only what is disabled, is a problem; a name that several packages have, and a
     selector of more than `most` nodes, a warning.
     """
-    settings, wrong_settings = (None, ()) if mapping else _read_settings()
     named = mapping_settings()
     path = mapping or named.path
-    parsed, problems = _read_mapping(path, named.census_hosts)
-    warnings: tuple[str, ...] = ()
-    if parsed and settings:
-        problems = tuple(_problems_of_keys(settings, parsed))
-        warnings = () if problems else tuple(_warnings(settings, parsed))
+    of_settings = _Found() if mapping else _check_settings(named.environment)
+    parsed, wrong_mapping = _read_mapping(path, load_file if mapping else load, named.census_hosts)
+    found = [of_settings, _Found(problems=wrong_mapping)]
+    if parsed and not mapping:
+        found.append(_check_workspaces(named.environment, parsed))
+    if parsed:
+        found.append(_Found(warnings=tuple(_syncs_of_every_environment(parsed))))
     if parsed and manifest:
-        in_project = _check_selectors(parsed, manifest, most)
-        problems, warnings = (*problems, *in_project.problems), (*warnings, *in_project.warnings)
+        found.append(_check_selectors(parsed, manifest, most))
+    # A key may be the settings' own and a workspace's too.
+    problems = tuple(dict.fromkeys(chain.from_iterable(part.problems for part in found)))
     return Report(
         mapping=str(path),
         syncs=len(parsed.syncs) if parsed else 0,
-        problems=(*wrong_settings, *problems),
-        warnings=warnings,
-        exit_status=WRONG_SETTINGS if wrong_settings else PROBLEM if problems else 0,
+        problems=problems,
+        warnings=tuple(chain.from_iterable(part.warnings for part in found)),
+        exit_status=WRONG_SETTINGS if of_settings.problems else PROBLEM if problems else 0,
     )
 
 
@@ -66,15 +74,22 @@ def strictly(report: Report) -> Report:
     return replace(report, problems=problems, warnings=(), exit_status=status)
 
 
-def _read_settings() -> tuple[ServiceSettings | None, tuple[str, ...]]:
+class _Found(NamedTuple):
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def _check_settings(environment: Mapping[str, str]) -> _Found:
+    warnings = tuple(map(str, misspelled_in(environment)))
     try:
-        return ServiceSettings.from_environment(), ()
+        require_sessions(server_of(ServiceSettings.from_environment(environment)))
     except BadSettings as exc:
-        return None, tuple(map(str, exc.problems))
+        return _Found(tuple(map(str, exc.problems)), warnings)
+    return _Found(warnings=warnings)
 
 
 def _read_mapping(
-    path: Path, census_hosts: frozenset[str]
+    path: Path, load: Callable[[Path, frozenset[str]], SyncMapping], census_hosts: frozenset[str]
 ) -> tuple[SyncMapping | None, tuple[str, ...]]:
     try:
         return load(path, census_hosts), ()
@@ -82,9 +97,24 @@ def _read_mapping(
         return None, tuple(map(str, exc.problems))
 
 
-class _Found(NamedTuple):
-    problems: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+def _check_workspaces(environment: Mapping[str, str], mapping: SyncMapping) -> _Found:
+    """What the environment has for the workspaces of the mapping file."""
+    problems = tuple(_problems_of_keys(environment, mapping))
+    try:
+        settings = WorkerSettings.from_environment(environment)
+    except BadSettings:  # reported with all others
+        return _Found(problems)
+    return _Found(problems, tuple(_warnings(settings, mapping)))
+
+
+def _syncs_of_every_environment(mapping: SyncMapping) -> Iterator[str]:
+    syncs = mapping.of_every_environment
+    if syncs:
+        yield (
+            f"{named_syncs(syncs)}: neither `jobs` nor `environments` is set, so that the runs of "
+            "every environment trigger, those of staging too; write `defaults: {environments: "
+            "[ID]}`, with the id of your production environment in dbt Cloud"
+        )
 
 
 def _check_selectors(mapping: SyncMapping, path: Path, most: int) -> _Found:
@@ -158,12 +188,12 @@ def _selectors_of_many_nodes(selected: Iterable[_Selected], most: int) -> Iterat
             yield f"{place}: {selector.text!r} selects {len(nodes)} nodes, more than {most}"
 
 
-def _problems_of_keys(settings: Settings, mapping: SyncMapping) -> Iterator[str]:
+def _problems_of_keys(environment: Mapping[str, str], mapping: SyncMapping) -> Iterator[str]:
     """What is wrong with the API keys that the mapping file names."""
     for workspace in mapping.workspaces.values():
         name = workspace.api_key_env
         try:
-            if settings.secret_named(name) is None:
+            if secret_in(environment, name) is None:
                 yield f"{name}: is not set, and workspace {workspace.name} needs it"
         except BadSettings as exc:
             yield from map(str, exc.problems)

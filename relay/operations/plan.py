@@ -3,16 +3,18 @@
 It calls what the worker calls: what it says is what would happen.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from relay.clock import utc_now
 from relay.dbt.decoding import gc_paused
+from relay.dbt.runs import DbtRun
 from relay.decision.findings import Findings
 from relay.decision.gates import Reason
-from relay.decision.mapping import SyncMapping
+from relay.decision.mapping import Sync, SyncMapping, named_syncs
 from relay.decision.plan import Plan, Through, Verdict, decide
+from relay.errors import BadArtifact, VendorError
 from relay.evidence.collect import collector_of
 from relay.mapping_file import load
 from relay.operations.evaluate import findings_of
@@ -20,7 +22,7 @@ from relay.postgres.connections import asking
 from relay.postgres.server import Server
 from relay.settings import DbtCloudSettings
 from relay.store import Store
-from relay.vendors.connect import dbt_cloud_of
+from relay.vendors.connect import dbt_cloud_of, dbt_cloud_without_downloads
 from relay.workspaces import SyncKey
 
 
@@ -39,6 +41,7 @@ def plan_run(server: Server, settings: DbtCloudSettings, dbt_run_id: int) -> "Pl
         server, settings, load(settings.mapping, settings.census_hosts), dbt_run_id
     )
     run, outcome, plan = evaluation.findings.run, evaluation.findings.outcome, evaluation.plan
+    unbound = [verdict.sync for verdict in plan.triggers if verdict.sync.is_of_every_environment]
     return Planned(
         dbt_run_id=dbt_run_id,
         never_counts=run.never_counts_because,
@@ -46,7 +49,33 @@ def plan_run(server: Server, settings: DbtCloudSettings, dbt_run_id: int) -> "Pl
         failed=outcome.failed,
         verdicts=tuple(map(PlannedSync.of, (*plan.triggers, *plan.withheld))),
         problem=plan.problem,
+        warnings=tuple(_warnings(settings, run, unbound)),
     )
+
+
+def _warnings(settings: DbtCloudSettings, run: DbtRun, unbound: list[Sync]) -> Iterator[str]:
+    """That syncs for which every environment counts are triggered by one that is no production."""
+    where = _why_not_production(settings, run.environment_id) if unbound else None
+    if where:
+        yield (
+            f"this run is {where}, and triggers {named_syncs(unbound)}: neither `jobs` nor "
+            "`environments` is set there; if only production is to trigger, write `defaults: "
+            "{environments: [ID]}` into the mapping file"
+        )
+
+
+def _why_not_production(settings: DbtCloudSettings, environment_id: int | None) -> str | None:
+    """What is known of a run's environment; None where it is marked as production."""
+    if environment_id is None:
+        return "of no environment that dbt Cloud names"
+    try:
+        environment = dbt_cloud_without_downloads(settings).get_environment(environment_id)
+    except (VendorError, BadArtifact) as exc:
+        return f"of environment {environment_id}, which may not be production ({exc})"
+    if environment.is_production:
+        return None
+    kind = environment.deployment_type or "not marked as production"
+    return f"of environment {environment_id} ({environment.name}: {kind})"
 
 
 def evaluate_now(
@@ -90,7 +119,8 @@ class PlannedSync:
 class Planned:
     """What a dbt run rebuilt, and what that means. `never_counts` is why it means nothing.
 
-    `problem` names the syncs that could not be decided; None if all could.
+    `problem` names the syncs that could not be decided; None if all could. `warnings` are what the
+    mapping file may not mean.
     """
 
     dbt_run_id: int
@@ -99,6 +129,7 @@ class Planned:
     failed: list[str]
     verdicts: tuple[PlannedSync, ...]
     problem: str | None = None
+    warnings: tuple[str, ...] = ()
 
     def without(self, syncs: Collection[SyncKey]) -> "Planned":
         """The same, but for these syncs, by workspace and id."""

@@ -7,6 +7,8 @@ import requests
 from relay.dbt.deliveries import sign
 from relay.errors import Unavailable
 from relay.secret import Secret
+from relay.vendors.failures import in_words
+from relay.vendors.session import Session
 
 ACCEPTED = 202
 
@@ -25,14 +27,16 @@ class Delivered:
 
 def deliver(body: bytes, url: str, secret: Secret) -> Delivered:
     """Send a body, signed with the secret. Raises Unavailable."""
-    headers = {
-        "Authorization": sign(body, secret.reveal().encode()),
-        "Content-Type": "application/json",
-    }
+    signature = Secret(sign(body, secret.reveal().encode()))
     try:
-        answer = requests.post(
-            url, data=body, headers=headers, timeout=(3.05, 10), allow_redirects=False
-        )
+        with Session(signature) as session:
+            answer = session.post(
+                url,
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=(3.05, 10),
+                allow_redirects=False,
+            )
     except requests.RequestException as exc:
-        raise Unavailable(f"no answer from {url}: {type(exc).__name__}") from None
+        raise Unavailable(in_words(exc, url)) from None
     return Delivered(answer.status_code, answer.text.strip())

@@ -10,9 +10,13 @@ import psycopg
 import psycopg_pool
 
 from relay.errors import DatabaseUnavailable
+from relay.notation import words_of
+from relay.postgres.attempts import AsyncConnection, Connection
 from relay.postgres.server import Server
 
 CHECKED_AFTER = 1.0  # seconds
+# After this many a pool gives up and begins anew, so that its pauses stay below two seconds.
+RECONNECT_SECONDS = 3.0
 READ_ONLY = "the connection is read-only"
 # Where the tables are, and how times are written: a named server's users and databases may have
 # settings of their own. By a statement, for pgbouncer lets no `options` pass.
@@ -23,7 +27,7 @@ SESSION = (
 AnyConnection = TypeVar("AnyConnection", bound=psycopg.Connection[Any])
 
 
-class ImpatientConnection(psycopg.Connection[tuple[object, ...]]):
+class ImpatientConnection(Connection):
     """A connection that gives up on a server that hangs: psycopg itself would wait for ever."""
 
     patience = 3.0  # seconds for one query
@@ -38,9 +42,9 @@ def connect_impatiently(conninfo: str) -> ImpatientConnection:
     return set_up(connection)
 
 
-def connect(conninfo: str) -> psycopg.Connection[tuple[object, ...]]:
+def connect(conninfo: str) -> Connection:
     """A connection that waits as long as it takes. Raises psycopg.OperationalError."""
-    return set_up(psycopg.connect(conninfo, autocommit=True))
+    return set_up(Connection.connect(conninfo, autocommit=True))
 
 
 def set_up(connection: AnyConnection) -> AnyConnection:
@@ -80,19 +84,22 @@ def asking(server: Server) -> Iterator[OneConnection]:
         with connect_impatiently(server.conninfo) as connection:
             yield OneConnection(connection)
     except psycopg.OperationalError as exc:
-        raise DatabaseUnavailable(f"it does not answer: {exc}") from exc
+        raise DatabaseUnavailable(f"it does not answer: {words_of(exc)}") from exc
 
 
 @contextmanager
-def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPool]:
+def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPool[Connection]]:
     """Connections in autocommit, so many at most; a dead one is replaced when it is asked for."""
     checked = _CheckedLately()
     with psycopg_pool.ConnectionPool(
         server.ensure_running,
+        connection_class=Connection,
         kwargs={"autocommit": True},
         min_size=1,
         max_size=most,
         timeout=10.0,
+        reconnect_timeout=RECONNECT_SECONDS,
+        reconnect_failed=psycopg_pool.ConnectionPool.check,
         check=checked.check,
         configure=checked.set_up,
         open=True,
@@ -106,7 +113,13 @@ def engines_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
     Each of its queries is a transaction of its own.
     """
     checked = _CheckedLately()
-    ours = {"check": checked.check_async, "configure": checked.set_up_for_the_engine}
+    ours = {
+        "connection_class": AsyncConnection,
+        "reconnect_timeout": RECONNECT_SECONDS,
+        "reconnect_failed": psycopg_pool.AsyncConnectionPool.check,
+        "check": checked.check_async,
+        "configure": checked.set_up_for_the_engine,
+    }
     return psycopg_pool.AsyncConnectionPool(**arguments | ours)
 
 

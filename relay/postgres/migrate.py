@@ -10,8 +10,10 @@ import psycopg
 
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
+from relay.notation import words_of
 from relay.postgres.connections import connect
 from relay.postgres.migrations import HEAD
+from relay.postgres.pooler import refuse_transaction_pooler
 from relay.postgres.server import Server
 
 ONE_AT_A_TIME = 0x72656C6179  # "relay", the key of the advisory lock
@@ -23,17 +25,20 @@ def migrate(server: Server) -> tuple[str, ...]:
     """Bring the database's schema to date, one process at a time; return what was applied.
 
     Two schemas, one step: Procrastinate's, with the migrations it has gained since, and
-    relay's own. Raises DatabaseUnavailable.
+    relay's own. Raises DatabaseUnavailable, and BadSettings for a pooler in transaction mode.
     """
     try:
         with connect(server.ensure_running()) as connection:
+            refuse_transaction_pooler(connection, server.conninfo)
             _must_be_utf8(connection)
             if is_current(connection):
                 return ()
             connection.execute("SELECT pg_advisory_lock(%s)", (ONE_AT_A_TIME,))
             applied = (*_migrate_the_engine(connection), *_migrate_relay(server))
     except psycopg.Error as exc:
-        raise DatabaseUnavailable(f"the database cannot be brought to date: {exc}") from exc
+        raise DatabaseUnavailable(
+            f"the database cannot be brought to date: {words_of(exc)}"
+        ) from exc
     if applied:
         log.info("database.migrated", applied=list(applied))
     return applied
@@ -46,12 +51,13 @@ def require_schema(server: Server) -> None:
     """
     try:
         with connect(server.ensure_running()) as connection:
+            refuse_transaction_pooler(connection, server.conninfo)
             _must_be_utf8(connection)
             if is_current(connection):
                 return
             exists = _has_schema(connection)
     except psycopg.Error as exc:
-        raise DatabaseUnavailable(f"the database cannot be read: {exc}") from exc
+        raise DatabaseUnavailable(f"the database cannot be read: {words_of(exc)}") from exc
     if exists:
         raise DatabaseUnavailable(
             "the database's schema is of another version of relay: "

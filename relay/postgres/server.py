@@ -22,6 +22,12 @@ _REACHING = {
 }
 
 
+_UNREADABLE = (
+    "cannot be read as a PostgreSQL URL: percent-encode what is special in user and password "
+    "(@ is %40, / is %2F, % is %25, a blank is %20)"
+)
+
+
 class Server(Protocol):
     """A PostgreSQL server: somebody else's, or relay's own."""
 
@@ -50,7 +56,7 @@ class NamedServer:
             conninfo_to_dict(url)
         except psycopg.ProgrammingError:
             # libpq's own message repeats the URL, and so the password.
-            problem = Problem("RELAY_DATABASE_URL", "cannot be read as a PostgreSQL URL")
+            problem = Problem("RELAY_DATABASE_URL", _UNREADABLE)
             raise BadSettings((problem,)) from None
         reaching = _without(_REACHING, conninfo_to_dict(url))
         self.conninfo = make_conninfo(url, **reaching, client_encoding="UTF8")

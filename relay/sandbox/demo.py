@@ -25,10 +25,12 @@ import click
 import requests
 
 from relay.commands.tables import table
-from relay.dbt.deliveries import sign
+from relay.operations.send import deliver
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.server import Sandbox, open_sandbox
+from relay.secret import Secret
+from relay.vendors.session import Session
 
 Line = dict[str, Any]
 
@@ -184,17 +186,17 @@ class _Service:
         while time.monotonic() < deadline and self._process.poll() is None:
             self._take(0.1)
             try:
-                if requests.get(f"{self._url}/readyz", timeout=2).ok:
-                    return
+                with Session() as session:
+                    if session.get(f"{self._url}/readyz", timeout=2).ok:
+                        return
             except requests.RequestException:
                 continue
         raise _FellShort("relay did not become ready")
 
     def post(self, body: bytes) -> None:
-        headers = {"Authorization": sign(body, story.WEBHOOK_SECRET.encode())}
-        answer = requests.post(f"{self._url}/webhooks/dbt", data=body, headers=headers, timeout=10)
-        if answer.status_code != requests.codes.accepted:
-            raise _FellShort(f"the delivery was answered with HTTP {answer.status_code}")
+        answer = deliver(body, f"{self._url}/webhooks/dbt", Secret(story.WEBHOOK_SECRET))
+        if not answer.accepted:
+            raise _FellShort(f"the delivery was answered with HTTP {answer.http_status}")
 
     def wait_for(self, wanted: Callable[[Line], bool], what: str) -> Line:
         deadline = time.monotonic() + PATIENCE

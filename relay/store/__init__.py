@@ -24,6 +24,7 @@ from relay.store.replay import Redo, Replayed, Replays, Triggered
 from relay.store.retention import Retention
 from relay.store.status import Overview, Status
 from relay.store.sync_runs import End, FollowedRun, SyncRuns
+from relay.store.takeovers import TakenOver, Takeovers
 from relay.store.transactions import Connections
 from relay.store.triggers import Causes, Triggers, Waiting
 
@@ -43,6 +44,7 @@ class Store:
         self.status = Status(connections)
         self.periodic_tasks = PeriodicTasks(connections)
         self.retention = Retention(connections)
+        self.takeovers = Takeovers(connections)
 
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "Result",
     "Started",
     "Store",
+    "TakenOver",
     "Triggered",
     "Unconfirmed",
     "Waiting",

@@ -33,6 +33,8 @@ FORMER_NAMES: Mapping[str, str] = {
     SCHEDULED_START: "wake_sync",
 }
 
+FORMER_ROUND = "round"  # a worker of the version before defers it every ten seconds
+
 # The engine's own function, as its clients call it: this way a job is part of one statement, and
 # one statement may make many. Columns: queue, task, priority, lock, queueing lock, arguments, time.
 DEFER_ALL: LiteralString = "procrastinate_defer_jobs_v1(array_agg(job))"

@@ -23,12 +23,14 @@ class PeriodicTasks(Transactions):
     def defer_if_due(self, name: str, *, now: datetime, every: timedelta) -> None:
         """Defer a task's job if it is due, and have it be due again after `every`.
 
-        Of several workers one does.
+        Of several workers one does. A time further away than `every` is of a clock that was
+        ahead, and is set back.
         """
         with self._transaction() as connection:
             due = connection.execute(
-                "UPDATE relay.periodic_tasks SET due_at = %s WHERE name = %s AND due_at <= %s",
-                (now + every, name, now),
+                "UPDATE relay.periodic_tasks SET due_at = %s"
+                " WHERE name = %s AND (due_at <= %s OR due_at > %s)",
+                (now + every, name, now, now + every),
             )
             if due.rowcount:
                 jobs.defer(connection, name, {}, lock=name)

@@ -113,7 +113,9 @@ class Status(Transactions):
         """What time it is in the database, and when a worker last gave a sign of life, if ever."""
         with self._statement() as connection:
             row = connection.execute(
-                "SELECT now(), max(last_heartbeat) FROM procrastinate_workers"
+                # One from the future is of a clock that was ahead, and says nothing.
+                "SELECT now(), max(last_heartbeat) FILTER (WHERE last_heartbeat <= now())"
+                " FROM procrastinate_workers"
             ).fetchone()
             assert row is not None
             return row[0], row[1]

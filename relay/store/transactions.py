@@ -8,6 +8,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from relay.errors import DatabaseUnavailable
+from relay.notation import words_of
 
 Connection = psycopg.Connection[Any]
 Row = TypeVar("Row")
@@ -32,9 +33,9 @@ class Transactions:
             with self._connections.connection() as connection:
                 yield connection
         except psycopg.OperationalError as exc:
-            raise DatabaseUnavailable(f"PostgreSQL does not answer: {exc}") from exc
+            raise DatabaseUnavailable(f"PostgreSQL does not answer: {words_of(exc)}") from exc
         except psycopg.errors.ReadOnlySqlTransaction as exc:
-            raise DatabaseUnavailable(f"PostgreSQL takes no writes: {exc}") from exc
+            raise DatabaseUnavailable(f"PostgreSQL takes no writes: {words_of(exc)}") from exc
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from relay.clock import Clock, utc_now
+from relay.clock import Stopwatch, stopwatch
 from relay.errors import BadSettings, Rejected, Unavailable
 from relay.logs import add_secret, get_logger
 from relay.secret import Secret
@@ -25,12 +25,12 @@ class Censuses:
         self,
         settings: WorkerSettings,
         workspaces: Callable[[], Mapping[str, Workspace]],
-        clock: Clock = utc_now,
+        stopwatch: Stopwatch = stopwatch,
     ) -> None:
         """`workspaces` are those of the mapping file in force, by name."""
         self._settings = settings
         self._workspaces = workspaces
-        self._clock = clock
+        self._stopwatch = stopwatch
         self._made: dict[Workspace, Census] = {}
 
     def of(self, workspace: str) -> Census:
@@ -66,7 +66,7 @@ class Censuses:
             token=self._key(workspace),
             read_seconds=self._settings.http_timeout,
             connections=CONNECTIONS,
-            clock=self._clock,
+            stopwatch=self._stopwatch,
         )
         return Census(transport, api_version=workspace.api_version)
 
@@ -88,8 +88,19 @@ def _setting(workspace: Workspace) -> str:
     return "CENSUS_URL" if is_default else f"`workspaces.{workspace.name}.url`"
 
 
-def dbt_cloud_of(settings: DbtCloudSettings, clock: Clock = utc_now) -> DbtCloud:
+def dbt_cloud_of(settings: DbtCloudSettings, stopwatch: Stopwatch = stopwatch) -> DbtCloud:
     """The account's dbt Cloud."""
+    return _dbt_cloud(settings, _folder_for_downloads(settings.data_dir), stopwatch)
+
+
+def dbt_cloud_without_downloads(settings: DbtCloudSettings) -> DbtCloud:
+    """The account's dbt Cloud, for all but artifacts: no folder is made for these."""
+    return _dbt_cloud(settings, None, stopwatch)
+
+
+def _dbt_cloud(
+    settings: DbtCloudSettings, downloads: Path | None, stopwatch: Stopwatch
+) -> DbtCloud:
     transport = Transport(
         vendor="dbt Cloud",
         setting="DBT_CLOUD_URL",
@@ -97,8 +108,8 @@ def dbt_cloud_of(settings: DbtCloudSettings, clock: Clock = utc_now) -> DbtCloud
         token=settings.dbt_cloud_token,
         read_seconds=settings.http_timeout,
         connections=CONNECTIONS,
-        downloads=_folder_for_downloads(settings.data_dir),
-        clock=clock,
+        downloads=downloads,
+        stopwatch=stopwatch,
     )
     return DbtCloud(transport, dbt_account_id=settings.dbt_account_id)
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,12 +21,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
-from relay.clock import Clock, utc_now
+from relay.clock import Stopwatch, stopwatch, utc_now
 from relay.errors import Rejected, Unanswered, Unavailable
 from relay.notation import LONGEST_MESSAGE, short_message
 from relay.secret import Secret
 from relay.vendors.body import Sink, TooLarge, mapped, take_body
 from relay.vendors.failures import in_words, never_connected
+from relay.vendors.session import Session, bearer
 
 CONNECT_SECONDS = 3.05
 LARGEST_ANSWER = 16 * 2**20  # bytes, of an answer that is held in memory
@@ -97,7 +98,7 @@ class Transport:
         connections: int,
         downloads: Path | None = None,
         limits: Limits | None = None,
-        clock: Clock = utc_now,
+        stopwatch: Stopwatch = stopwatch,
     ) -> None:
         """`setting` is where a person sets `base_url`.
 
@@ -109,10 +110,9 @@ class Transport:
         self._timeout = (CONNECT_SECONDS, read_seconds)
         self._downloads = downloads
         self._limits = limits or Limits()
-        self._clock = clock
-        self._rest_until = clock()
-        self._session = _Session()
-        self._session.auth = _Bearer(token)
+        self._stopwatch = stopwatch
+        self._rest_until: float | None = None  # by the stopwatch; None before the first 429
+        self._session = Session(bearer(token))
         self._session.headers["Accept-Encoding"] = "gzip"
         self._session.mount(base_url, HTTPAdapter(pool_maxsize=connections))
 
@@ -148,7 +148,7 @@ class Transport:
         except TooLarge as exc:
             raise Rejected(f"{what}: {exc}") from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
-            raise Unavailable(f"{what}: {in_words(exc)}") from None
+            raise Unavailable(f"{what}: {in_words(exc, self._base_url)}") from None
         if isinstance(answer, _Trouble):
             raise Unavailable(
                 f"{what}: HTTP {answer.http_status}",
@@ -171,8 +171,8 @@ class Transport:
             raise self._wrong_address(what, exc) from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
             if never_connected(exc):
-                raise Unavailable(f"{what}: {in_words(exc)}") from None
-            raise Unanswered(f"{what}: {in_words(exc)}") from None
+                raise Unavailable(f"{what}: {in_words(exc, self._base_url)}") from None
+            raise Unanswered(f"{what}: {in_words(exc, self._base_url)}") from None
         if isinstance(answer, _Trouble):
             message = f"{what}: HTTP {answer.http_status}"
             if answer.http_status == TOO_MANY_REQUESTS:
@@ -196,8 +196,7 @@ class Transport:
         params: Mapping[str, str] | None,
         into: Sink,
     ) -> "tuple[int, datetime | None] | _Trouble":
-        rest = (self._rest_until - self._clock()).total_seconds()
-        if rest > 0:
+        if (rest := self._rest_left()) > 0:
             return _Trouble(TOO_MANY_REQUESTS, rest)
         with self._session.request(
             method,
@@ -210,15 +209,18 @@ class Transport:
         ) as response:
             status = response.status_code
             if status == TOO_MANY_REQUESTS or status >= 500:  # noqa: PLR2004
-                wait = _seconds_to_wait(response.headers.get("Retry-After"))
+                wait = _seconds_to_wait(response.headers)
                 if status == TOO_MANY_REQUESTS:
-                    rest_until = self._clock() + timedelta(seconds=wait or 0.0)
-                    self._rest_until = max(self._rest_until, rest_until)
+                    rest = max(wait or 0.0, self._rest_left())
+                    self._rest_until = self._stopwatch() + rest
                 return _Trouble(status, wait)
             if response.is_redirect:
                 raise _Redirected(_host(response.headers["Location"]))
             take_body(response, into)
             return status, _http_date(response.headers.get("Date"))
+
+    def _rest_left(self) -> float:
+        return 0.0 if self._rest_until is None else self._rest_until - self._stopwatch()
 
     def _answer_into(self, file: BinaryIO) -> Sink:
         return Sink(file, self._limits.answer, self._limits.answer_seconds, self._limits.compressed)
@@ -229,34 +231,12 @@ class Transport:
         )
 
 
-class _Session(requests.Session):
-    """Follows no redirect, nor looks at where it leads.
-
-    requests prepares the next request also where it is not to be sent: it takes all of the body for
-    that, and an address that it cannot read is a ValueError after a POST has been sent.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
 class _Redirected(Exception):
     """An answer that only leads elsewhere; `host` is all of the address that may be said."""
 
     def __init__(self, host: str) -> None:
         super().__init__(host)
         self.host = host
-
-
-class _Bearer(requests.auth.AuthBase):
-    """An auth of the session's own also keeps requests from reading ~/.netrc instead."""
-
-    def __init__(self, token: Secret) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +256,17 @@ def _query(params: Mapping[str, str] | None) -> str:
     return f"?{urllib.parse.urlencode(params)}" if params else ""
 
 
-def _seconds_to_wait(retry_after: str | None) -> float | None:
-    """Retry-After is a number of seconds or an HTTP date; anything else asks for nothing."""
+def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Retry-After is a number of seconds or an HTTP date; anything else asks for nothing.
+
+    A date is one of the vendor's clock, which the Date header shows: ours may be another.
+    """
+    retry_after = headers.get("Retry-After")
     if retry_after is None:
         return None
+    if (until := _http_date(retry_after)) is not None:
+        wait = until - (_http_date(headers.get("Date")) or utc_now())
+        return min(max(wait.total_seconds(), 0.0), LONGEST_WAIT)
     try:
         return Retry(retry_after_max=LONGEST_WAIT).parse_retry_after(retry_after)
     except (InvalidHeader, ValueError, OverflowError):

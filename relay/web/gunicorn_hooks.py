@@ -11,13 +11,14 @@ from relay.errors import DatabaseUnavailable
 from relay.postgres.migrate import migrate
 from relay.postgres.server import server_of
 from relay.settings import WebSettings
-from relay.terminal import ended_by_signals, settings_or_exit
+from relay.terminal import ended_by_signals, exit_on_error, settings_or_exit
 
 SILENT_SECONDS = 10  # from a connection's start to its first bytes
 LARGEST_ANSWER = 2**16  # bytes that the kernel takes at once: no thread waits for a client
 
 SETTINGS = settings_or_exit(WebSettings)
 logs.configure(SETTINGS)
+logs.warn_of_misspelled_variables(SETTINGS)
 _server = server_of(SETTINGS)
 log = logs.get_logger()
 
@@ -28,7 +29,7 @@ def on_starting(arbiter: Any) -> None:
         raise SystemExit(
             "relay's web speaks no TLS: take certfile and keyfile out, and put a proxy in front"
         )
-    with ended_by_signals(), _server_left_when_ended():
+    with ended_by_signals(), _server_left_when_ended(), exit_on_error():
         try:
             _server.join()
             migrate(_server)

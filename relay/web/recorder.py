@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from relay.errors import DatabaseUnavailable
+from relay.notation import words_of
 from relay.postgres.connections import ImpatientConnection, OneConnection, connect_impatiently
 from relay.postgres.server import Server
 from relay.store import Deliveries, Delivery
@@ -101,7 +102,7 @@ class Recorder:
                 waiting.error = None
         except (psycopg.Error, DatabaseUnavailable) as exc:
             for waiting in batch:
-                waiting.error = DatabaseUnavailable(f"a delivery was not recorded: {exc}")
+                waiting.error = DatabaseUnavailable(f"a delivery was not recorded: {words_of(exc)}")
         finally:
             for waiting in batch:
                 if not waiting.leads:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import procrastinate
@@ -16,10 +16,9 @@ from procrastinate.exceptions import ConnectorException
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay.errors import DatabaseUnavailable
-from relay.logs import get_logger, redact
+from relay.logs import get_logger, redact, warn_of_misspelled_variables
 from relay.mapping_file import MappingFile
-from relay.notation import short_message
-from relay.operations.lost_lines import report_lost_lines
+from relay.notation import short_message, words_of
 from relay.postgres.connections import engines_pool, pool_of
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
@@ -28,13 +27,13 @@ from relay.store import Store, jobs
 from relay.vendors.census.client import V1_ENDS, speaks_v1
 from relay.vendors.connect import CONNECTIONS
 from relay.worker import tasks
+from relay.worker.connector import Connector
 from relay.worker.services import Services, build_services
+from relay.worker.watch import HEARTBEAT_SECONDS, EngineJobs, JobWatch, ids_of
 
-# A worker that dies is noticed after STALLED_SECONDS and its jobs are taken up at the next
-# round: within 60 seconds, as users are promised.
-HEARTBEAT_SECONDS = 5
-STALLED_SECONDS = 25
-ROUND_CRON = "* * * * * */10"  # every ten seconds: croniter's sixth field, the last
+# The engine forgets a worker after this; the watch takes over its jobs long before.
+FORGOTTEN_SECONDS = 3600.0
+SPARE_THREADS = 4  # to look up a host's name, while every job hangs in a call to a vendor
 
 POLLING_SECONDS = 1.0  # scheduled jobs are seen by polling, new ones by NOTIFY
 MAPPING_SECONDS = 5.0
@@ -50,21 +49,24 @@ def run(settings: WorkerSettings, server: Server) -> None:
 
     Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
     """
+    warn_of_misspelled_variables(settings)
     mapping = MappingFile(settings.mapping, settings.census_hosts)
     if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
-    with pool_of(server, most=CONNECTIONS) as pool:
+    with pool_of(server, most=CONNECTIONS) as pool, pool_of(server, most=1) as watchs:
         services = build_services(settings, mapping, Store(pool))
         tasks.start_periodic_tasks(services)
-        asyncio.run(_Worker(services, server).work())
+        watch = JobWatch(replace(services, store=Store(watchs)))
+        asyncio.run(_Worker(services, server, watch).work())
         log.info("worker.stopped", pid=os.getpid())
 
 
 class _Worker:
-    def __init__(self, services: Services, server: Server) -> None:
+    def __init__(self, services: Services, server: Server, watch: JobWatch) -> None:
         self._services = services
         self._server = server
+        self._watch = watch
         self._stopping = asyncio.Event()
         self._broken = asyncio.Event()
 
@@ -73,43 +75,73 @@ class _Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         loop.set_exception_handler(self._note_breakage)
-        loop.set_default_executor(ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="job"))
+        threads = ThreadPoolExecutor(CONNECTIONS + SPARE_THREADS, thread_name_prefix="job")
+        loop.set_default_executor(threads)
         log.info("worker.started", pid=os.getpid())  # from here on it can be told to stop
-        watch = asyncio.create_task(self._watch_the_mapping())
+        engines = asyncio.create_task(self._run_engines())
+        beside = [
+            asyncio.create_task(self._watch_the_mapping()),
+            asyncio.create_task(self._watch.keep()),
+        ]
         try:
-            while not self._stopping.is_set():
-                await self._run_the_engine()
+            await _first_of(engines, *beside)
+            for each in (*beside, engines):
+                if each.done():
+                    await each  # raises what nobody foresaw
         finally:
-            watch.cancel()
+            for each in beside:
+                each.cancel()
 
-    async def _run_the_engine(self) -> None:
-        """Run it until it is to stop, or breaks: a database that went away comes back.
+    async def _run_engines(self) -> None:
+        """Run one after another: a database that went away comes back.
 
-        A new engine is a new worker to Procrastinate, so that jobs whose end the old one
-        could not record are seen as a dead worker's, and taken up again.
+        A broken one ends its jobs beside its successor. What it could not record is taken back:
+        to the database the new engine is a new worker.
         """
-        self._broken.clear()
-        try:
-            async with engine_of(self._services, self._server).open_async() as engine:
-                await self._until_it_ends(engine)
-        except (ConnectorException, DatabaseUnavailable, psycopg.OperationalError) as exc:
-            log.warning("worker.lost_the_database", problem=str(exc))
-            await _first_of(self._stopping.wait(), asyncio.sleep(RESTART_SECONDS))
+        engines: set[asyncio.Task[None]] = set()
+        while not self._stopping.is_set():
+            self._broken = asyncio.Event()
+            engine = asyncio.create_task(self._run_an_engine(self._broken))
+            engines.add(engine)
+            engine.add_done_callback(engines.discard)
+            await _first_of(engine, self._stopping.wait(), self._broken.wait())
+            if engine.done():
+                await engine  # raises what nobody foresaw
+            if self._broken.is_set():
+                await _first_of(self._stopping.wait(), asyncio.sleep(RESTART_SECONDS))
+        await asyncio.gather(*engines)
 
-    async def _until_it_ends(self, engine: procrastinate.App) -> None:
+    async def _run_an_engine(self, broken: asyncio.Event) -> None:
+        """Run it until it is to stop, or breaks, and its jobs have ended."""
+        ours = self._watch.new_engine()
+        try:
+            engine = engine_of(self._services, self._server, broken.set)
+            async with engine.open_async():
+                await self._until_it_ends(engine, ours, broken)
+        except (ConnectorException, DatabaseUnavailable, psycopg.OperationalError) as exc:
+            log.warning("worker.lost_the_database", problem=_problem(exc))
+        finally:
+            ours.is_ending = True
+            broken.set()
+
+    async def _until_it_ends(
+        self, engine: procrastinate.App, ours: EngineJobs, broken: asyncio.Event
+    ) -> None:
         running = asyncio.create_task(
             engine.run_worker_async(
                 queues=[jobs.QUEUE, jobs.FORMER_QUEUE],
                 concurrency=CONNECTIONS,
                 fetch_job_polling_interval=POLLING_SECONDS,
                 update_heartbeat_interval=HEARTBEAT_SECONDS,
-                stalled_worker_timeout=STALLED_SECONDS,
+                stalled_worker_timeout=FORGOTTEN_SECONDS,
                 shutdown_graceful_timeout=DRAIN_SECONDS,
                 delete_jobs="successful",
                 install_signal_handlers=False,
+                worker_middleware=[ours.note],
             )
         )
-        await _first_of(running, self._stopping.wait(), self._broken.wait())
+        await _first_of(running, self._stopping.wait(), broken.wait())
+        ours.is_ending = True
         running.cancel()  # the engine then takes no new job, and waits for those under way
         with suppress(asyncio.CancelledError):
             await running
@@ -133,15 +165,22 @@ class _Worker:
         os._exit(0)
 
     def _note_breakage(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """An engine's own task failed unheard, most likely to record how a job ended."""
+        """A task of an engine failed unheard, most likely to record how a job ended."""
         problem = context.get("exception") or context.get("message")
-        log.warning("worker.engine_restarted", problem=str(problem))
-        self._broken.set()
+        log.warning("worker.engine_restarted", problem=_problem(problem))
+        if not isinstance(problem, ConnectorException):
+            self._broken.set()  # of the database's failures the connector tells
 
 
-def engine_of(services: Services, server: Server) -> procrastinate.App:
-    """Procrastinate with relay's tasks, its jobs in the server's database."""
-    connector = procrastinate.PsycopgConnector(
+def engine_of(
+    services: Services, server: Server, when_lost: Callable[[], None] = lambda: None
+) -> procrastinate.App:
+    """Procrastinate with relay's tasks, its jobs in the server's database.
+
+    `when_lost` is called when the database does not do what the engine asks of it.
+    """
+    connector = Connector(
+        when_lost,
         pool_factory=engines_pool,
         conninfo=server.ensure_running,
         min_size=1,
@@ -153,7 +192,7 @@ def engine_of(services: Services, server: Server) -> procrastinate.App:
         former = [jobs.FORMER_NAMES[name]] if name in jobs.FORMER_NAMES else []
         add = engine.task(name=name, queue=jobs.QUEUE, retry=_Persistence(), aliases=former)
         add(_bound(name, task, services))
-    _add_round(engine, services)
+    engine.task(name=jobs.FORMER_ROUND, queue=jobs.QUEUE)(_nothing)
     return engine
 
 
@@ -194,7 +233,7 @@ def _bound(name: str, task: _Task, services: Services) -> Callable[..., None]:
 
     def perform(**arguments: Any) -> None:
         clear_contextvars()
-        bind_contextvars(**_ids(arguments))
+        bind_contextvars(**ids_of(arguments))
         try:
             _run(name, task, services, arguments)
         except DatabaseUnavailable as exc:
@@ -217,22 +256,15 @@ def _run(name: str, task: _Task, services: Services, arguments: Mapping[str, Any
         task.record_failure(services, problem, **arguments)
 
 
-def _ids(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("dbt_account_id", "dbt_run_id", "workspace", "sync_id")
-    return {name: arguments[name] for name in names if name in arguments}
+def _nothing(timestamp: int) -> None:
+    """What a worker of the version before still defers during an upgrade: the watch does it now."""
 
 
-def _add_round(engine: procrastinate.App, services: Services) -> None:
-    @engine.periodic(cron=ROUND_CRON)
-    @engine.task(name="round", queue=jobs.QUEUE, queueing_lock="round", pass_context=True)
-    async def make_round(context: procrastinate.JobContext, timestamp: int) -> None:
-        """Give the jobs of dead workers to those that live, and defer the periodic tasks."""
-        manager = context.app.job_manager
-        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
-            await manager.retry_job(job)
-            log.warning("job.rescued", task=job.task_name, **_ids(job.task_kwargs))
-        await asyncio.to_thread(tasks.defer_periodic_tasks, services)
-        await asyncio.to_thread(report_lost_lines, services.store, "worker")
+def _problem(problem: object) -> str:
+    """What went wrong, in words. The engine's own exception has the reason in its cause."""
+    if isinstance(problem, ConnectorException) and problem.__cause__ is not None:
+        problem = problem.__cause__
+    return redact(words_of(problem) if isinstance(problem, BaseException) else str(problem))
 
 
 async def _first_of(*waits: Awaitable[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from relay.clock import Clock, utc_now
+from relay.clock import Clock, Stopwatch, stopwatch, utc_now
 from relay.evidence.collect import Collector, collector_of
 from relay.mapping_file import MappingFile
 from relay.settings import WorkerSettings
@@ -27,16 +27,20 @@ class Services:
 
 
 def build_services(
-    settings: WorkerSettings, mapping: MappingFile, store: Store, clock: Clock = utc_now
+    settings: WorkerSettings,
+    mapping: MappingFile,
+    store: Store,
+    clock: Clock = utc_now,
+    stopwatch: Stopwatch = stopwatch,
 ) -> Services:
     """The clients of both vendors and all else, as the settings and the mapping describe them."""
-    dbt_cloud = dbt_cloud_of(settings, clock)
+    dbt_cloud = dbt_cloud_of(settings, stopwatch)
     return Services(
         settings=settings,
         store=store,
         mapping=mapping,
         dbt_cloud=dbt_cloud,
         collector=collector_of(settings, dbt_cloud),
-        censuses=Censuses(settings, lambda: mapping.current.workspaces, clock),
+        censuses=Censuses(settings, lambda: mapping.current.workspaces, stopwatch),
         clock=clock,
     )

@@ -17,7 +17,8 @@ def _command(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
     def run(*words, **variables):
-        return CliRunner().invoke(main, words, env=variables, catch_exceptions=False)
+        clean = {"RELAY_TEST_DATABASE_URL": None}  # the tests' own, and no setting
+        return CliRunner().invoke(main, words, env=clean | variables, catch_exceptions=False)
 
     return run
 

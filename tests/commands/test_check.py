@@ -3,21 +3,29 @@
 import json
 
 import pytest
+import yaml
 from mappings import mapping_text, sync_entry
 
 from relay.sandbox.recordings import load
 
+PRODUCTION = {"environments": [187998]}
 OF_A_WORKSPACE = mapping_text(
     sync_entry(1, "a", workspace="emea"),
     workspaces={"emea": {"api_key_env": "CENSUS_API_KEY_EMEA"}},
 )
 
 
+def of_production(mapping):
+    """The same file, with the environment whose runs count."""
+    content = yaml.safe_load(mapping.read_text()) | {"defaults": PRODUCTION}
+    mapping.write_text(yaml.safe_dump(content))
+
+
 class TestCheck:
     def test_reports_no_problem_if_there_is_none(self, command, mapping, required):
         result = command("check", RELAY_MAPPING=str(mapping), **required)
         assert result.exit_code == 0
-        assert f"{mapping}: 4 syncs, no problem" in result.stdout
+        assert result.stdout == f"OK: 4 syncs in {mapping}\n"
         assert "v1 is retired by its vendor on 2027-01-15" in result.stderr
 
     def test_reports_bad_settings_and_a_bad_mapping_together_and_exits_with_2(
@@ -71,11 +79,38 @@ class TestCheck:
         assert "workspaces.emea.url: 'keys.example.com' is no host of Census" in result.stderr
         assert command(*words, **here, RELAY_CENSUS_HOSTS="keys.example.com").exit_code == 0
 
+    def test_reports_the_keys_of_the_workspaces_with_all_other_problems(self, command, mapping):
+        mapping.write_text(OF_A_WORKSPACE)
+        result = command("check", RELAY_MAPPING=str(mapping), PORT="none", CENSUS_API_KEY="short")
+        assert result.exit_code == 2
+        said = [line.partition(":")[0] for line in result.stderr.splitlines()]
+        assert {"PORT", "DBT_CLOUD_TOKEN", "CENSUS_API_KEY", "CENSUS_API_KEY_EMEA"} <= set(said)
+        assert said.count("CENSUS_API_KEY") == 1
+
+    def test_warns_of_a_variable_that_is_nearly_one_of_relays(self, command, mapping, required):
+        here = required | {"RELAY_MAPPING": str(mapping), "RELAY_LOGLEVEL": "debug"}
+        for settings, status in ((here, 0), ({**here, "PORT": "none"}, 2)):
+            result = command("check", **settings)
+            assert result.exit_code == status
+            assert (
+                "warning: RELAY_LOGLEVEL: relay reads no such variable; did you mean"
+                " `RELAY_LOG_LEVEL`?\n" in result.stderr
+            )
+
+    def test_names_the_setting_only_where_the_setting_names_the_file(self, command, required):
+        by_setting = command("check", RELAY_MAPPING="no/such.yml", **required)
+        assert "no/such.yml: cannot be read: No such file or directory; is RELAY_MAPPING" in (
+            by_setting.stderr
+        )
+        by_hand = command("check", "no/such.yml")
+        assert by_hand.stderr == "no/such.yml: cannot be read: No such file or directory\n"
+
     def test_checks_only_the_file_that_is_named(self, command, mapping):
         assert command("check", str(mapping)).exit_code == 0
         assert command("check", str(mapping) + ".gone").exit_code == 1
 
     def test_treats_a_warning_as_a_problem_if_strict(self, command, mapping, required):
+        of_production(mapping)
         here = required | {"RELAY_MAPPING": str(mapping)}
         result = command("check", "--strict", **here)
         assert result.exit_code == 1
@@ -84,6 +119,7 @@ class TestCheck:
         assert command("check", "--strict", **here | {"PORT": "none"}).exit_code == 2
 
     def test_prints_json(self, command, mapping):
+        of_production(mapping)
         told = json.loads(command("check", str(mapping), "--json").stdout)
         assert told == {
             "mapping": str(mapping),
@@ -92,6 +128,42 @@ class TestCheck:
             "warnings": [],
             "exit_status": 0,
         }
+
+
+class TestSyncsOfEveryEnvironment:
+    """A job of staging builds the same models, and would trigger the production sync."""
+
+    UNBOUND = (sync_entry(1, "a"), sync_entry(2, "a", enabled=False), sync_entry(3, "a"))
+
+    def check(self, command, mapping, *entries, words=(), **sections):
+        mapping.write_text(mapping_text(*entries, **sections))
+        return command("check", str(mapping), *words)
+
+    def test_are_one_warning_and_no_problem(self, command, mapping):
+        result = self.check(command, mapping, *self.UNBOUND)
+        assert result.exit_code == 0
+        assert result.stderr.startswith(
+            "warning: syncs 1, 3: neither `jobs` nor `environments` is set"
+        )
+        assert "write `defaults: {environments: [ID]}`" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+    def test_are_a_problem_if_strict(self, command, mapping):
+        assert self.check(command, mapping, *self.UNBOUND, words=["--strict"]).exit_code == 1
+
+    @pytest.mark.parametrize("defaults", [PRODUCTION, {"jobs": [278164]}])
+    def test_are_none_where_the_defaults_say_which_runs_count(self, command, mapping, defaults):
+        result = self.check(command, mapping, *self.UNBOUND, defaults=defaults)
+        assert (result.exit_code, result.stderr) == (0, "")
+
+    def test_nor_where_each_sync_says_so(self, command, mapping):
+        bound = (sync_entry(1, "a", jobs=[5]), sync_entry(2, "a", environments=[6]))
+        assert self.check(command, mapping, *bound).stderr == ""
+
+    def test_are_named_up_to_twenty(self, command, mapping):
+        result = self.check(command, mapping, *(sync_entry(n, "a") for n in range(1, 31)))
+        assert "syncs 1, 2, 3, " in result.stderr
+        assert " 20 and 10 more: neither" in result.stderr
 
 
 class TestCheckWithAManifest:
@@ -104,6 +176,7 @@ class TestCheckWithAManifest:
     def check(self, command, mapping, manifest, *words, options=""):
         listed = ", ".join(f"'{word}'" for word in words)
         mapping.write_text(
+            "defaults: {environments: [187998]}\n"
             "version: 1\nsyncs:\n  - sync_id: 1\n    depends_on: [customers]\n"
             f"  - sync_id: 2\n    depends_on: [{listed}]\n"
         )
@@ -119,7 +192,7 @@ class TestCheckWithAManifest:
         result = self.check(command, mapping, manifest, "no_such", "tag:crm,tag:nobody")
         assert result.exit_code == 1
         assert result.stderr.splitlines() == [
-            f"{mapping}:6:{place}: '{word}' selects nothing in this project"
+            f"{mapping}:7:{place}: '{word}' selects nothing in this project"
             for place, word in (
                 ("18: syncs[1].depends_on[0]", "no_such"),
                 ("29: syncs[1].depends_on[1]", "tag:crm,tag:nobody"),
@@ -156,7 +229,7 @@ class TestCheckWithAManifest:
         result = self.check(command, mapping, manifest, "model.shop.customers", "dim_accounts")
         assert result.exit_code == 0
         assert result.stderr == (
-            f"warning: {mapping}:4:18: syncs[0].depends_on[0]: 'customers' is the name of several: "
+            f"warning: {mapping}:5:18: syncs[0].depends_on[0]: 'customers' is the name of several: "
             "model.jaffle_crm.customers, model.shop.customers; "
             "write the unique_id if you mean one\n"
         )
@@ -175,7 +248,7 @@ class TestCheckWithAManifest:
     ):
         result = self.check(command, mapping, manifest, "path:models/marts", word)
         assert result.exit_code == 1
-        place = f"{mapping}:6:39: syncs[1].depends_on[1]"
+        place = f"{mapping}:7:39: syncs[1].depends_on[1]"
         assert result.stderr == f"{place}: '{word}' {said} in this project\n"
 
     @pytest.mark.parametrize("disabled", [{}, None])
@@ -193,15 +266,15 @@ class TestCheckWithAManifest:
             "[0]: 'tag:crm' selects 6 nodes, more than 1",
             "[1]: 'resource_type:seed' selects 2 nodes, more than 1",
         ]
-        assert result.stderr.startswith(f"warning: {mapping}:6:18: syncs[1].depends_on[0]: ")
+        assert result.stderr.startswith(f"warning: {mapping}:7:18: syncs[1].depends_on[0]: ")
         assert self.check(command, mapping, manifest, *words, options="--most 6").stderr == ""
 
     def test_treats_warnings_as_problems_if_strict(self, command, mapping, manifest):
         strictly = "--most 1 --strict"
         result = self.check(command, mapping, manifest, "tag:crm", options=strictly)
         assert result.exit_code == 1
-        assert result.stderr.startswith(f"{mapping}:6:18: syncs[1].depends_on[0]: 'tag:crm'")
-        assert "no problem" not in result.stdout
+        assert result.stderr.startswith(f"{mapping}:7:18: syncs[1].depends_on[0]: 'tag:crm'")
+        assert "OK" not in result.stdout
         fine = self.check(command, mapping, manifest, "customers", options=strictly)
         assert (fine.exit_code, fine.stderr) == (0, "")
 

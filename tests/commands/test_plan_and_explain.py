@@ -1,6 +1,7 @@
 """`relay plan` and `relay explain`: what a dbt run means for the syncs, and why."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,7 @@ from sandbox_runs import build_run, night
 
 from relay.decision.gates import Reason
 from relay.sandbox import story
+from relay.sandbox.dbt_projects import SandboxEnvironment
 from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
 
@@ -94,6 +96,56 @@ class TestPlanAndExplain:
         result = command(*words, **here)
         assert result.exit_code == status
         assert said in result.stderr
+
+
+class TestPlanOfARunThatMayNotBeOfProduction:
+    RUN = str(story.FIRST_DBT_RUN_ID)
+    STAGING = SandboxEnvironment(
+        environment_id=5, name="Staging", project=story.PROJECT, deployment_type="staging"
+    )
+    SANDBOX = SandboxEnvironment(environment_id=6, name="Playground", project=story.PROJECT)
+    UNBOUND = mapping_text(sync_entry(5123, "customers"), sync_entry(5124, "orders", jobs=[278164]))
+
+    @pytest.fixture(name="plan")
+    def _plan(self, command, here, sandbox, mapping):
+        def plan(environment_id, *words, text=self.UNBOUND):
+            mapping.write_text(text)
+            for environment in (self.STAGING, self.SANDBOX):
+                job = replace(story.NIGHTLY_JOB, environment=environment)
+                sandbox.dbt_cloud.add_job(replace(job, dbt_job_id=environment.environment_id))
+            sandbox.dbt_cloud.add_run(night(environment_id=environment_id))
+            return command("plan", "--run", self.RUN, *words, **here)
+
+        return plan
+
+    @pytest.mark.parametrize(
+        ("environment_id", "said"),
+        [
+            (5, "this run is of environment 5 (Staging: staging), and triggers sync 5123: neither"),
+            (6, "this run is of environment 6 (Playground: not marked as production), and trigg"),
+            (404, "this run is of environment 404, which may not be production (dbt Cloud answer"),
+            (None, "this run is of no environment that dbt Cloud names, and triggers sync 5123"),
+        ],
+    )
+    def test_warns_first_of_the_syncs_it_would_trigger(self, plan, environment_id, said):
+        first, second, *_ = plan(environment_id).stdout.splitlines()
+        assert first.startswith(f"warning: {said}")
+        assert first.endswith("write `defaults: {environments: [ID]}` into the mapping file")
+        assert second.startswith("dbt run")
+        (warning,) = json.loads(plan(environment_id, "--json").stdout)["warnings"]
+        assert first == f"warning: {warning}"
+
+    @pytest.mark.parametrize(
+        ("environment_id", "text"),
+        [
+            (story.PRODUCTION.environment_id, UNBOUND),
+            (5, mapping_text(sync_entry(5123, "customers", environments=[5]))),
+            (5, mapping_text(sync_entry(5123, "customers"), defaults={"jobs": [278164]})),
+            (5, mapping_text(sync_entry(5123, "no_such_model"))),
+        ],
+    )
+    def test_warns_of_nothing_else(self, plan, environment_id, text):
+        assert "warning" not in plan(environment_id, text=text).output
 
 
 def test_what_asks_dbt_cloud_reports_all_that_it_needs_at_once(command):

@@ -46,7 +46,13 @@ class TestSend:
     def test_exits_with_1_if_nobody_answers(self, command, event, required):
         result = command("send", event, "--to", "http://127.0.0.1:1/webhooks/dbt", **required)
         assert result.exit_code == 1
-        assert "no answer from http://127.0.0.1:1/webhooks/dbt" in result.stderr
+        assert result.stderr == "Error: no connection to 127.0.0.1:1: Connection refused\n"
+
+    @pytest.mark.parametrize("url", ["localhost:8080/webhooks/dbt", "x", "http://", "http://[::1"])
+    def test_exits_with_2_for_what_is_no_url(self, command, event, required, url):
+        result = command("send", event, "--to", url, **required)
+        assert result.exit_code == 2
+        assert "expected a URL, like https://relay.example.com/webhooks/dbt" in result.stderr
 
     def test_exits_with_2_without_a_secret_to_sign_with(self, command, event):
         result = command("send", event, "--to", "http://127.0.0.1:1/")

@@ -55,5 +55,5 @@ class TestStatus:
     def test_exits_with_1_and_an_explanation_if_the_database_is_gone(self, command):
         result = command("status", RELAY_DATABASE_URL="postgresql://u:s3cr3t@127.0.0.1:1/x")
         assert result.exit_code == 1
-        assert "The database" in result.stderr
+        assert result.stderr.startswith("Error:\n  the database")
         assert "s3cr3t" not in result.output

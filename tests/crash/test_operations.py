@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import time
 
 import pytest
 import requests
@@ -13,6 +14,10 @@ from relay.sandbox.wire import Delay
 
 RUN = story.FIRST_DBT_RUN_ID
 RUNS = range(RUN, RUN + 12)
+MANY_RUNS = range(RUN, RUN + 60)
+PLANNED = "SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NOT NULL"
+DOWN_FOR = 2.0  # seconds
+TAKEN_UP_WITHIN = 12.0  # seconds; it takes 5, and the machine may be busy
 ROOM = 160  # MB for relay's own PostgreSQL on a disk of its own
 
 
@@ -67,6 +72,20 @@ def test_one_that_is_restarted_costs_nothing(named):
             named.server.join()
         deliver(named, web, dbt_run_id)
     all_runs_are_served_once(named)
+
+
+def test_what_was_under_way_is_taken_up_soon_after_a_restart(named):
+    """By the same worker: it knows which of its jobs ended unrecorded."""
+    named.worker()
+    for dbt_run_id in MANY_RUNS:
+        named.record(dbt_run_id)
+    named.wait_until(lambda: named.sql(PLANNED)[0][0] > 20, "a worker amid its work")
+    named.server.leave()
+    time.sleep(DOWN_FOR)
+    named.server.join()
+    back_at = time.time()
+    named.wait_until(lambda: named.sql(PLANNED) == [(len(MANY_RUNS),)], "all runs to be planned")
+    assert time.time() - back_at < TAKEN_UP_WITHIN
 
 
 def test_one_that_cuts_all_connections_again_and_again_costs_nothing(named):

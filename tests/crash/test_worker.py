@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from crash.stage import ONE_SYNC, kill_server
 from relay.sandbox import story
 from relay.sandbox.wire import Delay
+from relay.vendors.connect import CONNECTIONS
 
 RUN, NEXT_RUN = story.FIRST_DBT_RUN_ID, story.FIRST_DBT_RUN_ID + 1
 TAKEN_OVER_WITHIN = 60.0  # seconds: the contract's
@@ -62,6 +64,24 @@ def _killed_beside_another(new_stage):
         yield stage
 
 
+@pytest.fixture(name="killed_beside_a_busy_one", scope="class")
+def _killed_beside_a_busy_one(new_stage):
+    """A worker killed at work; every slot of the other one hangs in a call to dbt Cloud."""
+    with new_stage() as stage:
+        stage.dbt_cloud.fail_next("/runs/", FOR_EVER, times=CONNECTIONS + 1)
+        killed = stage.worker(RELAY_HTTP_TIMEOUT="10m")
+        stage.record()
+        until_asked(stage, stage.dbt_cloud, f"/runs/{RUN}")
+        os.kill(killed.pid, signal.SIGSTOP)  # so that it takes none of the next jobs
+        stage.worker(RELAY_HTTP_TIMEOUT="10m")
+        for number in range(1, CONNECTIONS + 1):
+            stage.record(RUN + number)
+        until_asked(stage, stage.dbt_cloud, f"/runs/{RUN + CONNECTIONS}")
+        killed.kill()
+        stage.killed_at = time.time()
+        yield stage
+
+
 @pytest.fixture(name="database_killed", scope="class")
 def _database_killed(new_stage):
     """The database killed while a worker is triggering four syncs; then another dbt run comes."""
@@ -103,7 +123,12 @@ def fail_over(stage, change, *, cuts_connections=True):
 
 @pytest.fixture(name="all_at_once", scope="class")
 def _all_at_once(
-    outlasting, killed_while_triggering, killed_beside_another, database_killed, failed_over
+    outlasting,
+    killed_while_triggering,
+    killed_beside_another,
+    killed_beside_a_busy_one,
+    database_killed,
+    failed_over,
 ):
     """The waits are long and idle: all of them begin before the first test does."""
 
@@ -152,6 +177,13 @@ class TestAtWork:
             lambda: len(stage.logged("sync_run.finished", outcome="completed")) == 4, "the ends"
         )
         assert len(stage.census.sync_runs) == 4
+
+    def test_a_killed_worker_is_noticed_by_one_whose_slots_all_hang(self, killed_beside_a_busy_one):
+        """The job may then have to wait for a slot, for half of the minute that is promised."""
+        stage = killed_beside_a_busy_one
+        rescued = stage.wait_for("job.rescued", dbt_run_id=RUN, seconds=TAKEN_OVER_WITHIN)
+        noticed_at = datetime.fromisoformat(rescued["timestamp"]).timestamp()
+        assert noticed_at - stage.killed_at < TAKEN_OVER_WITHIN / 2
 
     def test_a_database_killed_under_a_worker_costs_nothing_and_doubles_nothing(
         self, database_killed

@@ -87,20 +87,20 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
     ("text", "said"),
     [
         ("", "syncs.yml:1:1: the file is empty"),
-        ("a: [1", "no YAML: "),
-        ("[" * 100_000, "no YAML: nested more than 50 levels deep"),
-        ("- " * 50_000, "no YAML: nested more than 50 levels deep"),
-        (b"a: \0".decode(), "syncs.yml:1:1: no YAML: unacceptable character #x0000"),
+        ("a: [1", "invalid YAML: "),
+        ("[" * 100_000, "invalid YAML: nested more than 50 levels deep"),
+        ("- " * 50_000, "invalid YAML: nested more than 50 levels deep"),
+        (b"a: \0".decode(), "syncs.yml:1:1: invalid YAML: unacceptable character #x0000"),
         ("- 1\n", "the file: expected keys and values, got a list"),
         ("version: 1\n", "the file: `syncs` is missing"),
         ("syncs:\n  - {sync_id: 1, depends_on: [a]}\n", "version: missing: write `version: 1`"),
         ("version: 2\nsyncs: []\n", "syncs.yml:1:1: version: invalid enum value 2; known are `1`"),
-        ("version: 1\nsyncs: []\n", "syncs.yml:2:1: syncs: expected a list of length >= 1"),
+        ("version: 1\nsyncs: []\n", "syncs.yml:2:1: syncs: expected at least one item"),
         ("version: 1\nsyncs: {}\n", "syncs: expected a list"),
-        ("version: 1\nsyncs: [5]\n", "syncs[0]: expected keys and values, got a int"),
+        ("version: 1\nsyncs: [5]\n", "syncs[0]: expected keys and values, got a number"),
         (one("colour: blue"), "syncs.yml:5:5: syncs[0].colour: unknown key; known here are at"),
         (one("name: 5"), "syncs[0].name: expected text, got a number"),
-        (one("jobs: []"), "syncs[0].jobs: expected a list of length >= 1"),
+        (one("jobs: []"), "syncs[0].jobs: expected at least one item"),
         (one("jobs: [1, x]"), "syncs[0].jobs[1]: expected a number, got text"),
         (one("jobs: [0]"), "syncs[0].jobs[0]: expected a number >= 1"),
         (one("enabled: 1"), "syncs[0].enabled: expected true or false, got a number"),
@@ -113,7 +113,10 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
         (one() + "defaults: {within: soon}\n", "defaults.within: expected a duration"),
         ("version: 1\nsyncs:\n  - {sync_id: 0, depends_on: [a]}\n", "expected a number >= 1"),
         ("version: 1\nsyncs:\n  - {sync_id: -5, depends_on: [a]}\n", "expected a number >= 1"),
-        ("version: 1\nsyncs:\n  - {sync_id: 1, depends_on: []}\n", "length >= 1"),
+        (
+            "version: 1\nsyncs:\n  - {sync_id: 1, depends_on: []}\n",
+            "depends_on: expected at least one item",
+        ),
         ("version: 1\nsyncs:\n  - {sync_id: 1, depends_on: customers}\n", "expected a list"),
         ("version: 1\nsyncs:\n  - {sync_id: 1}\n", "syncs[0]: `depends_on` is missing"),
         ("version: 1\nsyncs:\n  - {depends_on: [a]}\n", "syncs[0]: `sync_id` is missing"),
@@ -171,6 +174,71 @@ def test_all_problems_are_told_at_once_in_the_order_of_lines():
         ["syncs.yml:7:5", "syncs[1].frequency"],
         ["syncs.yml:8:5", "syncs[2].sync_id"],
     ]
+
+
+class TestAValueOfAWrongTypeHidesNothingElse:
+    """Whoever mends a file should not meet the next problem only after the last one is gone."""
+
+    def test_not_the_other_items_of_its_list(self):
+        found = problems(one("jobs: [x, 0]").replace("customers", "'@a', 5, 'color:red', tag: crm"))
+        assert [problem.split(": ")[1] for problem in found] == [
+            "syncs[0].depends_on[0]",
+            "syncs[0].depends_on[1]",
+            "syncs[0].depends_on[2]",
+            "syncs[0].depends_on[3]",
+            "syncs[0].jobs[0]",
+            "syncs[0].jobs[1]",
+        ]
+
+    def test_not_a_sync_id_that_is_there_twice(self):
+        found = problems(
+            """\
+            version: 1
+            syncs:
+              - {sync_id: 1, depends_on: 5, enabled: maybe}
+              - {sync_id: 1, depends_on: [a, 5]}
+            """
+        )
+        assert "syncs.yml:4:6: syncs[1].sync_id: 1 is syncs[0].sync_id already" in found
+
+    def test_and_causes_no_second_problem_elsewhere(self):
+        (found,) = problems(one("workspace: emea") + "workspaces: [emea]\n")
+        assert found.endswith("workspaces: expected keys and values, got a list")
+        (found,) = problems(
+            """\
+            version: 1
+            syncs:
+              - {sync_id: 1, depends_on: [a]}
+              - {sync_id: 1, depends_on: [a], workspace: 5}
+            """
+        )
+        assert found.endswith("syncs[1].workspace: expected text, got a number")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("\t- customers", "5:1: invalid YAML: line 5 is indented with a tab: use spaces"),
+        ("  \t- customers", "5:3: invalid YAML: line 5 is indented with a tab: use spaces"),
+        ("    - \ta: b\n    - c", "5:7: invalid YAML: line 5 has a tab here: use spaces"),
+        ("    - *customers", "5:7: invalid YAML: a text cannot begin with * in YAML: put it in"),
+        ("    - *orders*", "5:7: invalid YAML: a text cannot begin with * in YAML: put it in"),
+        ("    - *", "5:7: invalid YAML: a text cannot begin with * in YAML: put it in"),
+        ("    - @orders", "5:7: invalid YAML: a text cannot begin with @ in YAML: put it in"),
+        ("    - `orders`", "5:7: invalid YAML: a text cannot begin with ` in YAML: put it in"),
+        ("    - [%a, b]", 'put it in quotation marks, "%…"'),
+        ("    - {{ ref('a') }}", "depends_on[0]: relay renders no Jinja (`{{ … }}`): write the"),
+        ("    - tag: crm", "[0]: expected text, got keys and values; write `tag:crm`, without a"),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_a_person_is_said_with_what_to_write(lines, said):
+    (found,) = problems(f"version: 1\nsyncs:\n  - sync_id: 1\n    depends_on:\n{lines}\n")
+    assert said in found
+
+
+def test_a_text_that_yaml_cannot_begin_may_be_a_key_and_is_not_repeated():
+    (found,) = problems(one() + "workspaces: {emea: {api_key_env: *s3cr3t}}\n")
+    assert "s3cr3t" not in found
 
 
 def test_on_one_line_too_they_are_told_from_left_to_right():
@@ -264,7 +332,7 @@ def test_one_that_yaml_reads_as_another_number_is_reported_with_the_others():
         "[2]: expected text, got true or false",
         "[3]: expected text, got a number",
         "[4]: YAML reads 05 as 5",
-        "[5]: expected text, got `date`",
+        "[5]: expected text, got a date",
         "[6]: expected text, got nothing",
         "[7]: YAML reads 1:30 as 90",
         "[8]: YAML reads 08 as text",
@@ -449,12 +517,12 @@ def test_aliases_that_multiply_without_end_are_refused():
         f"x{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 12)
     )
     (found,) = problems(f"x0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n{''.join(tenfold)}")
-    assert found == "syncs.yml:1:1: no YAML: its aliases stand for more than 300000 values"
+    assert found == "syncs.yml:1:1: invalid YAML: its aliases stand for more than 300000 values"
 
 
 def test_an_alias_of_itself_is_refused():
     (found,) = problems("version: 1\nsyncs: &a [*a]\n")
-    assert "no YAML: " in found
+    assert found.endswith("invalid YAML: an alias stands for itself")
 
 
 def test_thousands_of_syncs_may_share_a_list_by_an_alias():

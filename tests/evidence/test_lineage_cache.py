@@ -152,3 +152,8 @@ def test_it_is_a_small_part_of_the_manifest(cache, folder, clock):
     cache.put(STATE, LINEAGE, now=clock())
     (file,) = folder.iterdir()
     assert file.stat().st_size < 0.03 * len(recordings.load("build").manifest)
+
+
+def test_one_from_a_clock_that_was_far_ahead_is_not_kept_for_longer(cache, clock):
+    cache.put(STATE, LINEAGE, now=clock() + timedelta(days=3))
+    assert cache.get(STATE, now=clock()) is None

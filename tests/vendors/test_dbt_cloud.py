@@ -667,3 +667,30 @@ class TestWebhookSubscriptions:
         sandbox.dbt_cloud.fail_next("/webhooks/", Body(page), times=MOST_PAGES)
         with pytest.raises(Rejected, match=f"over {MOST_PAGES} pages"):
             dbt_cloud.list_webhook_subscriptions()
+
+
+class TestEnvironmentsAndJobs:
+    def test_are_those_of_the_account(self, dbt_cloud):
+        production, ci = dbt_cloud.list_environments()
+        assert (production.environment_id, production.name) == (187998, "Production")
+        assert production.is_production
+        assert (ci.deployment_type, ci.is_production) == (None, False)
+        assert dbt_cloud.get_environment(187998) == production
+        nightly, ci_job = dbt_cloud.list_jobs()
+        assert (nightly.dbt_job_id, nightly.environment_id) == (278164, 187998)
+        assert (nightly.may_count, ci_job.may_count) == (True, False)
+
+    def test_are_read_page_by_page(self, dbt_cloud, sandbox):
+        for number in range(1, 121):
+            sandbox.dbt_cloud.add_job(dataclasses.replace(story.NIGHTLY_JOB, dbt_job_id=number))
+        listed = [job.dbt_job_id for job in dbt_cloud.list_jobs()]
+        assert listed == [*range(1, 121), 278164, 278165]
+
+    def test_an_environment_that_is_not_there_is_refused(self, dbt_cloud):
+        with pytest.raises(Rejected, match="HTTP 404 for environment 9"):
+            dbt_cloud.get_environment(9)
+
+    def test_a_name_is_one_printable_line(self, dbt_cloud, sandbox):
+        job = dataclasses.replace(story.NIGHTLY_JOB, name="one\ntwo\x1b")
+        sandbox.dbt_cloud.add_job(job)
+        assert dbt_cloud.list_jobs()[0].name == r"one two\x1b"

@@ -28,9 +28,9 @@ def transport(base_url, **fields):
     return Transport(vendor="Census", setting="CENSUS_URL", base_url=base_url, **(given | fields))
 
 
-def in_seconds(seconds):
+def in_seconds(seconds, now):
     """The HTTP date then."""
-    return email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    return email.utils.format_datetime(now + timedelta(seconds=seconds), usegmt=True)
 
 
 @pytest.fixture(name="census")
@@ -80,6 +80,51 @@ def test_a_command_without_an_answer_may_have_been_done(census, sandbox, fault):
 
 
 @pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (HangUp(), "the connection to {host} broke: it was closed without an answer"),
+        (Delay(2), "no answer from {host} in time"),
+        (TruncatedBody(), "the connection to {host} broke: the answer ended too early"),
+    ],
+)
+def test_a_failure_is_told_with_its_host_and_cause(census, sandbox, fault, said):
+    sandbox.census.fail_next(RUN, fault)
+    with pytest.raises(Unavailable) as failed:
+        census.ask(RUN)
+    host = sandbox.census.url.removeprefix("http://")
+    assert str(failed.value) == f"GET {RUN} at Census: {said.format(host=host)}"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:1", "no connection to 127.0.0.1:1: Connection refused"),
+        ("http://no.such.invalid", "no connection to no.such.invalid: its name cannot be resolved"),
+    ],
+)
+def test_a_host_that_is_not_there_is_told_with_the_cause(url, said):
+    with pytest.raises(Unavailable) as failed:
+        transport(url).command(TRIGGER)
+    assert str(failed.value) == f"POST {TRIGGER} at Census: {said}"
+
+
+@pytest.mark.parametrize(
+    ("head", "headers", "body", "said"),
+    [
+        ("SSH-2.0-OpenSSH", "", b"", "the answer is not HTTP"),
+        ("HTTP/1.1 200 OK", GZIPPED, b"abcde", "the compressed answer cannot be read"),
+        ("HTTP/1.1 200 OK", "Content-Length: 5\r\n", b"ab", "the answer ended too early"),
+    ],
+)
+def test_an_answer_that_is_none_is_told_with_the_cause(head, headers, body, said):
+    with (
+        _serving([body], headers, 0, head) as url,
+        pytest.raises(Unavailable, match=f"the connection to [0-9.:]+ broke: {said}$"),
+    ):
+        transport(url, read_seconds=2).ask(RUN)
+
+
+@pytest.mark.parametrize(
     "limits", [Limits(answer=5), Limits(answer_seconds=0)], ids=["large", "slow"]
 )
 def test_a_command_whose_answer_is_too_much_to_read_may_have_been_done(sandbox, limits):
@@ -106,7 +151,7 @@ def test_too_many_requests_did_nothing_and_says_when(census, sandbox, send):
 
 
 def test_a_vendor_that_wants_to_be_left_alone_is_until_then(sandbox, clock):
-    resting, other = (transport(sandbox.census.url, clock=clock) for _ in range(2))
+    resting, other = (transport(sandbox.census.url, stopwatch=clock.stopwatch) for _ in range(2))
     sandbox.census.fail_next(TRIGGER, Status(429, retry_after=7))
     for seconds in (7, 5):
         with pytest.raises(Unavailable) as busy:
@@ -139,8 +184,9 @@ def test_retry_after_is_a_number_of_seconds(sandbox, header, seconds):
 
 
 @pytest.mark.parametrize(("seconds", "wait"), [(90, 90), (-90, 0)])
-def test_or_a_date(sandbox, seconds, wait):
-    sandbox.census.fail_next(RUN, Status(429, retry_after=in_seconds(seconds)))
+def test_or_a_date_of_the_vendors_clock(sandbox, clock, seconds, wait):
+    """Which is a day ahead of ours here."""
+    sandbox.census.fail_next(RUN, Status(429, retry_after=in_seconds(seconds, clock())))
     with pytest.raises(Unavailable) as busy:
         transport(sandbox.census.url).ask(RUN)
     assert busy.value.retry_after == pytest.approx(wait, abs=2)
@@ -160,7 +206,7 @@ def test_where_nobody_listens_nothing_was_done(send):
 )
 def test_a_tls_failure_is_told_as_one(sandbox, send, error):
     plain = sandbox.census.url.replace("http:", "https:")
-    with pytest.raises(error, match="no TLS connection that can be trusted"):
+    with pytest.raises(error, match=r"no TLS connection to .* that can be trusted"):
         send(transport(plain), TRIGGER)
 
 

@@ -11,6 +11,7 @@ from relay.postgres.migrate import _migrate_the_engine, migrate
 from relay.postgres.migrations.run import upgrade
 from relay.sandbox import story
 from relay.store import jobs
+from relay.worker.watch import JobWatch
 
 ACCOUNT, NIGHT = story.DBT_ACCOUNT_ID, story.FIRST_DBT_RUN_ID
 ONE_SYNC = "version: 1\nsyncs:\n  - {sync_id: 5123, depends_on: [customers]}\n"
@@ -208,7 +209,9 @@ def test_a_job_of_a_worker_that_died_is_done(old, relay, events):
         " '{\"timestamp\": 0}', NULL)::procrastinate_job_to_defer_v1])",
         jobs.QUEUE,
     )
+    JobWatch(relay.services).look()
     relay.work()
+    assert relay.sql("SELECT 1 FROM procrastinate_jobs WHERE task_name = 'round'") == []
     assert [line["task"] for line in events("job.rescued")] == ["start_sync_run"]
     assert [line["sync_id"] for line in events("sync.triggered")] == [5126]
 

@@ -40,6 +40,13 @@ class Census:
         self._transport = transport
         self._root = f"/api/{api_version}"
 
+    def require_access(self) -> None:
+        """Ask for one sync, to see whether the key may read syncs.
+
+        Raises Unavailable, Rejected, BadArtifact.
+        """
+        Reply.of(self._transport.ask(f"{self._root}/syncs", {"per_page": "1"})).read(_rows)
+
     def trigger_sync(self, sync_id: int, *, full_sync: bool = False) -> int:
         """Start a sync run and return its sync_run_id.
 
@@ -125,6 +132,7 @@ class _ListedSyncRun(_SyncRun, kw_only=True):
     id: WrittenId
 
 
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
 _triggered: msgspec.json.Decoder[_Triggered] = id_decoder(_Triggered)
 _sync_run: msgspec.json.Decoder[_SyncRun] = id_decoder(_SyncRun)
 _listed_sync_runs: msgspec.json.Decoder[list[_ListedSyncRun]] = id_decoder(list[_ListedSyncRun])

@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from relay.dbt.artifacts import RunResults, read_run_results
 from relay.dbt.decoding import Buffer, with_printable_texts
+from relay.dbt.environments import DbtEnvironment, DbtJob
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.runs import DbtRun, FinishedRun
 from relay.dbt.subscriptions import WebhookSubscription
 from relay.errors import BadArtifact
-from relay.vendors.dbt_cloud import run_list, subscriptions
+from relay.vendors.dbt_cloud import environments, run_list, subscriptions
 from relay.vendors.dbt_cloud.answers import decoded, must_be_good
 from relay.vendors.dbt_cloud.runs import (
     AnsweredRun,
@@ -71,6 +72,20 @@ class DbtCloud:
         """The account's webhook subscriptions, the inactive ones too, as dbt Cloud orders them."""
         path = f"{self._account_path('v3')}/webhooks/subscriptions"
         return subscriptions.list_webhook_subscriptions(self._transport, path)
+
+    def get_environment(self, environment_id: int) -> DbtEnvironment:
+        """One of the account's environments. Raises Unavailable, Rejected, BadArtifact."""
+        path = f"{self._account_path('v2')}/environments/"
+        return environments.get_environment(self._transport, path, environment_id)
+
+    def list_environments(self) -> tuple[DbtEnvironment, ...]:
+        """The account's environments. Raises Unavailable, Rejected, BadArtifact."""
+        path = f"{self._account_path('v2')}/environments/"
+        return environments.list_environments(self._transport, path)
+
+    def list_jobs(self) -> tuple[DbtJob, ...]:
+        """The account's jobs, those of CI too. Raises Unavailable, Rejected, BadArtifact."""
+        return environments.list_jobs(self._transport, f"{self._account_path('v2')}/jobs/")
 
     def _run_as_answered(self, dbt_run_id: int) -> AnsweredRun:
         answer = self._transport.ask(

@@ -175,7 +175,7 @@ class TestWorkspaces:
         environment = {**settings.environment, f"{name}_FILE": str(key_file)}
         settings = type(settings).from_environment(environment)
         mapping = one.services.mapping
-        censuses = Censuses(settings, lambda: mapping.current.workspaces, one.clock)
+        censuses = Censuses(settings, lambda: mapping.current.workspaces, one.clock.stopwatch)
         one.services = dataclasses.replace(one.services, settings=settings, censuses=censuses)
         emea = {"url": sandbox.census.url, "api_key_env": name}
         one.map(

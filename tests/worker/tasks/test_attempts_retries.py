@@ -1,10 +1,12 @@
 """Starting a sync run while Census fails: nothing is lost, and nothing is started twice."""
 
+import contextlib
 from datetime import timedelta
 
 import pytest
 from sandbox_runs import NIGHT, night
 
+from relay.errors import Unavailable
 from relay.sandbox.wire import Body, HangUp, HangUpAfter, Status, StatusAfter
 
 
@@ -45,6 +47,22 @@ class TestCensusErrors:
         assert sandbox.census.requests_to("/sync_runs") == [], (
             "a 429 starts nothing: no need to reconcile"
         )
+
+    def test_a_clock_that_is_set_back_is_no_429(self, one, events):
+        one.clock.set_back(2 * 3600)
+        one.deliver(night())
+        one.work()
+        assert len(events("sync.triggered")) == 1
+
+    def test_a_clock_that_is_set_back_makes_no_rest_longer(self, one, sandbox):
+        sandbox.census.fail_next("/trigger", Status(429, retry_after=40))
+        census = one.services.censuses.of("default")
+        for pause, asked in [(0, 1), (39, 1), (2, 2)]:
+            one.tick(pause)
+            one.clock.set_back(3600)
+            with contextlib.suppress(Unavailable):
+                census.trigger_sync(5123, full_sync=False)
+            assert len(sandbox.census.requests_to("/trigger")) == asked
 
     def test_a_trigger_is_given_up_with_an_error_after_the_retry_period(self, one, sandbox, events):
         sandbox.census.fail_next("/trigger", Status(503), times=1000)

@@ -1,0 +1,36 @@
+"""The types of options that click does not have."""
+
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from relay.notation import read_duration
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """Seconds, as `6h` or `2d`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else read_duration(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class WebhookUrl(click.ParamType):  # type: ignore[type-arg]
+    """An address with its scheme, such as `https://relay.example.com/webhooks/dbt`."""
+
+    name = "url"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        is_url = None
+        with suppress(ValueError):
+            url = urlsplit(value)
+            is_url = url.scheme in ("http", "https") and url.hostname
+        if not is_url:
+            self.fail("expected a URL, like https://relay.example.com/webhooks/dbt", param, ctx)
+        return value

@@ -1,0 +1,69 @@
+"""What to say of a value that the mapping file's form does not allow. No I/O here."""
+
+from collections.abc import Iterable
+from typing import Any, Literal, get_args, get_origin
+
+from relay.notation import printable
+from relay.spelling import did_you_mean
+
+_MSGSPECS_WORDS = (
+    ("`array` of length >= 1", "at least one item"),
+    ("`int`", "a number"),
+    ("`float`", "a number"),
+    ("`str`", "text"),
+    ("`bool`", "true or false"),
+    ("`date`", "a date"),
+    ("`datetime`", "a time"),
+    ("`array`", "a list"),
+    ("`object`", "keys and values"),
+    ("`null`", "nothing"),
+)
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (str, "text"),
+    (int, "a number"),
+    (float, "a number"),
+    (list, "a list"),
+    (dict, "keys and values"),
+    (type(None), "nothing"),
+)
+
+
+def in_plain_words(what: str) -> str:
+    """Msgspec's sentence, in the words of a person who writes YAML."""
+    for theirs, ours in _MSGSPECS_WORDS:
+        what = what.replace(theirs, ours)
+    return what[:1].lower() + what[1:]
+
+
+def kind_of(value: object) -> str:
+    """What YAML has made of a value."""
+    return next((kind for type_, kind in _KINDS if isinstance(value, type_)), "a date")
+
+
+def known_words(written: str, type_: Any) -> str:
+    """For a key that takes one of some words: which they are, and which may have been meant."""
+    if get_origin(type_) is not Literal:
+        return ""
+    words = [str(word) for word in get_args(type_)]
+    return f"; {did_you_mean(written, words)}known are {quoted(words)}"
+
+
+def no_workspace(name: str, known: Iterable[str]) -> str:
+    """That a sync names a workspace that the file does not have."""
+    hint = did_you_mean(name, known)
+    return f"no workspace {name!r} in `workspaces`; {hint}known are {quoted(known)}"
+
+
+def quoted(words: Iterable[str]) -> str:
+    """The words as code, with commas between them."""
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def one_item_for(item: object) -> str:
+    """A hint for an item of a list of texts: `- tag: crm` is keys and values to YAML."""
+    if isinstance(item, dict) and len(item) == 1:
+        ((key, value),) = item.items()
+        if isinstance(value, str | int):
+            return f"; write `{printable(f'{key}:{value}')}`, without a blank behind the colon"
+    return ""

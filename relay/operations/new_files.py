@@ -1,0 +1,56 @@
+"""Files that must not be there yet: all of them are written, or none."""
+
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from relay.errors import CannotWrite
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to write; `mode` is who may read it."""
+
+    path: Path
+    text: str = field(repr=False)
+    mode: int
+
+
+def write_new(files: Iterable[NewFile]) -> None:
+    """Write the files, each with its folder.
+
+    Raises CannotWrite, also where one is there already: nothing is ever overwritten, and then none
+    of the files is there. Ctrl-C has to wait until they are written.
+    """
+    with _interrupts_deferred(), ExitStack() as undo:
+        for file in files:
+            try:
+                _write(file, undo)
+            except OSError as exc:
+                raise CannotWrite(f"{file.path} cannot be written: {exc.strerror}") from exc
+        undo.pop_all()
+
+
+@contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _write(file: NewFile, undo: ExitStack) -> None:
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.mode)
+    undo.callback(_remove, file.path)
+    with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - it is open already
+        stream.write(file.text)
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()

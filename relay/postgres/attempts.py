@@ -1,0 +1,37 @@
+"""Attempts to connect that leave no socket open when they fail or are cancelled.
+
+psycopg (3.3) keeps the unfinished connection in a local variable, which the exception's traceback
+holds, in a cycle, until Python collects garbage. The server waits meanwhile: PostgreSQL up to 17
+cannot be shut down while a client has connected and sends no startup packet.
+"""
+
+import traceback
+from typing import Any, Self
+
+import psycopg
+
+
+class Connection(psycopg.Connection[Any]):
+    """psycopg's own; a failed attempt closes its socket at once."""
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
+        """Connect as psycopg does. Raises psycopg.OperationalError."""
+        try:
+            return super().connect(conninfo, **kwargs)
+        except BaseException as exc:
+            traceback.clear_frames(exc.__traceback__)
+            raise
+
+
+class AsyncConnection(psycopg.AsyncConnection[Any]):
+    """psycopg's own; an attempt that fails or is cancelled closes its socket at once."""
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
+        """Connect as psycopg does. Raises psycopg.OperationalError."""
+        try:
+            return await super().connect(conninfo, **kwargs)
+        except BaseException as exc:
+            traceback.clear_frames(exc.__traceback__)
+            raise

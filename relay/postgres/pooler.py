@@ -1,0 +1,57 @@
+"""A connection pooler that mixes up sessions, such as pgbouncer in transaction mode, is refused.
+
+Tried: pgbouncer 1.18 gives a prepared statement to whoever has one of that name. relay also sets
+`search_path` for its sessions, LISTENs in one, and migrates under a session's lock.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+
+from relay.errors import BadSettings, Problem
+from relay.postgres.connections import ImpatientConnection, connect_impatiently
+from relay.postgres.server import NamedServer, Server
+
+LOOKS = 20  # at what a busy pooler does with two sessions
+REFUSED = Problem(
+    "RELAY_DATABASE_URL",
+    "leads to a connection pooler in transaction mode, which relay cannot work with: "
+    "use its session mode (pgbouncer: pool_mode = session), or the server's own address",
+)
+
+
+def refuse_transaction_pooler(connection: psycopg.Connection[Any], conninfo: str) -> None:
+    """Raise BadSettings if sessions of this conninfo share server processes.
+
+    `connection` is one of them, in autocommit. Raises psycopg.OperationalError.
+    """
+    ours = _process_of(connection)
+    # A server tells its process when a session begins; a pooler tells something of its own.
+    if ours != connection.info.backend_pid and _is_shared(connection, ours, conninfo):
+        raise BadSettings((REFUSED,))
+
+
+def require_sessions(server: Server) -> None:
+    """Raise BadSettings where a named server is behind such a pooler; one may not answer now."""
+    if isinstance(server, NamedServer):
+        with suppress(psycopg.OperationalError), connect_impatiently(server.conninfo) as connection:
+            refuse_transaction_pooler(connection, server.conninfo)
+
+
+def _is_shared(connection: psycopg.Connection[Any], ours: int, conninfo: str) -> bool:
+    try:
+        with ImpatientConnection.connect(conninfo, autocommit=True) as other:
+            return any(
+                _process_of(other) == ours or _process_of(connection) != ours for _ in range(LOOKS)
+            )
+    except psycopg.OperationalError:
+        return False  # in session mode there may be no second one to be had
+
+
+def _process_of(connection: psycopg.Connection[Any]) -> int:
+    """The server process behind a session, right now."""
+    cursor = connection.execute("SELECT pg_backend_pid()", prepare=False)
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])

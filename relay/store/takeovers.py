@@ -1,0 +1,82 @@
+"""Jobs that nobody works on any more: a dead worker's, or those that a living one lost hold of."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, LiteralString
+
+from relay.store.transactions import Transactions, every
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """A job that waits again."""
+
+    task: str
+    arguments: Mapping[str, Any]
+
+
+class Takeovers(Transactions):
+    """Which jobs are under way at whose hands. Workers have the engine's ids."""
+
+    def beat(self, worker_ids: Collection[int]) -> None:
+        """Say that these workers live."""
+        with self._statement() as connection:
+            connection.execute(
+                "UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = ANY(%s)",
+                (list(worker_ids),),
+            )
+
+    def take_over(self, *, silent_for: timedelta) -> list[TakenOver]:
+        """Have the jobs of workers that were silent for so long wait again.
+
+        Of several callers one gets each job. A sign of life from the future is of a clock that
+        was ahead: it counts from now.
+        """
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE procrastinate_workers SET last_heartbeat = now()"
+                " WHERE last_heartbeat > now() + interval '1 second'"
+            )
+            return every(connection, TakenOver, _TAKE_OVER, (silent_for,))
+
+    def jobs_of(self, worker_ids: Collection[int]) -> frozenset[int]:
+        """The ids of the jobs that are under way at these workers' hands."""
+        with self._statement() as connection:
+            rows = connection.execute(
+                "SELECT id FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY(%s)",
+                (list(worker_ids),),
+            )
+            return frozenset(job_id for (job_id,) in rows)
+
+    def take_back(self, job_ids: Collection[int], worker_ids: Collection[int]) -> list[TakenOver]:
+        """Have these jobs wait again, those that are still under way at these workers' hands."""
+        with self._statement() as connection:
+            ids = (list(job_ids), list(worker_ids))
+            return every(connection, TakenOver, _TAKE_BACK, ids)
+
+
+# As the engine's clients do it. Each row is locked before it is judged, so that of several
+# workers that look at once one takes a job, and it is not taken from who has it since.
+_RETRIED: LiteralString = """
+SELECT task_name AS task, args AS arguments FROM abandoned
+CROSS JOIN LATERAL procrastinate_retry_job_v2(abandoned.id, now(), NULL, NULL, NULL) AS done
+"""
+
+_TAKE_OVER: LiteralString = f"""
+WITH abandoned AS MATERIALIZED (
+    SELECT id, task_name, args FROM procrastinate_jobs AS job
+    WHERE status = 'doing' AND NOT EXISTS (
+        SELECT FROM procrastinate_workers AS worker
+        WHERE worker.id = job.worker_id AND worker.last_heartbeat >= now() - %s)
+    FOR UPDATE SKIP LOCKED
+) {_RETRIED}
+"""
+
+_TAKE_BACK: LiteralString = f"""
+WITH abandoned AS MATERIALIZED (
+    SELECT id, task_name, args FROM procrastinate_jobs
+    WHERE status = 'doing' AND id = ANY(%s) AND worker_id = ANY(%s)
+    FOR UPDATE SKIP LOCKED
+) {_RETRIED}
+"""
