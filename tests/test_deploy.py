@@ -223,6 +223,7 @@ class TestTheOperatorsCommand:
     def test_it_passes_the_settings_on_as_they_are_written(self, tmp_path):
         """A shell that read the file would take `&` and `(` for its own."""
         settings = "# a comment\n\nDBT_CLOUD_TOKEN=a-secret&(of-yours\n#PORT=1\n"
+        settings += "CENSUS_API_KEY='a-key(of-yours)'\n"  # as `relay init` writes it
         settings += "RELAY_MAPPING=/etc/a & b.yml"  # the last line, which need not end in a newline
         done = self.run(tmp_path, settings, "config", "--json")
         assert done.returncode == 0, done.stderr
