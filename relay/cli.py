@@ -95,12 +95,18 @@ def config(*, wants_json: bool) -> None:
     show_default=True,
     help="How many of each to show.",
 )
+@click.option("--watch", is_flag=True, help="Draw it again every two seconds, until Ctrl-C.")
 @as_json
-def status(newest: int, *, wants_json: bool) -> None:
-    """Show the newest deliveries and triggers, and the sync runs that are open."""
+def status(newest: int, *, watch: bool, wants_json: bool) -> None:
+    """Show whether relay is ready, what needs attention, what came and what is under way."""
     from relay.commands import status as command
 
-    command.run(newest, wants_json=wants_json)
+    if watch and wants_json:
+        raise click.UsageError("--watch draws on a terminal, and --json is for programs")
+    if watch:
+        command.watch(newest)
+    else:
+        command.run(newest, wants_json=wants_json)
 
 
 @main.command()
@@ -171,12 +177,33 @@ def replay(
 @click.argument("sync_id", type=AN_ID)
 @click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
 @click.option("--full-sync", "records", flag_value="all", default="mapped", help="All records.")
-def trigger(sync_id: int, workspace: str, records: str) -> None:
+@click.option(
+    "--unmapped",
+    flag_value="triggered",
+    default="refused",
+    help="Also a sync that the mapping file does not have.",
+)
+@click.option(
+    "--wait",
+    "until",
+    flag_value="ended",
+    default="requested",
+    help="Until its sync run has ended; exit with 1 unless that completed.",
+)
+def trigger(sync_id: int, workspace: str, records: str, unmapped: str, until: str) -> None:
     """Have a sync triggered now, without a dbt run; it waits for its run under way."""
     from relay.commands import trigger as command
     from relay.operations.trigger import Records
 
-    command.run(sync_id, workspace, Records(records))
+    sys.exit(
+        command.run(
+            sync_id,
+            workspace,
+            Records(records),
+            unmapped=command.Unmapped(unmapped),
+            until=command.Until(until),
+        )
+    )
 
 
 @main.command()

@@ -8,6 +8,8 @@ RelayError
 ├── NothingToReplay       exit 1: a person asked for a delivery that is about no run
 ├── CannotWrite           exit 1: a file that was to be new, and nothing of it is left
 ├── CannotDecide          exit 1: a sync whose decision raises what nobody foresaw
+├── NoDatabase            exit 1: there is no database of relay's to ask
+├── NotMapped             exit 1: a person named a sync that the mapping file does not have
 ├── BadArtifact           a vendor's file cannot be read; retry, then give up
 ├── VendorError           the wire to a vendor
 │   ├── Unavailable       nothing happened there; try again, not before `retry_after`
@@ -77,6 +79,18 @@ class CannotWrite(RelayError):
 
 class CannotDecide(RelayError):
     """A sync that cannot be judged on a run; the cause is what that raised."""
+
+
+class NoDatabase(RelayError):
+    """No database of relay's where the settings say; `place` is where that is."""
+
+    def __init__(self, place: str, hint: str) -> None:
+        super().__init__(f"No relay database {place}. {hint}")
+        self.place = place
+
+
+class NotMapped(RelayError):
+    """A sync that the mapping file does not have."""
 
 
 class BadArtifact(RelayError):

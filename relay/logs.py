@@ -199,7 +199,8 @@ def _renderer(settings: Settings, stream: TextIO) -> _Renderer:
     _redactor.add(*_known_secrets(settings))
     if settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty()):
         return _Renderer(_as_json)
-    return _Renderer(_as_text(colours=stream.isatty()))
+    has_colours = stream.isatty() and not settings.environment.get("NO_COLOR")
+    return _Renderer(_as_text(colours=has_colours))
 
 
 def _known_secrets(settings: Settings) -> tuple[Secret, ...]:

@@ -87,6 +87,14 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatusSettings(Settings):
+    """To say how the service is set up."""
+
+    census_api_version: str
+    catch_up_interval: int | None  # None: never
+
+
+@dataclass(frozen=True, kw_only=True)
 class WebhookSettings(Settings):
     """To sign a delivery, or to verify one."""
 

@@ -196,6 +196,14 @@ class TestTheCommandsOfTheDocuments:
             for line in lines:
                 assert alike(line) in map(alike, printed[command].splitlines()), printed[command]
 
+    def test_the_sections_of_status_are_those_it_prints(self):
+        """Its rows depend on what happened: tests/commands/test_status.py has them."""
+        shown = outputs(DOCS / "cli.md", of="relay status")["relay status --newest 5"]
+        titles = [line for line in shown if not line.startswith(" ")][1:]
+        assert len(titles) == 4
+        code = (ROOT / "relay" / "commands" / "status_form.py").read_text()
+        assert [title for title in titles if f'"{title}"' not in code] == []
+
     def test_operations(self, run):
         session = "\n".join(blocks(DOCS / "operations.md", "sh"))
         status, said = run(while_relay_runs(session), PORT=free_ports(1)[0], **SETTINGS)
@@ -271,7 +279,7 @@ def with_free_ports(script):
     return only_say_what_make_would_do(script)
 
 
-def outputs(document):
+def outputs(document, *, of="relay (?!status)"):
     """The lines that a document shows of each command's output.
 
     Without rows that begin with a time, and without an account's own settings.
@@ -279,7 +287,7 @@ def outputs(document):
     found = {}
     for text in blocks(document, "text"):
         command, *lines = text.splitlines()
-        if command.startswith("$ ") and not command.endswith("--help"):
+        if re.match(rf"\$ {of}", command) and not command.endswith("--help"):
             own = (line for line in lines if not re.match(r"  20\d\d-|DBT_CLOUD_URL=|…", line))
             found[command.removeprefix("$ ")] = [line for line in own if line]
     return found

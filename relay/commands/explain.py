@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import click
 
+from relay.commands.progress import progress
 from relay.commands.session import on_database, print_json
-from relay.commands.tables import table
+from relay.commands.tables import Coloured, coloured, table, terminal_width
 from relay.decision.gates import Reason
 from relay.operations.explain import Explanation, explain_sync
 from relay.settings import Settings
@@ -15,7 +16,10 @@ from relay.workspaces import display_id
 
 def run(workspace: str, sync_id: int, dbt_run_id: int | None, *, wants_json: bool) -> int:
     """Print the explanation and return the exit status; without a run, of the last one."""
-    with on_database(Settings) as (settings, server):
+    with (
+        on_database(Settings) as (settings, server),
+        progress(f"Explaining sync {display_id(workspace, sync_id)}"),
+    ):
         explained = explain_sync(
             server, settings, workspace=workspace, sync_id=sync_id, dbt_run_id=dbt_run_id
         )
@@ -25,12 +29,15 @@ def run(workspace: str, sync_id: int, dbt_run_id: int | None, *, wants_json: boo
     if wants_json:
         print_json(explained)
     else:
-        click.echo(describe_explanation(explained))
+        click.echo(describe_explanation(explained, width=terminal_width()))
     return 0
 
 
-def describe_explanation(explained: Explanation) -> str:
-    """Each condition with what was seen, then the verdict and the models that decided it."""
+def describe_explanation(explained: Explanation, *, width: int | None = None) -> str:
+    """Each condition with what was seen, then the verdict and the models that decided it.
+
+    `width` is the terminal's, None for lines of any length.
+    """
     at = explained.decided_at
     when = f"decided {at:%Y-%m-%d %H:%M:%S} UTC" if at else "as it would be decided now"
     sync = display_id(explained.workspace, explained.sync_id)
@@ -40,13 +47,21 @@ def describe_explanation(explained: Explanation) -> str:
     if explained.reason is None:
         return f"{heading}\nnot concerned: the run executed none of its models"
     rows = [
-        (condition.reason, "yes" if condition.holds else "no", condition.seen)
+        (
+            condition.reason,
+            Coloured("yes", "yellow") if condition.holds else "no",
+            condition.seen,
+        )
         for condition in explained.conditions
     ]
-    verdict = "triggered" if explained.reason is Reason.REBUILT else f"withheld: {explained.reason}"
-    return "\n".join(
-        (heading, *table(("condition", "holds", "seen"), rows), verdict, *_models(explained))
-    )
+    conditions = table(("condition", "holds", "seen"), rows, width=width)
+    return "\n".join((heading, *conditions, _verdict(explained.reason), *_models(explained)))
+
+
+def _verdict(reason: Reason) -> str:
+    if reason is Reason.REBUILT:
+        return coloured("triggered", "green")
+    return coloured(f"withheld: {reason}", "yellow")
 
 
 def _models(explained: Explanation) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 import click
 
-from relay.commands.session import on_database, print_json
-from relay.commands.tables import table
+from relay.commands.progress import progress
+from relay.commands.session import print_json, with_or_without_database
+from relay.commands.tables import Coloured, table, terminal_width
 from relay.decision.gates import Reason
 from relay.operations.plan import Planned, plan_run
 from relay.settings import DbtCloudSettings
@@ -14,31 +15,43 @@ MOST_NAMED = 3  # models in a table's cell
 
 def run(dbt_run_id: int, *, wants_json: bool) -> None:
     """Print what relay would do after a dbt run."""
-    with on_database(DbtCloudSettings) as (settings, server):
+    with (
+        with_or_without_database(DbtCloudSettings) as (settings, server),
+        progress(f"Reading what dbt run {dbt_run_id} did"),
+    ):
         planned = plan_run(server, settings, dbt_run_id)
     if wants_json:
         print_json(planned)
     else:
-        click.echo(describe_plan(planned))
+        click.echo(describe_plan(planned, width=terminal_width()))
 
 
-def describe_plan(planned: Planned) -> str:
-    """The warnings, then a table, a line for each sync that the run concerns."""
+def describe_plan(planned: Planned, *, width: int | None = None) -> str:
+    """The warnings, then a table, a line for each sync that the run concerns.
+
+    `width` is the terminal's, None for lines of any length.
+    """
     if planned.never_counts:
         return f"dbt run {planned.dbt_run_id} never counts: {planned.never_counts}"
     rows = [
         (
             display_id(sync.workspace, sync.sync_id),
-            "trigger" if sync.reason is Reason.REBUILT else f"withhold: {sync.reason}",
+            _decision(sync.reason),
             _few(sync.models),
         )
         for sync in planned.verdicts
     ]
     did = f"{len(planned.rebuilt)} rebuilt, {len(planned.failed)} failed or skipped"
-    decisions = table(("sync", "decision", "models"), rows)
+    decisions = table(("sync", "decision", "models"), rows, width=width)
     problem = [planned.problem] if planned.problem else []
     warnings = [f"warning: {warning}" for warning in planned.warnings]
     return "\n".join((*warnings, f"dbt run {planned.dbt_run_id}: {did}", *decisions, *problem))
+
+
+def _decision(reason: Reason) -> Coloured:
+    if reason is Reason.REBUILT:
+        return Coloured("trigger", "green")
+    return Coloured(f"withhold: {reason}", "yellow")
 
 
 def _few(models: tuple[str, ...]) -> str:

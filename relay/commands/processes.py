@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from relay.commands.session import started
+from relay.commands.session import answering, started
 from relay.errors import BadSettings, Problem
 from relay.mapping_file import load
 from relay.postgres.migrate import migrate
@@ -38,7 +38,7 @@ def run_worker() -> None:
 
 def run_migrate() -> None:
     """Bring the database's schema up to date and print what was applied."""
-    with started(Settings, logs_to=sys.stderr) as settings, joined(server_of(settings)) as server:
+    with answering(Settings) as settings, joined(server_of(settings)) as server:
         applied = migrate(server)
     click.echo(f"applied: {', '.join(applied)}" if applied else "up to date")
 

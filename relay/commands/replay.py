@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 import click
 
 from relay.commands.plan import describe_plan
+from relay.commands.progress import progress
 from relay.commands.session import on_database, print_json
+from relay.commands.tables import terminal_width
 from relay.operations.replay import (
     Asked,
     Previewed,
@@ -31,7 +33,8 @@ def run(asked: Asked, redo: Redo, *, only_shows: bool, wants_json: bool) -> None
         do = preview if only_shows else replay_run
         results = []
         for dbt_run_id in dbt_run_ids:
-            results.append(do(server, settings, dbt_run_id, redo))
+            with progress(f"Looking at dbt run {dbt_run_id}"):
+                results.append(do(server, settings, dbt_run_id, redo))
             if not wants_json:
                 click.echo(describe(results[-1]))
     if wants_json:
@@ -47,7 +50,7 @@ def describe(result: RunReplayed | Previewed) -> str:
             first = f"dbt run {result.dbt_run_id}: {_WORDS[result.replay]}"
         case Previewed():
             alone = {(sync.workspace, sync.sync_id) for sync in result.left_alone}
-            first = describe_plan(result.planned.without(alone))
+            first = describe_plan(result.planned.without(alone), width=terminal_width())
     return "\n".join((first, *_alone(result.left_alone)))
 
 

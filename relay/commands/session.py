@@ -1,16 +1,21 @@
 """What every command begins and ends with: settings, logging, the database, JSON."""
 
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TextIO, TypeVar
 
 import click
 import msgspec
 
 from relay import logs
-from relay.postgres.migrate import require_schema
-from relay.postgres.server import Server, joined, server_of
+from relay.commands.progress import progress
+from relay.postgres.migrate import find_schema
+from relay.postgres.server import Server, has_database, joined, no_database, server_of
 from relay.settings import Settings
 from relay.terminal import exit_on_error, settings_or_exit
 
@@ -28,11 +33,58 @@ def started(needed: type[AnySettings], *, logs_to: TextIO) -> Iterator[AnySettin
 
 @contextmanager
 def on_database(needed: type[AnySettings]) -> Iterator[tuple[AnySettings, Server]]:
-    """The settings, and the server with its schema: for what a command asks."""
-    # stdout is for what the command itself prints.
-    with started(needed, logs_to=sys.stderr) as settings, joined(server_of(settings)) as server:
-        require_schema(server)
-        yield settings, server
+    """The settings, and the server with its schema: for what a command asks.
+
+    Where there is no database none is made, and the command ends.
+    """
+    with answering(needed) as settings, ExitStack() as stack:
+        server = _find_server(settings, stack)
+        if server is None:
+            raise no_database(settings)
+        yield stack.enter_context(_without_a_new_data_folder(settings)), server
+
+
+@contextmanager
+def with_or_without_database(
+    needed: type[AnySettings],
+) -> Iterator[tuple[AnySettings, Server | None]]:
+    """The same for what can do without a database: the server is None then, and stderr says so."""
+    with answering(needed) as settings, ExitStack() as stack:
+        server = _find_server(settings, stack)
+        if server is None:
+            click.echo(f"No relay database {no_database(settings).place}: no history.", err=True)
+        yield stack.enter_context(_without_a_new_data_folder(settings)), server
+
+
+@contextmanager
+def answering(needed: type[AnySettings]) -> Iterator[AnySettings]:
+    """Only warnings are logged, to stderr: what a command has to say stands in its answer."""
+    settings = settings_or_exit(needed)
+    is_quiet = settings.log_level == "info"
+    logs.configure(replace(settings, log_level="warning") if is_quiet else settings, to=sys.stderr)
+    with exit_on_error():
+        yield settings
+
+
+def _find_server(settings: Settings, stack: ExitStack) -> Server | None:
+    """The server that has relay's schema, joined until the stack ends; None if there is none."""
+    server = server_of(settings)
+    if not has_database(settings):
+        return None
+    with progress("Starting relay's own PostgreSQL"):
+        stack.enter_context(joined(server))
+    return server if find_schema(server) else None
+
+
+@contextmanager
+def _without_a_new_data_folder(settings: AnySettings) -> Iterator[AnySettings]:
+    """The settings, with a temporary folder where RELAY_DATA_DIR cannot be written to."""
+    if os.access(settings.data_dir, os.W_OK | os.X_OK):
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="relay-") as folder:
+        environment = {**settings.environment, "RELAY_DATA_DIR": folder}
+        yield replace(settings, data_dir=Path(folder), environment=environment)
 
 
 def print_json(value: object) -> None:

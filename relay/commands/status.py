@@ -1,103 +1,67 @@
-"""`relay status`: what is under way, in a form for a terminal."""
+"""`relay status`: is the service well, what needs somebody, what is under way."""
 
+import shutil
+import sys
+import time
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import contextmanager, suppress
 
 import click
 
 from relay.commands.session import on_database, print_json
-from relay.commands.tables import table
-from relay.operations.status import read_overview
-from relay.settings import Settings
-from relay.store.status import (
-    DeliveryRow,
-    GivenUpRow,
-    LostLinesRow,
-    Overview,
-    SyncRunRow,
-    TriggerRow,
-)
-from relay.workspaces import display_id
+from relay.commands.status_form import describe
+from relay.commands.tables import terminal_width
+from relay.errors import DatabaseUnavailable
+from relay.operations.status import StatusReader
+from relay.settings import StatusSettings
+
+REDRAWN_EVERY = 2.0  # seconds
+CLEAR, HOME, ERASE_LINE, ERASE_BELOW = "\x1b[2J", "\x1b[H", "\x1b[K", "\x1b[J"
+CUT_LONG_LINES, WRAP_LONG_LINES = "\x1b[?7l", "\x1b[?7h"
 
 
 def run(newest: int, *, wants_json: bool) -> None:
-    """Print the overview, so many rows of each."""
-    with on_database(Settings) as (_, server):
-        overview = read_overview(server, newest=newest)
+    """Print the status, so many rows of each."""
+    with on_database(StatusSettings) as (settings, server):
+        report = StatusReader(server, settings).read(newest=newest)
     if wants_json:
-        print_json(overview)
+        print_json(report)
     else:
-        click.echo(describe(overview))
+        click.echo("\n".join(describe(report, width=terminal_width())))
 
 
-def describe(overview: Overview) -> str:
-    """A table of each kind of row; one of lost log lines only where there are any."""
-    sections = {
-        "given up": _given_up(overview.given_up),
-        "deliveries": _deliveries(overview.deliveries),
-        "triggers": _triggers(overview.triggers),
-        "open sync runs": _open_sync_runs(overview.open_sync_runs),
-    }
-    if overview.lost_log_lines:
-        sections["log lines that could not be written"] = _lost_lines(overview.lost_log_lines)
-    return "\n\n".join("\n".join((title, *lines)) for title, lines in sections.items())
+def watch(newest: int) -> None:
+    """Draw the status again and again, until Ctrl-C."""
+    if not sys.stdout.isatty():
+        raise click.UsageError("--watch needs a terminal; without it the status is printed once")
+    with on_database(StatusSettings) as (settings, server), _drawing():
+        reader = StatusReader(server, settings)
+        while True:
+            _draw(_lines(reader, newest))
+            time.sleep(REDRAWN_EVERY)
 
 
-def _given_up(rows: list[GivenUpRow]) -> Iterator[str]:
-    cells = [
-        (
-            _short(row.given_up_at),
-            row.dbt_run_id,
-            row.sync_id and display_id(row.workspace or "", row.sync_id),
-            row.problem,
-        )
-        for row in rows
-    ]
-    return table(("when", "dbt run", "sync", "problem"), cells)
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """An empty terminal whose lines are rows of it, until Ctrl-C."""
+    click.echo(CLEAR + CUT_LONG_LINES, nl=False)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        click.echo(WRAP_LONG_LINES)
 
 
-def _deliveries(rows: list[DeliveryRow]) -> Iterator[str]:
-    cells = [
-        (_short(row.received_at), row.dbt_run_id, row.became, row.why, row.delivery_id)
-        for row in rows
-    ]
-    return table(("received", "dbt run", "became", "why", "delivery"), cells)
+def _lines(reader: StatusReader, newest: int) -> Iterator[str]:
+    """The status, or why there is none now: a database that went away comes back."""
+    try:
+        yield from describe(reader.read(newest=newest), width=terminal_width())
+    except DatabaseUnavailable as exc:
+        yield f"The database: {exc}"
 
 
-def _triggers(rows: list[TriggerRow]) -> Iterator[str]:
-    cells = [
-        (
-            _short(row.requested_at),
-            display_id(row.workspace, row.sync_id),
-            row.dbt_run_id,
-            row.sync_run_id,
-            row.state,
-            row.problem,
-        )
-        for row in rows
-    ]
-    return table(("requested", "sync", "dbt run", "sync run", "state", "problem"), cells)
-
-
-def _open_sync_runs(rows: list[SyncRunRow]) -> Iterator[str]:
-    cells = [
-        (
-            _short(row.begun_at),
-            display_id(row.workspace, row.sync_id),
-            row.sync_run_id,
-            row.status,
-            row.looks,
-            row.problem,
-        )
-        for row in rows
-    ]
-    return table(("begun", "sync", "sync run", "status", "looks", "problem"), cells)
-
-
-def _lost_lines(rows: list[LostLinesRow]) -> Iterator[str]:
-    cells = [(_short(row.last_at), row.count, row.process, row.problem) for row in rows]
-    return table(("last", "lines", "process", "problem"), cells)
-
-
-def _short(time: datetime) -> str:
-    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def _draw(lines: Iterator[str]) -> None:
+    """Write over what stands there, which flickers less than clearing it; no more than fits."""
+    fitting = list(lines)[: shutil.get_terminal_size().lines - 1]
+    drawn = "".join(f"{line}{ERASE_LINE}\n" for line in fitting)
+    click.echo(f"{HOME}{drawn}{ERASE_BELOW}", nl=False)

@@ -1,23 +1,101 @@
-"""`relay trigger`: have a sync triggered without a dbt run."""
+"""`relay trigger`: have a sync triggered without a dbt run, and perhaps wait for its end."""
+
+from enum import Enum
+from pathlib import Path
 
 import click
 
 from relay.clock import utc_now
+from relay.commands.progress import progress
 from relay.commands.session import on_database
+from relay.commands.tables import coloured
+from relay.decision.mapping import SyncMapping
+from relay.errors import NotMapped
 from relay.mapping_file import load
-from relay.operations.trigger import Records, trigger
+from relay.operations.readiness import Check
+from relay.operations.sync_lookup import find_mapped
+from relay.operations.trigger import Records, follow, trigger
+from relay.postgres.server import Server
 from relay.settings import Settings
+from relay.store import TriggerProgress
+from relay.sync_runs import Outcome
+from relay.terminal import PROBLEM
+from relay.workspaces import display_id
+
+_COLOURS = {Outcome.COMPLETED: "green", Outcome.COMPLETED_WITH_REJECTS: "yellow"}
 
 
-def run(sync_id: int, workspace: str, records: Records) -> None:
-    """Put a trigger of the sync where workers find it."""
+class Unmapped(Enum):
+    """What becomes of a sync that the mapping file does not have."""
+
+    REFUSED = "refused"
+    TRIGGERED = "triggered"
+
+
+class Until(Enum):
+    """When the command ends."""
+
+    REQUESTED = "requested"
+    ENDED = "ended"  # the sync run has
+
+
+def run(sync_id: int, workspace: str, records: Records, *, unmapped: Unmapped, until: Until) -> int:
+    """Put a trigger of the sync where workers find it, and return the exit status."""
     with on_database(Settings) as (settings, server):
-        trigger(
-            server,
-            load(settings.mapping, settings.census_hosts),
-            workspace,
-            sync_id,
-            records,
-            now=utc_now(),
-        )
-    click.echo(f"sync {sync_id}: a worker will trigger it, see `relay status`")
+        mapping = load(settings.mapping, settings.census_hosts)
+        if unmapped is Unmapped.REFUSED:
+            _require_mapped(mapping, settings.mapping, workspace, sync_id)
+        requested = trigger(server, mapping, workspace, sync_id, records, now=utc_now())
+        shown = f"sync {display_id(workspace, sync_id)}"
+        if until is Until.REQUESTED or not requested.worker.is_well:
+            click.echo(f"{shown}: {_waits_for(requested.worker)}")
+            return 0 if until is Until.REQUESTED else PROBLEM
+        return _wait(server, requested.trigger_id, shown)
+
+
+def _require_mapped(mapping: SyncMapping, file: Path, workspace: str, sync_id: int) -> None:
+    try:
+        find_mapped(mapping, file, workspace, sync_id)
+    except NotMapped as exc:
+        raise NotMapped(f"{exc}\n--unmapped triggers it all the same.") from exc
+
+
+def _waits_for(worker: Check) -> str:
+    if worker.is_well:
+        return "a worker will trigger it, see `relay status`"
+    return (
+        f"no worker runs ({worker.detail}), so it waits in the database until `relay up` or "
+        "`relay worker` starts one"
+    )
+
+
+def _wait(server: Server, trigger_id: int, shown: str) -> int:
+    """Wait until the sync run has ended, print how it did, and return the exit status."""
+    last = None
+    try:
+        with progress(f"{shown}: waiting for a worker") as line:
+            for last in follow(server, trigger_id):
+                if last.sync_run_id is not None:
+                    line.update(f"{shown}: sync run {last.sync_run_id} {last.status or 'started'}")
+    except KeyboardInterrupt:
+        click.echo(f"{shown}: no longer waiting; the trigger stays, see `relay status`", err=True)
+        return PROBLEM
+    if last is None or last.outcome is None:
+        click.echo(f"{shown}: its trigger is no longer in the database", err=True)
+        return PROBLEM
+    click.echo(f"{shown}: {_end_of(last)}")
+    return 0 if last.outcome in _COLOURS else PROBLEM
+
+
+def _end_of(last: TriggerProgress) -> str:
+    outcome = Outcome(last.outcome or "")
+    word = coloured(outcome, _COLOURS.get(outcome, "red"))
+    run = f"sync run {last.sync_run_id} {word}" if last.sync_run_id else word
+    counts = {
+        "processed": last.records_processed,
+        "failed": last.records_failed,
+        "invalid": last.records_invalid,
+    }
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count is not None)
+    records = f", records: {told}" if told else ""
+    return f"{run}{records}" + (f": {last.problem}" if last.problem else "")

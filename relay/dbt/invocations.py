@@ -111,15 +111,36 @@ class Invocation:
         return self._says_sampled or (self.retries is not None and self.retries.was_sampled)
 
     @property
-    def is_of_its_run(self) -> bool:
-        """Whether the file was written within the run, and by a command like the step's."""
-        return self._was_written_within_the_run and self._can_be_the_steps
+    def not_the_steps_because(self) -> str | None:
+        """Why the file cannot be the step's own; None where it can.
+
+        It must be written within the run, and by a command like the step's.
+        """
+        written_at = self._written_at
+        if written_at is None:
+            return "it does not say when it was written (metadata.generated_at)"
+        if not self._is_within_the_run(written_at):
+            return f"it is dated {written_at.isoformat(timespec='seconds')}, not within the run"
+        if not self._can_be_the_steps:
+            return f"`dbt {self.which}` wrote it"
+        return None
+
+    @property
+    def other_target(self) -> str | None:
+        """The target that it builds and tests; None for the job's own.
+
+        A retry has that of what it retries, also where its own command names another one:
+        dbt-core, core/dbt/task/retry.py.
+        """
+        if self.retries is not None:
+            return self.retries.other_target
+        named = self.step.named_target
+        return None if named == self.run.target else named
 
     @property
     def is_of_the_jobs_target(self) -> bool:
-        """Whether its command names no other target than the job's own."""
-        named = self.step.named_target
-        return named is None or named == self.run.target
+        """Whether it builds and tests the job's own target."""
+        return self.other_target is None
 
     @property
     def _says_sampled(self) -> bool:
@@ -132,15 +153,11 @@ class Invocation:
             or any(word.split("=")[0] == "--sample" for word in self.step.words)
         )
 
-    @property
-    def _was_written_within_the_run(self) -> bool:
-        written_at, started_at = self._written_at, self.run.started_at
-        if written_at is None or started_at is None:
+    def _is_within_the_run(self, at: datetime) -> bool:
+        started_at, finished_at = self.run.started_at, self.run.finished_at
+        if started_at is None or at < started_at - CLOCK_SLACK:
             return False
-        finished_at = self.run.finished_at
-        if finished_at is not None and written_at > finished_at + CLOCK_SLACK:
-            return False
-        return written_at >= started_at - CLOCK_SLACK
+        return finished_at is None or at <= finished_at + CLOCK_SLACK
 
     @property
     def _written_at(self) -> datetime | None:
@@ -170,6 +187,11 @@ class Sorted:
     served_foreign: tuple[Invocation, ...]
     wrote_none: tuple[Invocation, ...]
 
+    @property
+    def without_file(self) -> tuple[Invocation, ...]:
+        """Those that have no file of their own."""
+        return (*self.served_foreign, *self.wrote_none)
+
 
 def sort_by_origin(invocations: Iterable[Invocation]) -> Sorted:
     """Tell the files that their step wrote from those that only lay there."""
@@ -180,7 +202,7 @@ def sort_by_origin(invocations: Iterable[Invocation]) -> Sorted:
     for invocation in in_order:
         if invocation.run_results is None or invocation.identity in own:
             none.append(invocation)
-        elif invocation.is_of_its_run:
+        elif invocation.not_the_steps_because is None:
             earlier = _retried_by(invocation, list(own.values()))
             own[invocation.identity] = replace(invocation, retries=earlier)
         else:

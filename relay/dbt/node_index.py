@@ -31,8 +31,8 @@ class NodeIndex:
 
     def find(self, method: str, value: str) -> Collection[str]:
         """The unique_ids of the nodes that a method selects with this value."""
-        if has_wildcards(value):
-            matches = _METHODS[method].matches
+        matches = _METHODS[method].matches
+        if matches is not None and has_wildcards(value):
             return [unique_id for unique_id, node in self._nodes.items() if matches(node, value)]
         if method == "fqn":
             return [*self._look_up(_METHODS[method].index, value), *self._versions(value)]
@@ -53,10 +53,13 @@ class NodeIndex:
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """`index` has nodes by the values that select them; `matches` is for values with wildcards."""
+    """`index` has nodes by the values that select them; `matches` is for values with wildcards.
+
+    It is None where dbt compares the whole word.
+    """
 
     index: _Index
-    matches: Callable[[Node, str], bool]
+    matches: Callable[[Node, str], bool] | None = None
 
 
 def _keyed(keys: _Keys) -> _Index:
@@ -180,7 +183,7 @@ def _qualified_names(node: Node) -> Iterator[str]:
     segments = _segments(node)
     for parts in (segments, segments[1:]):
         yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
-    yield from node.names[1:]
+    yield from node.names[1:] if node.version is None else node.names[2:]  # no unique_id
 
 
 def _has_qualified_name(node: Node, pattern: str) -> bool:
@@ -224,7 +227,7 @@ def _any_of(keys: _Keys) -> _Method:
 
 
 _METHODS = {
-    "config.materialized": _any_of(_materialization),
+    "config.materialized": _Method(_keyed(_materialization)),
     "exposure": _Method(_keyed(_exposure), _is_exposure),
     "file": _any_of(_file),
     "fqn": _Method(_keyed(_qualified_names), _has_qualified_name),
@@ -232,7 +235,7 @@ _METHODS = {
     "name": _Method(_by_name, _is_named),
     "package": _any_of(_package),
     "path": _Method(_by_path, _is_below),
-    "resource_type": _any_of(_kind),
+    "resource_type": _Method(_keyed(_kind)),
     "tag": _any_of(_tags),
     "unique_id": _Method(_by_name, _is_named),
 }

@@ -7,17 +7,36 @@ from datetime import datetime
 
 import msgspec
 
-from relay.dbt.artifacts import UNNAMED, UNREADABLE, Result
-from relay.dbt.invocations import Invocation, sort_by_origin
-from relay.dbt.rows import KNOWN, SOMETHING_FAILED, Standing, standing_of, status_of
+from relay.dbt import tested
+from relay.dbt.artifacts import Result
+from relay.dbt.invocations import Invocation, Sorted, sort_by_origin
+from relay.dbt.rows import (
+    KNOWN,
+    SOMETHING_FAILED,
+    WORST_FIRST,
+    Standing,
+    standing_of,
+    status_of,
+)
 from relay.dbt.runs import REBUILDABLE, Step
-from relay.dbt.unaccounted import Unaccounted, target_of, unaccounted_steps
+from relay.dbt.unaccounted import (
+    Unaccounted,
+    UnaccountedTests,
+    unaccounted_steps,
+    unaccounted_tests,
+)
 from relay.notation import printable, read_time
 
-TESTS = ("test.", "unit_test.")
-
-_TEST_ENDED = ("pass", "warn", "error", "fail")  # the worst last: an error may be but a warning
-_TEST_FAILED = frozenset({"fail", "error"})
+_NO_FILE = (
+    "the step rebuilds and succeeded, but wrote no run_results.json, so relay cannot know what it"
+    " rebuilt: remove --no-write-json (DBT_WRITE_JSON) from the job, and use dbt 0.20 or later"
+)
+_NOT_ITS_FILE = (
+    "the step rebuilds and succeeded, but the run_results.json that dbt Cloud serves for it is not"
+    " its own ({why}), so relay cannot know what it rebuilt. A file that is committed to the"
+    " repository is served where the step writes none: remove it (target/run_results.json), and"
+    " --no-write-json (DBT_WRITE_JSON) from the job"
+)
 _CLEARED_BY_REUSE = frozenset({Standing.FAILED, Standing.SKIPPED})
 
 
@@ -46,9 +65,11 @@ class RunOutcome:
     `unknown_statuses` one node for each status that relay does not know; `relations` the nodes that
     were built in several places, and these.
 
-    Of steps by their index: `not_of_this_run` served a file that they did not write;
-    `without_results` rebuild, succeeded and wrote none; `unaccounted` rebuild, and may
-    have no row of what failed, was built or is a sample.
+    Of steps: `not_of_this_run`, by their index, served a file that they did not write;
+    `without_results` rebuild, succeeded and have no file of their own, and `refused_results` says
+    for those that served another one why it is not theirs; `unaccounted` rebuild, and may have no
+    row of what failed, was built or is a sample; `unaccounted_tests` may have no row of a test that
+    failed.
     """
 
     nodes: Mapping[str, NodeResult] = field(default_factory=dict)
@@ -58,7 +79,9 @@ class RunOutcome:
     relations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     not_of_this_run: tuple[int, ...] = ()
     without_results: tuple[Step, ...] = ()
+    refused_results: Mapping[Step, str] = field(default_factory=dict)
     unaccounted: tuple[Unaccounted, ...] = ()
+    unaccounted_tests: tuple[UnaccountedTests, ...] = ()
 
     @functools.cached_property
     def standings(self) -> Mapping[str, Standing]:
@@ -82,7 +105,12 @@ class RunOutcome:
     @property
     def failed_tests(self) -> frozenset[str]:
         """The tests whose last result was a failure, whatever their severity."""
-        return frozenset(test for test, status in self.tests.items() if status in _TEST_FAILED)
+        return frozenset(test for test, status in self.tests.items() if status in tested.FAILED)
+
+    def problem_of(self, step: Step) -> str:
+        """Why one of `without_results` has none, and what to do."""
+        why = self.refused_results.get(step)
+        return _NOT_ITS_FILE.format(why=why) if why else _NO_FILE
 
     @functools.cached_property
     def _by_standing(self) -> Mapping[Standing, list[str]]:
@@ -101,41 +129,74 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
     gathered = _Gathered()
     for invocation in origins.own:
         gathered.add(invocation)
-    without = (*origins.served_foreign, *origins.wrote_none)
+    nodes = gathered.nodes_of_all_targets()
     return RunOutcome(
-        nodes=gathered.nodes,
-        reused=frozenset(gathered.reused - gathered.nodes.keys()),
+        nodes=nodes,
+        reused=frozenset(gathered.reused - nodes.keys()),
         tests=gathered.tests_of_all_targets(),
         unknown_statuses=gathered.unknown_statuses,
-        relations=gathered.built_in_several_places(),
+        relations=gathered.built_in_several_places(nodes),
         not_of_this_run=tuple(one.step.index for one in origins.served_foreign),
-        without_results=tuple(one.step for one in without if one.step.must_have_run_results),
-        unaccounted=tuple(unaccounted_steps(origins, built_something=bool(gathered.nodes))),
+        without_results=tuple(
+            one.step for one in origins.without_file if one.step.must_have_run_results
+        ),
+        refused_results=_refused_results(origins),
+        unaccounted=tuple(unaccounted_steps(origins, built_something=bool(nodes))),
+        unaccounted_tests=tuple(unaccounted_tests(origins)) if nodes else (),
     )
 
 
+def _refused_results(origins: Sorted) -> dict[Step, str]:
+    return {
+        one.step: why
+        for one in origins.served_foreign
+        if one.step.must_have_run_results and (why := one.not_the_steps_because)
+    }
+
+
+@dataclass
+class _Built:
+    """What the invocations of one target did: to nodes, and where; in tests."""
+
+    nodes: dict[str, NodeResult] = field(default_factory=dict)
+    relations: dict[str, set[str]] = field(default_factory=dict)
+    tests: dict[str, str] = field(default_factory=dict)
+
+
 class _Gathered:
-    """What the invocations so far did."""
+    """What the invocations so far did, by target; None is the job's own."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, NodeResult] = {}
+        self._of_target: dict[str | None, _Built] = {None: _Built()}
+        self._executed_by_the_job: set[str] = set()
         self.reused: set[str] = set()
-        self._tests: dict[str | None, dict[str, str]] = {}  # by target
         self.unknown_statuses: dict[str, str] = {}
-        self._relations: dict[str, set[str]] = {}
-        self._of_the_jobs_target: set[str] = set()
-        self._target_of: dict[str, str | None] = {}
 
     def add(self, invocation: Invocation) -> None:
         for row in invocation.rows:
             if status_of(row) not in KNOWN:
-                self.unknown_statuses.setdefault(printable(row.status), _name_of(row, invocation))
+                name = tested.name_of(row, invocation)
+                self.unknown_statuses.setdefault(printable(row.status), name)
+        built = self._of_target.setdefault(invocation.other_target, _Built())
         if invocation.rebuilds:
-            self._execute(invocation)
-            self._leave_alone(invocation)
+            self._execute(invocation, built)
+            self._leave_alone(invocation, built)
         if invocation.counts:  # `compile` and `docs generate` call each test a success
-            of_target = self._tests.setdefault(target_of(invocation), {})
-            of_target.update(_test_results(invocation))
+            built.tests.update(tested.results_of_tests(invocation))
+
+    def nodes_of_all_targets(self) -> dict[str, NodeResult]:
+        """What the job's own target did to each node; for one that it never executed the worst.
+
+        What another target builds does not stand for what the job's own one built, nor what one
+        builds for another.
+        """
+        found: dict[str, NodeResult] = {}
+        for built in self._of_the_others():
+            for node, result in built.nodes.items():
+                found[node] = max(result, found.get(node, result), key=_badness)
+        for node in self._executed_by_the_job:
+            found.pop(node, None)
+        return found | self._of_target[None].nodes
 
     def tests_of_all_targets(self) -> dict[str, str]:
         """The last result of each test; of several targets' results the worst.
@@ -143,53 +204,69 @@ class _Gathered:
         That it passes on the data of one says nothing of the data of another.
         """
         found: dict[str, str] = {}
-        for of_target in self._tests.values():
-            for test, status in of_target.items():
-                found[test] = max(found.get(test, status), status, key=_TEST_ENDED.index)
+        for built in self._of_target.values():
+            for test, status in built.tests.items():
+                worst = max(found.get(test, status), status, key=tested.WORST_LAST.index)
+                found[test] = worst
         return found
 
-    def built_in_several_places(self) -> dict[str, tuple[str, ...]]:
-        """The nodes that one target built more than one relation of."""
+    def built_in_several_places(self, nodes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Those of these nodes that one target built several relations of, or several targets."""
+        places = {node: self._places(node) for node in nodes}
         return {
-            node: tuple(sorted(map(printable, relations)))
-            for node, relations in self._relations.items()
-            if len(relations) > 1
+            node: tuple(sorted(map(printable, where)))
+            for node, where in places.items()
+            if len(where) > 1
         }
 
-    def _execute(self, invocation: Invocation) -> None:
-        """What another target than the job's own builds does not stand for what that one built."""
-        own_target = invocation.is_of_the_jobs_target
-        for node, result in _node_results(invocation):
-            if own_target and node not in self._of_the_jobs_target:
-                self._of_the_jobs_target.add(node)
-                self._relations.pop(node, None)
-            if own_target or node not in self._of_the_jobs_target:
-                self.nodes[node] = result
-                self._target_of[node] = target_of(invocation)
-                if result.relation is not None:
-                    self._relations.setdefault(node, set()).add(result.relation)
+    def _places(self, node: str) -> set[str]:
+        """The relations; the targets, where these do not tell several targets apart."""
+        if node in self._executed_by_the_job:
+            return self._of_target[None].relations.get(node, set())
+        relations = set[str]()
+        for built in self._of_the_others():
+            relations |= built.relations.get(node, set())
+        if len(relations) > 1:
+            return relations
+        targets = (name for name, built in self._of_target.items() if node in built.nodes)
+        return {f"--target {name}" for name in targets}
 
-    def _leave_alone(self, invocation: Invocation) -> None:
+    def _of_the_others(self) -> list[_Built]:
+        return [built for target, built in self._of_target.items() if target is not None]
+
+    def _execute(self, invocation: Invocation, built: _Built) -> None:
+        for node, result in _node_results(invocation):
+            built.nodes[node] = result
+            if result.relation is not None:
+                built.relations.setdefault(node, set()).add(result.relation)
+            if invocation.is_of_the_jobs_target:
+                self._executed_by_the_job.add(node)
+
+    def _leave_alone(self, invocation: Invocation, built: _Built) -> None:
         """What dbt found in order: whatever had failed before, there, is not wrong any more."""
         for node in _reused_nodes(invocation):
             self.reused.add(node)
-            if self._failed_in(node, target_of(invocation)):
-                del self.nodes[node]
+            result = built.nodes.get(node)
+            if result is not None and result.standing in _CLEARED_BY_REUSE:
+                del built.nodes[node]
 
-    def _failed_in(self, node: str, target: str | None) -> bool:
-        result = self.nodes.get(node)
-        failed = result is not None and result.standing in _CLEARED_BY_REUSE
-        return failed and self._target_of[node] == target
+
+def _badness(result: NodeResult) -> tuple[int, int]:
+    """Of equals the later one counts."""
+    return -WORST_FIRST.index(result.standing), result.dbt_run_id
 
 
 def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
     dbt_run_id, identity = invocation.run.dbt_run_id, invocation.identity
     was_sampled = invocation.was_sampled
-    something_failed = not invocation.step.succeeded or any(
+    step_failed = not invocation.step.succeeded
+    something_failed = step_failed or any(
         status_of(row) in SOMETHING_FAILED for row in invocation.rows
     )
     for row in invocation.rows_with_relation:
         standing = standing_of(row)
+        if standing is None and step_failed and status_of(row) not in KNOWN:
+            standing = Standing.FAILED  # it may be what failed
         if standing is None or (standing is Standing.SKIPPED and not something_failed):
             continue  # before Core v2, Fusion wrote `skipped` for what was in the cache
         if was_sampled and standing in (Standing.REBUILT, Standing.PARTIAL):
@@ -212,18 +289,3 @@ def _reused_nodes(invocation: Invocation) -> Iterator[str]:
     for row in invocation.rows:
         if status_of(row) == "reused" and row.unique_id.startswith(REBUILDABLE):
             yield row.unique_id
-
-
-def _test_results(invocation: Invocation) -> Iterator[tuple[str, str]]:
-    for row in invocation.rows:
-        status = status_of(row)
-        if row.unique_id.startswith(TESTS) and status in _TEST_ENDED:
-            yield row.unique_id, status
-        elif row.unique_id.startswith(TESTS) and status == UNREADABLE:
-            yield row.unique_id, "fail"
-        elif row.status == UNNAMED and not invocation.step.succeeded:
-            yield _name_of(row, invocation), "fail"  # it may be a test that failed, of any model
-
-
-def _name_of(row: Result, invocation: Invocation) -> str:
-    return row.unique_id or f"unknown, in step {invocation.step.index}"

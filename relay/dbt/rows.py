@@ -25,6 +25,16 @@ class Standing(StrEnum):
     NO_ROW = "no row"  # its step says neither that it was built nor that it failed
 
 
+WORST_FIRST = (
+    Standing.SAMPLED,
+    Standing.FAILED,
+    Standing.SKIPPED,
+    Standing.NO_ROW,
+    Standing.PARTIAL,
+    Standing.REBUILT,
+)
+
+
 def standing_of(row: Result) -> Standing | None:
     """What a row says of its node; None where the run did nothing to it.
 

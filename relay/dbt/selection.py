@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 from relay.dbt.graph import walk
 from relay.dbt.manifest import Lineage
+from relay.dbt.node_index import NodeIndex
 from relay.dbt.runs import REBUILDABLE
 from relay.dbt.selectors import Selector, Term
 
@@ -17,6 +18,7 @@ class Selection:
     `executed` are those it executed, `views` others that it touched through what they read.
     A name selects executed nodes; it selects a view only where no executed node has that name. So
     a sync that names executed nodes is decided the same with a lineage and without.
+    `index` is of the nodes that a selector may select; None for models, seeds and snapshots.
     """
 
     def __init__(
@@ -24,10 +26,12 @@ class Selection:
         executed: Collection[str],
         lineage: Lineage | None = None,
         views: Collection[str] = (),
+        index: NodeIndex | None = None,
     ) -> None:
         self._nodes = frozenset(executed) | frozenset(views)
         self._by_name = _unique_ids_by_name(executed)
         self._lineage = lineage or Lineage({})
+        self._index = index or self._lineage.index
         self._found: dict[str, frozenset[str]] = {}  # by selector
 
     def selected(self, selectors: Iterable[Selector]) -> frozenset[str]:
@@ -48,6 +52,16 @@ class Selection:
             self._found[selector.text] = found
         return found
 
+    def selects_for_certain(self, selector: Selector) -> bool:
+        """Whether it selects executed nodes, each by its whole name or unique_id.
+
+        `rates` also selects `model.shop.rates.v2`, which is a version of it, or a model named
+        `rates.v2`: only a manifest tells.
+        """
+        found = self.selected_by(selector)
+        words = {term.value for term in selector.terms if term.is_a_name}
+        return bool(found) and all(not words.isdisjoint(_whole_names(node)) for node in found)
+
     def _select(self, term: Term) -> Iterable[str]:
         if term.is_a_name and (executed := self._executed_as(term.value)):
             return executed
@@ -55,7 +69,7 @@ class Selection:
             return self._around(term)
         if term.method == "exposure":
             return self._behind_exposures(term)
-        return self._lineage.index.find(term.method, term.value)
+        return self._index.find(term.method, term.value)
 
     def _executed_as(self, name: str) -> list[str]:
         """The executed nodes of that name, as far as the lineage does not know better."""
@@ -103,12 +117,16 @@ def _unique_ids_by_name(unique_ids: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for unique_id in unique_ids:
         if unique_id.startswith(REBUILDABLE):
-            name = unique_id.split(".", 2)[-1]
+            _, name = _whole_names(unique_id)
             found[unique_id] = [unique_id]
             found.setdefault(name, []).append(unique_id)
             for word in _without_version(unique_id, name) if ".v" in name else ():
                 found.setdefault(word, []).append(unique_id)
     return found
+
+
+def _whole_names(unique_id: str) -> tuple[str, str]:
+    return unique_id, unique_id.split(".", 2)[-1]
 
 
 def _without_version(unique_id: str, name: str) -> tuple[str, ...]:

@@ -125,7 +125,12 @@ def _read_value(method: str, value: str) -> tuple[str, str]:
         raise ValueError(instead_of_method(method, value) or _unknown(method))
     if method == "path":
         return method, _read_path(value)
-    if method == "resource_type" and not has_wildcards(value) and value not in RESOURCE_TYPES:
+    if method == "config.materialized" and has_wildcards(value):
+        raise ValueError(
+            f": dbt knows no wildcards in `{method}:`; write each materialization as an item of "
+            f"its own, such as `{method}:table`"
+        )
+    if method == "resource_type" and value not in RESOURCE_TYPES:
         types = sorted(RESOURCE_TYPES)
         known = ", ".join(f"`{one}`" for one in types)
         raise ValueError(f": unknown resource type; {did_you_mean(value, types)}known are {known}")

@@ -1,11 +1,17 @@
-"""Steps of a run that may have spoilt nodes without a row that says so. No I/O here."""
+"""Steps of a run that may have spoilt nodes, or failed tests, without a row that says so.
+
+No I/O here.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from relay.dbt.invocations import Invocation, Sorted
 from relay.dbt.rows import SOMETHING_FAILED, Standing, status_of
-from relay.dbt.runs import REBUILDING_COMMANDS, Step
+from relay.dbt.runs import CANCELLED, REBUILDING_COMMANDS, Step
+from relay.dbt.tested import results_of_tests
+
+_RUN_TESTS = frozenset({"build", "test", "retry"})  # a retry may run tests, whatever it retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,30 @@ class Unaccounted:
     standing: Standing = Standing.NO_ROW
 
 
+@dataclass(frozen=True, slots=True)
+class UnaccountedTests:
+    """A step that failed, and may have no row of a test that failed in it.
+
+    `known` are the tests that it, or a later step, has a result of.
+    """
+
+    step: Step
+    known: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """What stands for these tests where failed tests are named."""
+        return f"results unknown, of step {self.step.index} (dbt {self.step.dbt_command})"
+
+    @property
+    def problem(self) -> str:
+        """What is unknown, and what it means."""
+        return (
+            "the step failed, and no run_results.json of its own says what failed: its tests may"
+            " have, so the syncs of what they test are withheld (test_failed), where tests: block"
+        )
+
+
 def unaccounted_steps(origins: Sorted, *, built_something: bool) -> Iterator[Unaccounted]:
     """The steps of these invocations that rebuild, and may have no row of what they spoilt.
 
@@ -31,7 +61,24 @@ def unaccounted_steps(origins: Sorted, *, built_something: bool) -> Iterator[Una
     """
     yield from _without_row(origins.own)
     if built_something:
-        yield from _without_file((*origins.served_foreign, *origins.wrote_none), origins.own)
+        yield from _without_file(origins)
+
+
+def unaccounted_tests(origins: Sorted) -> Iterator[UnaccountedTests]:
+    """The steps of these invocations that may have no row of a test that failed in them.
+
+    Of a retry all is known from what it retries. A step that never began ran no test.
+    """
+    own = origins.own
+    for place, invocation in enumerate(own):
+        if _may_lack_a_failed_test(invocation):
+            yield UnaccountedTests(invocation.step, _tested_since(invocation, own[place:]))
+    for invocation in origins.without_file:
+        step, earlier = invocation.step, _before(invocation, own)
+        is_known_retry = step.dbt_command == "retry" and any(one.counts for one in earlier)
+        has_died = step.has_begun and not step.succeeded and step.dbt_command in _RUN_TESTS
+        if has_died and not is_known_retry:
+            yield UnaccountedTests(step, _tested_since(invocation, own[len(earlier) :]))
 
 
 def _without_row(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
@@ -45,7 +92,7 @@ def _without_row(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
         has_an_unnamed_row = invocation.has_an_unnamed_row
         if has_an_unnamed_row or _may_lack_a_failed_row(invocation):
             known = _known_since(invocation, own[place:], own)
-            only_microbatches = not has_an_unnamed_row and _has_a_failed_row(invocation)
+            only_microbatches = not has_an_unnamed_row and _says_what_failed(invocation)
             yield Unaccounted(invocation.step, known, only_microbatches)
 
 
@@ -53,23 +100,34 @@ def _may_lack_a_failed_row(invocation: Invocation) -> bool:
     """Core 2 and Fusion write none of a microbatch model with a failing batch."""
     if invocation.step.succeeded:
         return False
-    return invocation.may_leave_out_microbatches or not _has_a_failed_row(invocation)
+    return invocation.may_leave_out_microbatches or not _says_what_failed(invocation)
 
 
-def _has_a_failed_row(invocation: Invocation) -> bool:
+def _may_lack_a_failed_test(invocation: Invocation) -> bool:
+    runs_tests = invocation.which in _RUN_TESTS and not invocation.retries
+    return runs_tests and not (invocation.step.succeeded or _says_what_failed(invocation))
+
+
+def _says_what_failed(invocation: Invocation) -> bool:
+    """Whether a row says why the step failed.
+
+    Not of one that was cancelled: dbt then writes what was done, and no row of what it was at
+    (dbt-core, core/dbt/task/runnable.py, KeyboardInterrupt).
+    """
+    if invocation.step.status == CANCELLED:
+        return False
     return any(status_of(row) in SOMETHING_FAILED for row in invocation.rows)
 
 
-def _without_file(
-    without_file: Iterable[Invocation], own: tuple[Invocation, ...]
-) -> Iterator[Unaccounted]:
+def _without_file(origins: Sorted) -> Iterator[Unaccounted]:
     """The steps without a file of their own that may have spoilt what the run had built.
 
     Of a retry all is known from what it retries, as far as that wrote a file.
     """
-    for invocation in without_file:
+    own = origins.own
+    for invocation in origins.without_file:
         standing = _left_without_file(invocation)
-        earlier = [one for one in own if _place(one) < _place(invocation)]
+        earlier = _before(invocation, own)
         is_known_retry = invocation.step.dbt_command == "retry" and any(
             one.rebuilds for one in earlier
         )
@@ -103,14 +161,24 @@ def _known_since(
     """
     of_job = [one for one in own if one.is_of_the_jobs_target]
     untouched = () if failed.is_of_the_jobs_target else of_job
-    same_place = (one for one in since if target_of(one) == target_of(failed))
+    same_place = _of_the_target_of(failed, since)
     return frozenset[str]().union(*(one.executed for one in (*same_place, *untouched)))
 
 
-def _place(invocation: Invocation) -> tuple[int, int]:
-    return invocation.run.dbt_run_id, invocation.step.index
+def _tested_since(failed: Invocation, since: Iterable[Invocation]) -> frozenset[str]:
+    """The tests that have a result since, in the place that a failed step tests."""
+    return frozenset(
+        test
+        for invocation in _of_the_target_of(failed, since)
+        if invocation.counts
+        for test, _ in results_of_tests(invocation)
+    )
 
 
-def target_of(invocation: Invocation) -> str | None:
-    """The target that it builds and tests; None where only dbt Cloud knows the job's own."""
-    return invocation.step.named_target or invocation.run.target
+def _of_the_target_of(one: Invocation, others: Iterable[Invocation]) -> Iterator[Invocation]:
+    return (other for other in others if other.other_target == one.other_target)
+
+
+def _before(invocation: Invocation, own: Iterable[Invocation]) -> list[Invocation]:
+    place = (invocation.run.dbt_run_id, invocation.step.index)
+    return [one for one in own if (one.run.dbt_run_id, one.step.index) < place]

@@ -10,16 +10,7 @@ from collections.abc import Set as AbstractSet
 
 from relay.dbt.graph import walk
 from relay.dbt.manifest import Lineage
-from relay.dbt.rows import Standing
-
-WORST_FIRST = (
-    Standing.SAMPLED,
-    Standing.FAILED,
-    Standing.SKIPPED,
-    Standing.NO_ROW,
-    Standing.PARTIAL,
-    Standing.REBUILT,
-)
+from relay.dbt.rows import WORST_FIRST, Standing
 
 
 class Views:

@@ -1,10 +1,10 @@
 """What a dbt run did, as far as a sync can ask, without what was before. No I/O here."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from relay.dbt.command_selection import may_have_executed
+from relay.dbt.command_selection import may_have_executed, may_have_tested
 from relay.dbt.graph import walk
 from relay.dbt.manifest import Lineage
 from relay.dbt.outcome import RunOutcome
@@ -12,7 +12,7 @@ from relay.dbt.rows import Standing
 from relay.dbt.runs import DbtRun
 from relay.dbt.selection import Selection
 from relay.dbt.selectors import Selector
-from relay.dbt.unaccounted import Unaccounted
+from relay.dbt.unaccounted import Unaccounted, UnaccountedTests
 from relay.dbt.views import Views
 from relay.decision.mapping import PlacedSelector, Sync, SyncMapping
 from relay.workspaces import SyncKey
@@ -86,18 +86,30 @@ class Findings:
         was promoted by --warn-error stops dbt too. An `error` counts where the severity is error.
 
         A test whose models are unknown counts against all that the run touched: never on a guess.
+        So do, by the name of their step, tests whose results are unknown.
         """
-        return {
-            test: self._failed_by(test)
+        failed = {
+            test: self._failed_by({test})
             for test in self.outcome.failed_tests
             if self.outcome.tests[test] == "fail" or self.lineage.is_of_error_severity(test)
         }
+        for unaccounted in self.outcome.unaccounted_tests:
+            models = self._may_have_failed_in(unaccounted)
+            if models:
+                failed[unaccounted.name] = models | failed.get(unaccounted.name, frozenset())
+        return failed
 
-    def _failed_by(self, test: str) -> frozenset[str]:
-        """The models that a failure of this test counts against, and the views that show them."""
-        if test not in self.lineage.nodes:
+    def _may_have_failed_in(self, unaccounted: UnaccountedTests) -> frozenset[str]:
+        if not self.lineage.nodes:
             return frozenset(self.standings)
-        models = self.lineage.models_tested_by(test)
+        tests = may_have_tested(unaccounted.step, self.lineage)
+        return self._failed_by(tests - unaccounted.known)
+
+    def _failed_by(self, tests: Collection[str]) -> frozenset[str]:
+        """The models that a failure of these tests counts against, and the views that show them."""
+        if not self.lineage.nodes.keys() >= set(tests):
+            return frozenset(self.standings)
+        models = frozenset[str]().union(*map(self.lineage.models_tested_by, tests))
         not_executed = self.views.standings.keys()
         views = walk(models, self.lineage.views_on, passes_through=not_executed.__contains__)
         return models.union(view for view in views if view in not_executed)
@@ -233,7 +245,7 @@ def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> boo
         return False
     executed = Selection(outcome.nodes.keys())
     asks_for_all = bool(outcome.in_standing(Standing.SAMPLED) or outcome.unaccounted)
-    a_test_failed = bool(outcome.failed_tests)
+    a_test_failed = bool(outcome.failed_tests or outcome.unaccounted_tests)
     return any(
         asks_for_all
         or sync.require == "all"
@@ -247,6 +259,6 @@ def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> boo
 
 def _are_named(selectors: tuple[Selector, ...], executed: Selection) -> bool:
     try:
-        return all(map(executed.selected_by, selectors))
+        return all(map(executed.selects_for_certain, selectors))
     except Exception:  # noqa: BLE001 - `decide` meets it again, and reports it for its sync
         return False

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from relay.decision.gates import Condition, Reason
-from relay.decision.mapping import Sync, SyncMapping
 from relay.decision.plan import Through
-from relay.errors import BadMapping, CannotDecide, Problem
+from relay.errors import CannotDecide
 from relay.mapping_file import load
 from relay.operations.plan import evaluate_now
+from relay.operations.sync_lookup import find_mapped
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
 from relay.settings import DbtCloudSettings, Settings
@@ -46,16 +46,17 @@ def explain_sync(
 
     Without a run it is the last one that concerned the sync; None if there was none. What was
     decided is reported as it was seen then: dbt Cloud is asked, and its settings are needed, only
-    for what was not. Raises as `plan_run` does.
+    for what was not. Raises NotMapped for a sync without a decision that the mapping does not have,
+    else as `plan_run` does.
     """
     with asking(server) as connections:
         decision = Store(connections).decisions.find(workspace, sync_id, dbt_run_id)
     if decision is not None:
         return _as_decided(decision)
+    mapping = load(settings.mapping, settings.census_hosts)
+    sync = find_mapped(mapping, settings.mapping, workspace, sync_id)
     if dbt_run_id is None:
         return None
-    mapping = load(settings.mapping, settings.census_hosts)
-    sync = _mapped(mapping, settings, workspace, sync_id)
     evaluation = evaluate_now(server, settings.extended_to(DbtCloudSettings), mapping, dbt_run_id)
     verdict = evaluation.plan.verdict_on(sync)
     if (undecided := evaluation.plan.undecided_on(sync)) is not None:
@@ -84,11 +85,3 @@ def _as_decided(decision: Decision) -> Explanation:
         through={view: tuple(nodes) for view, nodes in decision.through.items()},
         conditions=decision.conditions,
     )
-
-
-def _mapped(mapping: SyncMapping, settings: Settings, workspace: str, sync_id: int) -> Sync:
-    sync = mapping.sync(workspace, sync_id)
-    if sync is None:
-        where, what = str(settings.mapping), f"has no sync {sync_id} of workspace {workspace!r}"
-        raise BadMapping((Problem(where, what),))
-    return sync

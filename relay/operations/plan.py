@@ -12,6 +12,7 @@ from relay.dbt.decoding import gc_paused
 from relay.dbt.runs import DbtRun
 from relay.decision.findings import Findings
 from relay.decision.gates import Reason
+from relay.decision.history import History
 from relay.decision.mapping import Sync, SyncMapping, named_syncs
 from relay.decision.plan import Plan, Through, Verdict, decide
 from relay.errors import BadArtifact, VendorError
@@ -35,8 +36,11 @@ class Evaluation:
 
 
 @gc_paused()
-def plan_run(server: Server, settings: DbtCloudSettings, dbt_run_id: int) -> "Planned":
-    """What would be decided on a run now. Raises VendorError, BadArtifact, BadMapping, …"""
+def plan_run(server: Server | None, settings: DbtCloudSettings, dbt_run_id: int) -> "Planned":
+    """What would be decided on a run now; without a server, as by a relay that never ran.
+
+    Raises VendorError, BadArtifact, BadMapping, DatabaseUnavailable.
+    """
     evaluation = evaluate_now(
         server, settings, load(settings.mapping, settings.census_hosts), dbt_run_id
     )
@@ -79,16 +83,20 @@ def _why_not_production(settings: DbtCloudSettings, environment_id: int | None) 
 
 
 def evaluate_now(
-    server: Server, settings: DbtCloudSettings, mapping: SyncMapping, dbt_run_id: int
+    server: Server | None, settings: DbtCloudSettings, mapping: SyncMapping, dbt_run_id: int
 ) -> Evaluation:
     """Evaluate a run as a worker would, and record nothing."""
     now = utc_now()
     collector = collector_of(settings, dbt_cloud_of(settings))
     with findings_of(collector, dbt_run_id, mapping, now=now) as findings:
-        looks_back_at = findings.looks_back_at(mapping)
-        with asking(server) as connections:
-            history = Store(connections).decisions.history(findings.run, mapping, looks_back_at)
+        history = _history(server, findings, mapping) if server else History()
         return Evaluation(findings, decide(findings, mapping, history, now=now))
+
+
+def _history(server: Server, findings: Findings, mapping: SyncMapping) -> History:
+    looks_back_at = findings.looks_back_at(mapping)
+    with asking(server) as connections:
+        return Store(connections).decisions.history(findings.run, mapping, looks_back_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,138 @@
-"""What came, what was triggered and what is under way, at a glance."""
+"""Is the service well, what needs somebody, what came and what is under way, at a glance."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import TypeVar
+
+from relay.decision.mapping import SyncMapping
+from relay.mapping_file import Stamp, stamp_of
+from relay.notation import printable
+from relay.operations.readiness import Check, check_storing, check_worker, read_mapping
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
-from relay.store import Overview, Store
+from relay.settings import StatusSettings
+from relay.store import Store
+from relay.store.status import (
+    AbandonedRow,
+    DeliveryRow,
+    GivenUpRow,
+    LostLinesRow,
+    StuckRow,
+    SyncRunRow,
+    TriggerRow,
+)
+from relay.vendors.census.client import V1_ENDS, api_versions
+from relay.workspaces import DEFAULT_WORKSPACE
+
+RowOfASync = TypeVar(
+    "RowOfASync", bound=GivenUpRow | AbandonedRow | StuckRow | TriggerRow | SyncRunRow
+)
 
 
-def read_overview(server: Server, *, newest: int) -> Overview:
-    """Read the overview. Raises DatabaseUnavailable."""
-    with asking(server) as connections:
-        return Store(connections).status.overview(newest=newest)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CensusVersion:
+    """The API version a workspace is asked by; `ends_on` is None where it has no end."""
+
+    workspace: str
+    api_version: str
+    ends_on: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusReport:
+    """The head, then what needs somebody, then the newest of each. `now` is the database's time.
+
+    `syncs` is None where the mapping file cannot be used. Other times are None for what has not
+    happened yet; `caught_up_until` is how far dbt Cloud's list of runs was read, and
+    `catch_up_interval`, in seconds, None for never.
+    """
+
+    ready: bool
+    checks: tuple[Check, ...]
+    now: datetime
+    mapping_file: str
+    syncs: int | None
+    worker_seen_at: datetime | None
+    last_delivery_at: datetime | None
+    caught_up_until: datetime | None
+    catch_up_interval: int | None
+    census: tuple[CensusVersion, ...]
+    given_up: list[GivenUpRow]
+    abandoned: list[AbandonedRow]
+    stuck: list[StuckRow]
+    deliveries: list[DeliveryRow]
+    triggers: list[TriggerRow]
+    open_sync_runs: list[SyncRunRow]
+    lost_log_lines: list[LostLinesRow]
+
+
+class StatusReader:
+    """Reads the status again and again; the mapping file only when it has changed."""
+
+    def __init__(self, server: Server, settings: StatusSettings) -> None:
+        self._server = server
+        self._settings = settings
+        self._stamp: Stamp | None = None
+        self._mapping_check: tuple[Check, SyncMapping | None] | None = None
+
+    def read(self, *, newest: int) -> StatusReport:
+        """The status, with so many rows of each kind. Raises DatabaseUnavailable."""
+        mapping_check, mapping = self._read_mapping()
+        with asking(self._server) as connections:
+            store = Store(connections)
+            now, heartbeat = store.status.last_heartbeat()
+            checks = (check_storing(store), mapping_check, check_worker(now, heartbeat))
+            overview = store.status.overview(newest=newest)
+            return StatusReport(
+                ready=all(check.is_well for check in checks),
+                checks=checks,
+                now=now,
+                mapping_file=str(self._settings.mapping),
+                syncs=len(mapping.syncs) if mapping else None,
+                worker_seen_at=heartbeat,
+                last_delivery_at=store.deliveries.last_received_at(),
+                caught_up_until=store.catch_ups.last_read_until(),
+                catch_up_interval=self._settings.catch_up_interval,
+                census=_census_versions(self._settings, mapping),
+                given_up=_with_names(overview.given_up, mapping),
+                abandoned=_with_names(overview.abandoned, mapping),
+                stuck=_with_names(overview.stuck, mapping),
+                deliveries=overview.deliveries,
+                triggers=_with_names(overview.triggers, mapping),
+                open_sync_runs=_with_names(overview.open_sync_runs, mapping),
+                lost_log_lines=overview.lost_log_lines,
+            )
+
+    def _read_mapping(self) -> tuple[Check, SyncMapping | None]:
+        stamp = stamp_of(self._settings.mapping)
+        if self._mapping_check is None or stamp is None or stamp != self._stamp:
+            self._stamp, self._mapping_check = stamp, read_mapping(self._settings)
+        return self._mapping_check
+
+
+def _census_versions(
+    settings: StatusSettings, mapping: SyncMapping | None
+) -> tuple[CensusVersion, ...]:
+    default = settings.census_api_version
+    versions = (mapping and api_versions(default, mapping)) or {DEFAULT_WORKSPACE: default}
+    v1_ends = date.fromisoformat(V1_ENDS)
+    return tuple(
+        CensusVersion(
+            workspace=workspace,
+            api_version=version,
+            ends_on=v1_ends if version == "v1" else None,
+        )
+        for workspace, version in sorted(versions.items())
+    )
+
+
+def _with_names(rows: Sequence[RowOfASync], mapping: SyncMapping | None) -> list[RowOfASync]:
+    names = {sync.key: sync.name for sync in mapping.syncs} if mapping else {}
+    return [replace(row, sync_name=_name_of(row, names)) for row in rows]
+
+
+def _name_of(row: RowOfASync, names: dict[tuple[str, int], str | None]) -> str | None:
+    key = (row.workspace or "", row.sync_id or 0)
+    name = names.get(key)
+    return printable(name) if name else None

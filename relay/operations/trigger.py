@@ -1,14 +1,19 @@
-"""`relay trigger`: have a sync triggered without a dbt run."""
+"""`relay trigger`: have a sync triggered without a dbt run, and see what comes of it."""
 
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from relay.decision.mapping import SyncMapping
-from relay.errors import BadSettings, Problem
+from relay.operations.readiness import Check, check_worker
+from relay.operations.sync_lookup import require_workspace
 from relay.postgres.connections import asking
 from relay.postgres.server import Server
-from relay.store import Store
-from relay.workspaces import DEFAULT_WORKSPACE
+from relay.store import Store, TriggerProgress
+
+POLLED_EVERY = 0.5  # seconds
 
 
 class Records(Enum):
@@ -16,6 +21,14 @@ class Records(Enum):
 
     AS_MAPPED = "mapped"  # as the mapping file says
     ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A trigger that waits for a worker, and whether there is one."""
+
+    trigger_id: int
+    worker: Check
 
 
 def trigger(
@@ -26,16 +39,29 @@ def trigger(
     records: Records,
     *,
     now: datetime,
-) -> None:
+) -> Requested:
     """Put a trigger of a sync, mapped or not, where workers find it.
 
     Raises BadSettings for a workspace that the mapping does not know, DatabaseUnavailable.
     """
-    if workspace != DEFAULT_WORKSPACE and workspace not in mapping.workspaces:
-        known = ", ".join([DEFAULT_WORKSPACE, *mapping.workspaces])
-        raise BadSettings((Problem("--workspace", f"{workspace!r} is not one of {known}"),))
+    require_workspace(mapping, workspace)
     mapped = mapping.sync(workspace, sync_id)
     full_sync = records is Records.ALL or (mapped is not None and mapped.full_sync)
     with asking(server) as connections:
+        store = Store(connections)
+        trigger_id = store.triggers.add_manual(workspace, sync_id, full_sync=full_sync, now=now)
+        return Requested(trigger_id, check_worker(*store.status.last_heartbeat()))
+
+
+def follow(server: Server, trigger_id: int) -> Iterator[TriggerProgress]:
+    """How far a trigger is, twice a second, until the sync run that answers it has ended.
+
+    Raises DatabaseUnavailable.
+    """
+    with asking(server) as connections:
         triggers = Store(connections).triggers
-        triggers.add_manual(workspace, sync_id, full_sync=full_sync, now=now)
+        while (progress := triggers.progress(trigger_id)) is not None:
+            yield progress
+            if progress.outcome is not None:
+                return
+            time.sleep(POLLED_EVERY)

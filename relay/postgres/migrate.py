@@ -44,8 +44,8 @@ def migrate(server: Server) -> tuple[str, ...]:
     return applied
 
 
-def require_schema(server: Server) -> None:
-    """Make the schema where there is none; never change one that processes may be using.
+def find_schema(server: Server) -> bool:
+    """Whether relay's schema is there. It is never made or changed.
 
     Raises DatabaseUnavailable where it is another version's.
     """
@@ -54,7 +54,7 @@ def require_schema(server: Server) -> None:
             refuse_transaction_pooler(connection, server.conninfo)
             _must_be_utf8(connection)
             if is_current(connection):
-                return
+                return True
             exists = _has_schema(connection)
     except psycopg.Error as exc:
         raise DatabaseUnavailable(f"the database cannot be read: {words_of(exc)}") from exc
@@ -63,7 +63,7 @@ def require_schema(server: Server) -> None:
             "the database's schema is of another version of relay: "
             "upgrade relay everywhere, and run `relay migrate`"
         )
-    migrate(server)
+    return False
 
 
 def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from relay.errors import BadSettings, Problem
+from relay.errors import BadSettings, NoDatabase, Problem
 from relay.postgres.embedded import EmbeddedServer
 from relay.settings import Settings
 
@@ -81,6 +82,37 @@ def server_of(settings: Settings) -> Server:
     if settings.database_url is not None:
         return NamedServer(settings.database_url.reveal())
     return EmbeddedServer(settings.data_dir)
+
+
+def has_database(settings: Settings) -> bool:
+    """Whether there is a server to ask: an external one, or relay's own in RELAY_DATA_DIR.
+
+    Nothing is made or started. A folder that we may not look into counts: its server says why.
+    """
+    if settings.database_url is not None:
+        return True
+    try:
+        (settings.data_dir / "postgres").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def no_database(settings: Settings) -> NoDatabase:
+    """The error for a place that has no database of relay's."""
+    if settings.database_url is None:
+        return NoDatabase(f"in {_shown(settings.data_dir)}", "Is RELAY_DATA_DIR right?")
+    named = ("RELAY_DATABASE_URL", "DATABASE_URL")
+    variable = next((name for name in named if settings.environment.get(name)), named[0])
+    return NoDatabase(f"at {variable}", "Is it right? `relay migrate` prepares a new one.")
+
+
+def _shown(folder: Path) -> str:
+    """As the user gave it; a relative path reads as one."""
+    is_plain = not folder.is_absolute() and folder.parts[:1] not in ((), ("..",))
+    return f"./{folder}" if is_plain else str(folder)
 
 
 @contextmanager

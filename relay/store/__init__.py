@@ -26,7 +26,7 @@ from relay.store.status import Overview, Status
 from relay.store.sync_runs import End, FollowedRun, SyncRuns
 from relay.store.takeovers import TakenOver, Takeovers
 from relay.store.transactions import Connections
-from relay.store.triggers import Causes, Triggers, Waiting
+from relay.store.triggers import Causes, TriggerProgress, Triggers, Waiting
 
 
 class Store:
@@ -69,6 +69,7 @@ __all__ = [
     "Started",
     "Store",
     "TakenOver",
+    "TriggerProgress",
     "Triggered",
     "Unconfirmed",
     "Waiting",

@@ -43,6 +43,14 @@ class CatchUps(Transactions):
                 (dbt_account_id,),
             )
 
+    def last_read_until(self) -> datetime | None:
+        """Until when the list of any account was last read; None if it never was."""
+        with self._statement() as connection:
+            row = connection.execute(
+                "SELECT max(read_until) FROM relay.catch_ups WHERE read_until > first_started_at"
+            ).fetchone()
+            return row[0] if row else None
+
     def record_missed(
         self, dbt_account_id: int, runs: Sequence[FinishedRun], *, read_until: datetime
     ) -> tuple[FinishedRun, ...]:

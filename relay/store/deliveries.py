@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg
+
+from relay.errors import DatabaseUnavailable
 from relay.store import jobs
 from relay.store.transactions import Transactions, one
 
@@ -63,14 +66,18 @@ class Deliveries(Transactions):
     def rehearse(self) -> None:
         """Store a delivery and roll it back, to find out whether deliveries can be stored.
 
-        Raises DatabaseUnavailable (a full disk too), or psycopg.Error where the server refuses.
+        Raises DatabaseUnavailable where the server refuses, too: for a full disk, or because it is
+        a read-only standby.
         """
-        with self._statement() as connection, connection.transaction(force_rollback=True):
-            connection.execute(
-                "INSERT INTO relay.deliveries (delivery_id, ignored_because, body)"
-                " VALUES (%s, 'rehearsal', %s)",
-                (uuid.uuid4(), os.urandom(USUAL_BODY)),
-            )
+        try:
+            with self._statement() as connection, connection.transaction(force_rollback=True):
+                connection.execute(
+                    "INSERT INTO relay.deliveries (delivery_id, ignored_because, body)"
+                    " VALUES (%s, 'rehearsal', %s)",
+                    (uuid.uuid4(), os.urandom(USUAL_BODY)),
+                )
+        except psycopg.Error as exc:
+            raise DatabaseUnavailable(f"PostgreSQL stores nothing: {exc}") from exc
 
     def find_run(self, delivery_id: uuid.UUID) -> DeliveredRun | None:
         """The run of a delivery; None if there is no such delivery (any more)."""

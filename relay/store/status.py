@@ -22,7 +22,8 @@ class DeliveryRow:
 class TriggerRow:
     """A trigger and how far it is.
 
-    `cooling down`, `waiting`, `sending`, `running`, or its run's outcome.
+    `cooling down`, `waiting`, `sending`, `running`, or its run's outcome. `until` is when a
+    cool-down ends. Here and below `sync_name` is the mapping's, which the store does not know.
     """
 
     requested_at: datetime
@@ -32,6 +33,8 @@ class TriggerRow:
     sync_run_id: int | None
     state: str
     problem: str | None
+    until: datetime | None
+    sync_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class SyncRunRow:
     status: str | None
     looks: int
     problem: str | None
+    sync_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,33 @@ class GivenUpRow:
     workspace: str | None
     sync_id: int | None
     problem: str | None
+    sync_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonedRow:
+    """A sync run whose end relay does not know, and no later run of its sync has completed."""
+
+    abandoned_at: datetime
+    workspace: str
+    sync_id: int
+    sync_run_id: int | None
+    problem: str | None
+    sync_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StuckRow:
+    """A job about a dbt run or a sync that no worker has taken up for ten minutes.
+
+    `dbt_run_id` is None for one about a sync; `workspace` and `sync_id` for one about a dbt run.
+    """
+
+    due_at: datetime
+    dbt_run_id: int | None
+    workspace: str | None
+    sync_id: int | None
+    sync_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +111,15 @@ class Overview:
     triggers: list[TriggerRow]
     open_sync_runs: list[SyncRunRow]
     lost_log_lines: list[LostLinesRow]
+    abandoned: list[AbandonedRow]
+    stuck: list[StuckRow]
 
 
 class Status(Transactions):
     """What there is to see, and whether a worker lives."""
 
     def overview(self, *, newest: int) -> Overview:
-        """What was given up, the newest deliveries and triggers, and every open sync run."""
+        """What needs somebody, the newest deliveries and triggers, and every open sync run."""
         with self._transaction() as connection:
             return Overview(
                 given_up=every(connection, GivenUpRow, _GIVEN_UP_ROWS, (newest,)),
@@ -94,6 +127,8 @@ class Status(Transactions):
                 triggers=every(connection, TriggerRow, _TRIGGER_ROWS, (newest,)),
                 open_sync_runs=every(connection, SyncRunRow, _OPEN_SYNC_RUN_ROWS),
                 lost_log_lines=every(connection, LostLinesRow, _LOST_LINES_ROWS, (newest,)),
+                abandoned=every(connection, AbandonedRow, _ABANDONED_ROWS, (newest,)),
+                stuck=every(connection, StuckRow, _STUCK_ROWS, (newest,)),
             )
 
     def report_lost_lines(self, row: LostLinesRow) -> None:
@@ -146,9 +181,38 @@ SELECT requested_at, triggers.workspace, triggers.sync_id, dbt_run_id, sync_run_
             WHEN attempt_id IS NULL THEN 'waiting'
             WHEN outcome IS NOT NULL THEN outcome
             WHEN sync_run_id IS NULL THEN 'sending'
-            ELSE 'running' END AS state
+            ELSE 'running' END AS state,
+       CASE WHEN attempt_id IS NULL AND due_at > now() THEN due_at END AS until
 FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id)
 ORDER BY requested_at DESC, trigger_id DESC LIMIT %s
+"""
+_ABANDONED_ROWS = """
+SELECT ended_at AS abandoned_at, workspace, sync_id, sync_run_id, problem
+FROM relay.sync_runs AS abandoned
+WHERE outcome = 'abandoned' AND NOT EXISTS (
+    SELECT FROM relay.sync_runs AS later
+    WHERE (later.workspace, later.sync_id) = (abandoned.workspace, abandoned.sync_id)
+      AND later.attempt_id > abandoned.attempt_id AND later.outcome LIKE 'completed%%'
+)
+ORDER BY ended_at DESC LIMIT %s
+"""
+# A job that a worker has begun is stuck only if that worker is dead and no other has taken it up.
+_STUCK_ROWS = """
+SELECT due_at, (args ->> 'dbt_run_id')::bigint AS dbt_run_id,
+       coalesce(sync_runs.workspace, args ->> 'workspace') AS workspace,
+       coalesce(sync_runs.sync_id, (args ->> 'sync_id')::bigint) AS sync_id
+FROM (
+    SELECT args, status, worker_id, greatest(scheduled_at, (
+        SELECT max(at) FROM procrastinate_events WHERE job_id = procrastinate_jobs.id)) AS due_at
+    FROM procrastinate_jobs WHERE status IN ('todo', 'doing')
+      AND args ?| array['dbt_run_id', 'sync_id', 'attempt_id']
+) AS jobs
+LEFT JOIN procrastinate_workers ON procrastinate_workers.id = worker_id
+LEFT JOIN relay.sync_runs ON attempt_id = (args ->> 'attempt_id')::bigint
+WHERE due_at < now() - interval '10 minutes'
+  AND (jobs.status = 'todo'
+       OR coalesce(last_heartbeat < now() - interval '1 minute', true))
+ORDER BY due_at LIMIT %s
 """
 _LOST_LINES_ROWS = """
 SELECT process, count, last_at, problem FROM relay.lost_log_lines ORDER BY last_at DESC LIMIT %s

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from relay.errors import DatabaseUnavailable
-from relay.notation import words_of
+from relay.notation import short_message, words_of
 
 Connection = psycopg.Connection[Any]
 Row = TypeVar("Row")
@@ -41,6 +41,13 @@ class Transactions:
     def _transaction(self) -> Iterator[Connection]:
         with self._statement() as connection, connection.transaction():
             yield connection
+
+
+def server_message(exc: Exception) -> str:
+    """What the server said of an error of psycopg's, or of a DatabaseUnavailable made of one."""
+    cause = exc if isinstance(exc, psycopg.Error) else exc.__cause__
+    message = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
+    return short_message(message or "the database took too long")
 
 
 def one(

@@ -63,6 +63,23 @@ class Waiting:
     last_outcome: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerProgress:
+    """How far a trigger is: what the sync run that answers it does, or did.
+
+    `sync_run_id` is None until Census has started one, `status` until it was asked about it, and
+    `outcome` until it has ended. A run without an id ended because Census started none.
+    """
+
+    sync_run_id: int | None
+    status: str | None
+    outcome: str | None
+    problem: str | None
+    records_processed: int | None
+    records_failed: int | None
+    records_invalid: int | None
+
+
 class Triggers(Transactions):
     """What each sync waits for, and the jobs that start it."""
 
@@ -81,11 +98,22 @@ class Triggers(Transactions):
         with self._statement() as connection:
             jobs.schedule_start(connection, workspace, sync_id, at)
 
-    def add_manual(self, workspace: str, sync_id: int, *, full_sync: bool, now: datetime) -> None:
-        """Add a trigger without a dbt run, with its job: it waits its turn like any other."""
+    def add_manual(self, workspace: str, sync_id: int, *, full_sync: bool, now: datetime) -> int:
+        """Add a trigger without a dbt run, with its job: it waits its turn like any other.
+
+        Returns its trigger_id.
+        """
         with self._transaction() as connection:
-            connection.execute(_ADD_MANUAL, (workspace, sync_id, full_sync, now, now, now))
+            given = (workspace, sync_id, full_sync, now, now, now)
+            row = connection.execute(_ADD_MANUAL, given).fetchone()
+            assert row is not None
             jobs.start_sync_run(connection, workspace, sync_id)
+            return int(row[0])
+
+    def progress(self, trigger_id: int) -> TriggerProgress | None:
+        """How far a trigger is; None if it is not known (any more)."""
+        with self._statement() as connection:
+            return one(connection, TriggerProgress, _PROGRESS, (trigger_id,))
 
 
 _WAITING = """
@@ -101,6 +129,12 @@ _ADD_MANUAL = """
 INSERT INTO relay.triggers (workspace, sync_id, full_sync, because, through, requested_at, due_at,
                             covers_until)
 VALUES (%s, %s, %s, '{}', '{}', %s, %s, %s)
+RETURNING trigger_id
+"""
+_PROGRESS = """
+SELECT sync_run_id, status, outcome, problem, records_processed, records_failed, records_invalid
+FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id)
+WHERE trigger_id = %s
 """
 _CAUSES = """
 SELECT dbt_run_id, because, through, requested_at FROM relay.triggers

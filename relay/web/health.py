@@ -3,33 +3,28 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import psycopg
 
 from relay import logs
-from relay.errors import BadMapping, DatabaseUnavailable
-from relay.mapping_file import Stamp, load, stamp_of
-from relay.notation import short_message
+from relay.errors import DatabaseUnavailable
+from relay.mapping_file import Stamp, stamp_of
 from relay.operations.lost_lines import report_lost_lines
+from relay.operations.readiness import (
+    Check,
+    cannot_store,
+    check_storing,
+    check_worker,
+    read_mapping,
+)
 from relay.postgres.connections import OneConnection, connect_impatiently
 from relay.postgres.migrate import is_current
 from relay.postgres.server import Server
 from relay.settings import Settings
 from relay.store import Store
+from relay.store.transactions import server_message
 
-A_DEAD_WORKER = timedelta(seconds=60)
 KEPT_FOR = 2.0  # seconds: however often it is asked, it checks no more often
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was checked: is it well, and a detail for a person."""
-
-    name: str
-    is_well: bool
-    detail: str
 
 
 class Health:
@@ -68,7 +63,7 @@ class Health:
                     return _both_unwell("its schema is not up to date")
                 store = Store(OneConnection(connection))
                 now, heartbeat = store.status.last_heartbeat()
-                return _storing_check(store), _worker_check(now, heartbeat)
+                return _check_storing(store), check_worker(now, heartbeat)
         except (psycopg.Error, DatabaseUnavailable):
             return _both_unwell("it does not answer")
 
@@ -84,16 +79,9 @@ class _MappingCheck:
     def check(self) -> Check:
         stamp = stamp_of(self._settings.mapping)
         if self._check is None or stamp is None or stamp != self._stamp:
-            self._stamp, self._check = stamp, self._read()
+            self._stamp = stamp
+            self._check, _ = read_mapping(self._settings)
         return self._check
-
-    def _read(self) -> Check:
-        try:
-            load(self._settings.mapping, self._settings.census_hosts)
-        except BadMapping as exc:
-            detail = f"{len(exc.problems)} to fix: `relay check` lists them"
-            return Check("mapping", is_well=False, detail=detail)
-        return Check("mapping", is_well=True, detail="ok")
 
 
 def _both_unwell(detail: str) -> tuple[Check, Check]:
@@ -104,31 +92,14 @@ def _both_unwell(detail: str) -> tuple[Check, Check]:
     )
 
 
-def _storing_check(store: Store) -> Check:
-    """A database that answers may still store nothing: a full disk, a read-only standby."""
-    try:
-        store.deliveries.rehearse()
-        report_lost_lines(store, "web")
-    except (psycopg.Error, DatabaseUnavailable) as exc:
-        detail = f"deliveries cannot be stored: {_server_message(exc)}"
-        return Check("database", is_well=False, detail=detail)
-    return Check("database", is_well=True, detail="ok")
-
-
-def _server_message(exc: Exception) -> str:
-    cause = exc if isinstance(exc, psycopg.Error) else exc.__cause__
-    message = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
-    return short_message(message or "the database took too long")
-
-
-def _worker_check(now: datetime, heartbeat: datetime | None) -> Check:
-    if heartbeat is None:
-        return Check("worker", is_well=False, detail="there is none")
-    silent = now - heartbeat
-    if silent > A_DEAD_WORKER:
-        detail = f"silent for {round(silent.total_seconds())} s"
-        return Check("worker", is_well=False, detail=detail)
-    return Check("worker", is_well=True, detail="ok")
+def _check_storing(store: Store) -> Check:
+    check = check_storing(store)
+    if check.is_well:
+        try:
+            report_lost_lines(store, "web")
+        except (psycopg.Error, DatabaseUnavailable) as exc:
+            return cannot_store(server_message(exc))
+    return check
 
 
 def _log_check() -> Check:

@@ -269,7 +269,7 @@ class TestALogThatCannotBeWritten:
         stage.wait_until(lambda: stage.sql(lost) == [("web",), ("worker",)], "both to report it")
         status = stage.command("status")
         assert status.wait() == 0
-        assert "log lines that could not be written" in status.stdout
+        assert "Log lines that could not be written" in status.stdout
         worker.terminate()
         assert worker.wait() == 0
 

@@ -546,6 +546,30 @@ class TestAStepWithoutAFile:
         assert outcome.standings == {CUSTOMERS: Standing.REBUILT}
 
     @pytest.mark.parametrize(
+        ("fields", "why"),
+        [
+            ({"metadata": {"generated_at": "2022-03-04T05:06:07Z"}}, "it is dated 2022-03-04T05"),
+            (
+                {"metadata": {"invocation_started_at": "2022-03-04T05:06:07Z"}},
+                "it is dated 2022-03-04T05:06:07+00:00, not within the run",
+            ),
+            ({"metadata": {"generated_at": None}}, "does not say when it was written"),
+            ({"which": "run", "command": "dbt build"}, "`dbt run` wrote it"),
+        ],
+    )
+    def test_whose_file_is_refused_is_reported_with_why(self, fields, why):
+        refused = row("success", **fields)
+        outcome = outcome_of([refused])
+        assert outcome.without_results == (refused.step,)
+        assert why in outcome.problem_of(refused.step)
+        assert "remove it (target/run_results.json)" in outcome.problem_of(refused.step)
+
+    def test_is_told_apart_from_one_whose_file_is_refused(self):
+        silent = Invocation(run(), step("dbt build --no-write-json"), None)
+        outcome = outcome_of([silent])
+        assert "but wrote no run_results.json" in outcome.problem_of(silent.step)
+
+    @pytest.mark.parametrize(
         ("command", "status"), [("dbt build", ERROR), ("dbt source freshness", SUCCESS)]
     )
     def test_that_failed_or_rebuilds_nothing_is_not(self, command, status):
@@ -775,6 +799,67 @@ class TestANodeThatIsBuiltInTwoPlaces:
         metadata = {"invocation_id": "second"}
         reused = row("reused", index=5, command=command, metadata=metadata)
         assert standing(failed, reused) is expected
+
+    @pytest.mark.parametrize(
+        ("retry", "expected"),
+        [("dbt retry", Standing.REBUILT), ("dbt retry --target prod", Standing.REBUILT)],
+    )
+    def test_is_built_by_a_retry_in_the_target_of_what_it_retries(self, retry, expected):
+        """dbt takes it from there, whatever the retry's own command says."""
+        own = self.built("success", "prod.a")
+        other = self.built("error", "dev.a", index=5, command="dbt build --target dev")
+        again = row("success", relation_name="dev.a", which="build", index=6, command=retry)
+        outcome = outcome_of([own, other, again])
+        assert outcome.nodes[CUSTOMERS].invocation == outcome_of([own]).nodes[CUSTOMERS].invocation
+        assert (outcome.standings, outcome.relations) == ({CUSTOMERS: expected}, {})
+
+    def test_is_not_spoilt_by_a_retry_that_fails_in_another_target(self):
+        own = self.built("success", "prod.a")
+        other = self.built("error", "dev.a", index=5, command="dbt build --target dev")
+        again = row("error", relation_name="dev.a", index=6, command="dbt retry")
+        twice = row("error", relation_name="dev.a", index=7, command="dbt retry")
+        assert standing(own, other, again, twice) is Standing.REBUILT
+
+    @pytest.mark.parametrize(
+        ("statuses", "expected"),
+        [
+            (("error", "success"), Standing.FAILED),
+            (("success", "error"), Standing.FAILED),
+            (("partial success", "success"), Standing.PARTIAL),
+            (("success", "success"), Standing.REBUILT),
+        ],
+    )
+    @pytest.mark.parametrize("relations", [("a.a", "b.a"), (msgspec.UNSET, msgspec.UNSET)])
+    def test_stands_as_the_worst_where_several_targets_built_it_and_none_is_the_jobs(
+        self, statuses, expected, relations
+    ):
+        steps = [
+            row(
+                status,
+                command=f"dbt build -t {target}",
+                index=index,
+                **({} if relation is msgspec.UNSET else {"relation_name": relation}),
+            )
+            for status, relation, target, index in zip(
+                statuses, relations, ("one", "two"), (4, 5), strict=True
+            )
+        ]
+        outcome = outcome_of(steps)
+        assert outcome.standings == {CUSTOMERS: expected}
+        told = ("a.a", "b.a") if relations[0] == "a.a" else ("--target one", "--target two")
+        assert outcome.relations == {CUSTOMERS: told}
+
+    def test_stands_as_the_last_of_one_other_target(self):
+        first = self.built("error", "dev.a", command="dbt build -t dev")
+        second = self.built("success", "dev.a", index=5, command="dbt build -t dev")
+        outcome = outcome_of([first, second])
+        assert (outcome.standings, outcome.relations) == ({CUSTOMERS: Standing.REBUILT}, {})
+
+    def test_does_not_stand_for_what_the_jobs_own_target_then_found_in_order(self):
+        failed = self.built("error", "prod.a")
+        reused = row("reused", index=5)
+        other = self.built("success", "dev.a", index=6, command="dbt build -t dev")
+        assert standing(failed, reused, other) is None
 
     def test_may_be_built_by_another_target_alone(self):
         other = self.built("success", "dev.a", command="dbt build --target=dev")

@@ -207,7 +207,11 @@ SELECTORS = (
     "resource_type:models",
     "1+resource_type:exposure",
     "resource_type:test",
+    "resource_type:mod*",
+    "resource_type:*",
     "config.materialized:table,path:models/marts/*.sql",
+    "config.materialized:tab*",
+    "config.materialized:*",
     "exposure:shop.vat_report.x",
     # intersections
     "package:this,path:models/marts",

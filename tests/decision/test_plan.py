@@ -11,7 +11,7 @@ from relay.dbt.outcome import NodeResult
 from relay.dbt.rows import Standing
 from relay.dbt.runs import CANCELLED, ERROR, SUCCESS, Step
 from relay.dbt.selectors import Selector, Term
-from relay.dbt.unaccounted import Unaccounted
+from relay.dbt.unaccounted import Unaccounted, UnaccountedTests
 from relay.decision.findings import Findings, needs_lineage
 from relay.decision.gates import GATES, Reason
 from relay.decision.history import Build, History, SyncHistory
@@ -337,6 +337,57 @@ class TestAFailedStepThatDoesNotSayWhatFailed:
         assert held_by.seen == f"{A}: no row"
 
 
+class TestAFailedStepThatDoesNotSayWhichTestsFailed:
+    """`a`, `b` and `c` were built before; TEST_A reads `a` and `c`, SINGULAR `a` and `b`."""
+
+    @staticmethod
+    def verdict(word, *, command="dbt test", known=(), tests="block"):
+        step = Step(index=5, name="", status=ERROR, command=command)
+        did = dataclasses.replace(
+            outcome({A: REBUILT, B: REBUILT, C: REBUILT}),
+            unaccounted_tests=(UnaccountedTests(step, frozenset(known)),),
+        )
+        mapping = mapping_of(sync(word, tests=tests))
+        assert needs_lineage(dbt_run(), did, mapping) is (tests == "block")
+        (verdict,) = plan_of(did, mapping, lineage=lineage()).verdicts
+        return verdict
+
+    def test_withholds_the_syncs_of_what_they_test(self):
+        assert (self.verdict("a").reason, self.verdict("a").models) == ("test_failed", (A,))
+        assert self.verdict("b").reason == "test_failed"
+        assert self.verdict("c").reason == "rebuilt"  # TEST_A is attached to `a`
+
+    def test_says_so(self):
+        (held_by,) = [condition for condition in self.verdict("a").conditions if condition.holds]
+        assert held_by.seen == "results unknown, of step 5 (dbt test)"
+
+    def test_does_not_where_each_of_these_tests_has_a_result(self):
+        assert self.verdict("a", known=(TEST_A, SINGULAR, UNIT_A)).reason == "rebuilt"
+        assert self.verdict("b", known=(SINGULAR,)).reason == "rebuilt"
+
+    def test_does_not_where_tests_are_ignored(self):
+        assert self.verdict("a", tests="ignore").reason == "rebuilt"
+
+    @pytest.mark.parametrize(
+        ("command", "expected"),
+        [
+            ("dbt test -s c", "rebuilt"),
+            ("dbt build -s b", "test_failed"),
+            ("dbt test --exclude b", "test_failed"),  # SINGULAR reads `a`, too
+            ("dbt test --exclude a b", "rebuilt"),
+        ],
+    )
+    def test_withholds_as_far_as_its_command_selects(self, command, expected):
+        assert self.verdict("b", command=command).reason == expected
+
+    def test_counts_against_all_where_the_project_is_not_known(self):
+        step = Step(index=5, name="", status=ERROR, command="dbt test")
+        unaccounted = UnaccountedTests(step, frozenset())
+        did = dataclasses.replace(outcome({C: REBUILT}), unaccounted_tests=(unaccounted,))
+        (withheld,) = plan_of(did, mapping_of(sync("c"))).withheld
+        assert withheld.reason == "test_failed"
+
+
 class TestTheManifest:
     @pytest.mark.parametrize(
         ("a_sync", "tests", "needed"),
@@ -353,6 +404,25 @@ class TestTheManifest:
     def test_is_asked_for_only_where_it_decides(self, a_sync, tests, needed):
         did = outcome({A: REBUILT}, tests=tests)
         assert needs_lineage(dbt_run(), did, mapping_of(a_sync)) is needed
+
+    @pytest.mark.parametrize(
+        ("word", "executed", "needed"),
+        [
+            ("rates", "model.shop.rates.v2", True),  # a version, or a model named `rates.v2`
+            ("rates_v2", "model.shop.rates.v2", True),
+            ("model.shop.rates", "model.shop.rates.v2", True),
+            ("rates.v2", "model.shop.rates.v2", False),
+            ("model.shop.rates.v2", "model.shop.rates.v2", False),
+            ("rates_v2", "model.shop.rates_v2", False),
+        ],
+    )
+    def test_tells_a_version_from_a_name_with_a_dot(self, word, executed, needed):
+        did = outcome({executed: REBUILT})
+        assert needs_lineage(dbt_run(), did, mapping_of(sync(word))) is needed
+
+    def test_is_asked_for_where_a_version_may_be_one_of_two_models(self):
+        did = outcome({"model.shop.rates": REBUILT, "model.shop.rates.v2": REBUILT})
+        assert needs_lineage(dbt_run(), did, mapping_of(sync("rates")))
 
     def test_is_not_asked_for_when_nothing_was_touched(self):
         assert not needs_lineage(dbt_run(), outcome(), mapping_of(sync("tag:crm")))

@@ -76,6 +76,22 @@ class TestASyncOfAView:
         (verdict,) = plan_of(sync("v_orders"), did, known=known).verdicts
         assert (verdict.reason, verdict.models) == (reason, (unique_id("v_orders"),))
 
+    @pytest.mark.parametrize(
+        ("standing", "reason"), [(REBUILT, "rebuilt"), (SKIPPED, "model_failed")]
+    )
+    def test_that_was_executed_is_not_withheld_when_a_table_behind_it_failed_a_test(
+        self, standing, reason
+    ):
+        """The first after `dbt run` and `dbt test`; `dbt build` skips it."""
+        test = Node("test.shop.t.1", attached_node=unique_id("t"))
+        known = Lineage({**KNOWN.nodes, test.unique_id: test})
+        did = outcome(
+            {unique_id("t"): REBUILT, unique_id("v_orders"): standing},
+            tests={test.unique_id: "fail"},
+        )
+        (verdict,) = plan_of(sync("v_orders"), did, known=known).verdicts
+        assert verdict.reason == reason
+
     def test_is_withheld_by_an_unknown_failed_test(self):
         did = outcome({unique_id("u"): REBUILT}, tests={"test.shop.unheard_of.1": "fail"})
         assert [held.reason for held in plan_of(sync("v_orders"), did).withheld] == ["test_failed"]
@@ -95,17 +111,17 @@ class TestASyncOfAView:
 
     def test_of_a_name_that_was_executed_does_not_look_at_views_of_that_name(self):
         """So it is decided the same whether another sync made relay fetch the manifest or not."""
-        known = lineage_of(**{"dim.v1": [], "t": []})
-        known.nodes["model.shop.dim.v2"] = Node(
-            "model.shop.dim.v2",
+        known = lineage_of(dim=[], t=[])
+        known.nodes["model.crm.dim"] = Node(
+            "model.crm.dim",
             name="dim",
             config=Config(materialized="view"),
             depends_on=DependsOn((unique_id("t"),)),
         )
-        did = outcome({"model.shop.dim.v1": REBUILT, unique_id("t"): FAILED})
+        did = outcome({unique_id("dim"): REBUILT, unique_id("t"): FAILED})
         with_lineage = plan_of(sync("dim"), did, known=known)
         assert with_lineage == plan_of(sync("dim"), did, known=None)
-        assert [trigger.models for trigger in with_lineage.triggers] == [("model.shop.dim.v1",)]
+        assert [trigger.models for trigger in with_lineage.triggers] == [(unique_id("dim"),)]
 
 
 class TestTheManifest:

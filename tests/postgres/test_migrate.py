@@ -9,7 +9,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from relay.errors import BadSettings, DatabaseUnavailable
-from relay.postgres.migrate import is_current, migrate, require_schema
+from relay.postgres.migrate import find_schema, is_current, migrate
 from relay.postgres.migrations import HEAD
 from relay.postgres.migrations.run import MIGRATIONS
 from relay.postgres.server import NamedServer
@@ -85,13 +85,15 @@ def test_several_processes_may_do_it_at_once(empty_database, connection):
     assert is_current(connection)
 
 
-def test_a_command_makes_the_schema_only_where_there_is_none(empty_database, connection):
+def test_a_command_neither_makes_nor_changes_a_schema(empty_database, connection):
     """One of another version may be in use by processes that would stop working."""
-    require_schema(empty_database)
-    assert is_current(connection)
+    assert not find_schema(empty_database)
+    assert connection.execute("SELECT to_regclass('relay.deliveries')").fetchone() == (None,)
+    migrate(empty_database)
+    assert find_schema(empty_database)
     connection.execute("UPDATE relay.alembic_version SET version_num = '0001'")
     with pytest.raises(DatabaseUnavailable, match="run `relay migrate`"):
-        require_schema(empty_database)
+        find_schema(empty_database)
     assert not is_current(connection)
 
 

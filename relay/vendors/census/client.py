@@ -22,15 +22,22 @@ V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from 
 LATEST = 25  # sync runs looked through for one whose answer was lost; the API's own page size
 
 
-def speaks_v1(settings: WorkerSettings, mapping: SyncMapping) -> bool:
-    """Whether any sync of the mapping goes to a workspace that is still asked by v1."""
-    versions = {
+def api_versions(default: str, mapping: SyncMapping) -> dict[str, str]:
+    """The API version of each workspace that a sync of the mapping goes to, by its name.
+
+    `default` is that of the default workspace.
+    """
+    return {
         sync.workspace: mapping.workspaces[sync.workspace].api_version
         if sync.workspace in mapping.workspaces
-        else settings.census_api_version
+        else default
         for sync in mapping.syncs
     }
-    return "v1" in versions.values()
+
+
+def speaks_v1(settings: WorkerSettings, mapping: SyncMapping) -> bool:
+    """Whether any sync of the mapping goes to a workspace that is still asked by v1."""
+    return "v1" in api_versions(settings.census_api_version, mapping).values()
 
 
 class Census:

@@ -13,11 +13,6 @@ from relay.store import RecordedRun, jobs
 from relay.worker.backoff import next_try, retry_after_of
 from relay.worker.services import Services
 
-_NO_FILE = (
-    "the step rebuilds and succeeded, but wrote no run_results.json, so relay cannot know what it"
-    " rebuilt: remove --no-write-json (DBT_WRITE_JSON) from the job, and use dbt 0.20 or later"
-)
-
 log = get_logger()
 
 
@@ -91,7 +86,17 @@ def _log_findings(findings: Findings) -> None:
         log.warning("dbt_run.without_steps", dbt_job_id=run.dbt_job_id)
     for step in outcome.without_results:
         log.warning(
-            "dbt_run.step_without_results", step=step.index, command=step.command, problem=_NO_FILE
+            "dbt_run.step_without_results",
+            step=step.index,
+            command=step.command,
+            problem=outcome.problem_of(step),
+        )
+    for unaccounted in outcome.unaccounted_tests:
+        log.warning(
+            "dbt_run.tests_unknown",
+            step=unaccounted.step.index,
+            command=unaccounted.step.command,
+            problem=unaccounted.problem,
         )
     for node, relations in outcome.relations.items():
         log.warning("dbt_run.relation_ambiguous", node=node, relations=list(relations))

@@ -238,6 +238,33 @@ class TestStepsWithoutTheirOwnResults:
         assert "remove --no-write-json (DBT_WRITE_JSON) from the job" in reported["problem"]
         assert events("sync.withheld") == []
 
+    def test_a_green_build_whose_file_is_refused_is_reported_as_that(self, one, events):
+        one.deliver(
+            SandboxRun.of(invoke("dbt build", run_results=self.COMMITTED), dbt_run_id=NIGHT)
+        )
+        one.work()
+        (reported,) = events("dbt_run.step_without_results")
+        assert "is not its own (it is dated " in reported["problem"]
+        assert "remove it (target/run_results.json)" in reported["problem"]
+
+    def test_a_test_step_that_died_withholds_what_it_tests_and_is_reported(self, relay, events):
+        relay.map(
+            mapping_text(
+                sync_entry(5123, "customers"),
+                sync_entry(5124, "customers", tests="ignore"),
+                sync_entry(5125, "orders"),
+            )
+        )
+        died = invoke("dbt test --select customers", status=20)
+        relay.deliver(SandboxRun.of(invoke("dbt run", load("run")), died, dbt_run_id=NIGHT))
+        relay.work()
+        assert sorted(line["sync_id"] for line in events("sync.triggered")) == [5124, 5125]
+        (withheld,) = events("sync.withheld")
+        assert (withheld["sync_id"], withheld["reason"]) == (5123, "test_failed")
+        (reported,) = events("dbt_run.tests_unknown")
+        assert (reported["step"], reported["command"]) == (5, "dbt test --select customers")
+        assert "its tests may have" in reported["problem"]
+
     def test_a_run_that_failed_before_its_first_step_is_done_with_a_warning(self, one, events):
         one.deliver(SandboxRun(dbt_run_id=NIGHT, steps=(), status=20))
         one.work()

@@ -1,0 +1,211 @@
+"""The status in a form for a terminal: a head, what needs somebody, then the newest."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from relay.commands.tables import Coloured, coloured, table, without_empty_columns
+from relay.operations.readiness import Check
+from relay.operations.status import CensusVersion, StatusReport
+from relay.store.status import DeliveryRow, LostLinesRow, SyncRunRow, TriggerRow
+from relay.workspaces import DEFAULT_WORKSPACE, display_id
+
+RED, YELLOW, GREEN = "red", "yellow", "green"
+COLOURS = {
+    **dict.fromkeys(("failed", "refused", "abandoned", "canceled", "retries exhausted"), RED),
+    **dict.fromkeys(("completed_with_rejects", "cooling down", "stuck"), YELLOW),
+    "completed": GREEN,
+}
+GIVEN_UP = "given up"  # of JSON; in words: retries exhausted
+Rows = Sequence[Sequence[object]]
+
+
+def describe(report: StatusReport, *, width: int | None) -> Iterator[str]:
+    """The lines of the whole status; `width` None where they may be of any length.
+
+    A section without rows is left out.
+    """
+    yield from _head(report)
+    for section in _sections(report):
+        if section.rows:
+            yield from ("", section.title)
+            yield from table(*without_empty_columns(section.heading, section.rows), width=width)
+            yield from (f"  {line}" for line in section.hint.splitlines())
+
+
+def _head(report: StatusReport) -> Iterator[str]:
+    ready = coloured("ready", GREEN) if report.ready else coloured("not ready", RED)
+    yield f"relay is {ready}"
+    for check in report.checks:
+        yield _head_line(check.name, _checked(check, report), None if check.is_well else RED)
+    yield _head_line("last delivery", _when(report.last_delivery_at, report.now))
+    yield _head_line("last catch-up", _caught_up(report))
+    ends = any(each.ends_on for each in report.census)
+    yield _head_line("Census API", _census(report), YELLOW if ends else None)
+
+
+def _head_line(name: str, text: str, colour: str | None = None) -> str:
+    return f"  {name:<15}{coloured(text, colour) if colour else text}"
+
+
+def _checked(check: Check, report: StatusReport) -> str:
+    match check.name:
+        case "worker" if not check.is_well:
+            return f"{check.detail}: `relay up` or `relay worker` starts one"
+        case "worker" if report.worker_seen_at:
+            return f"ok, seen {_ago(report.now - report.worker_seen_at)}"
+        case "mapping" if report.syncs is not None:
+            syncs = "1 sync" if report.syncs == 1 else f"{report.syncs} syncs"
+            return f"ok, {syncs} in {report.mapping_file}"
+    return check.detail
+
+
+def _caught_up(report: StatusReport) -> str:
+    """How far dbt Cloud's list of runs was read, which is what the last catch-up came to."""
+    if report.catch_up_interval is None:
+        return "never: RELAY_CATCH_UP_INTERVAL is 0"
+    if report.caught_up_until is None:
+        return "not yet"
+    return f"read dbt Cloud's runs until {_when(report.caught_up_until, report.now)}"
+
+
+def _census(report: StatusReport) -> str:
+    return ", ".join(_census_version(each, report) for each in report.census)
+
+
+def _census_version(each: CensusVersion, report: StatusReport) -> str:
+    where = "" if each.workspace == DEFAULT_WORKSPACE else f" ({each.workspace})"
+    if each.ends_on is None:
+        return f"{each.api_version}{where}"
+    days = (each.ends_on - report.now.date()).days
+    ends = f"ends on {each.ends_on}, in {days} days" if days > 0 else f"ended on {each.ends_on}"
+    return f"{each.api_version}{where}, which {ends}: v2 is ready"
+
+
+class _Section(NamedTuple):
+    """A table; `hint` is a line behind it."""
+
+    title: str
+    heading: tuple[str, ...]
+    rows: Rows
+    hint: str = ""
+
+
+def _sections(report: StatusReport) -> tuple[_Section, ...]:
+    return (
+        _attention_section(report),
+        _delivery_section(report.deliveries),
+        _trigger_section(report.triggers),
+        _sync_run_section(report.open_sync_runs),
+        _lost_line_section(report.lost_log_lines),
+    )
+
+
+def _attention_section(report: StatusReport) -> _Section:
+    return _Section(
+        coloured("Needs attention", RED),
+        ("when", "what", "dbt run", "sync", "sync run", "problem"),
+        sorted(_attention_rows(report), key=lambda row: str(row[0]), reverse=True),
+        "`relay replay --run ID` has a dbt run evaluated again." if report.given_up else "",
+    )
+
+
+def _attention_rows(report: StatusReport) -> Iterator[tuple[object, ...]]:
+    for run in report.given_up:
+        what = _state("retries exhausted" if run.sync_id is None else "refused")
+        sync = _sync(run.workspace, run.sync_id, run.sync_name)
+        yield (_short(run.given_up_at), what, run.dbt_run_id, sync, None, run.problem)
+    for row in report.abandoned:
+        sync = _sync(row.workspace, row.sync_id, row.sync_name)
+        when, what = _short(row.abandoned_at), _state("abandoned")
+        yield (when, what, None, sync, row.sync_run_id, row.problem)
+    for job in report.stuck:
+        sync = _sync(job.workspace, job.sync_id, job.sync_name)
+        problem = "due since then, and no worker has taken it up"
+        yield (_short(job.due_at), _state("stuck"), job.dbt_run_id, sync, None, problem)
+
+
+def _delivery_section(deliveries: list[DeliveryRow]) -> _Section:
+    rows = [
+        (
+            _short(row.received_at),
+            row.dbt_run_id,
+            _state("retries exhausted" if row.became == GIVEN_UP else row.became),
+            row.why,
+            row.delivery_id,
+        )
+        for row in deliveries
+    ]
+    heading = ("received", "dbt run", "status", "reason", "delivery")
+    return _Section("Newest deliveries", heading, rows)
+
+
+def _trigger_section(triggers: list[TriggerRow]) -> _Section:
+    rows = [
+        (
+            _short(row.requested_at),
+            _sync(row.workspace, row.sync_id, row.sync_name),
+            row.dbt_run_id or "manual",
+            row.sync_run_id,
+            _state_of(row),
+            row.problem,
+        )
+        for row in triggers
+    ]
+    heading = ("requested", "sync", "dbt run", "sync run", "state", "problem")
+    return _Section("Newest triggers", heading, rows)
+
+
+def _sync_run_section(sync_runs: list[SyncRunRow]) -> _Section:
+    rows = [
+        (
+            _short(row.begun_at),
+            _sync(row.workspace, row.sync_id, row.sync_name),
+            row.sync_run_id,
+            row.status,
+            row.looks,
+            row.problem,
+        )
+        for row in sync_runs
+    ]
+    heading = ("begun", "sync", "sync run", "status", "polls", "problem")
+    return _Section("Open sync runs", heading, rows)
+
+
+def _lost_line_section(lost: list[LostLinesRow]) -> _Section:
+    rows = [(_short(row.last_at), row.count, row.process, row.problem) for row in lost]
+    heading = ("last", "lines", "process", "problem")
+    return _Section("Log lines that could not be written", heading, rows)
+
+
+def _state(word: str) -> object:
+    return Coloured(word, COLOURS[word]) if word in COLOURS else word
+
+
+def _state_of(row: TriggerRow) -> object:
+    if row.until is None:
+        return _state(row.state)
+    return Coloured(f"{row.state} until {_short(row.until)}", COLOURS["cooling down"])
+
+
+def _sync(workspace: str | None, sync_id: int | None, name: str | None) -> str | None:
+    if sync_id is None:
+        return None
+    shown = display_id(workspace or DEFAULT_WORKSPACE, sync_id)
+    return f"{shown} {name}" if name else str(shown)
+
+
+def _when(time: datetime | None, now: datetime) -> str:
+    return "none yet" if time is None else f"{_short(time)}, {_ago(now - time)}"
+
+
+def _ago(elapsed: timedelta) -> str:
+    seconds = max(round(elapsed.total_seconds()), 0)
+    for name, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {name} ago"
+    return f"{seconds} s ago"
+
+
+def _short(time: datetime) -> str:
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
