@@ -3,8 +3,7 @@
 #   docker build -t relay .
 #   docker run --env-file relay.env -p 8080:8080 -v relay-data:/data --stop-timeout 30 relay
 #
-# docs/operations.md says what it needs where its root is read-only, and how to run web and
-# worker apart.
+# docs/deploy.md says what it needs if its root is read-only, and how to run web and worker apart.
 
 FROM python:3.13-slim AS build
 WORKDIR /build

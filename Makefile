@@ -1,12 +1,12 @@
-# Everything a contributor types. `make` alone lists it.
+# Commands for contributors and operators. `make` alone lists them.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install demo test lint types tests test-crash format lock bench clean
+.PHONY: help install install-prod demo test lint types tests test-crash format lock clean clean-data
 
-help:            ## what can be made
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+help:            ## list the targets
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 install: $(VENV)/.installed   ## the locked dependencies and relay itself, in .venv
 
@@ -16,7 +16,18 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: install    ## a dbt run becomes Census sync runs, on a sandbox
+# The setuptools of development builds relay and is removed again. build/ may hold deleted modules.
+install-prod:    ## what a server needs: locked dependencies and relay, no test tools
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	sed -n '/^setuptools==/,/[^\\]$$/p' requirements/dev.txt > $(VENV)/build.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/build.txt
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	$(BIN)/python -m pip uninstall --quiet --disable-pip-version-check --yes setuptools
+	rm -rf build $(VENV)/.installed
+
+demo: install    ## play the demo: dbt runs trigger Census syncs, on simulators
 	@$(BIN)/relay demo
 
 test: lint types tests   ## everything CI checks
@@ -31,16 +42,19 @@ types: install
 tests: install
 	@$(BIN)/pytest
 
-test-crash: install   ## a storm: a busy night while everything is killed, at random (5 minutes)
+test-crash: install   ## kill every process at random during a busy night (5 minutes)
 	@$(BIN)/pytest -m storm -n 0 -rP tests/crash
 
-format: install  ## put the code into its one form
+format: install  ## format the code
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-lock:            ## resolve the dependencies anew, for every Python and platform (needs uv)
+lock:            ## resolve the dependencies again, for every Python and platform (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 
-clean:           ## forget .venv and relay's own database
-	rm -rf $(VENV) var
+clean:           ## delete .venv; no data
+	rm -rf $(VENV)
+
+clean-data:      ## delete the embedded PostgreSQL and its data, in var
+	rm -rf var

@@ -241,7 +241,7 @@ class TestContributing:
         assert set().union(*named) == set().union(*FLOORS) - {"__main__"}
 
     def test_names_no_file_that_is_not_there(self):
-        way = self.TEXT.partition("## The way of one delivery")[2].partition("\n## ")[0]
+        way = self.TEXT.partition("## What happens to a delivery")[2].partition("\n## ")[0]
         named = re.findall(r"`([\w/]+(?:/|\.py))`", way)
         assert len(named) > 10
         assert [name for name in named if not (ROOT / name).exists()] == []

@@ -1,5 +1,6 @@
 """What a deployment starts is there, and is started as it should be."""
 
+import json
 import os
 import re
 import shlex
@@ -16,7 +17,7 @@ from relay.decision.mapping_reader import read_mapping
 from relay.worker import process as worker
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 GRACE_SECONDS = 30  # what most platforms give after SIGTERM, and what the documents ask for
 
@@ -46,8 +47,7 @@ class TestProcfile:
         assert_exists(shlex.split(command))
 
     def test_herokus_file_in_the_documents_starts_the_same(self):
-        text = (ROOT / "docs" / "operations.md").read_text()
-        heroku = yaml.safe_load(re.search(r"```yaml\n(build:.*?)```", text, re.DOTALL)[1])
+        heroku = yaml.safe_load(re.search(r"```yaml\n(build:.*?)```", DEPLOY, re.DOTALL)[1])
         assert heroku["build"]["docker"]["web"] == "Dockerfile"
         assert {
             "release": heroku["release"]["command"][0],
@@ -179,7 +179,7 @@ class TestDockerfile:
 
 
 class TestTheUnit:
-    UNIT = re.search(r"```ini\n(.*?)```", README, re.DOTALL)[1]
+    UNIT = re.search(r"```ini\n(.*?)```", DEPLOY, re.DOTALL)[1]
 
     def value(self, key):
         return re.search(rf"^{key}=(.*)$", self.UNIT, re.MULTILINE)[1]
@@ -199,11 +199,70 @@ class TestTheUnit:
         )
 
 
+class TestTheOperatorsCommand:
+    SCRIPT = re.search(r"```shell\n(.*?)```", DEPLOY, re.DOTALL)[1]
+
+    def run(self, folder, settings, *words):
+        """The script with this machine's paths, and as this user."""
+        (folder / "relay.env").write_text(settings)
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+        script = self.SCRIPT.replace("/etc/relay.env", str(folder / "relay.env"))
+        script = script.replace("/opt/relay", str(folder))
+        script, changes = re.subn(r"setpriv .*--init-groups ", "", script)
+        assert changes == 1
+        script, changes = re.subn(r"^\[.*sudo.*\n", "", script, flags=re.MULTILINE)
+        assert changes == 1
+        return subprocess.run(
+            ["sh", "-c", script, "relay", *words],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_it_passes_the_settings_on_as_they_are_written(self, tmp_path):
+        """A shell that read the file would take `&` and `(` for its own."""
+        settings = "# a comment\n\nDBT_CLOUD_TOKEN=a-secret&(of-yours\n#PORT=1\n"
+        settings += "CENSUS_API_KEY='a-key(of-yours)'\n"  # as `relay init` writes it
+        settings += "RELAY_MAPPING=/etc/a & b.yml"  # the last line, which need not end in a newline
+        done = self.run(tmp_path, settings, "config", "--json")
+        assert done.returncode == 0, done.stderr
+        shown = json.loads(done.stdout)
+        assert shown["RELAY_MAPPING"] == "/etc/a & b.yml"
+        assert shown["RELAY_DATA_DIR"] == "/var/lib/relay"
+        assert shown["DBT_CLOUD_TOKEN"]
+        assert shown["PORT"] == 8080
+
+    def test_its_data_is_the_services(self):
+        assert f"export {TestTheUnit().value('Environment')}\n" in self.SCRIPT
+
+    def test_its_settings_are_the_services(self):
+        assert f"done < {TestTheUnit().value('EnvironmentFile')}\n" in self.SCRIPT
+
+
+def recipe(target):
+    """The commands that `make` would run."""
+    return subprocess.run(
+        ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+class TestMake:
+    def test_a_server_gets_no_test_tools(self):
+        installs = re.findall(r"pip install .*", recipe("install-prod"))
+        assert "-r requirements/run.txt" in installs[0]
+        assert not any("requirements/dev.txt" in each for each in installs)
+        assert all("--require-hashes" in each or "--no-deps" in each for each in installs)
+
+    def test_clean_deletes_no_data(self):
+        assert "var" not in recipe("clean").split()
+        assert "var" in recipe("clean-data").split()
+
+
 class TestStopping:
     def test_the_documented_grace_is_enough(self):
         assert worker.LAST_SECONDS < up.DRAIN_SECONDS < GRACE_SECONDS
-        documents = README + (ROOT / "docs" / "operations.md").read_text()
-        graces = re.findall(r"--stop-timeout (\d+)", documents)
+        graces = re.findall(r"--stop-timeout (\d+)", DEPLOY)
         assert graces
         assert all(int(each) >= GRACE_SECONDS for each in graces)
 

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cli_reference
 import click
 import pytest
 import yaml
@@ -32,13 +34,17 @@ from relay.sync_runs import Outcome
 from relay.variables import VARIABLES
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(DOCS.glob("*.md")),
 ]
+OTHER_PAGES = [*sorted((ROOT / "bench").glob("*.md")), ROOT / "relay/sandbox/recordings/README.md"]
 README = (ROOT / "README.md").read_text()
+SETTINGS_PAGE = (DOCS / "settings.md").read_text()
+CLI_PAGE = (DOCS / "cli.md").read_text()
 FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
@@ -116,7 +122,9 @@ def _run(checkout):
 
 def clean_environment(checkout):
     path = f"{checkout}/.venv/bin:{os.environ['PATH']}"
-    return {"PATH": path, "HOME": str(checkout.parent), "LANG": "C.UTF-8"}
+    # relay may be installed from another folder than the one whose documents these are.
+    code = {"PYTHONPATH": str(checkout)}
+    return {"PATH": path, "HOME": str(checkout.parent), "LANG": "C.UTF-8", **code}
 
 
 def free_ports(count):
@@ -161,21 +169,43 @@ class TestTheDemo:
 
 
 class TestTheCommandsOfTheDocuments:
-    def test_the_readme(self, run):
-        """From the second command to the last, on the sandbox that it starts itself."""
+    def test_the_readme_on_the_sandbox(self, run):
+        """The sandbox's own page first, for the rest of the README needs a relay that runs."""
         need("curl", "jq")
-        _demo, *session = blocks(ROOT / "README.md", "sh")
-        stop = next(each for each in session if each.startswith("kill "))
-        session.remove(stop)
-        status, said = run(with_free_ports("\n".join([*session, stop, "wait"])))
+        *sandbox, stop = blocks(DOCS / "sandbox.md", "sh")
+        _demo, *session = map(of_the_sandbox, blocks(ROOT / "README.md", "sh"))
+        status, said = run(with_free_ports("\n".join([*sandbox, *session, stop, "wait"])))
         assert status == 0, said
-        assert said.count('HTTP 202 {"status":"accepted"') == 1, said
+        assert said.count('HTTP 202 {"status":"accepted"') == 2, said
+        assert "withheld: model_failed" in said
         assert "sync 5123 was triggered for it already (sync run 9000" in said
-        assert "155144666\t5123\t" in said
-        assert "FELL" not in said
+        for line in answer_to_the_plan_of_the_readme():
+            assert line in said
+
+    def test_the_outputs_of_the_commands(self, run):
+        """docs/cli.md: each block that shows a command and what it prints, but for `--help`."""
+        need("curl")
+        *sandbox, stop = blocks(DOCS / "sandbox.md", "sh")
+        shown = outputs(DOCS / "cli.md")
+        commands = [f"echo '>>> {each}'; {each}" for each in shown]
+        script = "\n".join([*sandbox, *commands, stop, "wait"])
+        status, said = run(with_free_ports(script))
+        assert status == 0, said
+        printed = dict(re.findall(r"^>>> (.+)\n((?:(?!>>> ).*\n)*)", said, re.MULTILINE))
+        for command, lines in shown.items():
+            for line in lines:
+                assert alike(line) in map(alike, printed[command].splitlines()), printed[command]
+
+    def test_the_sections_of_status_are_those_it_prints(self):
+        """Its rows depend on what happened: tests/commands/test_status.py has them."""
+        shown = outputs(DOCS / "cli.md", of="relay status")["relay status --newest 5"]
+        titles = [line for line in shown if not line.startswith(" ")][1:]
+        assert len(titles) == 4
+        code = (ROOT / "relay" / "commands" / "status_form.py").read_text()
+        assert [title for title in titles if f'"{title}"' not in code] == []
 
     def test_operations(self, run):
-        session = "\n".join(blocks(ROOT / "docs" / "operations.md", "sh"))
+        session = "\n".join(blocks(DOCS / "operations.md", "sh"))
         status, said = run(while_relay_runs(session), PORT=free_ports(1)[0], **SETTINGS)
         assert status == 0, said
         assert "decided_at" in said
@@ -187,24 +217,29 @@ class TestTheCommandsOfTheDocuments:
         assert '"problems": []' in said
 
     def test_contributing_writes_the_schema_that_is_there(self, run, checkout):
-        make, schema = blocks(ROOT / "CONTRIBUTING.md", "sh")
+        make, help_texts, schema = blocks(ROOT / "CONTRIBUTING.md", "sh")
         (checkout / "config" / "syncs.schema.json").unlink()
-        status, said = run(f"{only_say_what_make_would_do(make)}\n{schema}")
+        status, said = run(f"{only_say_what_make_would_do(make)}\n{help_texts}\n{schema}")
         assert status == 0, said
-        written = (checkout / "config" / "syncs.schema.json").read_text()
-        assert written == (ROOT / "config" / "syncs.schema.json").read_text()
+        for written in ("config/syncs.schema.json", "docs/cli.md"):
+            assert (checkout / written).read_text() == (ROOT / written).read_text()
 
     def test_no_document_has_commands_that_nothing_runs(self):
         with_commands = {each.name for each in DOCUMENTS if blocks(each, "sh")}
-        assert with_commands == {"README.md", "operations.md", "mapping.md", "CONTRIBUTING.md"}
+        run = {"README.md", "sandbox.md", "operations.md", "mapping.md", "CONTRIBUTING.md"}
+        assert with_commands == run
         assert not any(blocks(each, other) for each in DOCUMENTS for other in ("bash", "console"))
+        # A file to write, and no command; tests/test_deploy.py runs it.
+        assert [each.name for each in DOCUMENTS if blocks(each, "shell")] == ["deploy.md"]
 
     @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
     def test_every_command_is_one_of_relays(self, document):
         """Also in the blocks that are not run: those that need Docker, Heroku, another server."""
         text = document.read_text()
         spans = re.findall(r"`(?:[\w./]*/)?relay ([a-z]+)", text)
-        blocks_ = "\n".join([*blocks(document, "text"), *blocks(document, "ini")])
+        spans += re.findall(r"^## relay ([a-z]+)$", text, re.MULTILINE)
+        shown = [*blocks(document, "text"), *blocks(document, "ini")]
+        blocks_ = "\n".join(each for each in shown if "--help" not in each.partition("\n")[0])
         in_blocks = re.findall(r"(?:^| |/bin/)relay (?!relay|gunicorn)([a-z]+)", blocks_)
         assert {*spans, *in_blocks} <= {*cli.main.commands} | NOT_YET
 
@@ -230,7 +265,7 @@ SETTINGS = {
 NOT_YET = set(
     re.findall(
         r"`(\w+)`",
-        re.search(r"there are no commands (.*?),\s+and no\s+`relay check", README, re.DOTALL)[1],
+        re.search(r"the commands (.*?), `relay check --online`", README, re.DOTALL)[1],
     )
 )
 
@@ -242,6 +277,39 @@ def with_free_ports(script):
         if documented == "8080":
             script = f"export PORT={port}\n{script}"
     return only_say_what_make_would_do(script)
+
+
+def outputs(document, *, of="relay (?!status)"):
+    """The lines that a document shows of each command's output.
+
+    Without rows that begin with a time, and without an account's own settings.
+    """
+    found = {}
+    for text in blocks(document, "text"):
+        command, *lines = text.splitlines()
+        if re.match(rf"\$ {of}", command) and not command.endswith("--help"):
+            own = (line for line in lines if not re.match(r"  20\d\d-|DBT_CLOUD_URL=|…", line))
+            found[command.removeprefix("$ ")] = [line for line in own if line]
+    return found
+
+
+def alike(line):
+    """A line without times and ids that Census gives out, and without the widths of columns."""
+    line = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", line)
+    line = re.sub(r"sync run \d+", "sync run ID", line)
+    return re.sub(r"--+", "-", re.sub(r" +", " ", line)).strip()
+
+
+def of_the_sandbox(script):
+    """The account that a person would write is the one whose settings are in the environment."""
+    return re.sub(r"^export DBT_CLOUD_\w+=.*\n?", "", script, flags=re.MULTILINE)
+
+
+def answer_to_the_plan_of_the_readme():
+    answer = next(
+        text for text in blocks(ROOT / "README.md", "text") if text.startswith("dbt run 155144666:")
+    )
+    return [line.rstrip() for line in answer.splitlines()]
 
 
 def while_relay_runs(script):
@@ -256,11 +324,11 @@ def while_relay_runs(script):
 
 
 class TestSettings:
-    def test_the_readme_lists_all_of_them_in_order(self):
+    def test_their_page_lists_all_of_them_in_order(self):
         assert [name for name, *_ in self._rows()] == [each.name for each in VARIABLES]
 
     @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
-    def test_the_readme_has_the_default(self, variable):
+    def test_their_page_has_the_default(self, variable):
         default = next(cells[2] for cells in self._rows() if cells[0] == variable.name)
         shown = variable.shown(variable.default)
         assert named(default) == ([str(shown)] if shown else [])
@@ -286,7 +354,7 @@ class TestSettings:
 
     @staticmethod
     def _rows():
-        section = README.partition("\n## Settings\n")[2].partition("\n## ")[0]
+        section = SETTINGS_PAGE.partition("\n## ")[0]
         return [[named(cells[0])[0], *cells[1:]] for cells in rows(section)]
 
     @staticmethod
@@ -295,10 +363,20 @@ class TestSettings:
 
 
 class TestCommands:
+    def test_their_page_has_the_help_of_each(self):
+        """`.venv/bin/python tests/cli_reference.py` writes it."""
+        assert cli_reference.updated(CLI_PAGE) == CLI_PAGE
+
+    def test_every_help_on_their_page_is_of_a_command(self):
+        shown = re.findall(r"^\$ relay (\w+) --help$", CLI_PAGE, re.MULTILINE)
+        assert sorted(shown) == sorted(cli.main.commands)
+
     @pytest.mark.parametrize("name", sorted(cli.main.commands))
-    def test_the_readme_has_each_with_its_arguments(self, name):
+    def test_their_page_lists_each_with_its_arguments(self, name):
         usage = next(
-            words for cells in rows(README) for words in named(cells[0]) if f"relay {name}" in words
+            words
+            for words in re.findall(r"\| \[`(relay .+?)`\]", CLI_PAGE)
+            if words.split()[1] == name
         )
         for parameter in cli.main.commands[name].params:
             if isinstance(parameter, click.Argument):
@@ -508,41 +586,113 @@ class TestMappings:
         mapping = read_mapping((ROOT / "config" / "syncs.yml").read_bytes(), file="syncs.yml")
         assert mapping.syncs
 
-    def test_what_the_shipped_file_shows_in_comments_loads_too(self):
+    def test_the_shipped_file_is_a_starter(self):
         text = (ROOT / "config" / "syncs.yml").read_text()
-        commented = re.search(r"^# workspaces:\n(#  .*\n)+", text, re.MULTILINE)[0]
-        uncommented = text.replace(commented, re.sub("^# ", "", commented, flags=re.MULTILINE))
-        assert read_mapping(uncommented.encode(), file="syncs.yml").workspaces["emea"]
+        assert len(text.splitlines()) <= 15
+        # A job of staging that builds the same models must not trigger a production sync.
+        assert yaml.safe_load(text)["defaults"]["environments"]
 
     def test_the_published_schema_is_the_forms_own(self):
         published = json.loads((ROOT / "config" / "syncs.schema.json").read_text())
         assert published == json_schema()
 
     @pytest.mark.parametrize("key", sorted(json_schema()["$defs"]["SyncForm"]["properties"]))
-    def test_every_key_of_a_sync_is_in_both_manuals(self, key):
-        assert f"{key}" in (ROOT / "config" / "syncs.yml").read_text()
-        assert f"`{key}" in (ROOT / "docs" / "mapping.md").read_text()
+    def test_every_key_of_a_sync_is_in_the_manual(self, key):
+        assert f"| `{key}` |" in (DOCS / "mapping.md").read_text()
 
-    def test_the_reasons_are_told_in_the_order_they_are_judged(self):
-        text = (ROOT / "docs" / "mapping.md").read_text()
-        section = text.partition("\n## What is decided\n")[2].partition("\n## ")[0]
+    def test_the_reasons_are_listed_in_the_order_they_are_judged(self):
+        text = (DOCS / "reasons.md").read_text()
+        section = text.partition("\n## Reasons\n")[2].partition("\n## ")[0]
         assert [named(cells[0])[0] for cells in rows(section)] == list(Reason)
 
 
+class TestAlerts:
+    TEXT = (DOCS / "alerts.md").read_text()
+
+    def test_every_event_that_is_an_error_is_there(self):
+        section = self.TEXT.partition("\n## Log lines\n")[2].partition("\nWarnings ")[0]
+        errors = {event for event, (levels, _) in CATALOGUED.items() if "error" in levels}
+        assert {named(cells[0])[0] for cells in rows(section)} == errors
+
+    def test_every_event_it_names_exists(self):
+        section = self.TEXT.partition("\n## Log lines\n")[2].partition("\n## ")[0]
+        events = {name for cells in rows(section) for name in named(cells[0]) if "." in name}
+        assert events <= set(CATALOGUED)
+
+    def test_the_rules_are_yaml_and_name_what_exists(self):
+        rules = [
+            rule
+            for text in blocks(DOCS / "alerts.md", "yaml")
+            for group in yaml.safe_load(text)["groups"]
+            for rule in group["rules"]
+        ]
+        assert all(rule["alert"] and rule["expr"] for rule in rules)
+        metrics = {name for rule in rules for name in re.findall(r"relay_\w+", rule["expr"])}
+        assert metrics == {"relay_deliveries_total"}
+
+
+class TestTheReadme:
+    def test_it_is_short(self):
+        assert len(README.splitlines()) <= 250
+
+    def test_it_leads_to_every_document(self):
+        """By itself, or by a document that it leads to."""
+        seen, ahead = set(), [ROOT / "README.md"]
+        while ahead:
+            page = ahead.pop()
+            seen.add(page)
+            ahead += [each for each in linked_from(page) if each not in seen]
+        assert {*DOCS.glob("*.md")} <= seen
+
+
 class TestLinks:
-    @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+    @pytest.mark.parametrize("document", [*DOCUMENTS, *OTHER_PAGES], ids=lambda path: path.name)
     def test_every_link_into_the_project_leads_somewhere(self, document):
-        for target in re.findall(r"\]\(([^)#:]*(?:#[^)]*)?)\)", document.read_text()):
+        for target in links_of(document):
             path, _, heading = target.partition("#")
             page = document.parent / path if path else document
             assert page.exists(), target
             if heading:
-                assert heading in {slug(title) for title in headings(page)}, target
+                assert heading in slugs(page), target
+
+    def test_every_document_that_the_code_names_is_there(self):
+        folders = ("relay", "tests", "config", "bench", ".github")
+        files = [path for each in folders for path in (ROOT / each).rglob("*") if path.is_file()]
+        files += [
+            ROOT / "Dockerfile",
+            ROOT / "Makefile",
+            ROOT / "Procfile",
+            ROOT / "pyproject.toml",
+        ]
+        for file in files:
+            if file.suffix in ("", ".py", ".yml", ".toml", ".example", ".md"):
+                for name in re.findall(r"(?<![\w./-])docs/[\w-]+\.md", file.read_text()):
+                    assert (ROOT / name).exists(), f"{name} in {file}"
+
+    def test_a_heading_in_a_block_of_code_is_none(self, tmp_path):
+        page = tmp_path / "page.md"
+        page.write_text("# One\n\n```sh\n# Two\n```\n\n## One\n")
+        assert slugs(page) == {"one", "one-1"}
 
 
-def headings(page):
-    return re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+def links_of(page):
+    return re.findall(r"\]\(([^)#:]*(?:#[^)]*)?)\)", without_code(page.read_text()))
 
 
-def slug(title):
-    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+def linked_from(page):
+    targets = {target.partition("#")[0] for target in links_of(page)}
+    return [(page.parent / each).resolve() for each in targets if each.endswith(".md")]
+
+
+def without_code(text):
+    return FENCE.sub("", text)
+
+
+def slugs(page):
+    """As GitHub makes them: a heading that is there already gets a number."""
+    found = set()
+    for title in re.findall(r"^#+ (.*)$", without_code(page.read_text()), re.MULTILINE):
+        slug = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        numbered = (f"{slug}-{number}" for number in itertools.count(1))
+        found.add(next(each for each in itertools.chain([slug], numbered) if each not in found))
+    return found

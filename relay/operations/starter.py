@@ -17,7 +17,7 @@ _SETTINGS = """\
 #     EnvironmentFile=…                 in a systemd unit
 #     docker run --env-file … relay     in a container
 #
-# One NAME=value a line. All other settings have defaults: README.md, "Settings".
+# One NAME=value a line. All other settings have defaults: docs/settings.md.
 """
 _QUOTED = """\
 # A value in quotation marks holds characters that mean something to a shell. docker --env-file

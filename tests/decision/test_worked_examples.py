@@ -11,7 +11,12 @@ from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
-EXAMPLE = r"^### (.+)\n+```yaml\n((?:.*\n)*?)```\n\n(?:.+\n\n)?\| time \|.*\n((?:\|.*\n)+)"
+PARAGRAPHS = r"(?:(?:(?!#|```|\|).+\n)+\n)*"
+EXAMPLE = (
+    rf"^### (.+)\n\n{PARAGRAPHS}"
+    r"```yaml\n((?:(?!```).*\n)*)```\n\n"
+    rf"{PARAGRAPHS}\| time \|.*\n((?:\|.*\n)+)"
+)
 EXAMPLES = re.findall(EXAMPLE, DOCUMENT, re.MULTILINE)
 OUTCOMES = {"triggered": "sync.triggered", "withheld": "sync.withheld", "held": "sync.withheld"}
 JOBS = {"A": 278164, "B": 278165}
@@ -54,8 +59,11 @@ def invoked(number, models, dbt_job_id):
 
 def test_there_is_one_for_each_gate():
     assert {title for title, _, _ in EXAMPLES} == {
-        *("What fails in a run", "Whose runs count", "Waiting for all models"),
-        *("Cooling down", "Older than its parents"),
+        "Decide what happens when something fails",
+        "Let only some jobs trigger a sync",
+        "Wait until all models are rebuilt",
+        "Limit how often a sync runs",
+        "Hold a sync while its models do not fit together",
     }
 
 

@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from relay.errors import DatabaseUnavailable
 from relay.postgres import connections
 from relay.postgres.connections import asking, connect_impatiently, engines_pool, pool_of
-from relay.postgres.migrate import is_current, migrate, require_schema
+from relay.postgres.migrate import find_schema, is_current, migrate
 from relay.postgres.server import NamedServer
 from relay.store import Delivery, Store
 from relay.web.recorder import Recorder
@@ -74,7 +74,7 @@ class TestItsOwnSettings:
         assert row != (None,)
 
 
-@pytest.mark.parametrize("begin", [migrate, require_schema])
+@pytest.mark.parametrize("begin", [migrate, find_schema])
 def test_a_database_that_is_not_utf8_is_refused(postgres, begin):
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres, autocommit=True) as connection:

@@ -5,12 +5,12 @@ import pytest
 from pgbouncer import pgbouncer
 
 from relay.errors import BadSettings
-from relay.postgres.migrate import migrate, require_schema
+from relay.postgres.migrate import find_schema, migrate
 from relay.postgres.pooler import refuse_transaction_pooler
 from relay.postgres.server import NamedServer
 
 
-@pytest.mark.parametrize("use", [migrate, require_schema])
+@pytest.mark.parametrize("use", [migrate, find_schema])
 def test_a_pooler_in_transaction_mode_is_refused(database, use):
     with (
         pgbouncer(database.conninfo, pool_mode="transaction") as url,
