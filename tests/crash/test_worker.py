@@ -167,8 +167,9 @@ class TestAtWork:
         self, killed_beside_another
     ):
         stage = killed_beside_another
-        rescued = stage.wait_for("job.rescued", seconds=TAKEN_OVER_WITHIN)
-        assert (rescued["task"], rescued["dbt_run_id"]) == ("evaluate_dbt_run", RUN)
+        stage.wait_for(
+            "job.rescued", task="evaluate_dbt_run", dbt_run_id=RUN, seconds=TAKEN_OVER_WITHIN
+        )
         stage.wait_for("dbt_run.planned")
         # The row's own time: how long this test has been looking elsewhere does not count.
         ((planned_at,),) = stage.sql("SELECT extract(epoch FROM planned_at) FROM relay.dbt_runs")
