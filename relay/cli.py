@@ -33,7 +33,7 @@ def up() -> None:
 
 @main.command()
 def worker() -> None:
-    """Run the worker: it asks dbt Cloud, decides, triggers and follows."""
+    """Run the worker: it evaluates dbt runs, triggers syncs and polls their sync runs."""
     from relay.commands.processes import run_worker
 
     run_worker()
@@ -41,7 +41,7 @@ def worker() -> None:
 
 @main.command(name="migrate")
 def migrate_() -> None:
-    """Bring the database's schema to date; the processes also do it when they start."""
+    """Bring the database's schema up to date; the processes also do it when they start."""
     from relay.commands.processes import run_migrate
 
     run_migrate()
@@ -50,16 +50,16 @@ def migrate_() -> None:
 @main.command()
 @click.argument("mapping", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--manifest", type=click.Path(path_type=Path), help="Of the dbt project: try all selectors."
+    "--manifest", type=click.Path(path_type=Path), help="Resolve all selectors against it."
 )
 @click.option(
     "--most",
     default=500,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Nodes that a selector may select there without a warning.",
+    help="How many nodes a selector may select there without a warning.",
 )
-@click.option("--strict", "is_strict", is_flag=True, help="Take every warning for a problem.")
+@click.option("--strict", "is_strict", is_flag=True, help="Treat every warning as a problem.")
 @as_json
 def check(
     mapping: Path | None, manifest: Path | None, most: int, *, is_strict: bool, wants_json: bool
@@ -98,7 +98,7 @@ def config(*, wants_json: bool) -> None:
 @click.option("--watch", is_flag=True, help="Draw it again every two seconds, until Ctrl-C.")
 @as_json
 def status(newest: int, *, watch: bool, wants_json: bool) -> None:
-    """Show whether relay is ready, what needs attention, what came and what is under way."""
+    """Show whether relay is ready, what needs attention, recent work and open sync runs."""
     from relay.commands import status as command
 
     if watch and wants_json:
@@ -122,7 +122,7 @@ def plan(dbt_run_id: int, *, wants_json: bool) -> None:
 @main.command()
 @click.option("--sync", "sync_id", required=True, type=AN_ID, help="Its id.")
 @click.option("--run", "dbt_run_id", type=AN_ID, help="The dbt run's id.")
-@click.option("--last", is_flag=True, help="The last run that concerned the sync.")
+@click.option("--last", is_flag=True, help="The last run that affected the sync.")
 @click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
 @as_json
 def explain(
@@ -140,10 +140,10 @@ def explain(
 @click.option("--run", "dbt_run_id", type=AN_ID, help="The dbt run's id.")
 @click.option("--delivery", "delivery_id", type=click.UUID, help="The run that it reported.")
 @click.option("--since", type=Duration(), help="All runs reported since so long ago: 6h, 2d.")
-@click.option("--until", type=Duration(), default=None, help="With --since: but so long ago.")
+@click.option("--until", type=Duration(), default=None, help="With --since: until so long ago.")
 @click.option("--dry-run", "only_shows", is_flag=True, help="Show what it would do; do nothing.")
 @click.option(
-    "--again", "redo", flag_value="everything", default="nothing", help="Also what was triggered."
+    "--again", "redo", flag_value="everything", default="nothing", help="Also triggered syncs."
 )
 @as_json
 def replay(
@@ -176,7 +176,9 @@ def replay(
 @main.command()
 @click.argument("sync_id", type=AN_ID)
 @click.option("--workspace", default=DEFAULT_WORKSPACE, show_default=True)
-@click.option("--full-sync", "records", flag_value="all", default="mapped", help="All records.")
+@click.option(
+    "--full-sync", "records", flag_value="all", default="mapped", help="Send all records."
+)
 @click.option(
     "--unmapped",
     flag_value="triggered",
@@ -191,7 +193,7 @@ def replay(
     help="Until its sync run has ended; exit with 1 unless that completed.",
 )
 def trigger(sync_id: int, workspace: str, records: str, unmapped: str, until: str) -> None:
-    """Have a sync triggered now, without a dbt run; it waits for its run under way."""
+    """Trigger a sync now, without a dbt run; a sync run that is still running ends first."""
     from relay.commands import trigger as command
     from relay.operations.trigger import Records
 

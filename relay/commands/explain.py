@@ -24,7 +24,7 @@ def run(workspace: str, sync_id: int, dbt_run_id: int | None, *, wants_json: boo
             server, settings, workspace=workspace, sync_id=sync_id, dbt_run_id=dbt_run_id
         )
     if explained is None:
-        click.echo(f"no dbt run has concerned sync {sync_id} yet", err=True)
+        click.echo(f"no dbt run has affected sync {sync_id} yet", err=True)
         return PROBLEM
     if wants_json:
         print_json(explained)
@@ -45,7 +45,7 @@ def describe_explanation(explained: Explanation, *, width: int | None = None) ->
     if explained.never_counts is not None:
         return f"{heading}\nthe run never counts: {explained.never_counts}"
     if explained.reason is None:
-        return f"{heading}\nnot concerned: the run executed none of its models"
+        return f"{heading}\nnot affected: the run executed none of its models"
     rows = [
         (
             condition.reason,

@@ -29,7 +29,7 @@ def run(dbt_run_id: int, *, wants_json: bool) -> None:
 
 
 def describe_plan(planned: Planned, *, width: int | None = None) -> str:
-    """The warnings, then a table, a line for each sync that the run concerns.
+    """The warnings, then a table, a line for each sync that the run affects.
 
     `width` is the terminal's, None for lines of any length.
     """

@@ -29,7 +29,7 @@ class Case:
         """When the run ended; now, where dbt Cloud did not say."""
         return self.findings.run.finished_at or self.now
 
-    def concerned(self, sync: Sync) -> frozenset[str]:
+    def affected(self, sync: Sync) -> frozenset[str]:
         """What the run did to the sync's models, without what a retry of it has answered for.
 
         Nor what a run that it retries has answered for, unless it was executed anew.
@@ -42,9 +42,9 @@ class Case:
         before = {node for node in history.answered_before if not touched_anew(node)}
         return touched - history.answered_since - before
 
-    def missing(self, sync: Sync, concerned: frozenset[str]) -> frozenset[str]:
+    def missing(self, sync: Sync, affected: frozenset[str]) -> frozenset[str]:
         """The sync's models that were not rebuilt since it last ran, or too long ago."""
-        waited_for = self.findings.models_of(sync) - concerned - self.findings.outcome.reused
+        waited_for = self.findings.models_of(sync) - affected - self.findings.outcome.reused
         return frozenset(node for node in waited_for if not self._was_built_before(node, sync))
 
     def last_build(self, node: str, sync: Sync) -> Build | None:

@@ -179,7 +179,7 @@ class Findings:
                 return False
             if sync.depends_on not in models_of:
                 models_of[sync.depends_on] = self.models_of(sync)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it concerns this sync alone
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it affects this sync alone
             self.unselectable[sync.key] = exc
             return False
         return True

@@ -28,7 +28,7 @@ _ENDS = {
 
 
 class Reason(StrEnum):
-    """Why a sync that a run concerns is triggered (`rebuilt`), or withheld."""
+    """Why a sync that a run affects is triggered (`rebuilt`), or withheld."""
 
     SYNC_DISABLED = "sync_disabled"
     JOB_NOT_LISTED = "job_not_listed"
@@ -69,9 +69,9 @@ class Gate:
     objects: Callable[[Case, Sync, Nodes], Nodes]
     seen: Callable[[Case, Sync, Models], str]
 
-    def judge(self, case: Case, sync: Sync, concerned: Nodes) -> Condition:
-        """What this gate finds about a sync; `concerned` are its models that the run touched."""
-        objecting = self.objects(case, sync, concerned)
+    def judge(self, case: Case, sync: Sync, affected: Nodes) -> Condition:
+        """What this gate finds about a sync; `affected` are its models that the run touched."""
+        objecting = self.objects(case, sync, affected)
         models = case.findings.in_order(objecting) if objecting else ()
         return Condition(self.reason, models, self.seen(case, sync, models))
 
@@ -79,24 +79,24 @@ class Gate:
 # The run, and whether the sync takes any of its kind
 
 
-def _is_disabled(_case: Case, sync: Sync, concerned: Nodes) -> Nodes:
-    return _NONE if sync.enabled else concerned
+def _is_disabled(_case: Case, sync: Sync, affected: Nodes) -> Nodes:
+    return _NONE if sync.enabled else affected
 
 
 def _enabled(_case: Case, sync: Sync, _models: Models) -> str:
     return f"enabled: {str(sync.enabled).lower()}"
 
 
-def _job_is_not_listed(case: Case, sync: Sync, concerned: Nodes) -> Nodes:
-    return _NONE if sync.lists_job(case.findings.run.dbt_job_id) else concerned
+def _job_is_not_listed(case: Case, sync: Sync, affected: Nodes) -> Nodes:
+    return _NONE if sync.lists_job(case.findings.run.dbt_job_id) else affected
 
 
 def _job(case: Case, sync: Sync, _models: Models) -> str:
     return f"job {case.findings.run.dbt_job_id}; {_listed(sync.jobs)}"
 
 
-def _environment_is_not_listed(case: Case, sync: Sync, concerned: Nodes) -> Nodes:
-    return _NONE if sync.lists_environment(case.findings.run.environment_id) else concerned
+def _environment_is_not_listed(case: Case, sync: Sync, affected: Nodes) -> Nodes:
+    return _NONE if sync.lists_environment(case.findings.run.environment_id) else affected
 
 
 def _environment(case: Case, sync: Sync, _models: Models) -> str:
@@ -107,8 +107,8 @@ def _listed(ids: frozenset[int] | None) -> str:
     return "every one counts" if ids is None else f"listed: {_joined(map(str, sorted(ids)))}"
 
 
-def _was_cancelled(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
-    return concerned if case.findings.run.was_cancelled else _NONE
+def _was_cancelled(case: Case, _sync: Sync, affected: Nodes) -> Nodes:
+    return affected if case.findings.run.was_cancelled else _NONE
 
 
 def _end(case: Case, _sync: Sync, _models: Models) -> str:
@@ -118,16 +118,16 @@ def _end(case: Case, _sync: Sync, _models: Models) -> str:
 # What the run did to the models
 
 
-def _are_sampled(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
-    return concerned & case.findings.sampled
+def _are_sampled(case: Case, _sync: Sync, affected: Nodes) -> Nodes:
+    return affected & case.findings.sampled
 
 
-def _have_failed(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
-    return concerned & case.findings.failed
+def _have_failed(case: Case, _sync: Sync, affected: Nodes) -> Nodes:
+    return affected & case.findings.failed
 
 
-def _are_partly_rebuilt(case: Case, _sync: Sync, concerned: Nodes) -> Nodes:
-    return concerned & case.findings.partly_rebuilt
+def _are_partly_rebuilt(case: Case, _sync: Sync, affected: Nodes) -> Nodes:
+    return affected & case.findings.partly_rebuilt
 
 
 def _standings(case: Case, _sync: Sync, models: Models) -> str:
@@ -140,11 +140,11 @@ def _standings(case: Case, _sync: Sync, models: Models) -> str:
 def _failures(case: Case, sync: Sync, models: Models) -> str:
     """What failed; and where models were built that have several places, for one of them counts."""
     relations = case.findings.outcome.relations
-    concerned = case.concerned(sync) if relations else _NONE
+    affected = case.affected(sync) if relations else _NONE
     built = (
         f"{model} was built as {_joined(places)}"
         for model, places in sorted(relations.items())
-        if model in concerned
+        if model in affected
     )
     return "; ".join((_standings(case, sync, models), *built))
 
@@ -179,8 +179,8 @@ def _parents(case: Case, sync: Sync, models: Models) -> str:
     return _joined(f"{model} is older than {case.outdated[model]}" for model in models)
 
 
-def _are_missing(case: Case, sync: Sync, concerned: Nodes) -> Nodes:
-    return case.missing(sync, concerned) if sync.require == "all" else _NONE
+def _are_missing(case: Case, sync: Sync, affected: Nodes) -> Nodes:
+    return case.missing(sync, affected) if sync.require == "all" else _NONE
 
 
 def _builds(case: Case, sync: Sync, models: Models) -> str:
@@ -204,8 +204,8 @@ def _last_build(case: Case, sync: Sync, model: str) -> str:
 # When the sync last ran
 
 
-def _cools_down(case: Case, sync: Sync, concerned: Nodes) -> Nodes:
-    return concerned if case.cools_down_until(sync) else _NONE
+def _cools_down(case: Case, sync: Sync, affected: Nodes) -> Nodes:
+    return affected if case.cools_down_until(sync) else _NONE
 
 
 def _cool_down(case: Case, sync: Sync, _models: Models) -> str:

@@ -22,7 +22,7 @@ Through = Mapping[str, Models]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a sync that a run concerns; `models` (unique_ids, sorted) decided it.
+    """What becomes of a sync that a run affects; `models` (unique_ids, sorted) decided it.
 
     `conditions` are what every gate found. `through` has the views among the models, and what the
     run executed behind each. `due_at` is when to trigger it, None for never: at once where the
@@ -64,7 +64,7 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run means for the syncs that it concerns: a verdict for each, in the mapping's order.
+    """What a run means for the syncs that it affects: a verdict for each, in the mapping's order.
 
     `builds` is what the run did to each node, for later decisions that look back at it.
     `undecided` are syncs that are neither triggered nor withheld: a person has to look.
@@ -106,11 +106,11 @@ class Plan:
         return short_message(f"could not be decided, all other syncs were: {'; '.join(each)}")
 
     def verdict_on(self, sync: Sync) -> Verdict | None:
-        """What becomes of a sync; None where the run does not concern it."""
+        """What becomes of a sync; None where the run does not affect it."""
         return next((verdict for verdict in self.verdicts if verdict.sync.key == sync.key), None)
 
     def undecided_on(self, sync: Sync) -> Undecided | None:
-        """Why nothing was decided on a sync; None where something was, or it is not concerned."""
+        """Why nothing was decided on a sync; None where something was, or it is not affected."""
         return next((one for one in self.undecided if one.sync.key == sync.key), None)
 
     def without(self, syncs: Collection[SyncKey]) -> "Plan":
@@ -149,19 +149,19 @@ def _judged(case: Case, sync: Sync) -> Verdict | Undecided | None:
             return Undecided(sync, causes[sync.key])  # its history has not been looked at
     try:
         return _verdict(case, sync)
-    except Exception as exc:  # noqa: BLE001 - whatever it is, it concerns this sync alone
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it affects this sync alone
         return Undecided(sync, exc)
 
 
 def _verdict(case: Case, sync: Sync) -> Verdict | None:
-    """What becomes of a sync; None where the run does not concern it."""
-    concerned = case.concerned(sync)
-    if not concerned:
+    """What becomes of a sync; None where the run does not affect it."""
+    affected = case.affected(sync)
+    if not affected:
         return None
-    conditions = tuple(gate.judge(case, sync, concerned) for gate in GATES)
+    conditions = tuple(gate.judge(case, sync, affected) for gate in GATES)
     objection = next((condition for condition in conditions if condition.holds), None)
     reason = objection.reason if objection else Reason.REBUILT
-    models = objection.models if objection else case.findings.in_order(concerned)
+    models = objection.models if objection else case.findings.in_order(affected)
     return Verdict(
         sync=sync,
         reason=reason,

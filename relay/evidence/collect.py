@@ -82,7 +82,7 @@ class Collector:
             if len(seen) > MOST_RETRIES:
                 raise BadArtifact(
                     f"dbt run {latest.dbt_run_id} retries more than {MOST_RETRIES} runs, one "
-                    "after the other: relay does not look at what all of them did"
+                    "after the other: relay does not evaluate all of them"
                 )
             seen.add(run.retrying_run_id)
             retried = self._dbt_cloud.get_retried_run(run.retrying_run_id)

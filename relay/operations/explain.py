@@ -17,7 +17,7 @@ from relay.store import Decision, Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why a sync was triggered or withheld for a dbt run; `reason` None: it does not concern it.
+    """Why a sync was triggered or withheld for a dbt run; `reason` None: it does not affect it.
 
     `decided_at` is None for what was not decided, but would be now; `never_counts` is why the
     run means nothing to any sync, None if it may.
@@ -44,7 +44,7 @@ def explain_sync(
 ) -> Explanation | None:
     """Why a sync was, or would be, triggered or withheld for a run.
 
-    Without a run it is the last one that concerned the sync; None if there was none. What was
+    Without a run it is the last one that affected the sync; None if there was none. What was
     decided is reported as it was seen then: dbt Cloud is asked, and its settings are needed, only
     for what was not. Raises NotMapped for a sync without a decision that the mapping does not have,
     else as `plan_run` does.

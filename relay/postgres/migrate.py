@@ -22,7 +22,7 @@ log = get_logger()
 
 
 def migrate(server: Server) -> tuple[str, ...]:
-    """Bring the database's schema to date, one process at a time; return what was applied.
+    """Bring the database's schema up to date, one process at a time; return what was applied.
 
     Two schemas, one step: Procrastinate's, with the migrations it has gained since, and
     relay's own. Raises DatabaseUnavailable, and BadSettings for a pooler in transaction mode.
@@ -37,7 +37,7 @@ def migrate(server: Server) -> tuple[str, ...]:
             applied = (*_migrate_the_engine(connection), *_migrate_relay(server))
     except psycopg.Error as exc:
         raise DatabaseUnavailable(
-            f"the database cannot be brought to date: {words_of(exc)}"
+            f"the database cannot be brought up to date: {words_of(exc)}"
         ) from exc
     if applied:
         log.info("database.migrated", applied=list(applied))
@@ -150,5 +150,5 @@ def _migrate_relay(server: Server) -> tuple[str, ...]:
     )
     if child.returncode != 0:
         last_words = child.stderr.rstrip().rpartition("\n")[2]
-        raise DatabaseUnavailable(f"the database cannot be brought to date: {last_words}")
+        raise DatabaseUnavailable(f"the database cannot be brought up to date: {last_words}")
     return tuple(child.stdout.split())

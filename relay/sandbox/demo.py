@@ -129,7 +129,7 @@ def _until_all_ended(service: "_Service", plan: Line) -> list[Line]:
 
 
 def _rows(service: "_Service", plan: Line, ends: list[Line]) -> Iterator[tuple[object, ...]]:
-    """A row a sync the run concerned: dbt run, model, sync, sync run id, outcome."""
+    """A row a sync the run affected: dbt run, model, sync, sync run id, outcome."""
     names = {sync.sync_id: f"{sync.sync_id} {sync.label}" for sync in story.SYNCS}
     outcomes = {end["sync_run_id"]: end["outcome"] for end in ends}
     dbt_run_id = plan["dbt_run_id"]

@@ -145,7 +145,7 @@ class Decisions(Transactions):
     """What was decided on each sync, and what the next decision looks back to."""
 
     def find(self, workspace: str, sync_id: int, dbt_run_id: int | None) -> Decision | None:
-        """The decision on a sync for a dbt run; without an id, for the last run that concerned it.
+        """The decision on a sync for a dbt run; without an id, for the last run that affected it.
 
         None if there is none.
         """

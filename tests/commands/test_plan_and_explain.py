@@ -82,14 +82,14 @@ class TestPlanAndExplain:
         docs = invoke("dbt docs generate", load("docs_generate"))
         sandbox.dbt_cloud.add_run(SandboxRun.of(docs, dbt_run_id=9))
         result = command("explain", "--sync", "5123", "--run", "9", **here)
-        assert result.stdout.endswith("not concerned: the run executed none of its models\n")
+        assert result.stdout.endswith("not affected: the run executed none of its models\n")
 
     @pytest.mark.parametrize(
         ("words", "status", "said"),
         [
             (("plan", "--run", "404"), 1, "may not look"),
             (("explain", "--sync", "9", "--run", RUN), 1, "has no sync 9"),
-            (("explain", "--sync", "5123", "--last"), 1, "no dbt run has concerned sync 5123 yet"),
+            (("explain", "--sync", "5123", "--last"), 1, "no dbt run has affected sync 5123 yet"),
             (("explain", "--sync", "5123"), 2, "either --run ID or --last"),
             (("explain", "--sync", "5123", "--run", RUN, "--last"), 2, "either --run ID or --last"),
         ],

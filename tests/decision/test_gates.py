@@ -32,7 +32,7 @@ def plan(a_sync, nodes, *, of=None, builds=None, past=None, reused=(), tests=Non
 
 
 def decided(a_sync, nodes, **given):
-    """`triggered`, or the reason and the models; None where the run does not concern the sync."""
+    """`triggered`, or the reason and the models; None where the run does not affect the sync."""
     made = plan(a_sync, nodes, **given)
     if made.triggers:
         return "triggered"

@@ -1,4 +1,4 @@
-"""What a run means for each sync it concerns, one reason each."""
+"""What a run means for each sync it affects, one reason each."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def lineage(severity="ERROR"):
 
 
 def reason(a_sync, nodes, *, of=None, tests=None, known=None):
-    """Why this sync is triggered or withheld; None where the run does not concern it."""
+    """Why this sync is triggered or withheld; None where the run does not affect it."""
     plan = plan_of(outcome(nodes, tests=tests), mapping_of(a_sync), of=of, lineage=known)
     if plan.triggers:
         return Reason.REBUILT

@@ -1,4 +1,4 @@
-"""The schema is brought to date in one step, by one process at a time, from wherever it stands."""
+"""The schema is brought up to date in one step, by one process at a time, from any version."""
 
 import threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A database of the version before is brought to date, and all that was under way is finished."""
+"""A database of the version before is brought up to date, and its open work is finished."""
 
 import uuid
 from datetime import timedelta
