@@ -7,7 +7,9 @@ None of these may decide whether a delivery is acknowledged or a sync run is rec
 import io
 import os
 import select
+import stat
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TextIO
@@ -57,6 +59,7 @@ class LogOutput:
         self._stream = stream.buffer
         self._file_descriptor = _file_descriptor(stream)
         self._lock = threading.Lock()
+        self._most = _most_at_once(self._file_descriptor)
         self._is_stalled = False
         self._is_cut = False  # a line was written in part: the next one starts a new line
 
@@ -77,26 +80,53 @@ class LogOutput:
             self._stream.write(line)
             self._stream.flush()
             return
-        self._wait_for_the_reader(self._file_descriptor)
         # Past Python's own buffer, which would keep a lost line and raise again for the next one.
         rest = b"\n" + line if self._is_cut else line
+        deadline = time.monotonic() + PATIENCE
         while rest:
-            rest = rest[os.write(self._file_descriptor, rest) :]
+            self._wait_for_the_reader(self._file_descriptor, deadline)
+            try:
+                written = os.write(self._file_descriptor, rest[: self._most])
+            except BlockingIOError:  # another process was faster to fill the pipe
+                continue
+            rest = rest[written:]
             self._is_cut = bool(rest)
 
-    def _wait_for_the_reader(self, file_descriptor: int) -> None:
+    def _wait_for_the_reader(self, file_descriptor: int, deadline: float) -> None:
         """Raise TimeoutError where a write would block: a pipe is full that nobody reads."""
         poll = select.poll()
         poll.register(file_descriptor, select.POLLOUT)
-        is_ready = poll.poll(0 if self._is_stalled else PATIENCE * 1000)
+        left = 0.0 if self._is_stalled else max(deadline - time.monotonic(), 0.0)
+        is_ready = poll.poll(left * 1000)
         self._is_stalled = not is_ready
         if not is_ready:
             raise TimeoutError("nobody reads it")
 
 
 def _file_descriptor(stream: TextIO) -> int | None:
-    """Its number; None for a stream in memory."""
+    """Where to write; None for a stream in memory.
+
+    Of a pipe it is one of our own that does not block: whoever shares the pipe keeps theirs.
+    """
     try:
-        return stream.fileno()
+        file_descriptor = stream.fileno()
     except (OSError, io.UnsupportedOperation):
         return None
+    if not stat.S_ISFIFO(os.fstat(file_descriptor).st_mode):
+        return file_descriptor
+    try:
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(f"/proc/self/fd/{file_descriptor}", flags)
+    except OSError:  # not Linux, or the pipe is another user's
+        return file_descriptor
+
+
+def _most_at_once(file_descriptor: int | None) -> int | None:
+    """How many bytes a write may have that must not block; None for any number.
+
+    A pipe that is ready has room for PIPE_BUF bytes. What is written at once stays together.
+    """
+    if file_descriptor is None or not os.get_blocking(file_descriptor):
+        return None
+    is_file = stat.S_ISREG(os.fstat(file_descriptor).st_mode)
+    return None if is_file else select.PIPE_BUF

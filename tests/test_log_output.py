@@ -12,6 +12,8 @@ import pytest
 
 from relay.log_output import PATIENCE, LogOutput, Losses
 
+CAPACITY = 2**16  # bytes of a pipe
+
 
 @pytest.fixture(name="losses")
 def _losses():
@@ -81,6 +83,28 @@ def test_a_stalled_reader_delays_one_line_and_no_other(pipe, losses):
     output.write(b"read again\n")
     assert out.read(65536) == b"read again\n"
     assert losses.so_far.count == 101
+
+
+@pytest.mark.parametrize("is_ours", [True, False], ids=["a pipe of our own", "another user's"])
+def test_a_long_line_does_not_wait_for_a_stalled_reader_either(pipe, losses, monkeypatch, is_ours):
+    out, into = pipe
+    if not is_ours:
+        monkeypatch.setattr(os, "open", refused)
+    output = LogOutput(into, losses)
+    os.write(into.fileno(), b"x" * (CAPACITY - 4096))  # one page is free
+    began = time.monotonic()
+    output.write(b"y" * 6000 + b"\n")
+    output.write(b"short\n")
+    assert time.monotonic() - began < 3 * PATIENCE
+    assert losses.so_far.count == 2
+    while out.read(65536):
+        pass
+    output.write(b"z" * 100_000 + b"\n") if is_ours else output.write(b"z" * 6000 + b"\n")
+    assert out.read(65536).startswith(b"\nzzz"), "not behind the half of the line before"
+
+
+def refused(*_):
+    raise PermissionError(13, "Permission denied")
 
 
 def test_a_line_that_was_cut_does_not_spoil_the_next(tmp_path, losses):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import procrastinate.schema
@@ -11,11 +12,12 @@ import psycopg
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.notation import words_of
-from relay.postgres.connections import connect
+from relay.postgres.connections import connect, connect_impatiently
 from relay.postgres.migrations import HEAD
 from relay.postgres.pooler import refuse_transaction_pooler
 from relay.postgres.server import Server
 
+LOOK_SECONDS = 10.0  # for a look at the schema, which somebody may have locked
 ONE_AT_A_TIME = 0x72656C6179  # "relay", the key of the advisory lock
 
 log = get_logger()
@@ -28,11 +30,10 @@ def migrate(server: Server) -> tuple[str, ...]:
     relay's own. Raises DatabaseUnavailable, and BadSettings for a pooler in transaction mode.
     """
     try:
-        with connect(server.ensure_running()) as connection:
-            refuse_transaction_pooler(connection, server.conninfo)
-            _must_be_utf8(connection)
+        with _looking_at(server) as connection:
             if is_current(connection):
                 return ()
+        with connect(server.ensure_running()) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", (ONE_AT_A_TIME,))
             applied = (*_migrate_the_engine(connection), *_migrate_relay(server))
     except psycopg.Error as exc:
@@ -50,9 +51,7 @@ def find_schema(server: Server) -> bool:
     Raises DatabaseUnavailable where it is another version's.
     """
     try:
-        with connect(server.ensure_running()) as connection:
-            refuse_transaction_pooler(connection, server.conninfo)
-            _must_be_utf8(connection)
+        with _looking_at(server) as connection:
             if is_current(connection):
                 return True
             exists = _has_schema(connection)
@@ -64,6 +63,16 @@ def find_schema(server: Server) -> bool:
             "upgrade relay everywhere, and run `relay migrate`"
         )
     return False
+
+
+@contextmanager
+def _looking_at(server: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection to a database that relay can work with; no look at it waits for long."""
+    with connect_impatiently(server.ensure_running()) as connection:
+        connection.patience = LOOK_SECONDS
+        refuse_transaction_pooler(connection, server.conninfo)
+        _must_be_utf8(connection)
+        yield connection
 
 
 def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:

@@ -36,13 +36,13 @@ def _make_system_user() -> pwd.struct_passwd:
     command = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", SYSTEM_USER]
     try:
         subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.CalledProcessError) as exc:
         try:
             return pwd.getpwnam(SYSTEM_USER)  # another process was faster
         except KeyError:
             raise DatabaseUnavailable(
                 "PostgreSQL refuses to run as root, and no user could be made for it with "
-                "useradd: run relay as an ordinary user, or set RELAY_DATABASE_URL"
+                f"useradd ({exc}): run relay as an ordinary user, or set RELAY_DATABASE_URL"
             ) from None
     return pwd.getpwnam(SYSTEM_USER)
 

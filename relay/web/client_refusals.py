@@ -28,12 +28,14 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     TOO_MANY_LARGE = "too_many_large"  # it waited too long for others that are large
     CROWDED_OUT = "crowded_out"  # there were too many connections; it gets no answer at all
+    FAILED = "failed"  # an error that relay did not foresee
 
 
 _STATUS = {
     Reason.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
     Reason.MALFORMED: HTTPStatus.BAD_REQUEST,
     Reason.TOO_MANY_LARGE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Reason.FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 _STATUS_OF_PROBLEM: dict[type, HTTPStatus] = {
     LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -69,6 +71,12 @@ class ClientRefusals:
         self._counts[reason] += 1
         if problem is not None:
             self._problem = str(problem)[:LONGEST_PROBLEM]
+
+    def count_failure(self, exc: Exception) -> None:
+        """Note an error that relay did not foresee. The first one's traceback is logged."""
+        if Reason.FAILED not in self._counts:
+            log.error("clients.request_failed", exc_info=exc)
+        self.count(Reason.FAILED, f"{type(exc).__name__}: {exc}")
 
     def log(self) -> None:
         """Log the counts since the last line, if there are any and it is time."""

@@ -1,5 +1,6 @@
 """gunicorn's configuration of the web process. Every value has its reason beside it."""
 
+from relay.web.descriptors import connections_within, raise_limit
 from relay.web.gunicorn_hooks import (  # noqa: F401 - gunicorn looks hooks up by their names
     SETTINGS,
     on_exit,
@@ -15,7 +16,9 @@ workers = SETTINGS.web_concurrency
 # for the database, together; they are created as they are needed.
 worker_class = "relay.web.gunicorn_worker.ReceivingWorker"
 threads = 256
-worker_connections = 1000  # then those that are waited for longest are closed
+# 1,000, or fewer where the limit of open files is low: then those that are waited for longest are
+# closed.
+worker_connections = connections_within(raise_limit())
 
 # The application is loaded once and shared by the workers: less memory.
 preload_app = True

@@ -77,18 +77,17 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
 
         Raises ParseException where the body is malformed.
         """
-        request = None
         try:
-            request = conn.received.take()
-            is_kept: bool = self.handle_request(request, conn)
+            is_kept: bool = self.handle_request(conn.received.take(), conn)
         except ParseException:
             raise
         except (ConnectionError, BlockingIOError, StopIteration) as exc:
             # After StopIteration gunicorn has logged why, and hung up.
             self.log.debug("A client did not take its answer: %s", exc)
             return False
-        except Exception as exc:  # noqa: BLE001 - logged, with a 500, as by gunicorn's own workers
-            self.handle_error(request, conn.sock, conn.client, exc)
+        except Exception as exc:  # noqa: BLE001 - it ends this request only, and is logged
+            self._refusals.count_failure(exc)
+            conn.send(answer_to(Reason.FAILED, None))
             return False
         return is_kept
 
@@ -148,7 +147,8 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             return
         except Exception as exc:  # noqa: BLE001 - what the parser did not foresee ends no worker
             self._stop_receiving(conn)
-            self.handle_error(None, conn.sock, conn.client, exc)
+            self._refusals.count_failure(exc)
+            conn.send(answer_to(Reason.FAILED, None))
             self._linger(conn)
             return
         if is_received:

@@ -64,7 +64,7 @@ class Health:
                 store = Store(OneConnection(connection))
                 now, heartbeat = store.status.last_heartbeat()
                 return _check_storing(store), check_worker(now, heartbeat)
-        except (psycopg.Error, DatabaseUnavailable):
+        except (psycopg.Error, DatabaseUnavailable, OSError):  # OSError: no descriptor left
             return _both_unwell("it does not answer")
 
 

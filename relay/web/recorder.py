@@ -100,7 +100,7 @@ class Recorder:
             for waiting in batch:
                 waiting.is_new = waiting.delivery.delivery_id in new
                 waiting.error = None
-        except (psycopg.Error, DatabaseUnavailable) as exc:
+        except (psycopg.Error, DatabaseUnavailable, OSError) as exc:  # OSError: no descriptor left
             for waiting in batch:
                 waiting.error = DatabaseUnavailable(f"a delivery was not recorded: {words_of(exc)}")
         finally:

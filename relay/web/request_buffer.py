@@ -19,6 +19,7 @@ from relay.web.app import LARGEST_BODY
 LARGEST_HEAD = 2**15  # bytes; dbt's own are under 1 kB, with a proxy's headers a few more
 MOST_CHUNKS = 1024  # of a body: even single kilobytes are enough for the largest
 PIECE = 2**13  # bytes given to the parser at once: it copies what it has not used yet
+LONGEST_CHUNK_SIZE = 16  # hexadecimal digits: more than any body has, and no work to read
 LONGEST_CHUNK_LINE = 2**13  # bytes; as gunicorn's own limit. Trailers get as much
 
 
@@ -212,8 +213,11 @@ class _Chunks:
 
 
 def _chunk_size(line: bytearray) -> int | None:
+    """None if it is no number. Raises InvalidChunkSize if it is far too large."""
     digits = line.partition(b";")[0].rstrip()
     is_hex = digits and not digits.strip(b"0123456789abcdefABCDEF")
+    if is_hex and len(digits) > LONGEST_CHUNK_SIZE:
+        raise InvalidChunkSize(f"more than {LONGEST_CHUNK_SIZE} digits")
     return int(digits, 16) if is_hex else None
 
 

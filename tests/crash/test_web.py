@@ -10,11 +10,13 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import psutil
+import psycopg
 import pytest
 import requests
 
 from crash.stage import WEB, WORKER, kill_server, resume_server, suspend_server
 from relay.dbt.deliveries import sign
+from relay.postgres.server import joined
 from relay.sandbox import story
 from relay.sandbox.wire import Delay
 
@@ -117,6 +119,15 @@ class TestADatabaseThatIsKilled:
         assert {answer.status_code for answer in answers} == {503}
         stage.sql("DROP TRIGGER die ON procrastinate_jobs")
         assert {web.post(body).json()["status"] for body in bodies} == {"accepted"}
+
+
+def test_web_starts_beside_somebody_who_has_locked_its_schema(stage):
+    with joined(stage.server), psycopg.connect(stage.server.conninfo) as holder:
+        holder.execute("LOCK TABLE relay.alembic_version IN ACCESS EXCLUSIVE MODE")
+        web = stage.web()
+        assert stage.wait_for("database.unavailable")
+        holder.rollback()
+        assert web.post(stage.event()).status_code == 202
 
 
 class TestADatabaseThatDoesNotAnswer:

@@ -9,7 +9,7 @@ import time
 
 import psutil
 import pytest
-from crash.stage import CHECKOUT
+from crash.stage import CHECKOUT, kill_server
 
 from hostile.attackers import (
     HEALTHZ,
@@ -207,6 +207,9 @@ MALFORMED = {
     "a negative chunk size": head("Transfer-Encoding: chunked") + b"-5\r\n12345\r\n0\r\n\r\n",
     "a chunk that goes on": head("Transfer-Encoding: chunked") + b"2\r\nabc\r\n0\r\n\r\n",
     "a chunk's endless line": head("Transfer-Encoding: chunked") + b"1;" + b"x" * 10_000,
+    "a chunk size of thousands of digits": head("Transfer-Encoding: chunked")
+    + b"f" * 4000
+    + b"\r\nxx",
     "a forbidden trailer": head("Transfer-Encoding: chunked")
     + b"1\r\nx\r\n0\r\nContent-Length: 3\r\n\r\n",
     "a malformed trailer": head("Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\nno colon\r\n\r\n",
@@ -309,6 +312,19 @@ class TestTooManyClients:
             assert web.workers() == [worker]
             assert web.tracebacks() == []
         assert_served(deliveries, at_least=3)
+
+    def test_leave_file_descriptors_for_the_database(self, new_stage):
+        """At the default limit of macOS."""
+        with new_stage() as stage:
+            process = stage.start("web", "sh", "-c", 'ulimit -n 256; exec "$@"', "sh", *WEB)
+            stage.wait_until(lambda: process.answers("/healthz"), "web")
+            web = Web(stage, process)
+            with crowd(web.port, SLOW["a head"], 400):
+                kill_server(stage.data_dir)
+                statuses = [ask(web.port, web.genuine()) for _ in range(4)]
+            assert set(statuses) <= {202, 503}
+            assert statuses[-1] == 202
+            assert web.tracebacks() == []
 
 
 def test_web_says_that_it_speaks_no_tls(new_stage):
