@@ -18,6 +18,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.received = RequestBuffer(cfg, client)
         self.since = 0.0  # when it came to be in its state; `timeout` is when that ends
         self.drained = 0
+        self.has_waited = False  # for a place, while its request came in
         self.is_watched = False  # by the main loop
         self.react: Reaction = ignore
 

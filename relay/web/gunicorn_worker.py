@@ -112,7 +112,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
     def murder_pending(self) -> None:
         """End what has lasted too long. gthread calls this every second at least."""
         for conn in _overdue(self._receiving):
-            reason = Reason.TOO_MANY_LARGE if conn in self._paused else Reason.TOO_SLOW
+            reason = Reason.TOO_MANY_LARGE if conn.has_waited else Reason.TOO_SLOW
             self._stop_receiving(conn)
             if len(conn.received):
                 self._refuse(conn, reason)
@@ -126,6 +126,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _receive_from(self, conn: Connection) -> None:
         conn.wait(REQUEST_SECONDS)
+        conn.has_waited = False
         self._receiving[conn] = None
         self._watch(conn, self._receive)
 
@@ -173,6 +174,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             self._large.add(conn)
         else:
             self._paused[conn] = None
+            conn.has_waited = True
             self._unwatch(conn)
 
     def _give_up_place(self, conn: Connection) -> None:

@@ -31,6 +31,8 @@ from hostile.attackers import (
 from relay.sandbox import story
 from relay.web.gunicorn_worker import REQUEST_SECONDS
 
+LARGE_AT_ONCE = 4  # as the documents say
+
 WEB = (sys.executable, "-m", "relay.web", "-c", "python:relay.web.gunicorn_conf")
 ANSWERED_WITHIN = 5.0  # seconds: the contract's
 NUMBERS = itertools.count(story.FIRST_DBT_RUN_ID)
@@ -200,6 +202,19 @@ class TestLargeBodies:
         assert_served(deliveries, at_least=2)
         assert set(statuses) <= {401, 503}
         assert web.memory() - before < 30 * MEBIBYTE
+
+    def test_are_received_four_at_a_time(self, web):
+        """All stop half-way; those that were never read from are told that it was too full."""
+        half = head(f"Content-Length: {MEBIBYTE}") + b"x" * (MEBIBYTE // 2)
+        with web.deliveries() as deliveries, crowd(web.port, b"", 7) as clients:
+            for sock in clients:
+                sock.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    sock.send(half)
+                sock.settimeout(2 * REQUEST_SECONDS)
+            statuses = [status for sock in clients for status in answers_of(received(sock))]
+        assert_served(deliveries, at_least=2)
+        assert sorted(statuses) == [408] * LARGE_AT_ONCE + [503] * (7 - LARGE_AT_ONCE)
 
 
 MALFORMED = {
