@@ -58,7 +58,7 @@ def with_or_without_database(
 
 @contextmanager
 def answering(needed: type[AnySettings]) -> Iterator[AnySettings]:
-    """Only warnings are logged, to stderr: what a command has to say stands in its answer."""
+    """Only warnings are logged, to stderr: what a command has to say is in its output."""
     settings = settings_or_exit(needed)
     is_quiet = settings.log_level == "info"
     logs.configure(replace(settings, log_level="warning") if is_quiet else settings, to=sys.stderr)

@@ -1,4 +1,4 @@
-"""`relay status`: is the service well, what needs somebody, what is under way."""
+"""`relay status`: whether relay is ready, what needs attention, and what is running."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""The status in a form for a terminal: a head, what needs somebody, then the newest."""
+"""The status in a form for a terminal: a head, what needs attention, then the newest."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from relay.dbt.runs import NEVER_COUNTING_KINDS
+
 PRODUCTION = "production"
 
 
@@ -31,4 +33,4 @@ class DbtJob:
     @property
     def may_count(self) -> bool:
         """Whether its runs may trigger syncs: those of CI and merge jobs never do."""
-        return self.job_type not in ("ci", "merge")
+        return self.job_type not in NEVER_COUNTING_KINDS

@@ -13,6 +13,9 @@ from itertools import pairwise
 QUEUED, SUCCESS, ERROR, CANCELLED = 1, 10, 20, 30
 ENDED = frozenset({SUCCESS, ERROR, CANCELLED})
 
+# The kinds of job, and of cause, whose runs build into a schema of their own.
+NEVER_COUNTING_KINDS = frozenset({"ci", "merge"})
+
 # The kinds of node that stand in the warehouse, by how their unique_ids begin.
 REBUILDABLE = ("model.", "seed.", "snapshot.")
 
@@ -196,6 +199,6 @@ class DbtRun:
         if self.schema_override:
             return "schema_override"
         for kind in (self.job_type, self.cause_category):
-            if kind in ("ci", "merge"):
+            if kind in NEVER_COUNTING_KINDS:
                 return f"{kind}_job"
         return None

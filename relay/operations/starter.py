@@ -43,7 +43,7 @@ syncs:
 
 @dataclass(frozen=True, slots=True)
 class DbtAccount:
-    """What dbt Cloud told of an account; empty where it was not asked, or did not tell."""
+    """An account's environments and jobs; empty if dbt Cloud was not asked or did not answer."""
 
     environments: tuple[DbtEnvironment, ...] = ()
     jobs: tuple[DbtJob, ...] = ()

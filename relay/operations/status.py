@@ -1,4 +1,4 @@
-"""Is the service well, what needs somebody, what came and what is under way, at a glance."""
+"""Whether relay is ready, what needs attention, recent work and open sync runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class CensusVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusReport:
-    """The head, then what needs somebody, then the newest of each. `now` is the database's time.
+    """The head, then what needs attention, then the newest of each. `now` is the database's time.
 
     `syncs` is None where the mapping file cannot be used. Other times are None for what has not
     happened yet; `caught_up_until` is how far dbt Cloud's list of runs was read, and

@@ -60,10 +60,10 @@ def set_up(connection: AnyConnection) -> AnyConnection:
 def is_read_only(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
     """Whether its session can write nothing: it was opened while the server was failing over.
 
-    The server has told that by itself, so it need not be asked.
+    The server reports both settings to every connection, so no query is needed.
     """
-    told = connection.info.parameter_status
-    return "on" in (told("default_transaction_read_only"), told("in_hot_standby"))
+    setting = connection.info.parameter_status
+    return "on" in (setting("default_transaction_read_only"), setting("in_hot_standby"))
 
 
 class OneConnection:

@@ -27,7 +27,7 @@ def refuse_transaction_pooler(connection: psycopg.Connection[Any], conninfo: str
     `connection` is one of them, in autocommit. Raises psycopg.OperationalError.
     """
     ours = _process_of(connection)
-    # A server tells its process when a session begins; a pooler tells something of its own.
+    # A server reports its process id when a session begins; a pooler reports an id of its own.
     if ours != connection.info.backend_pid and _is_shared(connection, ours, conninfo):
         raise BadSettings((REFUSED,))
 

@@ -119,7 +119,7 @@ class Status(Transactions):
     """What there is to see, and whether a worker lives."""
 
     def overview(self, *, newest: int) -> Overview:
-        """What needs somebody, the newest deliveries and triggers, and every open sync run."""
+        """What needs attention, the newest deliveries and triggers, and every open sync run."""
         with self._transaction() as connection:
             return Overview(
                 given_up=every(connection, GivenUpRow, _GIVEN_UP_ROWS, (newest,)),

@@ -1,4 +1,4 @@
-"""Jobs that nobody works on any more: a dead worker's, or those that a living one lost hold of."""
+"""Abandoned jobs: those of a dead worker, and those that a living worker lost."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class TakenOver:
 
 
 class Takeovers(Transactions):
-    """Which jobs are under way at whose hands. Workers have the engine's ids."""
+    """Which worker is running which jobs. Worker ids are the engine's."""
 
     def beat(self, worker_ids: Collection[int]) -> None:
-        """Say that these workers live."""
+        """Record a heartbeat of these workers."""
         with self._statement() as connection:
             connection.execute(
                 "UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = ANY(%s)",
@@ -28,7 +28,7 @@ class Takeovers(Transactions):
             )
 
     def take_over(self, *, silent_for: timedelta) -> list[TakenOver]:
-        """Have the jobs of workers that were silent for so long wait again.
+        """Requeue the jobs of workers without a heartbeat for so long.
 
         Of several callers one gets each job. A sign of life from the future is of a clock that
         was ahead: it counts from now.
@@ -41,7 +41,7 @@ class Takeovers(Transactions):
             return every(connection, TakenOver, _TAKE_OVER, (silent_for,))
 
     def jobs_of(self, worker_ids: Collection[int]) -> frozenset[int]:
-        """The ids of the jobs that are under way at these workers' hands."""
+        """The ids of the jobs that these workers are running."""
         with self._statement() as connection:
             rows = connection.execute(
                 "SELECT id FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY(%s)",
@@ -50,7 +50,7 @@ class Takeovers(Transactions):
             return frozenset(job_id for (job_id,) in rows)
 
     def take_back(self, job_ids: Collection[int], worker_ids: Collection[int]) -> list[TakenOver]:
-        """Have these jobs wait again, those that are still under way at these workers' hands."""
+        """Requeue those of these jobs that these workers are still recorded to run."""
         with self._statement() as connection:
             ids = (list(job_ids), list(worker_ids))
             return every(connection, TakenOver, _TAKE_BACK, ids)

@@ -67,7 +67,7 @@ class ClientRefusals:
         self._next_line_at = 0.0
 
     def count(self, reason: Reason, problem: object = None) -> None:
-        """Note one; of the problems the last one is told."""
+        """Count one. The next line has the last problem."""
         self._counts[reason] += 1
         if problem is not None:
             self._problem = str(problem)[:LONGEST_PROBLEM]

@@ -1,4 +1,4 @@
-"""The engine's way to the database, which tells at once when it is lost."""
+"""The engine's database connector, which reports a lost database at once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +9,10 @@ from procrastinate.exceptions import ConnectorException
 
 
 class Connector(procrastinate.PsycopgConnector):
-    """Procrastinate's own. Where one query fails, the engine has to be run anew.
+    """Procrastinate's own, and a callback for the first query that fails.
 
-    It would wait for its jobs first, and they may hang in a call to a vendor.
+    By itself the engine waits for its jobs before it stops, and they may hang in a call to a
+    vendor.
     """
 
     def __init__(self, when_lost: Callable[[], None], **arguments: Any) -> None:
@@ -19,19 +20,19 @@ class Connector(procrastinate.PsycopgConnector):
         self._when_lost = when_lost
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
-        with self._telling():
+        with self._reporting_loss():
             await super().execute_query_async(query, **arguments)
 
     async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> Any:
-        with self._telling():
+        with self._reporting_loss():
             return await super().execute_query_one_async(query, **arguments)
 
     async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> Any:
-        with self._telling():
+        with self._reporting_loss():
             return await super().execute_query_all_async(query, **arguments)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _reporting_loss(self) -> Iterator[None]:
         try:
             yield
         except ConnectorException:

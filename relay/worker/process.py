@@ -169,7 +169,7 @@ class _Worker:
         problem = context.get("exception") or context.get("message")
         log.warning("worker.engine_restarted", problem=_problem(problem))
         if not isinstance(problem, ConnectorException):
-            self._broken.set()  # of the database's failures the connector tells
+            self._broken.set()  # the connector reports those of the database
 
 
 def engine_of(

@@ -53,7 +53,7 @@ class EngineJobs:
 
 
 class JobWatch:
-    """What this process's engines work on, and the looks at what nobody works on."""
+    """The jobs of this process's engines, and the regular checks for abandoned jobs."""
 
     def __init__(self, services: Services, stopwatch: Stopwatch = stopwatch) -> None:
         """The services' store has a connection that no job takes."""
@@ -84,14 +84,14 @@ class JobWatch:
         try:
             self._look()
         except DatabaseUnavailable:
-            # The engine tells. When the database is back, every worker has been silent for as
+            # The engine logs it. When the database is back, every worker has been silent for as
             # long as it was gone: they get the time for a sign of life before they are judged.
             self._judges_from = self._stopwatch() + 2 * HEARTBEAT_SECONDS
 
     def _look(self) -> None:
-        _tell(self._taken_back([each for each in self._engines if each.is_ending]))
+        _log_rescued(self._taken_back([each for each in self._engines if each.is_ending]))
         if self._stopwatch() >= self._judges_from:
-            _tell(self._services.store.takeovers.take_over(silent_for=SILENT_FOR))
+            _log_rescued(self._services.store.takeovers.take_over(silent_for=SILENT_FOR))
         if self._stopwatch() >= self._periodic_at:
             self._periodic_at = self._stopwatch() + PERIODIC_SECONDS
             tasks.defer_periodic_tasks(self._services)
@@ -122,6 +122,6 @@ def ids_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: arguments[name] for name in names if name in arguments}
 
 
-def _tell(taken: Iterable[TakenOver]) -> None:
+def _log_rescued(taken: Iterable[TakenOver]) -> None:
     for job in taken:
         log.warning("job.rescued", task=job.task, **ids_of(job.arguments))

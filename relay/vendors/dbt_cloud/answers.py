@@ -28,6 +28,11 @@ def decoded(
         raise BadArtifact(f"dbt Cloud's answer for {what} cannot be read: {exc}") from exc
 
 
+def folded(kind: str | None) -> str | None:
+    """A kind of job, cause or environment in small letters; None for an empty one."""
+    return (kind or "").strip().casefold() or None
+
+
 _HINTS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "; is DBT_CLOUD_TOKEN right?",
     HTTPStatus.FORBIDDEN: "; may the token read this account's {of}?",

@@ -7,7 +7,7 @@ import msgspec
 from relay.dbt.environments import DbtEnvironment, DbtJob
 from relay.errors import Rejected
 from relay.notation import short_message
-from relay.vendors.dbt_cloud.answers import MOST_PAGES, PAGE, Page, decoded
+from relay.vendors.dbt_cloud.answers import MOST_PAGES, PAGE, Page, decoded, folded
 from relay.vendors.ids import VendorId
 from relay.vendors.transport import Transport
 
@@ -72,7 +72,7 @@ def _as_environment(row: _Environment) -> DbtEnvironment:
     return DbtEnvironment(
         environment_id=row.id,
         name=short_message(row.name or ""),
-        deployment_type=_folded(row.deployment_type),
+        deployment_type=folded(row.deployment_type),
     )
 
 
@@ -81,9 +81,5 @@ def _as_job(row: _Job) -> DbtJob:
         dbt_job_id=row.id,
         name=short_message(row.name or ""),
         environment_id=row.environment_id,
-        job_type=_folded(row.job_type),
+        job_type=folded(row.job_type),
     )
-
-
-def _folded(kind: str | None) -> str | None:
-    return (kind or "").strip().casefold() or None

@@ -17,6 +17,7 @@ from relay.dbt.runs import (
 )
 from relay.errors import BadArtifact
 from relay.notation import read_time
+from relay.vendors.dbt_cloud.answers import folded
 from relay.vendors.ids import VendorId
 
 _CAUSES_OF_DEPLOYMENT_JOBS = frozenset({"scheduled", "job completion"})
@@ -117,9 +118,9 @@ class AnsweredRun(msgspec.Struct):
 
         Only deployment jobs have a schedule, or run on the completion of another job.
         """
-        is_of_a_known_job = self.job is not None and _folded(self.job.job_type) is not None
+        is_of_a_known_job = self.job is not None and folded(self.job.job_type) is not None
         cause = self.trigger.cause_category if self.trigger else None
-        return is_of_a_known_job or _folded(cause) in _CAUSES_OF_DEPLOYMENT_JOBS
+        return is_of_a_known_job or folded(cause) in _CAUSES_OF_DEPLOYMENT_JOBS
 
     @property
     def lost_steps(self) -> tuple[int, ...]:
@@ -184,8 +185,8 @@ def _as_described(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
         status=run.status,
         started_at=read_time(run.started_at) or read_time(run.created_at),
         finished_at=read_time(run.finished_at),
-        job_type=_folded(job.job_type),
-        cause_category=_folded(trigger.cause_category),
+        job_type=folded(job.job_type),
+        cause_category=folded(trigger.cause_category),
         pull_request_id=trigger.pull_request_id,
         schema_override=trigger.schema_override or None,
         git_sha=run.git_sha,
@@ -233,11 +234,6 @@ def _did_more(answered: _Step) -> bool:
 def _retried_by(run: AnsweredRun) -> int | None:
     retried = run.retrying_run_id
     return None if retried is msgspec.UNSET else retried or None  # 0 means none
-
-
-def _folded(kind: str | None) -> str | None:
-    """A kind of job or cause in small letters; None for an empty one, which says nothing."""
-    return (kind or "").strip().casefold() or None
 
 
 def _as_step(step: _Step) -> Step:
