@@ -1,0 +1,1 @@
+"""What Census holds, and how it relates to a dbt project: pure values and rules, no I/O."""
