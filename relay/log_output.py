@@ -17,7 +17,7 @@ from typing import TextIO
 from relay.clock import utc_now
 
 # How long a line waits for a reader that has stalled. The next ones do not wait until it reads.
-PATIENCE = 1.0  # seconds
+WRITE_TIMEOUT = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class LogOutput:
         self._stream = stream.buffer
         self._file_descriptor = _file_descriptor(stream)
         self._lock = threading.Lock()
-        self._most = _most_at_once(self._file_descriptor)
+        self._most = _max_write_size(self._file_descriptor)
         self._is_stalled = False
         self._is_cut = False  # a line was written in part: the next one starts a new line
 
@@ -82,9 +82,9 @@ class LogOutput:
             return
         # Past Python's own buffer, which would keep a lost line and raise again for the next one.
         rest = b"\n" + line if self._is_cut else line
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WRITE_TIMEOUT
         while rest:
-            self._wait_for_the_reader(self._file_descriptor, deadline)
+            self._wait_until_writable(self._file_descriptor, deadline)
             try:
                 written = os.write(self._file_descriptor, rest[: self._most])
             except BlockingIOError:  # another process was faster to fill the pipe
@@ -92,7 +92,7 @@ class LogOutput:
             rest = rest[written:]
             self._is_cut = bool(rest)
 
-    def _wait_for_the_reader(self, file_descriptor: int, deadline: float) -> None:
+    def _wait_until_writable(self, file_descriptor: int, deadline: float) -> None:
         """Raise TimeoutError where a write would block: a pipe is full that nobody reads."""
         poll = select.poll()
         poll.register(file_descriptor, select.POLLOUT)
@@ -121,7 +121,7 @@ def _file_descriptor(stream: TextIO) -> int | None:
         return file_descriptor
 
 
-def _most_at_once(file_descriptor: int | None) -> int | None:
+def _max_write_size(file_descriptor: int | None) -> int | None:
     """How many bytes a write may have that must not block; None for any number.
 
     A pipe that is ready has room for PIPE_BUF bytes. What is written at once stays together.

@@ -74,7 +74,7 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-def warn_of_misspelled_variables(settings: Settings) -> None:
+def log_misspelled_variables(settings: Settings) -> None:
     """Log each variable of the environment that is nearly one of relay's, for processes."""
     log = get_logger()
     for variable in settings.misspelled:

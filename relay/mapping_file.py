@@ -69,7 +69,7 @@ class MappingFile:
         """
         with self._lock:
             try:
-                self._take_up_if_changed()
+                self._reload_if_changed()
             except BadMapping as exc:
                 self._log_refusal([str(problem) for problem in exc.problems])
             except Exception as exc:  # noqa: BLE001 - it is logged with its traceback
@@ -85,7 +85,7 @@ class MappingFile:
             exc_info=exc_info,
         )
 
-    def _take_up_if_changed(self) -> None:
+    def _reload_if_changed(self) -> None:
         stamp = stamp_of(self._path)
         if stamp == self._stamp:
             return

@@ -120,7 +120,7 @@ def short_message(text: str) -> str:
     return " ".join(printable(text).split())[:LONGEST_MESSAGE]
 
 
-def words_of(exc: BaseException) -> str:
+def describe_error(exc: BaseException) -> str:
     """What an exception says, as a short message; its type's name where it says nothing."""
     return short_message(str(exc)) or type(exc).__name__
 

@@ -10,9 +10,9 @@ from enum import StrEnum
 
 # Census's words for a run under way. Its words have changed five times: one that is not
 # known here is no end either, it is followed until the deadline.
-GOING_WORDS = frozenset({"queued", "working"})
-CANCELED_WORDS = frozenset({"canceled", "cancelled"})
-ENDING_WORDS = frozenset({"completed", "failed", "skipped"}) | CANCELED_WORDS
+RUNNING_STATUSES = frozenset({"queued", "working"})
+CANCELED_STATUSES = frozenset({"canceled", "cancelled"})
+FINAL_STATUSES = frozenset({"completed", "failed", "skipped"}) | CANCELED_STATUSES
 
 
 class Outcome(StrEnum):
@@ -49,7 +49,7 @@ class SyncRun:
     @property
     def outcome(self) -> Outcome | None:
         """How it ended; None while it has not, or its status is unknown."""
-        if self.canceled or self._word in CANCELED_WORDS:
+        if self.canceled or self._word in CANCELED_STATUSES:
             # A flag beside the status: a canceled run can read `completed`.
             return Outcome.CANCELED
         match self._word:
@@ -66,7 +66,7 @@ class SyncRun:
 
     @property
     def has_unknown_status(self) -> bool:
-        return self._word not in GOING_WORDS | ENDING_WORDS
+        return self._word not in RUNNING_STATUSES | FINAL_STATUSES
 
     @property
     def _word(self) -> str:

@@ -30,14 +30,14 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except BadSettings as exc:
-        _leave("Error: invalid settings:", exc, WRONG_SETTINGS)
+        _exit_with("Error: invalid settings:", exc, WRONG_SETTINGS)
     except BadMapping as exc:
-        _leave("Error: invalid mapping file:", exc, PROBLEM)
+        _exit_with("Error: invalid mapping file:", exc, PROBLEM)
     except NoDatabase as exc:
         print(exc, file=sys.stderr)  # noqa: T201 - a command speaks to a person
         sys.exit(PROBLEM)
     except RelayError as exc:
-        _leave("Error:", exc, PROBLEM)
+        _exit_with("Error:", exc, PROBLEM)
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def ended_by_signals() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def _leave(heading: str, exc: RelayError, status: int) -> NoReturn:
+def _exit_with(heading: str, exc: RelayError, status: int) -> NoReturn:
     lines = str(exc).splitlines()
     text = f" {lines[0]}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
     print(f"{heading}{text}", file=sys.stderr)  # noqa: T201 - a command speaks to a person

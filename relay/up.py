@@ -50,14 +50,14 @@ class Child:
         self.process = subprocess.Popen(
             self.command,
             start_new_session=True,
-            preexec_fn=_die_with_the_parent,  # noqa: PLW1509 - there are no threads yet
+            preexec_fn=_terminate_with_parent,  # noqa: PLW1509 - there are no threads yet
         )
         self.started_at = time.monotonic()
 
     def has_died(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 
-    def bury(self) -> None:
+    def schedule_restart(self) -> None:
         """Note a death, and when to start it again: sooner after a long life."""
         assert self.process is not None
         lived = time.monotonic() - self.started_at
@@ -76,27 +76,27 @@ class _Supervisor:
     def __init__(self, children: tuple[Child, ...]) -> None:
         self._children = children
         # Not an Event: a signal's handler would wait for the lock that it has interrupted.
-        self._something_happened = queue.SimpleQueue[None]()
+        self._wake_up = queue.SimpleQueue[None]()
         self._stopping = False
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        signal.signal(signal.SIGCHLD, lambda *_: self._something_happened.put(None))
+        signal.signal(signal.SIGCHLD, lambda *_: self._wake_up.put(None))
         try:
             while not self._stopping:
-                self._start_what_is_due()
+                self._start_due_children()
                 with suppress(queue.Empty):
-                    self._something_happened.get(timeout=self._seconds_until_due())
+                    self._wake_up.get(timeout=self._seconds_until_due())
                 if os.getpid() == 1:
                     self._reap_orphans()
                 for child in self._children:
                     if child.has_died() and not self._stopping:
-                        child.bury()
+                        child.schedule_restart()
         finally:
-            self._end_all()
+            self._stop_children()
 
-    def _start_what_is_due(self) -> None:
+    def _start_due_children(self) -> None:
         for child in self._children:
             if child.process is None and child.start_at <= time.monotonic():
                 child.start()
@@ -120,9 +120,9 @@ class _Supervisor:
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
-        self._something_happened.put(None)
+        self._wake_up.put(None)
 
-    def _end_all(self) -> None:
+    def _stop_children(self) -> None:
         living = [(child.name, child.process) for child in self._children if child.process]
         for _, process in living:
             process.terminate()
@@ -136,7 +136,7 @@ class _Supervisor:
                 process.wait()
 
 
-def _die_with_the_parent() -> None:
+def _terminate_with_parent() -> None:
     """In the child: have the kernel send SIGTERM should the supervisor be killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

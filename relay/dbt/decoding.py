@@ -72,18 +72,20 @@ def decode_leniently(decoder: "msgspec.json.Decoder[Form]", body: Buffer) -> For
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         first: Exception = exc
     try:
-        return decoder.decode(_ESCAPE.sub(_spelled_out, _NOT_JSON.sub(rb"\1null", body)))
+        return decoder.decode(_ESCAPE.sub(_escape_surrogate, _NOT_JSON.sub(rb"\1null", body)))
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _slowly(decoder, body, first)
+        return _decode_with_json(decoder, body, first)
 
 
-def _spelled_out(escape: re.Match[bytes]) -> bytes:
+def _escape_surrogate(escape: re.Match[bytes]) -> bytes:
     return rb"\\" + escape["alone"] if escape["alone"] else escape[0]
 
 
-def _slowly(decoder: "msgspec.json.Decoder[Form]", body: Buffer, first: Exception) -> Form:
+def _decode_with_json(
+    decoder: "msgspec.json.Decoder[Form]", body: Buffer, first: Exception
+) -> Form:
     try:
         plain: Any = json.loads(bytes(body))
     except (ValueError, RecursionError):

@@ -108,10 +108,10 @@ class Invocation:
         write these flags, so the step's command is asked too. A retry keeps those of what it
         retries.
         """
-        return self._says_sampled or (self.retries is not None and self.retries.was_sampled)
+        return self._has_sample_flag or (self.retries is not None and self.retries.was_sampled)
 
     @property
-    def not_the_steps_because(self) -> str | None:
+    def foreign_because(self) -> str | None:
         """Why the file cannot be the step's own; None where it can.
 
         It must be written within the run, and by a command like the step's.
@@ -121,7 +121,7 @@ class Invocation:
             return "it does not say when it was written (metadata.generated_at)"
         if not self._is_within_the_run(written_at):
             return f"it is dated {written_at.isoformat(timespec='seconds')}, not within the run"
-        if not self._can_be_the_steps:
+        if not self._matches_command:
             return f"`dbt {self.which}` wrote it"
         return None
 
@@ -143,7 +143,7 @@ class Invocation:
         return self.other_target is None
 
     @property
-    def _says_sampled(self) -> bool:
+    def _has_sample_flag(self) -> bool:
         args = self.run_results.args if self.run_results else Args()
         other = args.other or {}
         flags = [word for word in self.step.words if word in ("--empty", "--no-empty")]
@@ -167,7 +167,7 @@ class Invocation:
         return read_time(metadata.invocation_started_at) or read_time(metadata.generated_at)
 
     @property
-    def _can_be_the_steps(self) -> bool:
+    def _matches_command(self) -> bool:
         command = self.step.dbt_command
         which = self.run_results.which if self.run_results else None
         if command in (None, "retry") or which is None:
@@ -177,20 +177,20 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """Invocations by whose their files are, each in the order of runs and steps.
+    """Invocations by the origin of their file, each in the order of runs and steps.
 
-    `own` wrote their file; `served_foreign` have one that was not written within their run, or not
-    by a command like theirs; `wrote_none` have none, or one that an earlier step wrote.
+    `own` wrote their file. `with_foreign_file` have one that was written outside their run, or by
+    a different command. `without_any_file` have none, or one that an earlier step wrote.
     """
 
     own: tuple[Invocation, ...]
-    served_foreign: tuple[Invocation, ...]
-    wrote_none: tuple[Invocation, ...]
+    with_foreign_file: tuple[Invocation, ...]
+    without_any_file: tuple[Invocation, ...]
 
     @property
     def without_file(self) -> tuple[Invocation, ...]:
         """Those that have no file of their own."""
-        return (*self.served_foreign, *self.wrote_none)
+        return (*self.with_foreign_file, *self.without_any_file)
 
 
 def sort_by_origin(invocations: Iterable[Invocation]) -> Sorted:
@@ -202,7 +202,7 @@ def sort_by_origin(invocations: Iterable[Invocation]) -> Sorted:
     for invocation in in_order:
         if invocation.run_results is None or invocation.identity in own:
             none.append(invocation)
-        elif invocation.not_the_steps_because is None:
+        elif invocation.foreign_because is None:
             earlier = _retried_by(invocation, list(own.values()))
             own[invocation.identity] = replace(invocation, retries=earlier)
         else:

@@ -136,7 +136,7 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
         tests=gathered.tests_of_all_targets(),
         unknown_statuses=gathered.unknown_statuses,
         relations=gathered.built_in_several_places(nodes),
-        not_of_this_run=tuple(one.step.index for one in origins.served_foreign),
+        not_of_this_run=tuple(one.step.index for one in origins.with_foreign_file),
         without_results=tuple(
             one.step for one in origins.without_file if one.step.must_have_run_results
         ),
@@ -149,8 +149,8 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
 def _refused_results(origins: Sorted) -> dict[Step, str]:
     return {
         one.step: why
-        for one in origins.served_foreign
-        if one.step.must_have_run_results and (why := one.not_the_steps_because)
+        for one in origins.with_foreign_file
+        if one.step.must_have_run_results and (why := one.foreign_because)
     }
 
 
@@ -179,8 +179,8 @@ class _Gathered:
                 self.unknown_statuses.setdefault(printable(row.status), name)
         built = self._of_target.setdefault(invocation.other_target, _Built())
         if invocation.rebuilds:
-            self._execute(invocation, built)
-            self._leave_alone(invocation, built)
+            self._record_executed(invocation, built)
+            self._record_reused(invocation, built)
         if invocation.counts:  # `compile` and `docs generate` call each test a success
             built.tests.update(tested.results_of_tests(invocation))
 
@@ -193,7 +193,7 @@ class _Gathered:
         found: dict[str, NodeResult] = {}
         for built in self._of_the_others():
             for node, result in built.nodes.items():
-                found[node] = max(result, found.get(node, result), key=_badness)
+                found[node] = max(result, found.get(node, result), key=_severity)
         for node in self._executed_by_the_job:
             found.pop(node, None)
         return found | self._of_target[None].nodes
@@ -234,7 +234,7 @@ class _Gathered:
     def _of_the_others(self) -> list[_Built]:
         return [built for target, built in self._of_target.items() if target is not None]
 
-    def _execute(self, invocation: Invocation, built: _Built) -> None:
+    def _record_executed(self, invocation: Invocation, built: _Built) -> None:
         for node, result in _node_results(invocation):
             built.nodes[node] = result
             if result.relation is not None:
@@ -242,7 +242,7 @@ class _Gathered:
             if invocation.is_of_the_jobs_target:
                 self._executed_by_the_job.add(node)
 
-    def _leave_alone(self, invocation: Invocation, built: _Built) -> None:
+    def _record_reused(self, invocation: Invocation, built: _Built) -> None:
         """What dbt found in order: whatever had failed before, there, is not wrong any more."""
         for node in _reused_nodes(invocation):
             self.reused.add(node)
@@ -251,7 +251,7 @@ class _Gathered:
                 del built.nodes[node]
 
 
-def _badness(result: NodeResult) -> tuple[int, int]:
+def _severity(result: NodeResult) -> tuple[int, int]:
     """Of equals the later one counts."""
     return -WORST_FIRST.index(result.standing), result.dbt_run_id
 

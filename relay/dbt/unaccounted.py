@@ -126,7 +126,7 @@ def _without_file(origins: Sorted) -> Iterator[Unaccounted]:
     """
     own = origins.own
     for invocation in origins.without_file:
-        standing = _left_without_file(invocation)
+        standing = _standing_without_file(invocation)
         earlier = _before(invocation, own)
         is_known_retry = invocation.step.dbt_command == "retry" and any(
             one.rebuilds for one in earlier
@@ -136,7 +136,7 @@ def _without_file(origins: Sorted) -> Iterator[Unaccounted]:
             yield Unaccounted(invocation.step, known, standing=standing)
 
 
-def _left_without_file(invocation: Invocation) -> Standing | None:
+def _standing_without_file(invocation: Invocation) -> Standing | None:
     """What a step without a file may have left behind; None where it spoilt nothing.
 
     One that never began did nothing. One that failed was killed, cancelled or out of memory. What a

@@ -32,7 +32,7 @@ def lacking_ids(
 
 def _lacking(run: DbtRun, sync: Sync) -> Iterator[str]:
     """What it asks for; of builds also the ids of the runs that this one retries."""
-    builders = (run, *run.retried_runs) if sync.looks_at_builds else ()
+    builders = (run, *run.retried_runs) if sync.needs_earlier_builds else ()
     if any(one.dbt_job_id is None for one in (*builders, *([run] if sync.jobs else ()))):
         yield "its job's id"
     if any(

@@ -55,11 +55,11 @@ class Findings:
         return {
             node: each.standing
             for each in of_each
-            for node in self._may_have_spoilt(each)
+            for node in self._possibly_affected_nodes(each)
             if node not in worse
         }
 
-    def _may_have_spoilt(self, unaccounted: Unaccounted) -> frozenset[str]:
+    def _possibly_affected_nodes(self, unaccounted: Unaccounted) -> frozenset[str]:
         nodes = may_have_executed(unaccounted.step, self.lineage) - unaccounted.known
         if not unaccounted.only_microbatches:
             return nodes
@@ -133,7 +133,7 @@ class Findings:
         """All of the sync's models in the project."""
         return self._in_the_project.selected(sync.depends_on)
 
-    def tried_on_the_project(self, mapping: SyncMapping) -> Iterator[tuple[PlacedSelector, bool]]:
+    def selector_matches(self, mapping: SyncMapping) -> Iterator[tuple[PlacedSelector, bool]]:
         """Each selector of the syncs that count, and whether it selects anything in the project.
 
         Nothing where the project is not known.
@@ -152,7 +152,7 @@ class Findings:
         results = (self.outcome.nodes.get(executed) for executed in behind)
         return any(result and result.dbt_run_id == self.run.dbt_run_id for result in results)
 
-    def looks_back_at(self, mapping: SyncMapping) -> frozenset[str]:
+    def nodes_needing_history(self, mapping: SyncMapping) -> frozenset[str]:
         """The nodes whose earlier builds bear on the syncs that the run touches.
 
         A sync whose models cannot be selected is noted in `unselectable`.
@@ -163,7 +163,7 @@ class Findings:
         looking = [
             sync
             for sync in mapping.syncs
-            if sync.looks_at_builds and self._is_touched(sync, models_of)
+            if sync.needs_earlier_builds and self._is_touched(sync, models_of)
         ]
         models = frozenset[str]().union(*models_of.values())
         if not any(sync.checks_parents for sync in looking):

@@ -149,7 +149,7 @@ def _failures(case: Case, sync: Sync, models: Models) -> str:
     return "; ".join((_standings(case, sync, models), *built))
 
 
-def _failed_a_test(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
+def _failed_a_test(case: Case, sync: Sync, _affected: Nodes) -> Nodes:
     return case.findings.failed_their_test_of(sync) if sync.tests == "block" else _NONE
 
 
@@ -165,7 +165,7 @@ def _tests(case: Case, sync: Sync, models: Models) -> str:
 # What earlier runs did to the models
 
 
-def _are_outdated(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
+def _are_outdated(case: Case, sync: Sync, _affected: Nodes) -> Nodes:
     if not sync.checks_parents or not case.outdated:
         return _NONE
     return case.findings.models_of(sync).intersection(case.outdated)

@@ -10,7 +10,7 @@ from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace, display_id
 
 AnyOrAll = Literal["any", "all"]
 BlockOrIgnore = Literal["block", "ignore"]
-MOST_NAMED = 20  # syncs in one message
+MAX_NAMED = 20  # syncs in one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Sync:
         return self.enabled and self.jobs is None and self.environments is None
 
     @property
-    def looks_at_builds(self) -> bool:
+    def needs_earlier_builds(self) -> bool:
         """Whether a decision on it depends on what earlier runs built."""
         return self.require == "all" or self.checks_parents
 
@@ -99,14 +99,14 @@ class SyncMapping:
     places: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
 
     @property
-    def looks_at_builds(self) -> bool:
+    def needs_earlier_builds(self) -> bool:
         """Whether a decision on some sync depends on what earlier runs built."""
-        return any(sync.looks_at_builds for sync in self.syncs)
+        return any(sync.needs_earlier_builds for sync in self.syncs)
 
     @property
-    def looks_back(self) -> bool:
+    def needs_history(self) -> bool:
         """Whether a decision on some sync depends on what was decided before."""
-        return self.looks_at_builds or any(sync.at_most_every for sync in self.syncs)
+        return self.needs_earlier_builds or any(sync.at_most_every for sync in self.syncs)
 
     @property
     def placed_selectors(self) -> Iterator[PlacedSelector]:
@@ -134,5 +134,5 @@ class SyncMapping:
 def named_syncs(syncs: Collection[Sync]) -> str:
     """The syncs by id, for a message: `sync 5123`, `syncs 5123, emea/5124 and 7 more`."""
     ids = [str(display_id(*sync.key)) for sync in syncs]
-    more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
-    return f"sync{'s' if len(ids) > 1 else ''} {', '.join(ids[:MOST_NAMED])}{more}"
+    more = f" and {len(ids) - MAX_NAMED} more" if len(ids) > MAX_NAMED else ""
+    return f"sync{'s' if len(ids) > 1 else ''} {', '.join(ids[:MAX_NAMED])}{more}"

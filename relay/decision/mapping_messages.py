@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 from relay.notation import printable
 from relay.spelling import did_you_mean
 
-_MSGSPECS_WORDS = (
+_MSGSPEC_TERMS = (
     ("`array` of length >= 1", "at least one item"),
     ("`int`", "a number"),
     ("`float`", "a number"),
@@ -31,7 +31,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 def in_plain_words(what: str) -> str:
     """Msgspec's sentence, in the words of a person who writes YAML."""
-    for theirs, ours in _MSGSPECS_WORDS:
+    for theirs, ours in _MSGSPEC_TERMS:
         what = what.replace(theirs, ours)
     return what[:1].lower() + what[1:]
 

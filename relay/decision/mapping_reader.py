@@ -40,7 +40,7 @@ Value = TypeVar("Value")
 
 # What stands in for a required key that is missing or wrong: such a file is refused anyway, but
 # not before its other problems are found.
-_STAND_INS: Mapping[Form, Mapping[str, Any]] = {
+_PLACEHOLDERS: Mapping[Form, Mapping[str, Any]] = {
     SyncForm: {"sync_id": 0, "depends_on": ()},
     WorkspaceForm: {"api_key_env": ""},
 }
@@ -130,7 +130,7 @@ class _Reader:
         """What the keys of a form mean; those that are left out have no entry."""
         keys = self._keys(path, form, content)
         values = {key: self._value(f"{path}.{key}", key, item) for key, item in keys.items()}
-        return {**_STAND_INS.get(form, {}), **values}
+        return {**_PLACEHOLDERS.get(form, {}), **values}
 
     def _value(self, path: str, key: str, item: Any) -> Any:
         match key:

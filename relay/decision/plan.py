@@ -16,7 +16,7 @@ from relay.errors import RelayError
 from relay.notation import short_message
 from relay.workspaces import SyncKey, display_id
 
-MOST_NAMED = 5  # syncs in one problem
+MAX_NAMED = 5  # syncs in one problem
 
 Through = Mapping[str, Models]
 
@@ -50,7 +50,7 @@ class Undecided:
     cause: Exception
 
     @property
-    def was_foreseen(self) -> bool:
+    def is_expected(self) -> bool:
         """Whether relay itself says what is wrong."""
         return isinstance(self.cause, RelayError)
 
@@ -58,7 +58,7 @@ class Undecided:
     def problem(self) -> str:
         """What is wrong; of what nobody foresaw without its text, which may hold anything."""
         return (
-            str(self.cause) if self.was_foreseen else f"deciding raised {type(self.cause).__name__}"
+            str(self.cause) if self.is_expected else f"deciding raised {type(self.cause).__name__}"
         )
 
 
@@ -102,7 +102,7 @@ class Plan:
         syncs_of: dict[str, list[str]] = {}
         for one in self.undecided:
             syncs_of.setdefault(one.problem, []).append(str(display_id(*one.sync.key)))
-        each = (f"sync {_first_of(syncs)}: {problem}" for problem, syncs in syncs_of.items())
+        each = (f"sync {_listed_syncs(syncs)}: {problem}" for problem, syncs in syncs_of.items())
         return short_message(f"could not be decided, all other syncs were: {'; '.join(each)}")
 
     def verdict_on(self, sync: Sync) -> Verdict | None:
@@ -119,9 +119,9 @@ class Plan:
         return replace(self, verdicts=left)
 
 
-def _first_of(syncs: list[str]) -> str:
-    more = len(syncs) - MOST_NAMED
-    return ", ".join(syncs[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _listed_syncs(syncs: list[str]) -> str:
+    more = len(syncs) - MAX_NAMED
+    return ", ".join(syncs[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def decide(findings: Findings, mapping: SyncMapping, history: History, *, now: datetime) -> Plan:
@@ -134,7 +134,7 @@ def decide(findings: Findings, mapping: SyncMapping, history: History, *, now: d
     case = Case(findings, history, now)
     judged = [_judged(case, sync) for sync in mapping.syncs]
     is_known = not findings.undecidable
-    keeps_builds = mapping.looks_at_builds and is_known and not findings.run.was_cancelled
+    keeps_builds = mapping.needs_earlier_builds and is_known and not findings.run.was_cancelled
     return Plan(
         verdicts=tuple(one for one in judged if isinstance(one, Verdict)),
         builds=_builds(case) if keeps_builds else {},

@@ -11,8 +11,8 @@ from relay.decision.yaml_errors import explained
 from relay.errors import BadMapping, Problem
 from relay.notation import printable
 
-MOST_NESTED = 50  # levels; a mapping file needs five
-MOST_REPEATED = 300_000  # values that aliases stand for: 10,000 syncs with 20 models each
+MAX_NESTING = 50  # levels; a mapping file needs five
+MAX_REPEATED = 300_000  # values that aliases stand for: 10,000 syncs with 20 models each
 
 # libyaml's, where PyYAML was built with it: ten times as fast on thousands of syncs.
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -112,8 +112,8 @@ class _Loader(_YamlLoader):  # type: ignore[misc]
 
     def descend_resolver(self, _parent: object, _index: object) -> None:
         self._depth += 1
-        if self._depth > MOST_NESTED:
-            raise ValueError(f"nested more than {MOST_NESTED} levels deep")
+        if self._depth > MAX_NESTING:
+            raise ValueError(f"nested more than {MAX_NESTING} levels deep")
 
     def ascend_resolver(self) -> None:
         self._depth -= 1
@@ -189,8 +189,8 @@ class _Positions:
         """An alias is the same node again. Twelve lines of aliases can stand for 10^12 values."""
         self._repeated_values += id(value) in self._seen
         self._seen.add(id(value))
-        if self._repeated_values > MOST_REPEATED:
-            raise ValueError(f"its aliases stand for more than {MOST_REPEATED} values")
+        if self._repeated_values > MAX_REPEATED:
+            raise ValueError(f"its aliases stand for more than {MAX_REPEATED} values")
 
 
 def _below(path: str, key: yaml.ScalarNode) -> str:

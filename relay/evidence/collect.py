@@ -18,7 +18,7 @@ from relay.notation import write_duration
 from relay.settings import DbtCloudSettings
 from relay.vendors.dbt_cloud import DbtCloud
 
-MOST_RETRIES = 20  # a run that retries one that retries one …
+MAX_RETRIES = 20  # a run that retries one that retries one …
 # From the end of a run, for the run_results.json of a step that must have written one.
 LONGEST_WAIT = timedelta(minutes=10)
 
@@ -79,14 +79,14 @@ class Collector:
         """The runs it retries: dbt executes again only what was left, so theirs count too."""
         latest, seen = run, {run.dbt_run_id}
         while run.retrying_run_id is not None and run.retrying_run_id not in seen:
-            if len(seen) > MOST_RETRIES:
+            if len(seen) > MAX_RETRIES:
                 raise BadArtifact(
-                    f"dbt run {latest.dbt_run_id} retries more than {MOST_RETRIES} runs, one "
+                    f"dbt run {latest.dbt_run_id} retries more than {MAX_RETRIES} runs, one "
                     "after the other: relay does not evaluate all of them"
                 )
             seen.add(run.retrying_run_id)
             retried = self._dbt_cloud.get_retried_run(run.retrying_run_id)
-            _must_be_retriable(retried, run)
+            _require_usable_retried_run(retried, run)
             run = retried
             yield run
 
@@ -177,7 +177,7 @@ class Collector:
         return lineage
 
 
-def _must_be_retriable(retried: DbtRun, run: DbtRun) -> None:
+def _require_usable_retried_run(retried: DbtRun, run: DbtRun) -> None:
     """Raise Unavailable, BadArtifact where the rows of the retried run say nothing yet, or ever."""
     which = f"dbt run {retried.dbt_run_id}, which dbt run {run.dbt_run_id} retries,"
     if not retried.has_ended:

@@ -20,7 +20,7 @@ from relay.dbt.nodes import SHAPE, Node
 from relay.logs import get_logger
 
 LONGEST_KEPT = timedelta(days=1)  # packages and environment variables change without a commit
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 SUFFIX = ".lineage"
 
 log = get_logger()
@@ -78,7 +78,7 @@ class LineageCache:
     last one stays in memory, with the indexes that were made of it: not safe for two threads.
     """
 
-    def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, *, most_bytes: int = MAX_BYTES) -> None:
         self._folder = folder
         self._most_bytes = most_bytes
         self._last: tuple[ProjectState, datetime, Lineage] | None = None
@@ -101,7 +101,7 @@ class LineageCache:
             for folder in (self._folder.parent, self._folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(self._file(state), zlib.compress(kept, level=1))
-            self._make_room()
+            self._evict()
         except OSError as exc:
             log.warning("lineage.not_kept", folder=str(self._folder), problem=exc.strerror)
 
@@ -120,7 +120,7 @@ class LineageCache:
         name = hashlib.sha256(msgspec.json.encode((SHAPE, state))).hexdigest()
         return self._folder / f"{name}{SUFFIX}"
 
-    def _make_room(self) -> None:
+    def _evict(self) -> None:
         room = self._most_bytes
         for size, file in self._newest_first():
             room -= size

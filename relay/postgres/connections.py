@@ -10,11 +10,11 @@ import psycopg
 import psycopg_pool
 
 from relay.errors import DatabaseUnavailable
-from relay.notation import words_of
+from relay.notation import describe_error
 from relay.postgres.attempts import AsyncConnection, Connection
 from relay.postgres.server import Server
 
-CHECKED_AFTER = 1.0  # seconds
+CHECK_INTERVAL = 1.0  # seconds
 # After this many a pool gives up and begins anew, so that its pauses stay below two seconds.
 RECONNECT_SECONDS = 3.0
 READ_ONLY = "the connection is read-only"
@@ -27,18 +27,18 @@ SESSION = (
 AnyConnection = TypeVar("AnyConnection", bound=psycopg.Connection[Any])
 
 
-class ImpatientConnection(Connection):
+class TimeoutConnection(Connection):
     """A connection that gives up on a server that hangs: psycopg itself would wait for ever."""
 
-    patience = 3.0  # seconds for one query
+    query_timeout = 3.0  # seconds for one query
 
     def wait(self, gen, interval=0.1, timeout=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
-        return super().wait(gen, interval, self.patience if timeout is None else timeout)
+        return super().wait(gen, interval, self.query_timeout if timeout is None else timeout)
 
 
-def connect_impatiently(conninfo: str) -> ImpatientConnection:
+def connect_with_timeout(conninfo: str) -> TimeoutConnection:
     """A connection that never waits for long. Raises psycopg.OperationalError."""
-    connection = ImpatientConnection.connect(conninfo, autocommit=True, connect_timeout=2)
+    connection = TimeoutConnection.connect(conninfo, autocommit=True, connect_timeout=2)
     return set_up(connection)
 
 
@@ -78,25 +78,27 @@ class OneConnection:
 
 
 @contextmanager
-def asking(server: Server) -> Iterator[OneConnection]:
+def single_connection(server: Server) -> Iterator[OneConnection]:
     """A connection for what a command asks. Raises DatabaseUnavailable."""
     try:
-        with connect_impatiently(server.conninfo) as connection:
+        with connect_with_timeout(server.conninfo) as connection:
             yield OneConnection(connection)
     except psycopg.OperationalError as exc:
-        raise DatabaseUnavailable(f"it does not answer: {words_of(exc)}") from exc
+        raise DatabaseUnavailable(f"it does not answer: {describe_error(exc)}") from exc
 
 
 @contextmanager
-def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPool[Connection]]:
+def open_pool(
+    server: Server, *, max_size: int
+) -> Iterator[psycopg_pool.ConnectionPool[Connection]]:
     """Connections in autocommit, so many at most; a dead one is replaced when it is asked for."""
-    checked = _CheckedLately()
+    checked = _ConnectionCheck()
     with psycopg_pool.ConnectionPool(
         server.ensure_running,
         connection_class=Connection,
         kwargs={"autocommit": True},
         min_size=1,
-        max_size=most,
+        max_size=max_size,
         timeout=10.0,
         reconnect_timeout=RECONNECT_SECONDS,
         reconnect_failed=psycopg_pool.ConnectionPool.check,
@@ -107,23 +109,23 @@ def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPoo
         yield pool
 
 
-def engines_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
+def engine_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
     """A pool for the engine, which would check a connection before each query, and commit after.
 
     Each of its queries is a transaction of its own.
     """
-    checked = _CheckedLately()
+    checked = _ConnectionCheck()
     ours = {
         "connection_class": AsyncConnection,
         "reconnect_timeout": RECONNECT_SECONDS,
         "reconnect_failed": psycopg_pool.AsyncConnectionPool.check,
         "check": checked.check_async,
-        "configure": checked.set_up_for_the_engine,
+        "configure": checked.set_up_async,
     }
     return psycopg_pool.AsyncConnectionPool(**arguments | ours)
 
 
-class _CheckedLately:
+class _ConnectionCheck:
     """Asks a connection whether it lives, but not one that was asked within the last second.
 
     One that can write nothing is replaced: what it was opened to may since be the old server of
@@ -135,10 +137,10 @@ class _CheckedLately:
 
     def set_up(self, connection: psycopg.Connection[Any]) -> None:
         connection.execute(SESSION)
-        _notice_when_we_are_gone(connection)
+        _set_keepalives(connection)
         self._asked_at[connection] = time.monotonic()
 
-    async def set_up_for_the_engine(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def set_up_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
         await connection.set_autocommit(True)
         await connection.execute(SESSION)
         # A queue that was empty when PostgreSQL last looked is believed to be so: with 2,000 jobs
@@ -163,13 +165,13 @@ class _CheckedLately:
 
     def _is_due(self, connection: object) -> bool:
         now = time.monotonic()
-        if now - self._asked_at.get(connection, 0.0) < CHECKED_AFTER:
+        if now - self._asked_at.get(connection, 0.0) < CHECK_INTERVAL:
             return False
         self._asked_at[connection] = now
         return True
 
 
-def _notice_when_we_are_gone(connection: psycopg.Connection[Any]) -> None:
+def _set_keepalives(connection: psycopg.Connection[Any]) -> None:
     """Have the server end this connection, and with it what it holds, soon after our machine dies.
 
     By itself it would take two hours to notice that nobody is there any more.

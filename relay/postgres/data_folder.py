@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 from relay.errors import DatabaseUnavailable
-from relay.postgres.owner import make_private, must_belong_to, server_user, uid_of
+from relay.postgres.owner import make_private, require_owner, server_user, uid_of
 from relay.postgres.programs import bin_path, major_version, run_program
 
 SETTINGS = {  # small, on one socket, never on the network
@@ -45,7 +45,7 @@ def make_data_folder(home: Path, pgdata: Path) -> None:
 
 def check_data_folder(pgdata: Path, socket_dir: Path) -> None:
     """Raise DatabaseUnavailable, which says what to do, unless our PostgreSQL can use it."""
-    must_belong_to(pgdata, uid_of(server_user()))
+    require_owner(pgdata, uid_of(server_user()))
     try:
         made_by = (pgdata / "PG_VERSION").read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
@@ -56,7 +56,7 @@ def check_data_folder(pgdata: Path, socket_dir: Path) -> None:
         raise _damaged(pgdata, "its file PG_VERSION names no version")
     ours = major_version()
     if made_by != ours:
-        raise DatabaseUnavailable(_how_to_carry_over(pgdata, socket_dir, made_by, ours))
+        raise DatabaseUnavailable(_how_to_upgrade(pgdata, socket_dir, made_by, ours))
 
 
 def _damaged(pgdata: Path, why: str) -> DatabaseUnavailable:
@@ -66,7 +66,7 @@ def _damaged(pgdata: Path, why: str) -> DatabaseUnavailable:
     )
 
 
-def _how_to_carry_over(pgdata: Path, socket_dir: Path, made_by: str, ours: str) -> str:
+def _how_to_upgrade(pgdata: Path, socket_dir: Path, made_by: str, ours: str) -> str:
     reach = f"--host '{socket_dir}' --username postgres"
     return (
         f"{pgdata} was made by PostgreSQL {made_by}, and this relay brings {ours}, "

@@ -17,8 +17,8 @@ from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.postgres.data_folder import check_data_folder, make_data_folder
 from relay.postgres.membership import Membership, locked, open_lock
-from relay.postgres.owner import let_in, make_home, make_private, server_user
-from relay.postgres.programs import bin_path, forget_libpq_variables, run_program
+from relay.postgres.owner import allow_access, make_data_dir, make_private, server_user
+from relay.postgres.programs import bin_path, clear_libpq_variables, run_program
 from relay.postgres.server_log import ServerLog, failure_in
 
 LONGEST_SOCKET_PATH = 90  # bytes; the kernel's own limit is 107, macOS's 103
@@ -50,7 +50,7 @@ class EmbeddedServer:
         self._failed_starts = 0
         self._start_again_at = 0.0
         self._last_failure = "it said nothing"
-        forget_libpq_variables()
+        clear_libpq_variables()
 
     def join(self) -> None:
         """Start the server unless it runs, and keep it from being stopped until `leave`.
@@ -58,7 +58,7 @@ class EmbeddedServer:
         Raises DatabaseUnavailable, which says what to do.
         """
         deadline = time.monotonic() + START_SECONDS
-        make_home(self._home)
+        make_data_dir(self._home)
         with self._one_at_a_time(deadline):
             if self._membership is None or not self._membership.is_ours:
                 self._membership = Membership(self._home / "members")
@@ -76,7 +76,7 @@ class EmbeddedServer:
         """
         deadline = time.monotonic() + within
         if not self._answers(deadline):
-            make_home(self._home)
+            make_data_dir(self._home)
             with self._one_at_a_time(deadline):
                 self._start(deadline)
         self._log.cut_if_large()
@@ -108,7 +108,7 @@ class EmbeddedServer:
         assert self._membership is not None
         membership, self._membership = self._membership, None
         try:
-            if membership.was_the_last():
+            if membership.is_last():
                 self._stop()
         finally:
             membership.end()
@@ -134,7 +134,7 @@ class EmbeddedServer:
     def _prepare(self) -> None:
         user = server_user()
         if user is not None:
-            let_in(user, (bin_path(), self._home, self._socket_dir.parent))
+            allow_access(user, (bin_path(), self._home, self._socket_dir.parent))
         if self._pgdata.is_symlink() or self._pgdata.exists():
             check_data_folder(self._pgdata, self._socket_dir)
         else:
@@ -160,10 +160,10 @@ class EmbeddedServer:
             if not self._is_alive():  # else it is slow, and may still answer
                 self._note_failed_start(self._log.last_failure(said_before) or str(exc))
         except (SystemExit, KeyboardInterrupt):
-            self._wait_for_what_was_launched()
+            self._wait_for_launched_server()
             raise
 
-    def _wait_for_what_was_launched(self) -> None:
+    def _wait_for_launched_server(self) -> None:
         """A signal has ended pg_ctl and not its server, which can be stopped once it is seen."""
         deadline = time.monotonic() + 1.0
         while not self._is_alive() and time.monotonic() < deadline:

@@ -26,7 +26,7 @@ class Membership:
         """False in a child, which has no part in it."""
         return self._pid == os.getpid()
 
-    def was_the_last(self) -> bool:
+    def is_last(self) -> bool:
         return locked(self._file, fcntl.LOCK_EX)
 
     def end(self) -> None:
@@ -37,14 +37,14 @@ class Membership:
 _memberships: WeakSet[Membership] = WeakSet()
 
 
-def _end_all_of_the_parents() -> None:
+def _close_inherited() -> None:
     # A lock belongs to all who inherited its descriptor: gunicorn's workers would hold that of
     # their master after its death.
     for membership in list(_memberships):
         membership.end()
 
 
-os.register_at_fork(after_in_child=_end_all_of_the_parents)
+os.register_at_fork(after_in_child=_close_inherited)
 
 
 def open_lock(path: Path) -> int:

@@ -11,14 +11,14 @@ import psycopg
 
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
-from relay.notation import words_of
-from relay.postgres.connections import connect, connect_impatiently
+from relay.notation import describe_error
+from relay.postgres.connections import connect, connect_with_timeout
 from relay.postgres.migrations import HEAD
 from relay.postgres.pooler import refuse_transaction_pooler
 from relay.postgres.server import Server
 
-LOOK_SECONDS = 10.0  # for a look at the schema, which somebody may have locked
-ONE_AT_A_TIME = 0x72656C6179  # "relay", the key of the advisory lock
+QUERY_TIMEOUT = 10.0  # for a look at the schema, which somebody may have locked
+MIGRATION_LOCK = 0x72656C6179  # "relay", the key of the advisory lock
 
 log = get_logger()
 
@@ -30,15 +30,15 @@ def migrate(server: Server) -> tuple[str, ...]:
     relay's own. Raises DatabaseUnavailable, and BadSettings for a pooler in transaction mode.
     """
     try:
-        with _looking_at(server) as connection:
+        with _checked_connection(server) as connection:
             if is_current(connection):
                 return ()
         with connect(server.ensure_running()) as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", (ONE_AT_A_TIME,))
+            connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
             applied = (*_migrate_the_engine(connection), *_migrate_relay(server))
     except psycopg.Error as exc:
         raise DatabaseUnavailable(
-            f"the database cannot be brought up to date: {words_of(exc)}"
+            f"the database cannot be brought up to date: {describe_error(exc)}"
         ) from exc
     if applied:
         log.info("database.migrated", applied=list(applied))
@@ -51,12 +51,12 @@ def find_schema(server: Server) -> bool:
     Raises DatabaseUnavailable where it is another version's.
     """
     try:
-        with _looking_at(server) as connection:
+        with _checked_connection(server) as connection:
             if is_current(connection):
                 return True
             exists = _has_schema(connection)
     except psycopg.Error as exc:
-        raise DatabaseUnavailable(f"the database cannot be read: {words_of(exc)}") from exc
+        raise DatabaseUnavailable(f"the database cannot be read: {describe_error(exc)}") from exc
     if exists:
         raise DatabaseUnavailable(
             "the database's schema is of another version of relay: "
@@ -66,12 +66,12 @@ def find_schema(server: Server) -> bool:
 
 
 @contextmanager
-def _looking_at(server: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+def _checked_connection(server: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A connection to a database that relay can work with; no look at it waits for long."""
-    with connect_impatiently(server.ensure_running()) as connection:
-        connection.patience = LOOK_SECONDS
+    with connect_with_timeout(server.ensure_running()) as connection:
+        connection.query_timeout = QUERY_TIMEOUT
         refuse_transaction_pooler(connection, server.conninfo)
-        _must_be_utf8(connection)
+        _require_utf8(connection)
         yield connection
 
 
@@ -89,7 +89,7 @@ def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
     return version == HEAD and set(_engine_migrations()) <= set(applied or ())  # type: ignore[call-overload]
 
 
-def _must_be_utf8(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+def _require_utf8(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     row = connection.execute("SELECT current_database(), getdatabaseencoding()").fetchone()
     assert row is not None
     name, encoding = row
@@ -158,6 +158,6 @@ def _migrate_relay(server: Server) -> tuple[str, ...]:
         check=False,
     )
     if child.returncode != 0:
-        last_words = child.stderr.rstrip().rpartition("\n")[2]
-        raise DatabaseUnavailable(f"the database cannot be brought up to date: {last_words}")
+        last_line = child.stderr.rstrip().rpartition("\n")[2]
+        raise DatabaseUnavailable(f"the database cannot be brought up to date: {last_line}")
     return tuple(child.stdout.split())

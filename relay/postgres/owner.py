@@ -47,7 +47,7 @@ def _make_system_user() -> pwd.struct_passwd:
     return pwd.getpwnam(SYSTEM_USER)
 
 
-def make_home(home: Path) -> None:
+def make_data_dir(home: Path) -> None:
     """RELAY_DATA_DIR, made if absent. Raises DatabaseUnavailable where it is of no use."""
     try:
         # As root the server is another user, which must pass through here and read nothing.
@@ -55,7 +55,7 @@ def make_home(home: Path) -> None:
     except OSError as exc:
         raise DatabaseUnavailable(f"RELAY_DATA_DIR {home} cannot be made: {exc.strerror}") from exc
     if os.geteuid() == 0:
-        _must_be_roots_alone(home)
+        _require_root_owned(home)
     try:
         tempfile.TemporaryFile(dir=home).close()
     except OSError as exc:
@@ -66,7 +66,7 @@ def make_home(home: Path) -> None:
         ) from exc
 
 
-def _must_be_roots_alone(home: Path) -> None:
+def _require_root_owned(home: Path) -> None:
     """Who may write here could put a link in the place of any folder that root then changes."""
     found = home.stat()
     if found.st_uid != 0:
@@ -78,7 +78,7 @@ def _must_be_roots_alone(home: Path) -> None:
         )
 
 
-def let_in(user: pwd.struct_passwd, folders: tuple[Path, ...]) -> None:
+def allow_access(user: pwd.struct_passwd, folders: tuple[Path, ...]) -> None:
     """Let the server's user pass through the folders above its own, and no more than that.
 
     Only the right to pass (x) is added, where it is missing: nothing becomes readable.
@@ -99,7 +99,7 @@ def make_private(folder: Path, user: pwd.struct_passwd | None) -> None:
             folder.mkdir(mode=0o700)
         with _opened(folder) as descriptor:
             # Ours still, if we were killed before it was given away.
-            _must_be_of(folder, os.fstat(descriptor).st_uid, uid_of(user), os.geteuid())
+            _require_owner_in(folder, os.fstat(descriptor).st_uid, uid_of(user), os.geteuid())
             if user is not None:
                 os.fchown(descriptor, user.pw_uid, user.pw_gid)
             os.fchmod(descriptor, 0o700)
@@ -107,12 +107,12 @@ def make_private(folder: Path, user: pwd.struct_passwd | None) -> None:
         raise DatabaseUnavailable(f"{folder} cannot be made private: {exc.strerror}") from exc
 
 
-def must_belong_to(folder: Path, uid: int) -> None:
+def require_owner(folder: Path, uid: int) -> None:
     """Raise DatabaseUnavailable unless it is a folder, no link, of this user."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        raise _is_no_folder(folder)
-    _must_be_of(folder, found.st_uid, uid)
+        raise _not_a_folder(folder)
+    _require_owner_in(folder, found.st_uid, uid)
 
 
 def uid_of(server_user: pwd.struct_passwd | None) -> int:
@@ -127,7 +127,7 @@ def _opened(folder: Path) -> Iterator[int]:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as exc:
         if exc.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise _is_no_folder(folder) from exc
+            raise _not_a_folder(folder) from exc
         raise
     try:
         yield descriptor
@@ -135,12 +135,12 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _must_be_of(folder: Path, owner: int, *uids: int) -> None:
+def _require_owner_in(folder: Path, owner: int, *uids: int) -> None:
     if owner not in uids:
         raise _belongs_to_another(str(folder), owner)
 
 
-def _is_no_folder(folder: Path) -> DatabaseUnavailable:
+def _not_a_folder(folder: Path) -> DatabaseUnavailable:
     return DatabaseUnavailable(
         f"{folder} is a link or a file, where relay needs a folder: move it away, "
         "or name another RELAY_DATA_DIR"

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 
 from relay.errors import BadSettings, Problem
-from relay.postgres.connections import ImpatientConnection, connect_impatiently
-from relay.postgres.server import NamedServer, Server
+from relay.postgres.connections import TimeoutConnection, connect_with_timeout
+from relay.postgres.server import ExternalServer, Server
 
-LOOKS = 20  # at what a busy pooler does with two sessions
+PROBES = 20  # at what a busy pooler does with two sessions
 REFUSED = Problem(
     "RELAY_DATABASE_URL",
     "leads to a connection pooler in transaction mode, which relay cannot work with: "
@@ -34,16 +34,19 @@ def refuse_transaction_pooler(connection: psycopg.Connection[Any], conninfo: str
 
 def require_sessions(server: Server) -> None:
     """Raise BadSettings where a named server is behind such a pooler; one may not answer now."""
-    if isinstance(server, NamedServer):
-        with suppress(psycopg.OperationalError), connect_impatiently(server.conninfo) as connection:
+    if isinstance(server, ExternalServer):
+        with (
+            suppress(psycopg.OperationalError),
+            connect_with_timeout(server.conninfo) as connection,
+        ):
             refuse_transaction_pooler(connection, server.conninfo)
 
 
 def _is_shared(connection: psycopg.Connection[Any], ours: int, conninfo: str) -> bool:
     try:
-        with ImpatientConnection.connect(conninfo, autocommit=True) as other:
+        with TimeoutConnection.connect(conninfo, autocommit=True) as other:
             return any(
-                _process_of(other) == ours or _process_of(connection) != ours for _ in range(LOOKS)
+                _process_of(other) == ours or _process_of(connection) != ours for _ in range(PROBES)
             )
     except psycopg.OperationalError:
         return False  # in session mode there may be no second one to be had

@@ -58,7 +58,7 @@ def run_program(tool: str, *arguments: str) -> str:
     return words
 
 
-def forget_libpq_variables() -> None:
+def clear_libpq_variables() -> None:
     """Remove PGHOST, PGSERVICE, PGOPTIONS and the like from this process's environment.
 
     libpq reads one for each parameter that a conninfo leaves open, and PGSERVICE whatever it says.

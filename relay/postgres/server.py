@@ -13,7 +13,7 @@ from relay.postgres.embedded import EmbeddedServer
 from relay.settings import Settings
 
 # A server that is gone without a word is noticed by the kernel, not by a query's patience.
-_REACHING = {
+_CONNECTION_DEFAULTS = {
     "connect_timeout": "3",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
@@ -49,7 +49,7 @@ class Server(Protocol):
         """No longer need it."""
 
 
-class NamedServer:
+class ExternalServer:
     """The server of RELAY_DATABASE_URL: it runs, or it does not."""
 
     def __init__(self, url: str) -> None:
@@ -59,7 +59,7 @@ class NamedServer:
             # libpq's own message repeats the URL, and so the password.
             problem = Problem("RELAY_DATABASE_URL", _UNREADABLE)
             raise BadSettings((problem,)) from None
-        reaching = _without(_REACHING, conninfo_to_dict(url))
+        reaching = _without(_CONNECTION_DEFAULTS, conninfo_to_dict(url))
         self.conninfo = make_conninfo(url, **reaching, client_encoding="UTF8")
 
     def join(self) -> None:
@@ -80,7 +80,7 @@ def _without(these: dict[str, str], named: Mapping[str, object]) -> dict[str, st
 def server_of(settings: Settings) -> Server:
     """The server the settings name; relay's own where they name none. Raises BadSettings."""
     if settings.database_url is not None:
-        return NamedServer(settings.database_url.reveal())
+        return ExternalServer(settings.database_url.reveal())
     return EmbeddedServer(settings.data_dir)
 
 

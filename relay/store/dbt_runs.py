@@ -54,15 +54,15 @@ class DbtRuns(Transactions):
             )
 
     @contextmanager
-    def deciding(
+    def begin_decision(
         self, run: DbtRun, mapping: SyncMapping, *, now: datetime
-    ) -> Iterator["Deciding | None"]:
+    ) -> Iterator["PendingDecision | None"]:
         """A transaction in which to decide on a run: nothing that bears on it is decided meanwhile.
 
         None if the run is decided already.
         """
         with self._transaction() as connection:
-            _wait_for_decisions_that_bear_on(connection, run, mapping)
+            _lock_related_decisions(connection, run, mapping)
             updated = connection.execute(
                 """
                 UPDATE relay.dbt_runs
@@ -73,7 +73,7 @@ class DbtRuns(Transactions):
                 """,
                 (now, run.dbt_job_id, run.environment_id, run.first_run_id, *run.key),
             )
-            yield Deciding(connection, run, mapping, now) if updated.rowcount else None
+            yield PendingDecision(connection, run, mapping, now) if updated.rowcount else None
 
     def evaluate_again(
         self, run: RecordedRun, *, now: datetime, backoff: timedelta, problem: str
@@ -102,7 +102,7 @@ class DbtRuns(Transactions):
             )
 
 
-class Deciding:
+class PendingDecision:
     """A run that is being decided on, until the transaction ends that keeps others waiting."""
 
     def __init__(
@@ -137,16 +137,14 @@ class Deciding:
         return plan
 
 
-def _wait_for_decisions_that_bear_on(
-    connection: Connection, run: DbtRun, mapping: SyncMapping
-) -> None:
+def _lock_related_decisions(connection: Connection, run: DbtRun, mapping: SyncMapping) -> None:
     """Let no such decision be made until the transaction ends.
 
     Two runs that each rebuild one of two models that a sync waits for, or a run and its retry,
     may be evaluated in the same moment: neither would see the other.
     """
     locks = [f"relay/retry_chain/{run.dbt_account_id}/{run.first_run_id}"]
-    if mapping.looks_back:
+    if mapping.needs_history:
         locks.insert(0, f"relay/decisions/{run.dbt_account_id}")
     for lock in locks:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,))

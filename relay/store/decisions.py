@@ -52,7 +52,7 @@ def _decision(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]
         [condition.reason, condition.models, condition.seen] for condition in verdict.conditions
     ]
     return {
-        **_what_both_say(run, verdict, now),
+        **_common_columns(run, verdict, now),
         "reason": verdict.reason,
         "conditions": Jsonb(conditions),
     }
@@ -60,14 +60,14 @@ def _decision(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]
 
 def _trigger(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
     return {
-        **_what_both_say(run, verdict, now),
+        **_common_columns(run, verdict, now),
         "full_sync": verdict.sync.full_sync,
         "due_at": verdict.due_at,
         "covers_until": verdict.covers_until,
     }
 
 
-def _what_both_say(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
+def _common_columns(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
     return {
         "workspace": verdict.sync.workspace,
         "sync_id": verdict.sync.sync_id,

@@ -63,7 +63,7 @@ class Deliveries(Transactions):
             )
             return frozenset(delivery_id for (delivery_id,) in rows)
 
-    def rehearse(self) -> None:
+    def check_writable(self) -> None:
         """Store a delivery and roll it back, to find out whether deliveries can be stored.
 
         Raises DatabaseUnavailable where the server refuses, too: for a full disk, or because it is

@@ -21,8 +21,8 @@ def read_history(
     before, since = _answered(connection, run)
     waiting = [sync for sync in mapping.syncs if sync.require == "all"]
     cooling = [sync for sync in mapping.syncs if sync.at_most_every]
-    covers_until = _of_each(connection, _COVERS_UNTIL, run, waiting)
-    triggered_at = _of_each(connection, _TRIGGERED_AT, run, cooling)
+    covers_until = _time_by_sync(connection, _COVERS_UNTIL, run, waiting)
+    triggered_at = _time_by_sync(connection, _TRIGGERED_AT, run, cooling)
     return History(
         syncs={
             key: SyncHistory(
@@ -60,7 +60,7 @@ def _answered(
     return before, since
 
 
-def _of_each(
+def _time_by_sync(
     connection: Connection, sql: LiteralString, run: DbtRun, syncs: Sequence[Sync]
 ) -> dict[SyncKey, datetime]:
     keys = ([sync.workspace for sync in syncs], [sync.sync_id for sync in syncs])

@@ -12,7 +12,7 @@ class Replayed(StrEnum):
     """What asking for a replay of a run comes to."""
 
     DUE = "due"
-    UNDER_WAY = "under_way"  # it is being evaluated anyway
+    RUNNING = "under_way"  # it is being evaluated already
 
 
 class Redo(StrEnum):
@@ -61,7 +61,7 @@ class Replays(Transactions):
         with self._transaction() as connection:
             due = connection.execute(_MAKE_DUE, key)
             if due.rowcount == 0:
-                return Replayed.UNDER_WAY
+                return Replayed.RUNNING
             connection.execute(
                 f"UPDATE relay.triggers SET superseded = true WHERE trigger_id IN ({_SUPERSEDED})",
                 (*key, redo),

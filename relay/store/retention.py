@@ -10,7 +10,7 @@ KEPT = timedelta(days=30)
 # A delivery about anything older is ignored: its row, which would show that it is a repeat, may be
 # deleted. A day less, because web's clock and the one that deletes may differ.
 OLDEST_DELIVERY = KEPT - timedelta(days=1)
-AT_ONCE = 1000  # rows a transaction: others wait for none of them for long
+BATCH_SIZE = 1000  # rows a transaction: others wait for none of them for long
 
 
 class Retention(Transactions):
@@ -31,9 +31,9 @@ class Retention(Transactions):
         deleted = 0
         while True:
             with self._statement() as connection:
-                rows = connection.execute(sql, {**bounds, "most": AT_ONCE}).rowcount
+                rows = connection.execute(sql, {**bounds, "most": BATCH_SIZE}).rowcount
             deleted += rows
-            if rows < AT_ONCE:
+            if rows < BATCH_SIZE:
                 return deleted
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from relay.store import jobs
 from relay.store.transactions import Connection, Transactions, one
-from relay.store.triggers import Causes, causes_of, let_wait_again, start_what_waits
+from relay.store.triggers import Causes, causes_of, requeue_triggers, start_waiting_triggers
 from relay.sync_runs import Outcome, SyncRun
 
 
@@ -50,7 +50,7 @@ class SyncRuns(Transactions):
         with self._statement() as connection:
             return one(connection, FollowedRun, _FOLLOWED, (attempt_id, polls))
 
-    def is_going(self, workspace: str, sync_id: int) -> bool:
+    def is_running(self, workspace: str, sync_id: int) -> bool:
         """Whether a run of the sync is followed whose end will start what waits.
 
         A transaction that ends the run may be under way, and may have looked for waiting triggers
@@ -167,6 +167,6 @@ def record_end(connection: Connection, attempt_id: int, end: End) -> bool:
     if ended is None:
         return False
     if end.outcome is Outcome.SKIPPED:
-        let_wait_again(connection, attempt_id)
-    start_what_waits(connection, *ended)
+        requeue_triggers(connection, attempt_id)
+    start_waiting_triggers(connection, *ended)
     return True

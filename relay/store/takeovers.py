@@ -19,7 +19,7 @@ class TakenOver:
 class Takeovers(Transactions):
     """Which worker is running which jobs. Worker ids are the engine's."""
 
-    def beat(self, worker_ids: Collection[int]) -> None:
+    def record_heartbeat(self, worker_ids: Collection[int]) -> None:
         """Record a heartbeat of these workers."""
         with self._statement() as connection:
             connection.execute(
@@ -49,7 +49,7 @@ class Takeovers(Transactions):
             )
             return frozenset(job_id for (job_id,) in rows)
 
-    def take_back(self, job_ids: Collection[int], worker_ids: Collection[int]) -> list[TakenOver]:
+    def requeue(self, job_ids: Collection[int], worker_ids: Collection[int]) -> list[TakenOver]:
         """Requeue those of these jobs that these workers are still recorded to run."""
         with self._statement() as connection:
             ids = (list(job_ids), list(worker_ids))

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from relay.errors import DatabaseUnavailable
-from relay.notation import short_message, words_of
+from relay.notation import describe_error, short_message
 
 Connection = psycopg.Connection[Any]
 Row = TypeVar("Row")
@@ -33,9 +33,9 @@ class Transactions:
             with self._connections.connection() as connection:
                 yield connection
         except psycopg.OperationalError as exc:
-            raise DatabaseUnavailable(f"PostgreSQL does not answer: {words_of(exc)}") from exc
+            raise DatabaseUnavailable(f"PostgreSQL does not answer: {describe_error(exc)}") from exc
         except psycopg.errors.ReadOnlySqlTransaction as exc:
-            raise DatabaseUnavailable(f"PostgreSQL takes no writes: {words_of(exc)}") from exc
+            raise DatabaseUnavailable(f"PostgreSQL takes no writes: {describe_error(exc)}") from exc
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

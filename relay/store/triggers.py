@@ -147,17 +147,17 @@ def causes_of(connection: Connection, attempt_id: int) -> Causes:
     return Causes(tuple(every(connection, Cause, _CAUSES, (attempt_id,))))
 
 
-def let_wait_again(connection: Connection, attempt_id: int) -> None:
+def requeue_triggers(connection: Connection, attempt_id: int) -> None:
     """Give an attempt's triggers back to those that wait."""
     connection.execute(
         "UPDATE relay.triggers SET attempt_id = NULL WHERE attempt_id = %s", (attempt_id,)
     )
 
 
-def start_what_waits(connection: Connection, workspace: str, sync_id: int) -> None:
+def start_waiting_triggers(connection: Connection, workspace: str, sync_id: int) -> None:
     """Defer the start of a sync, if anything waits for it.
 
-    A trigger that comes in this very moment is not seen here: `SyncRuns.is_going` says who
+    A trigger that comes in this very moment is not seen here: `SyncRuns.is_running` says who
     starts that one.
     """
     rows = connection.execute(

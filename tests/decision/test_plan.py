@@ -81,7 +81,7 @@ class TestASyncWhoseModelsCannotBeSelected:
             Sync(sync_id=2, depends_on=ODD_WORDS, require="all"),
             Sync(sync_id=2, depends_on=ODD_WORDS, consistency="ignore"),
         ],
-        ids=["looks_at_parents", "looks_at_builds", "looks_at_nothing"],
+        ids=["looks_at_parents", "needs_earlier_builds", "looks_at_nothing"],
     )
     def test_keeps_no_other_from_its_decision(self, odd):
         did = outcome({A: REBUILT})
@@ -130,7 +130,7 @@ class TestWhatIsNotKnown:
 
     def test_is_not_remembered_as_a_build(self, plan):
         """What the run may have spoilt is not known."""
-        assert self.MAPPING.looks_at_builds
+        assert self.MAPPING.needs_earlier_builds
         assert plan.builds == {}
 
 
