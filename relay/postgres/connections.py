@@ -1,4 +1,4 @@
-"""Connections: a command's only one, the worker's pool, and the engine's."""
+"""Connections: a command's single one, the worker's pool, and Procrastinate's pool."""
 
 import time
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from relay.postgres.attempts import AsyncConnection, Connection
 from relay.postgres.server import Server
 
 CHECK_INTERVAL = 1.0  # seconds
-# After this many a pool gives up and begins anew, so that its pauses stay below two seconds.
+# After this time a pool restarts its reconnection, so that its backoff stays below two seconds.
 RECONNECT_SECONDS = 3.0
 READ_ONLY = "the connection is read-only"
-# Where the tables are, and how times are written: a named server's users and databases may have
-# settings of their own. By a statement, for pgbouncer lets no `options` pass.
+# Schema and time format are set explicitly: an external server may have other defaults per user or
+# database. By a statement, because pgbouncer does not pass `options` through.
 SESSION = (
     "SELECT set_config('search_path', 'public, relay', false),"
     " set_config('DateStyle', 'ISO', false)"
@@ -28,27 +28,27 @@ AnyConnection = TypeVar("AnyConnection", bound=psycopg.Connection[Any])
 
 
 class TimeoutConnection(Connection):
-    """A connection that gives up on a server that hangs: psycopg itself would wait for ever."""
+    """A connection with a timeout per query; psycopg itself would wait forever for a hung server."""
 
-    query_timeout = 3.0  # seconds for one query
+    query_timeout = 3.0  # seconds
 
     def wait(self, gen, interval=0.1, timeout=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
         return super().wait(gen, interval, self.query_timeout if timeout is None else timeout)
 
 
 def connect_with_timeout(conninfo: str) -> TimeoutConnection:
-    """A connection that never waits for long. Raises psycopg.OperationalError."""
+    """A connection with short timeouts. Raises psycopg.OperationalError."""
     connection = TimeoutConnection.connect(conninfo, autocommit=True, connect_timeout=2)
     return set_up(connection)
 
 
 def connect(conninfo: str) -> Connection:
-    """A connection that waits as long as it takes. Raises psycopg.OperationalError."""
+    """A connection without query timeout. Raises psycopg.OperationalError."""
     return set_up(Connection.connect(conninfo, autocommit=True))
 
 
 def set_up(connection: AnyConnection) -> AnyConnection:
-    """The connection, closed where its session cannot be set up."""
+    """Set the session's parameters; close the connection if that fails."""
     try:
         connection.execute(SESSION)
     except BaseException:
@@ -58,7 +58,7 @@ def set_up(connection: AnyConnection) -> AnyConnection:
 
 
 def is_read_only(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
-    """Whether its session can write nothing: it was opened while the server was failing over.
+    """Whether the session is read-only: it was opened during a failover.
 
     The server reports both settings to every connection, so no query is needed.
     """
@@ -67,7 +67,7 @@ def is_read_only(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[A
 
 
 class OneConnection:
-    """A store's connections where there is only one, for one thread at a time."""
+    """A single connection for a store, for one thread at a time."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -79,7 +79,7 @@ class OneConnection:
 
 @contextmanager
 def single_connection(server: Server) -> Iterator[OneConnection]:
-    """A connection for what a command asks. Raises DatabaseUnavailable."""
+    """A single connection for a command. Raises DatabaseUnavailable."""
     try:
         with connect_with_timeout(server.conninfo) as connection:
             yield OneConnection(connection)
@@ -91,7 +91,7 @@ def single_connection(server: Server) -> Iterator[OneConnection]:
 def open_pool(
     server: Server, *, max_size: int
 ) -> Iterator[psycopg_pool.ConnectionPool[Connection]]:
-    """Connections in autocommit, so many at most; a dead one is replaced when it is asked for."""
+    """A pool of autocommit connections; a broken one is replaced when it is taken from the pool."""
     checked = _ConnectionCheck()
     with psycopg_pool.ConnectionPool(
         server.ensure_running,
@@ -110,9 +110,9 @@ def open_pool(
 
 
 def engine_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
-    """A pool for the engine, which would check a connection before each query, and commit after.
+    """A pool for Procrastinate, in autocommit: each of its queries is one transaction.
 
-    Each of its queries is a transaction of its own.
+    Its own pool would check a connection before each query and commit after it.
     """
     checked = _ConnectionCheck()
     ours = {
@@ -126,10 +126,10 @@ def engine_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
 
 
 class _ConnectionCheck:
-    """Asks a connection whether it lives, but not one that was asked within the last second.
+    """Checks that a connection works, at most once per CHECK_INTERVAL.
 
-    One that can write nothing is replaced: what it was opened to may since be the old server of
-    two. A new one is taken as it is, so that there is one try a second and no storm of them.
+    A read-only one is replaced: after a failover it may lead to the old primary. A new one is not
+    checked, so that there is one attempt a second and no reconnection storm.
     """
 
     def __init__(self) -> None:
@@ -143,9 +143,8 @@ class _ConnectionCheck:
     async def set_up_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
         await connection.set_autocommit(True)
         await connection.execute(SESSION)
-        # A queue that was empty when PostgreSQL last looked is believed to be so: with 2,000 jobs
-        # it would then sort them all for each that is fetched (160 ms), and not take the first
-        # (0.6 ms).
+        # If the statistics say that the queue is empty, but it has 2,000 jobs, PostgreSQL would
+        # sort them all for each fetch (160 ms) instead of taking the first from the index (0.6 ms).
         await connection.execute("SET enable_sort = off")
         self._asked_at[connection] = time.monotonic()
 
@@ -153,7 +152,7 @@ class _ConnectionCheck:
         if self._is_due(connection):
             psycopg_pool.ConnectionPool.check_connection(connection)
             if is_read_only(connection):
-                connection.close()  # else the pool would take it back
+                connection.close()  # otherwise the pool would reuse it
                 raise psycopg.OperationalError(READ_ONLY)
 
     async def check_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -172,9 +171,9 @@ class _ConnectionCheck:
 
 
 def _set_keepalives(connection: psycopg.Connection[Any]) -> None:
-    """Have the server end this connection, and with it what it holds, soon after our machine dies.
+    """Make the server close this connection, and release its locks, soon after this host dies.
 
-    By itself it would take two hours to notice that nobody is there any more.
+    With its default keepalives it would notice that only after two hours.
     """
     connection.execute(
         "SELECT set_config('tcp_keepalives_idle', '10', false),"
