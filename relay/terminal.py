@@ -1,6 +1,6 @@
-"""How a command ends when something is wrong: words on stderr and an exit status, no traceback.
+"""How a command ends on an error: a message on stderr and an exit status, no traceback.
 
-0 done · 1 a problem in what was checked or asked · 2 wrong usage or settings
+0 success · 1 a problem in what was checked or requested · 2 wrong usage or settings
 """
 
 import signal
@@ -19,14 +19,14 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def settings_or_exit(needed: type[AnySettings]) -> AnySettings:
-    """The settings, or every problem in them and exit status 2."""
+    """The settings; if they are invalid, print every problem and exit with status 2."""
     with exit_on_error():
         return needed.from_environment()
 
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turn relay's own errors into words and an exit status."""
+    """Turn relay's own errors into a message and an exit status."""
     try:
         yield
     except BadSettings as exc:
@@ -42,16 +42,16 @@ def exit_on_error() -> Iterator[None]:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM and SIGINT end the block at once, with exit status 0.
+    """Make SIGTERM and SIGINT end the block at once, with exit status 0.
 
-    For a process that is starting: until it knows better. The kernel passes process 1 no signal
-    that it does not handle itself, so there a start could not be ended at all.
+    For the startup of a process, until it sets its own handlers. The kernel delivers no signal to
+    process 1 without a handler, so its startup could not be ended at all.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def end(*_: Any) -> NoReturn:
         for number in before:
-            signal.signal(number, signal.SIG_IGN)  # we are ending: once is enough
+            signal.signal(number, signal.SIG_IGN)  # already exiting
         sys.exit(0)
 
     for number in before:

@@ -1,4 +1,4 @@
-"""`relay up`: database, web and worker under one command, for a laptop, a VM, one container."""
+"""`relay up`: database, web and worker in one command, for a laptop, a VM or one container."""
 
 import ctypes
 import os
@@ -19,8 +19,11 @@ from relay.postgres.server import Server, joined
 WEB = (sys.executable, "-P", "-m", "relay.web", "-c", "python:relay.web.gunicorn_conf")
 WORKER = (sys.executable, "-P", "-m", "relay", "worker")
 DRAIN_SECONDS = 27  # the worker takes 25
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a process that died is started again
-LONG_LIFE = 60.0  # seconds after which a death is a new one
+FIRST_PAUSE, LONGEST_PAUSE = (
+    1.0,
+    30.0,
+)  # seconds; the backoff before a process that died is restarted
+LONG_LIFE = 60.0  # seconds; a process that ran this long is restarted without increased backoff
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 log = get_logger()
@@ -36,7 +39,7 @@ def run(server: Server) -> None:
 
 @dataclass(slots=True)
 class Child:
-    """A process to keep alive."""
+    """A supervised process, which is restarted when it dies."""
 
     name: str
     command: tuple[str, ...]
@@ -46,7 +49,7 @@ class Child:
     pause: float = field(default=FIRST_PAUSE)
 
     def start(self) -> None:
-        # A session of its own: Ctrl-C reaches the supervisor alone, who ends all in order.
+        # Its own session: Ctrl-C only reaches the supervisor, which stops all processes in order.
         self.process = subprocess.Popen(
             self.command,
             start_new_session=True,
@@ -58,7 +61,7 @@ class Child:
         return self.process is not None and self.process.poll() is not None
 
     def schedule_restart(self) -> None:
-        """Note a death, and when to start it again: sooner after a long life."""
+        """Log that the process died, and schedule its restart with exponential backoff."""
         assert self.process is not None
         lived = time.monotonic() - self.started_at
         self.pause = FIRST_PAUSE if lived > LONG_LIFE else min(self.pause * 2, LONGEST_PAUSE)
@@ -75,7 +78,7 @@ class Child:
 class _Supervisor:
     def __init__(self, children: tuple[Child, ...]) -> None:
         self._children = children
-        # Not an Event: a signal's handler would wait for the lock that it has interrupted.
+        # Not an Event: a signal handler could deadlock on the lock that it interrupted.
         self._wake_up = queue.SimpleQueue[None]()
         self._stopping = False
 
@@ -137,6 +140,6 @@ class _Supervisor:
 
 
 def _terminate_with_parent() -> None:
-    """In the child: have the kernel send SIGTERM should the supervisor be killed."""
+    """In the child: make the kernel send SIGTERM if the supervisor is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

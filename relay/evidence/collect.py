@@ -47,7 +47,7 @@ class Collector:
     def collect(self, dbt_run_id: int, *, now: datetime) -> Evidence:
         """What a run did. For a run that never counts only the run itself is fetched.
 
-        After `waits_for`, a missing file is ignored. Raises Unavailable (also for a file that is not
+        After `waits_for`, a missing file is ignored. Raises Unavailable (also while a file is not
         available yet), Rejected, BadArtifact.
         """
         run = self._dbt_cloud.get_run(dbt_run_id)

@@ -28,7 +28,7 @@ AnyConnection = TypeVar("AnyConnection", bound=psycopg.Connection[Any])
 
 
 class TimeoutConnection(Connection):
-    """A connection with a timeout per query; psycopg itself would wait forever for a hung server."""
+    """A connection with a timeout per query; psycopg itself would wait forever."""
 
     query_timeout = 3.0  # seconds
 

@@ -164,7 +164,7 @@ class EmbeddedServer:
             raise
 
     def _wait_for_launched_server(self) -> None:
-        """A signal ended pg_ctl, not its server: wait until that has a pid file and can be stopped."""
+        """Wait for the pid file: a signal ended pg_ctl, not the server that it launched."""
         deadline = time.monotonic() + 1.0
         while not self._is_alive() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -180,7 +180,7 @@ class EmbeddedServer:
         (self._socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
 
     def _note_failed_start(self, why: str) -> None:
-        """Back off before the next start. Raises DatabaseUnavailable unless the failure may pass."""
+        """Back off before the next start. Raises DatabaseUnavailable unless it may succeed."""
         self._last_failure = why
         pause = min(FIRST_PAUSE * 2**self._failed_starts, LONGEST_PAUSE)
         self._failed_starts = min(self._failed_starts + 1, 10)

@@ -16,7 +16,7 @@ from relay.postgres.server import ExternalServer, Server
 PROBES = 20  # a busy pooler may by chance not share a server process at first
 REFUSED = Problem(
     "RELAY_DATABASE_URL",
-    "is that of a connection pooler in transaction mode, which relay cannot work with: "
+    "leads to a connection pooler in transaction mode, which relay cannot work with: "
     "use its session mode (pgbouncer: pool_mode = session), or the server's own address",
 )
 

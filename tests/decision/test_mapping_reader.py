@@ -140,7 +140,7 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
         (one() + "workspaces: {emea: {}}\n", "workspaces.emea: `api_key_env` is missing"),
         (
             one() + "workspaces: {emea: {url: 'https://a:pw@b', api_key_env: CENSUS_API_KEY_K}}\n",
-            "workspaces.emea.url: must not hold a user or password",
+            "workspaces.emea.url: must not contain a user or password",
         ),
         (
             one() + "workspaces: {e: {url: 'https://app.getcensus.com/v2', api_key_env: x}}\n",

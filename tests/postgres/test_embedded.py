@@ -297,7 +297,7 @@ class TestWhoRunsIt:
 
     def test_a_folder_inside_somebody_elses_is_refused_in_words(self):
         (told,) = as_nobody(REFUSED, "/usr/relay-data")
-        assert told == "RELAY_DATA_DIR /usr/relay-data cannot be made: Permission denied"
+        assert told == "RELAY_DATA_DIR /usr/relay-data cannot be created: Permission denied"
 
     @pytest.mark.skipif(not IS_ROOT, reason="only root can leave a folder as another user")
     def test_what_root_made_in_ones_own_folder_is_refused_in_words(self, nobodys, server, data_dir):
@@ -305,7 +305,7 @@ class TestWhoRunsIt:
         server.leave()
         os.chown(data_dir, NOBODY.pw_uid, NOBODY.pw_gid)
         (told,) = as_nobody(REFUSED, data_dir)
-        assert "run relay as the user it belongs to" in told
+        assert "run relay as its owner" in told
 
     @pytest.mark.skipif(not IS_ROOT, reason="only root may enter somebody else's folder")
     def test_a_server_of_somebody_elses_is_refused_in_words(self, nobodys, server, data_dir):
