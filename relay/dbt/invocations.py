@@ -118,7 +118,7 @@ class Invocation:
         """
         written_at = self._written_at
         if written_at is None:
-            return "it has no time of writing (metadata.generated_at)"
+            return "it has no write time (metadata.generated_at)"
         if not self._is_within_the_run(written_at):
             return f"it is dated {written_at.isoformat(timespec='seconds')}, not within the run"
         if not self._matches_command:

@@ -123,7 +123,7 @@ class _Positions:
     """The position of every path, and values that are probably mistakes.
 
     YAML takes the last of duplicate keys; a number with a leading zero is octal, or text if it has
-    an 8 or a 9; one with a colon is base 60. Unusable nodes in the tree are replaced by usable ones,
+    an 8 or a 9; one with a colon is base 60. Unusable nodes are replaced in the tree by usable ones
     so that they do not hide other problems.
     """
 

@@ -553,7 +553,7 @@ class TestAStepWithoutAFile:
                 {"metadata": {"invocation_started_at": "2022-03-04T05:06:07Z"}},
                 "it is dated 2022-03-04T05:06:07+00:00, not within the run",
             ),
-            ({"metadata": {"generated_at": None}}, "does not say when it was written"),
+            ({"metadata": {"generated_at": None}}, "has no write time"),
             ({"which": "run", "command": "dbt build"}, "`dbt run` wrote it"),
         ],
     )

@@ -146,7 +146,7 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
             one() + "workspaces: {e: {url: 'https://app.getcensus.com/v2', api_key_env: x}}\n",
             "workspaces.e.url: must end with its host: relay itself adds the API's path; write",
         ),
-        (one() + "workspaces: {default: {api_key_env: CENSUS_API_KEY_K}}\n", "take another"),
+        (one() + "workspaces: {default: {api_key_env: CENSUS_API_KEY_K}}\n", "use another"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(text, said):
@@ -451,9 +451,9 @@ def test_text_that_no_database_holds_is_refused(text):
         ("1" * 5000, "YAML takes this for a number and cannot read it"),
         ("!!bool maybe", "YAML takes this for true or false and cannot read it"),
         ("!!timestamp soon", "YAML takes this for a date and cannot read it"),
-        ("!model orders", "the tag !model means nothing here: leave it out"),
-        ("!model [orders]", "the tag !model means nothing here: leave it out"),
-        ("=", "means nothing here"),
+        ("!model orders", "the tag !model is not supported: remove it"),
+        ("!model [orders]", "the tag !model is not supported: remove it"),
+        ("=", "is not supported"),
         ('"a\\0b"', "a NUL character, which PostgreSQL cannot store"),
     ],
     ids=lambda text: text[:20],
@@ -517,12 +517,12 @@ def test_aliases_that_multiply_without_end_are_refused():
         f"x{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 12)
     )
     (found,) = problems(f"x0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n{''.join(tenfold)}")
-    assert found == "syncs.yml:1:1: invalid YAML: its aliases stand for more than 300000 values"
+    assert found == "syncs.yml:1:1: invalid YAML: its aliases expand to more than 300000 values"
 
 
 def test_an_alias_of_itself_is_refused():
     (found,) = problems("version: 1\nsyncs: &a [*a]\n")
-    assert found.endswith("invalid YAML: an alias stands for itself")
+    assert found.endswith("invalid YAML: an alias contains itself")
 
 
 def test_thousands_of_syncs_may_share_a_list_by_an_alias():
