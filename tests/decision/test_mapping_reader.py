@@ -68,7 +68,7 @@ def test_a_sync_takes_its_defaults_and_may_differ():
     assert (second.tests, second.jobs, second.enabled) == ("block", {6}, True)
 
 
-def test_the_same_sync_id_may_stand_in_two_workspaces():
+def test_the_same_sync_id_may_be_in_two_workspaces():
     mapping = read(
         """
         version: 1
@@ -149,11 +149,11 @@ def test_the_same_sync_id_may_stand_in_two_workspaces():
         (one() + "workspaces: {default: {api_key_env: CENSUS_API_KEY_K}}\n", "use another"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(text, said):
+def test_a_problem_is_reported_with_its_position(text, said):
     assert any(said in problem for problem in problems(text))
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_lines():
+def test_all_problems_are_reported_at_once_in_the_order_of_lines():
     told = problems(
         """\
         version: 1
@@ -241,7 +241,7 @@ def test_a_text_that_yaml_cannot_begin_may_be_a_key_and_is_not_repeated():
     assert "s3cr3t" not in found
 
 
-def test_on_one_line_too_they_are_told_from_left_to_right():
+def test_on_one_line_they_are_reported_from_left_to_right():
     told = problems(
         "{version: 1, syncs: [{sync_id: 1, depends_on: ['@b', a], colour: red}], more: 1}"
     )
@@ -305,7 +305,7 @@ def test_a_password_in_a_url_is_not_repeated():
     assert "s3cr3t" not in "".join(told)
 
 
-def test_the_digest_tells_two_files_apart():
+def test_the_digest_distinguishes_two_files():
     assert read(one()).digest != read(one("name: a")).digest
     assert read(one()).digest == read(one()).digest
 

@@ -136,7 +136,7 @@ class TestAFolderOfNoUse:
         assert log.stat().st_size > size
         assert server._start_again_at - time.monotonic() > embedded.FIRST_PAUSE  # it has grown
 
-    def test_of_another_major_version_is_refused_with_the_commands_that_carry_it_over(
+    def test_of_another_major_version_is_refused_with_the_commands_to_migrate_it(
         self, server, data_dir, tmp_path
     ):
         server.join()
@@ -285,7 +285,7 @@ class TestTheEnd:
             server.leave()
         assert servers_in(data_dir) == []
 
-    def test_a_process_told_to_end_while_it_starts_the_server_leaves_none(self, data_dir):
+    def test_a_process_terminated_while_it_starts_the_server_leaves_none(self, data_dir):
         script = (
             "import pathlib, time; from relay.postgres.embedded import EmbeddedServer;"
             "from relay.postgres.server import joined;"

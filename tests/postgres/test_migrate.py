@@ -97,7 +97,7 @@ def test_a_command_neither_makes_nor_changes_a_schema(empty_database, connection
     assert not is_current(connection)
 
 
-def test_a_database_with_somebody_elses_engine_is_refused(empty_database, connection):
+def test_a_database_with_another_programs_jobs_is_refused(empty_database, connection):
     connection.execute("CREATE TABLE procrastinate_jobs (id bigint)")
     with pytest.raises(DatabaseUnavailable, match="its own database"):
         migrate(empty_database)

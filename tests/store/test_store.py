@@ -114,7 +114,7 @@ def test_two_runs_that_one_sync_waits_for_are_never_decided_in_the_same_moment(
     assert in_one_moment(mapping, Plan(builds={A: built}), run_of(9)).builds == {A: (built,)}
 
 
-def test_of_two_runs_the_later_one_is_remembered_whichever_is_told_first(relay, store, clock):
+def test_of_two_runs_the_later_one_is_kept_whichever_is_recorded_first(relay, store, clock):
     relay.deliver(FIRST)
     relay.deliver(RETRY)
     for dbt_run_id, seconds in ((9, 60), (8, 0)):
