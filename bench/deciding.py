@@ -64,7 +64,7 @@ class Question:
     def findings(self) -> Findings:
         """What relay finds out before it locks the account."""
         findings = Findings(RUN, self.outcome, self.lineage)
-        findings.looks_back_at(self.mapping)
+        findings.nodes_needing_history(self.mapping)
         return findings
 
     def decide(self, findings: Findings) -> Plan:

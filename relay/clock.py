@@ -1,6 +1,6 @@
-"""The time of day, for those at the edges; everything else is given it.
+"""The current time, for entry points only; all other code gets it as an argument.
 
-Two times of day are never subtracted to know how long something took: a clock may be set.
+Durations are measured with `stopwatch`: the system clock may be set in between.
 """
 
 import time
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-Stopwatch = Callable[[], float]  # seconds since some moment; nobody can set it
+Stopwatch = Callable[[], float]  # seconds on a monotonic clock
 
 stopwatch: Stopwatch = time.monotonic
 
 
 def utc_now() -> datetime:
-    """The time of day, with its zone."""
+    """The current time, timezone-aware."""
     return datetime.now(UTC)

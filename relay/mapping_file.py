@@ -1,4 +1,4 @@
-"""The mapping file on its disk: read, looked at again, and the last good one kept."""
+"""The mapping file on disk: loaded, reloaded when it changes, with the last valid one kept."""
 
 import threading
 from collections.abc import Collection, Iterable
@@ -16,23 +16,23 @@ Stamp = tuple[int, int, int]
 
 
 def load(path: Path, census_hosts: Collection[str]) -> SyncMapping:
-    """Read the mapping file of the settings. Raises BadMapping, also where there is none.
+    """Read the mapping file of the settings. Raises BadMapping, also if the file is missing.
 
-    `census_hosts` are those that a workspace of it may be at.
+    `census_hosts` are the hosts that its workspaces may use.
     """
     return read_mapping(_content(path), file=str(path), census_hosts=census_hosts)
 
 
 def load_file(path: Path, census_hosts: Collection[str]) -> SyncMapping:
-    """Read a file that a person has named, as `load` does."""
+    """Read a file given on the command line, as `load` does."""
     return read_mapping(_content(path, hint=""), file=str(path), census_hosts=census_hosts)
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What changes whenever the file does; None where there is none.
+    """A value that changes whenever the file does; None if there is no file.
 
-    A file replaced by rename has another inode, whatever its time and size; so has one that a
-    symlink leads to since somebody changed the symlink.
+    A file replaced by rename, or behind a changed symlink, has another inode even if its time and
+    size are the same.
     """
     try:
         seen = path.stat()
@@ -42,34 +42,34 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 class MappingFile:
-    """The mapping in force. Safe to use from several threads."""
+    """The current mapping. Thread-safe."""
 
     def __init__(self, path: Path, census_hosts: Collection[str]) -> None:
-        """Raise BadMapping: a service does not start on a mapping it cannot use."""
+        """Raise BadMapping: the service does not start with an invalid mapping."""
         self._path = path
         self._census_hosts = census_hosts
         self._lock = threading.Lock()
         self._stamp = stamp_of(path)
-        # What stands in the file now, good or not; None where it cannot be read.
+        # The file's current content, valid or not; None if it cannot be read.
         self._content: bytes | None = _content(path)
         self._mapping = self._read(self._content)
         self._log_difference(None)
 
     @property
     def current(self) -> SyncMapping:
-        """The last good mapping."""
+        """The last valid mapping."""
         with self._lock:
             return self._mapping
 
     def refresh(self) -> None:
-        """Take up a changed file; refuse a broken one loudly, once, and keep the last good one.
+        """Load a changed file; if it is invalid, log an error once and keep the last valid mapping.
 
-        So it is with a file that relay fails to read for a reason that nobody foresaw: the
-        decisions go on, by the last good one, and the next file is taken up.
+        An unexpected error while reading is handled the same way: decisions continue with the last
+        valid mapping, until the file changes again.
         """
         with self._lock:
             try:
-                self._take_up_if_changed()
+                self._reload_if_changed()
             except BadMapping as exc:
                 self._log_refusal([str(problem) for problem in exc.problems])
             except Exception as exc:  # noqa: BLE001 - it is logged with its traceback
@@ -85,7 +85,7 @@ class MappingFile:
             exc_info=exc_info,
         )
 
-    def _take_up_if_changed(self) -> None:
+    def _reload_if_changed(self) -> None:
         stamp = stamp_of(self._path)
         if stamp == self._stamp:
             return
@@ -119,7 +119,7 @@ def _content(path: Path, hint: str = "; is RELAY_MAPPING right?") -> bytes:
 
 
 def _difference(before: SyncMapping | None, after: SyncMapping) -> dict[str, list[int | str]]:
-    """The syncs that were added, removed and changed, for the log; nothing at a start."""
+    """The added, removed and changed syncs, for the log; empty at startup."""
     if before is None:
         return {}
     old, new = _by_key(before), _by_key(after)
@@ -131,11 +131,11 @@ def _difference(before: SyncMapping | None, after: SyncMapping) -> dict[str, lis
 
 
 def _by_key(mapping: SyncMapping) -> dict[SyncKey, tuple[Sync, Workspace | None]]:
-    """Each sync with its workspace: where that has another address, its syncs go elsewhere."""
+    """Each sync with its workspace: a changed workspace URL changes its syncs too."""
     return {sync.key: (sync, mapping.workspaces.get(sync.workspace)) for sync in mapping.syncs}
 
 
 def _sorted_ids(keys: Iterable[SyncKey]) -> list[int | str]:
-    """Ids as a person knows them, `5123` and then `emea/5123`, the default workspace first."""
+    """Display ids, `5123` and `emea/5123`, the default workspace first."""
     in_order = sorted(keys, key=lambda key: (key[0] != DEFAULT_WORKSPACE, *key))
     return [display_id(workspace, sync_id) for workspace, sync_id in in_order]

@@ -1,4 +1,4 @@
-"""How people write durations and vendor URLs, and vendors times and texts. No I/O here."""
+"""Parses and formats durations, URLs, times and vendors' texts. No I/O here."""
 
 import ipaddress
 import re
@@ -11,9 +11,9 @@ _API_PATH = re.compile(r"/(?:api|v[0-9]+)(?:/|$)", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
 LONGEST_DURATION = 365 * 86400  # seconds
 LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
-LONGEST_MESSAGE = 300  # characters of a vendor's message that are worth a log line
+LONGEST_MESSAGE = 300  # characters of a vendor's message in a log line
 
-# Line ends and the like, which str.split takes for spaces.
+# Line ends and the like, which str.split treats as spaces.
 _SPACING = re.compile(r"[\t-\r\x1c-\x1f\x85\u2028\u2029]")
 # PostgreSQL stores no NUL, and UTF-8 has no lone surrogates. Other control characters, and marks of
 # writing direction, can make a line look like another one.
@@ -23,7 +23,7 @@ _UNPRINTABLE = re.compile(
 
 
 def read_duration(text: str) -> int:
-    """Seconds of `15`, `15s`, `10m`, `6h` or `7d`: from one second to 365 days, else ValueError."""
+    """Seconds of `15`, `15s`, `10m`, `6h` or `7d`. Raises ValueError outside 1 s to 365 days."""
     match = _DURATION.fullmatch(text.strip())
     seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
     if seconds < 1:
@@ -36,7 +36,7 @@ def read_duration(text: str) -> int:
 
 
 def write_duration(seconds: int) -> str:
-    """The shortest way to write a duration: `10m` for 600."""
+    """The shortest form of a duration: `10m` for 600."""
     for unit in ("d", "h", "m"):
         if seconds and seconds % _SECONDS[unit] == 0:
             return f"{seconds // _SECONDS[unit]}{unit}"
@@ -44,9 +44,9 @@ def write_duration(seconds: int) -> str:
 
 
 def read_vendor_url(text: str, *, example: str) -> str:
-    """A vendor's base URL without its last slash; `example` is one, for messages.
+    """A vendor's base URL without a trailing slash; `example` is for error messages.
 
-    Raises ValueError, which never repeats the URL: what is wrong with it may be a password in it.
+    Raises ValueError, which never repeats the URL: it may contain a password.
     """
     try:
         url = urlsplit(text.strip())
@@ -54,15 +54,15 @@ def read_vendor_url(text: str, *, example: str) -> str:
     except ValueError:
         raise ValueError(f"expected an https URL, like {example}") from None
     if url.username is not None or url.password is not None:
-        raise ValueError("must not hold a user or password: a token goes into its own setting")
+        raise ValueError("must not contain a user or password: a token goes into its own setting")
     if url.scheme not in ("http", "https") or not host:
         raise ValueError(f"expected an https URL, like {example}")
     if url.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https: a token is sent to it")
     if re.search(r"[\s\\]", url.geturl()):
-        raise ValueError("must not hold a blank or a backslash")
+        raise ValueError("must not contain a blank or a backslash")
     if ".." in url.path.split("/"):
-        raise ValueError("must not hold `..`")
+        raise ValueError("must not contain `..`")
     if url.query or url.fragment:
         raise ValueError("must end with its host or path, without ? or #")
     if api := _API_PATH.search(url.path):
@@ -72,21 +72,21 @@ def read_vendor_url(text: str, *, example: str) -> str:
 
 
 def read_hosts(text: str) -> frozenset[str]:
-    """Host names, in small letters, with commas between them.
+    """Comma-separated host names, in lower case.
 
     Raises ValueError, which never repeats the text: it may be a URL with a password.
     """
     hosts = [host.strip() for host in text.split(",")]
     if not all(map(_HOST.fullmatch, hosts)):
         raise ValueError(
-            "expected host names with commas between them, like census.example.com,"
+            "expected comma-separated host names, like census.example.com,"
             " without https://, port or path"
         )
     return frozenset(host.lower() for host in hosts)
 
 
 def host_of(url: str) -> str:
-    """The host of a URL that `read_vendor_url` has read, in small letters."""
+    """The host of a URL from `read_vendor_url`, in lower case."""
     return urlsplit(url).hostname or ""
 
 
@@ -120,13 +120,13 @@ def short_message(text: str) -> str:
     return " ".join(printable(text).split())[:LONGEST_MESSAGE]
 
 
-def words_of(exc: BaseException) -> str:
-    """What an exception says, as a short message; its type's name where it says nothing."""
+def describe_error(exc: BaseException) -> str:
+    """An exception's message, shortened; its type's name if the message is empty."""
     return short_message(str(exc)) or type(exc).__name__
 
 
 def read_time(text: str | None) -> datetime | None:
-    """A vendor's time, ISO 8601, in UTC where it names no zone; None for what is none."""
+    """A vendor's ISO 8601 time, in UTC if it has no zone; None if it is invalid."""
     try:
         at = datetime.fromisoformat(text) if text else None
     except ValueError:

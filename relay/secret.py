@@ -1,4 +1,4 @@
-"""A value that shows itself to nobody, and how each is read. No I/O here."""
+"""Secret values, which do not appear in a repr or log, and how they are read. No I/O here."""
 
 import re
 from urllib.parse import unquote
@@ -21,7 +21,7 @@ _UNFILLED = re.compile(r"\$\{.*\}|<.*>|x+", re.DOTALL | re.IGNORECASE)
 
 
 class Secret:
-    """A value that shows itself only to whom it is revealed: not in a repr, str or traceback."""
+    """A value that does not appear in a repr, str or traceback; `reveal` returns it."""
 
     __slots__ = ("_value",)
 
@@ -29,7 +29,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself: for the wire, never for a log."""
+        """The value itself: for a request, never for a log."""
         return self._value
 
     def __repr__(self) -> str:
@@ -43,26 +43,26 @@ class Secret:
 
 
 def read_secret(text: str) -> Secret:
-    """A secret without the white space and the byte order mark that files have around it.
+    """A secret, without surrounding white space and byte order mark.
 
-    Raises ValueError, which never repeats it, for one that no HTTP header can carry, and for what
-    is only a placeholder.
+    Raises ValueError, which never repeats it, if an HTTP header cannot contain it, or if it is a
+    placeholder.
     """
     value = without_padding(text)
     if not value:
         raise ValueError("is empty")
     if not (value.isascii() and value.isprintable()) or " " in value:
-        raise ValueError("holds characters that no HTTP header can carry")
+        raise ValueError("has characters that an HTTP header cannot contain")
     if len(value) < SHORTEST or value.casefold() in PLACEHOLDERS:
         raise ValueError(f"is a placeholder, or shorter than {SHORTEST} characters")
     return Secret(value)
 
 
 def read_vendor_secret(text: str) -> Secret:
-    """A secret that a vendor has made, as `read_secret` reads it.
+    """A secret issued by a vendor, as `read_secret` reads it.
 
-    Raises ValueError also for what no vendor makes: quotation marks around it, which `docker
-    --env-file` keeps, and what was to be filled in. Our own secret may look like that.
+    Raises ValueError also for what no vendor issues: quotation marks around it, which `docker
+    --env-file` keeps, and template text. A user's own secret may look like that.
     """
     refuse_quoted(text)
     secret = read_secret(text)
@@ -73,7 +73,7 @@ def read_vendor_secret(text: str) -> Secret:
 
 
 def refuse_unfilled(text: str) -> None:
-    """Raise ValueError for a text of relay.env.example that was to be replaced."""
+    """Raise ValueError for a text of relay.env.example that was not replaced."""
     if UNFILLED in text.casefold():
         raise ValueError(f"is a placeholder: write your own value in place of {UNFILLED!r}")
 
@@ -85,24 +85,28 @@ def refuse_quoted(text: str) -> None:
 
 
 def refuse_unescaped(url: str) -> None:
-    """Raise ValueError, which repeats nothing of it, for a database URL that libpq would misread.
+    """Raise ValueError, without repeating the URL, for one that libpq would misread.
 
-    Of a password with an `@` it takes a part for the host, which is asked of DNS and logged.
+    It would take a part of a password with an `@` for the host, look it up by DNS and log it.
     """
     if _NO_ESCAPE.search(url):
-        raise ValueError("holds a % that begins no escape: write it as %25")
+        raise ValueError("has a % that begins no escape: write it as %25")
     credentials, behind = _split_as_libpq(url)
     hosts, _, query = behind.partition("?")
     if "@" in hosts:
         character, escape = ("/", "%2F") if credentials is None else ("@", "%40")
-        raise ValueError(f"holds an unescaped {character} in its user or password: it is {escape}")
+        raise ValueError(
+            f"has an unescaped {character} in its user or password: write it as {escape}"
+        )
     is_cut = _NO_PORT.search(hosts.partition("/")[0])
     if is_cut or not all("=" in pair for pair in query.split("&") if query):
-        raise ValueError("is cut by a / or ? or @ in its user or password: these are %2F, %3F, %40")
+        raise ValueError(
+            "is cut by a / or ? or @ in its user or password: write them as %2F, %3F, %40"
+        )
 
 
 def passwords_in(url: str) -> tuple[Secret, ...]:
-    """The passwords that a database URL holds, as they are written there and as they are."""
+    """The passwords in a database URL, as written and percent-decoded."""
     credentials, behind = _split_as_libpq(url)
     written = [(credentials or "").partition(":")[2]]
     for pair in behind.partition("?")[2].split("&"):
@@ -113,7 +117,7 @@ def passwords_in(url: str) -> tuple[Secret, ...]:
 
 
 def _split_as_libpq(url: str) -> tuple[str | None, str]:
-    """User and password, None if there are none, and what comes behind them."""
+    """User and password, None if there are none, and the rest of the URL."""
     rest = url.partition("://")[2]
     before = re.split("[@/]", rest, maxsplit=1)[0]
     has_credentials = rest[len(before) :].startswith("@")
@@ -121,5 +125,5 @@ def _split_as_libpq(url: str) -> tuple[str | None, str]:
 
 
 def without_padding(text: str) -> str:
-    """The text without the white space and the byte order mark around it."""
+    """The text without surrounding white space and byte order mark."""
     return text.strip().removeprefix("\ufeff").strip()

@@ -1,4 +1,4 @@
-"""What each process and command needs to know of the environment, in types without holes."""
+"""The settings of each process and command, read from environment variables."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -15,27 +15,27 @@ AnySettings = TypeVar("AnySettings", bound="Settings")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every process and command knows; enough for what asks the database only.
+    """The settings of every process and command; enough for those that only use the database.
 
-    A field of this or a derived class that may not be None is required, where its variable has no
+    In this and derived classes, a field that may not be None is required if its variable has no
     default. Times are in seconds. No slots: ServiceSettings has two bases.
     """
 
     mapping: Path
-    census_hosts: frozenset[str]  # that a workspace of the mapping file may be at
+    census_hosts: frozenset[str]  # allowed for workspaces of the mapping file
     database_url: Secret | None  # None: relay's own PostgreSQL
     data_dir: Path
     log_format: str
     log_level: str
-    secrets: tuple[Secret, ...]  # every one that is set, whoever needs it: for logs to redact
+    secrets: tuple[Secret, ...]  # all that are set, for redaction in logs
     environment: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read os.environ, or another environment.
 
-        Raises BadSettings with every problem at once: what cannot be read, whoever needs it, and
-        what is required here and not set.
+        Raises BadSettings with every problem at once: any variable that cannot be read, and any
+        variable required here that is not set.
         """
         given = dict(os.environ if environment is None else environment)
         reader = EnvironmentReader(given)
@@ -67,7 +67,7 @@ class Settings:
         return {known.name: known.type for known in fields(cls)}
 
     def extended_to(self, needed: "type[AnySettings]") -> "AnySettings":
-        """The same environment, read for more: for what needs it only sometimes.
+        """The same environment read as other settings, for what is needed only sometimes.
 
         Raises BadSettings.
         """
@@ -75,7 +75,7 @@ class Settings:
 
     @property
     def misspelled(self) -> tuple[Misspelled, ...]:
-        """The variables of the environment that are nearly one of relay's."""
+        """The environment variables that look like misspelled ones of relay's."""
         return misspelled_in(self.environment)
 
     def secret_named(self, variable: str) -> Secret | None:
@@ -88,7 +88,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusSettings(Settings):
-    """To say how the service is set up."""
+    """For `relay status`."""
 
     census_api_version: str
     catch_up_interval: int | None  # None: never
@@ -96,21 +96,21 @@ class StatusSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookSettings(Settings):
-    """To sign a delivery, or to verify one."""
+    """For signing or verifying a delivery."""
 
     webhook_secrets: tuple[Secret, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountSettings(Settings):
-    """To know which dbt Cloud account is meant."""
+    """For work on one dbt Cloud account."""
 
     dbt_account_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class DbtCloudSettings(AccountSettings):
-    """To ask dbt Cloud."""
+    """For requests to dbt Cloud."""
 
     dbt_cloud_url: str
     dbt_cloud_token: Secret
@@ -166,9 +166,9 @@ def environment_of(names: Collection[str]) -> dict[str, str]:
 
 
 class MappingSettings(NamedTuple):
-    """Which mapping file is meant, and the hosts that a workspace of it may be at.
+    """The mapping file's path, and the hosts that its workspaces may use.
 
-    `environment` has the keys of its workspaces, and all else that is set.
+    `environment` holds the API keys of its workspaces, and every other variable.
     """
 
     path: Path
@@ -177,7 +177,7 @@ class MappingSettings(NamedTuple):
 
 
 def mapping_settings() -> MappingSettings:
-    """What the environment says of the mapping file, also where other settings are wrong."""
+    """The settings of the mapping file, also if other settings are invalid."""
     environment = dict(os.environ)
     values = EnvironmentReader(environment).read_all()
     return MappingSettings(values["mapping"], values["census_hosts"], environment)

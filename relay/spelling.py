@@ -1,16 +1,16 @@
-"""The known word that a person may have meant by an unknown one. No I/O here."""
+"""Suggestions for misspelled words. No I/O here."""
 
 import difflib
 from collections.abc import Iterable
 
-# Of difflib's ratios: `source` is as near to `resource_type` as 0.63, and not meant by it.
+# A difflib ratio. `source` and `resource_type` have 0.63, and must not match.
 NEAR = 0.7
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = NEAR) -> str | None:
-    """The known word that is most like this one, whatever its case; None if none is near.
+    """The most similar known word, ignoring case; None if none is similar enough.
 
-    `cutoff` is how alike they must be, from 0 to 1, where 1 is the same word.
+    `cutoff` is the least similarity, from 0 to 1 (the same word).
     """
     spellings = {spelling.casefold(): spelling for spelling in known}
     found = difflib.get_close_matches(word.casefold(), spellings, n=1, cutoff=cutoff)
@@ -18,6 +18,6 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = NEAR) -> str | N
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question to stand before the list of known words, with a blank behind it; or nothing."""
+    """A hint like "did you mean `tag`? ", or an empty text."""
     near = nearest(word, known)
     return f"did you mean `{near}`? " if near else ""

@@ -1,6 +1,6 @@
-"""A Census sync run's life: what it said last, and what that means. No I/O here.
+"""A Census sync run: its last status, and what that means. No I/O here.
 
-Values only; `vendors/census/` makes them from the API's answers.
+Values only; `vendors/census/` creates them from API responses.
 https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run
 """
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-# Census's words for a run under way. Its words have changed five times: one that is not
-# known here is no end either, it is followed until the deadline.
-GOING_WORDS = frozenset({"queued", "working"})
-CANCELED_WORDS = frozenset({"canceled", "cancelled"})
-ENDING_WORDS = frozenset({"completed", "failed", "skipped"}) | CANCELED_WORDS
+# Census's statuses of a running sync run. They have changed five times: an unknown status does not
+# count as an end, and the run is polled until the deadline.
+RUNNING_STATUSES = frozenset({"queued", "working"})
+CANCELED_STATUSES = frozenset({"canceled", "cancelled"})
+FINAL_STATUSES = frozenset({"completed", "failed", "skipped"}) | CANCELED_STATUSES
 
 
 class Outcome(StrEnum):
-    """How a sync run ended, for us."""
+    """How a sync run ended."""
 
     COMPLETED = "completed"
     COMPLETED_WITH_REJECTS = "completed_with_rejects"
     FAILED = "failed"
     CANCELED = "canceled"
-    SKIPPED = "skipped"  # an earlier run was still going: this one did nothing
+    SKIPPED = "skipped"  # an earlier run was still running: this one did nothing
     ABANDONED = "abandoned"  # it did not end within the deadline
     REFUSED = "refused"  # Census would not start it
 
@@ -31,8 +31,8 @@ class Outcome(StrEnum):
 class SyncRun:
     """A sync run as Census last described it.
 
-    `status` is Census's word, in capitals or not. Counts are None where Census gave none: a failed
-    run has none.
+    `status` is Census's, in upper or lower case. Counts are None if Census reports none, as for a
+    failed run.
     """
 
     sync_run_id: int
@@ -48,11 +48,11 @@ class SyncRun:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended; None while it has not, or its status is unknown."""
-        if self.canceled or self._word in CANCELED_WORDS:
-            # A flag beside the status: a canceled run can read `completed`.
+        """How it ended; None while it is running, or its status is unknown."""
+        if self.canceled or self._normalized_status in CANCELED_STATUSES:
+            # A separate flag: a canceled run can have the status `completed`.
             return Outcome.CANCELED
-        match self._word:
+        match self._normalized_status:
             case "completed" if self.records_failed or self.records_invalid:
                 return Outcome.COMPLETED_WITH_REJECTS
             case "completed":
@@ -66,8 +66,8 @@ class SyncRun:
 
     @property
     def has_unknown_status(self) -> bool:
-        return self._word not in GOING_WORDS | ENDING_WORDS
+        return self._normalized_status not in RUNNING_STATUSES | FINAL_STATUSES
 
     @property
-    def _word(self) -> str:
+    def _normalized_status(self) -> str:
         return self.status.casefold()

@@ -1,6 +1,6 @@
-"""How a command ends when something is wrong: words on stderr and an exit status, no traceback.
+"""How a command ends on an error: a message on stderr and an exit status, no traceback.
 
-0 done · 1 a problem in what was checked or asked · 2 wrong usage or settings
+0 success · 1 a problem in what was checked or requested · 2 wrong usage or settings
 """
 
 import signal
@@ -19,39 +19,39 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def settings_or_exit(needed: type[AnySettings]) -> AnySettings:
-    """The settings, or every problem in them and exit status 2."""
+    """The settings; if they are invalid, print every problem and exit with status 2."""
     with exit_on_error():
         return needed.from_environment()
 
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turn relay's own errors into words and an exit status."""
+    """Turn relay's own errors into a message and an exit status."""
     try:
         yield
     except BadSettings as exc:
-        _leave("Error: invalid settings:", exc, WRONG_SETTINGS)
+        _exit_with("Error: invalid settings:", exc, WRONG_SETTINGS)
     except BadMapping as exc:
-        _leave("Error: invalid mapping file:", exc, PROBLEM)
+        _exit_with("Error: invalid mapping file:", exc, PROBLEM)
     except NoDatabase as exc:
         print(exc, file=sys.stderr)  # noqa: T201 - a command speaks to a person
         sys.exit(PROBLEM)
     except RelayError as exc:
-        _leave("Error:", exc, PROBLEM)
+        _exit_with("Error:", exc, PROBLEM)
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM and SIGINT end the block at once, with exit status 0.
+    """Make SIGTERM and SIGINT end the block at once, with exit status 0.
 
-    For a process that is starting: until it knows better. The kernel passes process 1 no signal
-    that it does not handle itself, so there a start could not be ended at all.
+    For the startup of a process, until it sets its own handlers. The kernel delivers no signal to
+    process 1 without a handler, so its startup could not be ended at all.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def end(*_: Any) -> NoReturn:
         for number in before:
-            signal.signal(number, signal.SIG_IGN)  # we are ending: once is enough
+            signal.signal(number, signal.SIG_IGN)  # already exiting
         sys.exit(0)
 
     for number in before:
@@ -64,7 +64,7 @@ def ended_by_signals() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def _leave(heading: str, exc: RelayError, status: int) -> NoReturn:
+def _exit_with(heading: str, exc: RelayError, status: int) -> NoReturn:
     lines = str(exc).splitlines()
     text = f" {lines[0]}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
     print(f"{heading}{text}", file=sys.stderr)  # noqa: T201 - a command speaks to a person

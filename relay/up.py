@@ -1,4 +1,4 @@
-"""`relay up`: database, web and worker under one command, for a laptop, a VM, one container."""
+"""`relay up`: database, web and worker in one command, for a laptop, a VM or one container."""
 
 import ctypes
 import os
@@ -19,8 +19,11 @@ from relay.postgres.server import Server, joined
 WEB = (sys.executable, "-P", "-m", "relay.web", "-c", "python:relay.web.gunicorn_conf")
 WORKER = (sys.executable, "-P", "-m", "relay", "worker")
 DRAIN_SECONDS = 27  # the worker takes 25
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a process that died is started again
-LONG_LIFE = 60.0  # seconds after which a death is a new one
+FIRST_PAUSE, LONGEST_PAUSE = (
+    1.0,
+    30.0,
+)  # seconds; the backoff before a process that died is restarted
+LONG_LIFE = 60.0  # seconds; a process that ran this long is restarted without increased backoff
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 log = get_logger()
@@ -36,7 +39,7 @@ def run(server: Server) -> None:
 
 @dataclass(slots=True)
 class Child:
-    """A process to keep alive."""
+    """A supervised process, which is restarted when it dies."""
 
     name: str
     command: tuple[str, ...]
@@ -46,19 +49,19 @@ class Child:
     pause: float = field(default=FIRST_PAUSE)
 
     def start(self) -> None:
-        # A session of its own: Ctrl-C reaches the supervisor alone, who ends all in order.
+        # Its own session: Ctrl-C only reaches the supervisor, which stops all processes in order.
         self.process = subprocess.Popen(
             self.command,
             start_new_session=True,
-            preexec_fn=_die_with_the_parent,  # noqa: PLW1509 - there are no threads yet
+            preexec_fn=_terminate_with_parent,  # noqa: PLW1509 - there are no threads yet
         )
         self.started_at = time.monotonic()
 
     def has_died(self) -> bool:
         return self.process is not None and self.process.poll() is not None
 
-    def bury(self) -> None:
-        """Note a death, and when to start it again: sooner after a long life."""
+    def schedule_restart(self) -> None:
+        """Log that the process died, and schedule its restart with exponential backoff."""
         assert self.process is not None
         lived = time.monotonic() - self.started_at
         self.pause = FIRST_PAUSE if lived > LONG_LIFE else min(self.pause * 2, LONGEST_PAUSE)
@@ -75,28 +78,28 @@ class Child:
 class _Supervisor:
     def __init__(self, children: tuple[Child, ...]) -> None:
         self._children = children
-        # Not an Event: a signal's handler would wait for the lock that it has interrupted.
-        self._something_happened = queue.SimpleQueue[None]()
+        # Not an Event: a signal handler could deadlock on the lock that it interrupted.
+        self._wake_up = queue.SimpleQueue[None]()
         self._stopping = False
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        signal.signal(signal.SIGCHLD, lambda *_: self._something_happened.put(None))
+        signal.signal(signal.SIGCHLD, lambda *_: self._wake_up.put(None))
         try:
             while not self._stopping:
-                self._start_what_is_due()
+                self._start_due_children()
                 with suppress(queue.Empty):
-                    self._something_happened.get(timeout=self._seconds_until_due())
+                    self._wake_up.get(timeout=self._seconds_until_due())
                 if os.getpid() == 1:
                     self._reap_orphans()
                 for child in self._children:
                     if child.has_died() and not self._stopping:
-                        child.bury()
+                        child.schedule_restart()
         finally:
-            self._end_all()
+            self._stop_children()
 
-    def _start_what_is_due(self) -> None:
+    def _start_due_children(self) -> None:
         for child in self._children:
             if child.process is None and child.start_at <= time.monotonic():
                 child.start()
@@ -120,9 +123,9 @@ class _Supervisor:
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
-        self._something_happened.put(None)
+        self._wake_up.put(None)
 
-    def _end_all(self) -> None:
+    def _stop_children(self) -> None:
         living = [(child.name, child.process) for child in self._children if child.process]
         for _, process in living:
             process.terminate()
@@ -136,7 +139,7 @@ class _Supervisor:
                 process.wait()
 
 
-def _die_with_the_parent() -> None:
-    """In the child: have the kernel send SIGTERM should the supervisor be killed."""
+def _terminate_with_parent() -> None:
+    """In the child: make the kernel send SIGTERM if the supervisor is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

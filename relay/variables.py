@@ -1,4 +1,4 @@
-"""The environment's variables: how each is read, what it is where unset, how it is shown."""
+"""The environment variables: how each is read, its default, and how it is shown."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -34,10 +34,10 @@ def _unchanged(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable, and the field of the settings that it fills.
+    """A variable, and the settings field for its value.
 
-    A secret may be in a file instead, which `NAME_FILE` names. `aliases` are read where the
-    variable is not set. `show` turns a value that is no secret into JSON for `relay config`.
+    A secret may be in a file instead, whose path is in `NAME_FILE`. `aliases` are read if the
+    variable is not set. `show` converts a value that is no secret to JSON for `relay config`.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Variable:
         return _masked(value) if self.is_secret else self.show(value)
 
     def secrets_in(self, value: Any) -> tuple[Secret, ...]:
-        """The secrets that the value holds: none, one or several."""
+        """The secrets in the value: none, one or several."""
         if not (self.is_secret and value):
             return ()
         return value if isinstance(value, tuple) else (value,)
@@ -67,11 +67,11 @@ class EnvironmentReader:
         self._problems: list[Problem] = []
 
     def read_all(self) -> dict[str, Any]:
-        """The value of every field, its default where nothing is set."""
+        """The value of every field, or its default."""
         return {variable.field: self._read(variable) for variable in VARIABLES}
 
     def require(self, variables: Iterable[Variable], values: Mapping[str, Any]) -> None:
-        """Note each variable that is not set; what has a problem already is set."""
+        """Add a problem for each variable that is not set and has no other problem."""
         known = {problem.where.removesuffix("_FILE") for problem in self._problems}
         for variable in variables:
             if not values[variable.field] and variable.name not in known:
@@ -83,7 +83,7 @@ class EnvironmentReader:
             raise BadSettings(tuple(self._problems))
 
     def secret_text(self, name: str) -> str | None:
-        """The text of a secret, from the variable or from the file that `NAME_FILE` names."""
+        """The text of a secret, from the variable or the file of `NAME_FILE`."""
         file = self._environment.get(f"{name}_FILE")
         if file is None:
             return self._environment.get(name)
@@ -94,12 +94,12 @@ class EnvironmentReader:
         try:
             return Path(file.strip()).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as exc:
-            why = exc.strerror if isinstance(exc, OSError) else "it is no text"
+            why = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
             self._problems.append(Problem(f"{name}_FILE", f"{file} cannot be read: {why}"))
             return None
 
     def read_secret(self, name: str) -> Secret | None:
-        """A secret that is no setting's; None where it is not set."""
+        """A secret of the mapping file; None if it is not set."""
         return self._read(Variable(name, "", _read_token, is_secret=True))  # type: ignore[no-any-return]
 
     def _read(self, variable: Variable) -> Any:
@@ -114,7 +114,7 @@ class EnvironmentReader:
         return variable.default
 
     def _plain_text(self, name: str) -> str | None:
-        """The text of a variable. A blank one is not set; a blank secret would be a mistake."""
+        """The text of a variable; a blank one counts as not set (a blank secret is an error)."""
         text = self._environment.get(name, "")
         return text if text.strip() else None
 
@@ -126,7 +126,7 @@ def _masked(value: Secret | tuple[Secret, ...] | None) -> object:
 
 
 def _read_token(text: str) -> Secret:
-    """A token. With the scheme in front of it the header would have that twice."""
+    """A token, without the scheme, which relay adds to the header."""
     refuse_quoted(text)
     scheme = without_padding(text).partition(" ")[0]
     if scheme in ("Token", "Bearer", "token", "bearer"):
@@ -135,15 +135,15 @@ def _read_token(text: str) -> Secret:
 
 
 def _read_secrets(text: str) -> tuple[Secret, ...]:
-    """Secrets with commas or line ends between them. An empty one would verify any signature."""
+    """Secrets separated by commas or line ends. An empty one is refused: anyone could sign."""
     refuse_quoted(text)
     return tuple(map(_read_webhook_secret, re.split(r"[,\n]", text.strip())))
 
 
 def _read_webhook_secret(text: str) -> Secret:
-    """One secret; what holds another separator is two, and would verify no signature."""
+    """One secret; with another separator it would be two, and verify no signature."""
     if re.search(r"[;\s]", without_padding(text)):
-        raise ValueError("holds a semicolon or a blank: write a comma between two secrets")
+        raise ValueError("has a semicolon or a blank: write a comma between two secrets")
     return read_vendor_secret(text)
 
 
@@ -249,16 +249,16 @@ VARIABLES = (
 )
 
 _OURS = re.compile(r"(?:RELAY|CENSUS|DBT_CLOUD)_\w+", re.ASCII)
-# A workspace of the mapping file names its variable itself.
+# A workspace of the mapping file names its own variable.
 _KEY_OF_A_WORKSPACE = re.compile(r"CENSUS_API_KEY[A-Z0-9_]*")
 # dbt Cloud sets these in its own jobs.
 _OF_DBT_CLOUD = frozenset({"DBT_CLOUD_JOB_ID", "DBT_CLOUD_PROJECT_ID", "DBT_CLOUD_RUN_ID"})
-# The names have long beginnings in common: RELAY_METRICS_TOKEN is no RELAY_ADMIN_TOKEN.
+# Higher than usual: names share long prefixes. RELAY_METRICS_TOKEN is not RELAY_ADMIN_TOKEN.
 _NEAR = 0.8
 
 
 class Misspelled(NamedTuple):
-    """A variable that relay does not read, and the one that may have been meant."""
+    """A variable that relay does not read, and the one that was probably meant."""
 
     name: str
     meant: str
@@ -268,7 +268,7 @@ class Misspelled(NamedTuple):
 
 
 def misspelled_in(environment: Iterable[str]) -> tuple[Misspelled, ...]:
-    """The names that relay does not know and that are nearly one it does, in their order."""
+    """The names that are unknown to relay but similar to a known one, sorted."""
     known = {name for variable in VARIABLES for name in (variable.name, *variable.aliases)}
     files = {f"{variable.name}_FILE" for variable in VARIABLES if variable.is_secret}
     unknown = (

@@ -1,4 +1,4 @@
-"""Census workspaces, and how a sync of one is written for a person. No I/O here."""
+"""Census workspaces, and the display ids of their syncs. No I/O here."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ CENSUS_URL = "https://app.getcensus.com"
 CENSUS_HOSTS = frozenset({"app.getcensus.com", "app-eu.getcensus.com"})  # the US, the EU
 CENSUS_API_VERSION = "v1"
 
-SyncKey = tuple[str, int]  # a workspace's name and a sync_id: what tells one sync from all others
+SyncKey = tuple[str, int]  # workspace name and sync_id, which identify a sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +21,5 @@ class Workspace:
 
 
 def display_id(workspace: str, sync_id: int) -> int | str:
-    """A sync's id as a person knows it: `5123`, and `emea/5123` beside the default workspace."""
+    """A sync's id for display: `5123`, or `emea/5123` outside the default workspace."""
     return sync_id if workspace == DEFAULT_WORKSPACE else f"{workspace}/{sync_id}"

@@ -60,7 +60,7 @@ def plan_of(did, mapping, *, of=None, lineage=None, history=None, now=NOON):
     """The plan as the service makes it: told only of the builds that the run looks back at."""
     findings = Findings(of or dbt_run(), did, lineage)
     history = history or History()
-    looked_at = history.builds.keys() & findings.looks_back_at(mapping)
+    looked_at = history.builds.keys() & findings.nodes_needing_history(mapping)
     builds = {node: history.builds[node] for node in looked_at}
     return decide(findings, mapping, History(history.syncs, builds), now=now)
 

@@ -16,12 +16,12 @@ from mappings import mapping_text, sync_entry
 from psycopg.conninfo import make_conninfo
 
 from relay.mapping_file import MappingFile
-from relay.operations import trigger as by_hand
+from relay.operations import trigger as manual
 from relay.operations.replay import replay_run
-from relay.postgres.connections import pool_of
+from relay.postgres.connections import open_pool
 from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.migrate import migrate
-from relay.postgres.server import NamedServer
+from relay.postgres.server import ExternalServer
 from relay.sandbox import open_sandbox, story
 from relay.sandbox.command import environment
 from relay.settings import ServiceSettings
@@ -91,7 +91,7 @@ def _template(postgres):
     name = f"template_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        migrate(NamedServer(make_conninfo(postgres, dbname=name)))
+        migrate(ExternalServer(make_conninfo(postgres, dbname=name)))
         yield name
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -112,7 +112,7 @@ def _database(postgres, template):
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield NamedServer(make_conninfo(postgres, dbname=name))
+        yield ExternalServer(make_conninfo(postgres, dbname=name))
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -131,7 +131,7 @@ def _sql(database):
 
 @pytest.fixture(name="store")
 def _store(database):
-    with pool_of(database, most=4) as pool:
+    with open_pool(database, max_size=4) as pool:
         yield Store(pool)
 
 
@@ -173,7 +173,7 @@ class Relay:
     def trigger(self, sync_id, records):
         """What `relay trigger` does."""
         mapping = self.services.mapping.current
-        by_hand.trigger(self.database, mapping, "default", sync_id, records, now=self.clock())
+        manual.trigger(self.database, mapping, "default", sync_id, records, now=self.clock())
 
     def start(self):
         """What a worker does when it starts."""

@@ -22,7 +22,7 @@ from relay.workspaces import display_id
 
 _WORDS = {
     Replayed.DUE: "a worker will evaluate it",
-    Replayed.UNDER_WAY: "it is being evaluated already",
+    Replayed.RUNNING: "it is being evaluated already",
 }
 
 

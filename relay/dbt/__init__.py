@@ -1,1 +1,1 @@
-"""What dbt did and knows: runs, their steps and artifacts, the project's nodes. No I/O here."""
+"""dbt's data: runs, their steps and artifacts, the project's nodes. No I/O here."""

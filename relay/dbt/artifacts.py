@@ -1,8 +1,8 @@
 """run_results.json: only the fields that show what was rebuilt. No I/O here.
 
 https://docs.getdbt.com/reference/artifacts/run-results-json and dbt-core's
-core/dbt/artifacts/schemas/results.py. The schema's version says little (statuses came and
-went within v6), so nothing is validated but the fields read here.
+core/dbt/artifacts/schemas/results.py. The schema version is not reliable (statuses were added and
+removed within v6), so only the fields read here are validated.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ import msgspec
 from relay.dbt.decoding import Buffer, Form, are_printable, decode, with_printable_texts
 from relay.errors import BadArtifact
 
-# No statuses of dbt's: of a row that cannot be read, and of one that does not even name its node.
+# Not statuses of dbt: for an unreadable row, and for one that does not even name its node.
 UNREADABLE = "unreadable row"
 UNNAMED = "unreadable row without unique_id"
 
 
 class Metadata(msgspec.Struct, gc=False):
-    """Of an artifact: which invocation of dbt wrote it."""
+    """The metadata of an artifact: which dbt invocation wrote it."""
 
     invocation_id: str | None = None
     dbt_version: str | None = None
@@ -30,25 +30,25 @@ class Metadata(msgspec.Struct, gc=False):
 
 
 class Args(msgspec.Struct, gc=False):
-    """Of an invocation: its flags. Fusion leaves most of them out, or nests them."""
+    """The flags of an invocation. Fusion omits most of them, or nests them."""
 
     which: str | None = None
-    command: str | None = None  # Fusion's word for `which`
+    command: str | None = None  # Fusion's name for `which`
     empty: Any = None
     sample: Any = None
     other: dict[str, Any] | None = msgspec.field(name="__other__", default=None)
 
 
 class AdapterResponse(msgspec.Struct, gc=False):
-    """Of a row: what the warehouse answered, in the adapter's words."""
+    """The warehouse's response for a row, as the adapter reports it."""
 
     code: Any = None
 
 
 class Timing(msgspec.Struct, gc=False):
-    """Of a row: when dbt compiled the node, and then when it executed it. UTC, ISO 8601.
+    """The timing of a row: first of compilation, then of execution. UTC, ISO 8601.
 
-    The position in the list shows which of the two it is: reading the names would take megabytes.
+    The position in the list is enough: reading the names would take megabytes.
     """
 
     started_at: str | None = None
@@ -56,7 +56,7 @@ class Timing(msgspec.Struct, gc=False):
 
 
 class Batches(msgspec.Struct, gc=False):
-    """Of a microbatch's row: the batches that were built, and those that were not."""
+    """The batches of a microbatch model's row: those that were built, and those that failed."""
 
     successful: list[Any] = []
     failed: list[Any] = []
@@ -83,12 +83,12 @@ class RunResults(msgspec.Struct, gc=False):
 
     @property
     def which(self) -> str | None:
-        """The dbt command that wrote it; None where the file does not say."""
+        """The dbt command that wrote it; None if the file lacks it."""
         return self.args.which or self.args.command
 
 
 class _Parts(msgspec.Struct):
-    """The whole file where some part of it cannot be read."""
+    """The whole file, undecoded, for a file with unreadable parts."""
 
     results: list[msgspec.Raw]
     metadata: dict[str, msgspec.Raw] | None = None
@@ -107,8 +107,8 @@ _text_decoder = msgspec.json.Decoder(str)
 _row_decoder = msgspec.json.Decoder(Result)
 _named_decoder = msgspec.json.Decoder(_Named)
 
-# Fields that hold a text, and say nothing where they hold another value. Not so the flags of Args:
-# one that cannot be read may say that only a sample was built.
+# Text fields, ignored if they have another type. Not so the flags of Args: an unreadable one may
+# mean that only a sample was built.
 _TEXTS = frozenset({*Metadata.__struct_fields__, "which", "command"})
 
 
@@ -137,7 +137,7 @@ def _read(body: Buffer) -> RunResults:
 
 
 def _readable(fields: dict[str, msgspec.Raw] | None) -> bytes:
-    """These fields again, without those that should hold a text and do not."""
+    """The fields as JSON again, without text fields of another type."""
     return msgspec.json.encode(
         {
             name: value
@@ -148,7 +148,7 @@ def _readable(fields: dict[str, msgspec.Raw] | None) -> bytes:
 
 
 def _names(run_results: RunResults) -> Iterator[str]:
-    """Of the file and its nodes: there are many rows, and most of their texts go nowhere."""
+    """The names that are used further; most other texts of the rows are not."""
     metadata, args = run_results.metadata, run_results.args
     of_the_file = (metadata.invocation_id, metadata.dbt_version, args.which, args.command)
     names = (name for name in of_the_file if name)

@@ -1,7 +1,7 @@
-"""Which nodes and tests a step's command may have executed, by its own words. No I/O here.
+"""Which nodes and tests a step's command may have executed, by its arguments. No I/O here.
 
-Rather too many than too few: what relay cannot resolve (`state:`, `--selector`) selects everything
-and excludes nothing.
+The result may have too many nodes, never too few: what relay cannot resolve (`state:`,
+`--selector`) selects everything and excludes nothing.
 """
 
 from collections.abc import Collection, Iterator
@@ -78,13 +78,13 @@ def _kinds(step: Step) -> frozenset[str]:
     """The kinds of node that the command executes."""
     kinds = _KINDS_OF_COMMAND.get(step.dbt_command or "", _STORED | _TESTS)
     named = frozenset(_values(step, _OF_KINDS))
-    if named and named <= RESOURCE_TYPES:  # not `all`, nor a word that relay does not know
+    if named and named <= RESOURCE_TYPES:  # not `all`, nor a type that relay does not know
         kinds &= named
     return kinds.difference(_values(step, _NOT_OF_KINDS))
 
 
 def _selected(step: Step, lineage: Lineage) -> frozenset[str]:
-    """What is selected: everything, where nothing is named or relay cannot resolve a word."""
+    """The selected nodes: all, if there is no selector or relay cannot resolve one."""
     words = list(_values(step, _SELECTING))
     try:
         selectors = [_with_folders(read_selector(word)) for word in words]
@@ -96,7 +96,7 @@ def _selected(step: Step, lineage: Lineage) -> frozenset[str]:
 
 
 def _excluded(step: Step, lineage: Lineage) -> frozenset[str]:
-    """What is certainly excluded: a word that relay cannot resolve excludes nothing."""
+    """The nodes that are certainly excluded: an unresolvable selector excludes nothing."""
     if any(_values(step, _FROM_A_FILE)):
         return frozenset()
     selectors = (
@@ -113,7 +113,7 @@ def _everything(lineage: Lineage) -> Selection:
 
 
 def _values(step: Step, options: frozenset[str]) -> Iterator[str]:
-    """The words behind an option, which takes several: `--select customers orders`."""
+    """The values of an option, which may have several: `--select customers orders`."""
     takes = False
     for word in step.words:
         if word.startswith("-"):
@@ -126,14 +126,14 @@ def _values(step: Step, options: frozenset[str]) -> Iterator[str]:
 
 
 def _with_folders(selector: Selector) -> Selector:
-    """For dbt a bare word may also be a package or a folder."""
+    """In dbt a bare name may also be a package or a folder."""
     return _replaced(selector, frozenset({"name"}))
 
 
 def _read_as_dbt(word: str, lineage: Lineage) -> Selector | None:
-    """A selector that selects no more than dbt does with this word; None where there is none.
+    """A selector that selects at most what dbt selects with this text, or None.
 
-    dbt knows no unique_ids.
+    dbt does not support unique_ids as selectors.
     """
     try:
         selector = read_selector(word)
@@ -145,7 +145,7 @@ def _read_as_dbt(word: str, lineage: Lineage) -> Selector | None:
 
 
 def _means_the_same_to_dbt(term: Term, lineage: Lineage) -> bool:
-    """Not so of an exposure without what it reads, nor of a path in an installed package."""
+    """False for an exposure without `+`, and for a path in an installed package."""
     if term.method == "exposure":
         return term.reaches
     if term.method == "path":

@@ -1,4 +1,4 @@
-"""dbt's JSON, which is not always JSON. No I/O here."""
+"""Decodes dbt's JSON, which is not always valid JSON. No I/O here."""
 
 import gc
 import json
@@ -16,7 +16,7 @@ from relay.notation import printable
 Form = TypeVar("Form")
 Buffer = bytes | memoryview
 
-# Python's json writes these, and dbt lets it: `meta: {x: .nan}` becomes a bare NaN.
+# Python's json module, which dbt uses, writes these: `meta: {x: .nan}` becomes a bare NaN.
 _NOT_JSON = re.compile(rb"(?<=[:\[,])(\s*)(?:NaN|-?Infinity)(?=\s*[,\]}])")
 # An escape sequence: a pair of surrogates, one alone (which is no character), or any other.
 _ESCAPE = re.compile(
@@ -27,14 +27,14 @@ _ESCAPE = re.compile(
 
 
 _PRINTABLE_ASCII = bytes(range(0x20, 0x7F))
-_BATCH = 1000  # names whose text stays in the processor's cache
+_BATCH = 1000  # names whose text fits into the CPU cache
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
     """Pause the garbage collector of the whole process.
 
-    A decode makes many objects and no garbage: looking for it would take half the time.
+    Decoding creates many objects and no garbage: collections would take half the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -47,7 +47,7 @@ def gc_paused() -> Iterator[None]:
 
 @gc_paused()
 def decode(decoder: "msgspec.json.Decoder[Form]", body: Buffer) -> Form:
-    """Decode JSON as `decode_leniently` does. Raises BadArtifact, which says where it is wrong."""
+    """Decode JSON as `decode_leniently` does. Raises BadArtifact with the position of the error."""
     try:
         return decode_leniently(decoder, body)
     except RecursionError as exc:
@@ -59,11 +59,11 @@ def decode(decoder: "msgspec.json.Decoder[Form]", body: Buffer) -> Form:
 def decode_leniently(decoder: "msgspec.json.Decoder[Form]", body: Buffer) -> Form:
     """Decode JSON, also with NaN, Infinity and lone surrogates, as Python's json writes it.
 
-    A lone surrogate is read as its escape, like `printable` writes it. What msgspec refuses still
-    is decoded by the standard library: slower, and rare.
+    A lone surrogate is read as its escape, as `printable` writes it. What msgspec still refuses is
+    decoded by the standard library, which is slower, and rarely needed.
 
     Raises msgspec.ValidationError for another form, msgspec.DecodeError and UnicodeDecodeError for
-    what is no JSON, RecursionError.
+    invalid JSON, RecursionError.
     """
     try:
         return decoder.decode(body)
@@ -72,18 +72,20 @@ def decode_leniently(decoder: "msgspec.json.Decoder[Form]", body: Buffer) -> For
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         first: Exception = exc
     try:
-        return decoder.decode(_ESCAPE.sub(_spelled_out, _NOT_JSON.sub(rb"\1null", body)))
+        return decoder.decode(_ESCAPE.sub(_escape_surrogate, _NOT_JSON.sub(rb"\1null", body)))
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _slowly(decoder, body, first)
+        return _decode_with_json(decoder, body, first)
 
 
-def _spelled_out(escape: re.Match[bytes]) -> bytes:
+def _escape_surrogate(escape: re.Match[bytes]) -> bytes:
     return rb"\\" + escape["alone"] if escape["alone"] else escape[0]
 
 
-def _slowly(decoder: "msgspec.json.Decoder[Form]", body: Buffer, first: Exception) -> Form:
+def _decode_with_json(
+    decoder: "msgspec.json.Decoder[Form]", body: Buffer, first: Exception
+) -> Form:
     try:
         plain: Any = json.loads(bytes(body))
     except (ValueError, RecursionError):
@@ -94,7 +96,7 @@ def _slowly(decoder: "msgspec.json.Decoder[Form]", body: Buffer, first: Exceptio
 
 
 def are_printable(names: Iterable[str]) -> bool:
-    """Whether `printable` would change none of them: of tens of thousands in milliseconds."""
+    """Whether `printable` would change none of them; fast for tens of thousands of names."""
     left = iter(names)
     while batch := list(islice(left, _BATCH)):
         text = "".join(batch)
@@ -106,7 +108,7 @@ def are_printable(names: Iterable[str]) -> bool:
 
 
 def with_printable_texts(form: type[Form], value: Form) -> Form:
-    """The same value, every text in it as `printable` writes it."""
+    """The same value, with `printable` applied to every text."""
     return msgspec.convert(_printable(msgspec.to_builtins(value)), form)
 
 

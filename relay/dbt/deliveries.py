@@ -20,10 +20,10 @@ from relay.notation import LARGEST_ID, read_time
 SIGNATURE_BYTES = 32  # SHA-256
 LONGEST_EVENT_ID = 200  # dbt's are 31 characters
 
-# Of the three events, the one sent for every end of a run once its artifacts exist.
+# The event that is sent for every end of a run, once its artifacts exist.
 RUN_COMPLETED = "job.run.completed"
 
-# dbt Cloud writes the beginning of 1970 for a time that it does not know
+# dbt Cloud sends the start of 1970 for an unknown time
 # (release notes of 21 January 2026).
 _NO_TIME = datetime(1970, 1, 2, tzinfo=UTC)
 
@@ -44,13 +44,13 @@ class Ignored(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A genuine `job.run.completed` of our account. Only `from_delivery` makes one.
+    """A verified `job.run.completed` of our account. Only `from_delivery` creates one.
 
-    Of the payload only the ids are kept: its terms for how a run ended have changed several
-    times, and what decides is requested from dbt Cloud itself.
+    Only the payload's ids are kept: its fields for how a run ended have changed several times, and
+    the decision uses data requested from dbt Cloud itself.
     """
 
-    event_id: str | None  # None where the body has none: the run then identifies a repeat
+    event_id: str | None  # None if the body has none: the run then identifies a repeat
     dbt_account_id: int
     dbt_run_id: int
 
@@ -66,10 +66,10 @@ class Event:
     ) -> "Event":
         """Verify the signature of the raw body, and only then read it.
 
-        `signature` is the `Authorization` header, None where there is none. Several secrets
-        are several subscriptions, or one whose secret is being replaced. An event that was sent
-        before `not_before`, or whose run ended before it, is too old: the records that would
-        show it to be a repeat may be deleted.
+        `signature` is the `Authorization` header, or None. Several secrets are those of several
+        subscriptions, or of one whose secret is being replaced. An event that was sent before
+        `not_before`, or whose run ended before it, is too old: the records that would show it to
+        be a repeat may be deleted.
 
         Raises NotGenuine, or NotForUs with one of the reasons in `Ignored`.
         """
@@ -77,7 +77,7 @@ class Event:
         payload = _read(body)
         event_id = _event_id(payload)
         if payload.event_type != RUN_COMPLETED:
-            # `errored` comes before the run's artifacts are there, and again as `completed`.
+            # `errored` is sent before the run's artifacts exist, and followed by `completed`.
             raise NotForUs(Ignored.OTHER_EVENT_TYPE, event_id=event_id)
         if _positive_integer(payload.account_id) != dbt_account_id:
             raise NotForUs(Ignored.OTHER_ACCOUNT, event_id=event_id)
@@ -94,7 +94,7 @@ class Event:
 def verify(body: bytes, signature: str | None, *, secrets: tuple[bytes, ...]) -> None:
     """Raise NotGenuine unless `signature` is the lower-case hex HMAC-SHA256 of `body`.
 
-    Every secret is tried even after one has matched, so that timing reveals nothing.
+    Every secret is tried even after a match, so that timing reveals nothing.
     """
     mac = mac_of(signature)
     matches = [_HMAC_SHA256.verify_signature(secret, body, mac) for secret in secrets]
@@ -103,9 +103,9 @@ def verify(body: bytes, signature: str | None, *, secrets: tuple[bytes, ...]) ->
 
 
 def mac_of(signature: str | None) -> bytes:
-    """What an `Authorization` header says, which needs no body yet.
+    """The MAC in an `Authorization` header; it can be checked before the body is read.
 
-    Raises NotGenuine where there is no header, or no hex of a SHA-256 in it.
+    Raises NotGenuine if there is no header, or it is not the hex form of a SHA-256.
     """
     if signature is None:
         raise NotGenuine("no_signature")
@@ -156,13 +156,13 @@ def _read(body: bytes) -> _Payload:
 
 def _event_id(payload: _Payload) -> str | None:
     event_id = "" if payload.event_id is None else str(payload.event_id)
-    # PostgreSQL stores no NUL, and dbt Cloud would resend forever what cannot be stored.
+    # PostgreSQL cannot store NUL, and dbt Cloud would resend a delivery that cannot be stored.
     fits = 0 < len(event_id) <= LONGEST_EVENT_ID and event_id.isprintable()
     return event_id if fits else None
 
 
 def _times(payload: _Payload) -> list[datetime]:
-    """When the event was sent and when its run ended, as far as it says so."""
+    """When the event was sent and when its run ended, as far as known."""
     texts = (payload.timestamp, payload.data.run_finished_at)
     times = [read_time(text) for text in texts if isinstance(text, str)]
     return [time for time in times if time is not None and time > _NO_TIME]

@@ -9,7 +9,7 @@ PRODUCTION = "production"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DbtEnvironment:
-    """An environment; `deployment_type` is `production` or `staging`, None where it has none."""
+    """An environment; `deployment_type` is `production`, `staging` or None."""
 
     environment_id: int
     name: str
@@ -17,13 +17,13 @@ class DbtEnvironment:
 
     @property
     def is_production(self) -> bool:
-        """Whether dbt Cloud marks it as production. One without a mark may still be it."""
+        """Whether dbt Cloud marks it as production. An unmarked one may still be production."""
         return self.deployment_type == PRODUCTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DbtJob:
-    """A job; `environment_id` is None where dbt Cloud gave none."""
+    """A job; `environment_id` is None if dbt Cloud reports none."""
 
     dbt_job_id: int
     name: str

@@ -1,8 +1,8 @@
-"""Walking a graph of nodes, which may have circles. No I/O here."""
+"""Traversal of a node graph, which may have cycles. No I/O here."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-Edges = Mapping[str, Sequence[str]]  # a node without any is not in it
+Edges = Mapping[str, Sequence[str]]  # without nodes that have no edges
 
 EVERY_LEVEL = 10**9
 
@@ -14,9 +14,9 @@ def walk(
     passes_through: Callable[[str], bool] = lambda _: True,
     levels: int = EVERY_LEVEL,
 ) -> Iterator[str]:
-    """The nodes that the edges lead to from the start, each once, the start itself left out.
+    """The nodes reachable from the start nodes, each once, without the start nodes themselves.
 
-    The walk goes on only behind nodes that it passes through, and `levels` edges far.
+    The traversal continues only from nodes with a true `passes_through`, up to `levels` edges.
     """
     seen = set(start)
     frontier = list(seen)

@@ -1,7 +1,7 @@
-"""The steps of a run and the run_results.json that each of them left. No I/O here.
+"""The steps of a run, each with its run_results.json. No I/O here.
 
-dbt Cloud serves whatever lies in `target/` after a step: a file that a previous step wrote, or one
-that is committed to the repository. A file counts for the step that wrote it, and only there.
+dbt Cloud serves the file that is in `target/` after a step: possibly one that a previous step
+wrote, or that is committed to the repository. A file counts only for the step that wrote it.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from relay.notation import read_time
 
 CLOCK_SLACK = timedelta(minutes=5)  # between the clocks of dbt Cloud and of what runs dbt
 
-# What `args.which` says where it is not the command's own name. `dbt retry` says what it retries.
+# Other values of `args.which` than the command's name. `dbt retry` writes the retried command.
 _WHICH = {
     "docs": frozenset({"docs", "generate"}),
     "list": frozenset({"list", "ls"}),
@@ -27,9 +27,9 @@ _WHICH = {
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A step of a run and the run_results.json that is served for it, None for none.
+    """A step of a run and the run_results.json that is served for it, or None.
 
-    `retries` is the earlier invocation that a `dbt retry` continues, None where it is not known.
+    `retries` is the earlier invocation that a `dbt retry` continues, None if unknown.
     """
 
     run: DbtRun
@@ -52,7 +52,7 @@ class Invocation:
 
     @property
     def which(self) -> str | None:
-        """The dbt command. Fusion does not always write it, so the step's is the fall-back."""
+        """The dbt command; the step's if the file has none, as with Fusion."""
         written = self.run_results.which if self.run_results else None
         return written or self.step.dbt_command
 
@@ -68,7 +68,7 @@ class Invocation:
 
     @property
     def executed(self) -> frozenset[str]:
-        """The nodes it has a row for, if its command rebuilds any, whatever became of them."""
+        """The nodes with a row, in any status, if its command rebuilds nodes."""
         rows = self.rows if self.rebuilds else ()
         return frozenset(row.unique_id for row in rows if row.unique_id.startswith(REBUILDABLE))
 
@@ -91,37 +91,37 @@ class Invocation:
 
     @property
     def has_an_unnamed_row(self) -> bool:
-        """Whether nobody can tell which node or test one of its rows is of."""
+        """Whether one of its rows has no readable unique_id."""
         return any(row.status == UNNAMED for row in self.rows)
 
     @property
     def may_leave_out_microbatches(self) -> bool:
-        """Whether its engine, Core 2 or Fusion, writes no row of a microbatch that failed."""
+        """Whether its engine, Core 2 or Fusion, writes no row for a failed microbatch model."""
         version = self.run_results.metadata.dbt_version if self.run_results else None
         return (version or "1").partition(".")[0] not in ("0", "1")
 
     @property
     def was_sampled(self) -> bool:
-        """Whether the tables hold no rows, or only some, though dbt calls them a success.
+        """Whether the tables have no rows or only a sample, although dbt reports success.
 
         https://docs.getdbt.com/docs/build/empty-flag, .../sample-flag. Fusion and Core 2 do not
-        write these flags, so the step's command is asked too. A retry keeps those of what it
-        retries.
+        write these flags, so the step's command is checked too. A retry keeps the flags of the
+        retried invocation.
         """
-        return self._says_sampled or (self.retries is not None and self.retries.was_sampled)
+        return self._has_sample_flag or (self.retries is not None and self.retries.was_sampled)
 
     @property
-    def not_the_steps_because(self) -> str | None:
-        """Why the file cannot be the step's own; None where it can.
+    def foreign_because(self) -> str | None:
+        """Why the file cannot be the step's own, or None.
 
-        It must be written within the run, and by a command like the step's.
+        It must have been written within the run, and by the step's command.
         """
         written_at = self._written_at
         if written_at is None:
-            return "it does not say when it was written (metadata.generated_at)"
+            return "it has no write time (metadata.generated_at)"
         if not self._is_within_the_run(written_at):
             return f"it is dated {written_at.isoformat(timespec='seconds')}, not within the run"
-        if not self._can_be_the_steps:
+        if not self._matches_command:
             return f"`dbt {self.which}` wrote it"
         return None
 
@@ -129,7 +129,7 @@ class Invocation:
     def other_target(self) -> str | None:
         """The target that it builds and tests; None for the job's own.
 
-        A retry has that of what it retries, also where its own command names another one:
+        A retry uses the target of the retried invocation, even if its own command names another:
         dbt-core, core/dbt/task/retry.py.
         """
         if self.retries is not None:
@@ -143,7 +143,7 @@ class Invocation:
         return self.other_target is None
 
     @property
-    def _says_sampled(self) -> bool:
+    def _has_sample_flag(self) -> bool:
         args = self.run_results.args if self.run_results else Args()
         other = args.other or {}
         flags = [word for word in self.step.words if word in ("--empty", "--no-empty")]
@@ -167,7 +167,7 @@ class Invocation:
         return read_time(metadata.invocation_started_at) or read_time(metadata.generated_at)
 
     @property
-    def _can_be_the_steps(self) -> bool:
+    def _matches_command(self) -> bool:
         command = self.step.dbt_command
         which = self.run_results.which if self.run_results else None
         if command in (None, "retry") or which is None:
@@ -177,24 +177,24 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """Invocations by whose their files are, each in the order of runs and steps.
+    """Invocations by the origin of their file, each in the order of runs and steps.
 
-    `own` wrote their file; `served_foreign` have one that was not written within their run, or not
-    by a command like theirs; `wrote_none` have none, or one that an earlier step wrote.
+    `own` wrote their file. `with_foreign_file` have one that was written outside their run, or by
+    a different command. `without_any_file` have none, or one that an earlier step wrote.
     """
 
     own: tuple[Invocation, ...]
-    served_foreign: tuple[Invocation, ...]
-    wrote_none: tuple[Invocation, ...]
+    with_foreign_file: tuple[Invocation, ...]
+    without_any_file: tuple[Invocation, ...]
 
     @property
     def without_file(self) -> tuple[Invocation, ...]:
         """Those that have no file of their own."""
-        return (*self.served_foreign, *self.wrote_none)
+        return (*self.with_foreign_file, *self.without_any_file)
 
 
 def sort_by_origin(invocations: Iterable[Invocation]) -> Sorted:
-    """Tell the files that their step wrote from those that only lay there."""
+    """Separate files that their step wrote from files that were already there."""
     own: dict[str, Invocation] = {}
     foreign: list[Invocation] = []
     none: list[Invocation] = []
@@ -202,7 +202,7 @@ def sort_by_origin(invocations: Iterable[Invocation]) -> Sorted:
     for invocation in in_order:
         if invocation.run_results is None or invocation.identity in own:
             none.append(invocation)
-        elif invocation.not_the_steps_because is None:
+        elif invocation.foreign_because is None:
             earlier = _retried_by(invocation, list(own.values()))
             own[invocation.identity] = replace(invocation, retries=earlier)
         else:
@@ -215,7 +215,7 @@ def _may_be_ephemeral(row: Result) -> bool:
 
 
 def _retried_by(invocation: Invocation, earlier: list[Invocation]) -> Invocation | None:
-    """The last one of its command, if it is a retry: `which` is that of what it retries."""
+    """For a retry, the last earlier invocation with the same `which`, or None."""
     if invocation.step.dbt_command != "retry":
         return None
     same = (one for one in reversed(earlier) if invocation.which in (one.which, "retry"))

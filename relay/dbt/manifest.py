@@ -1,7 +1,7 @@
 """manifest.json, only the fields relay needs. No I/O here.
 
 https://docs.getdbt.com/reference/artifacts/manifest-json. Decoding goes by field, never by
-schema version; macros, docs and the parent and child maps are passed over.
+schema version; macros, docs and the parent and child maps are skipped.
 """
 
 import functools
@@ -22,13 +22,13 @@ from relay.notation import printable
 
 
 class _Metadata(msgspec.Struct, gc=False):
-    """About the manifest itself. dbt before 1.6 has no name of the project."""
+    """About the manifest itself. Before dbt 1.6 it has no project name."""
 
     project_name: str | None = None
 
 
 class _Sections(msgspec.Struct, gc=False):
-    """The sections that lineage runs through.
+    """The sections with lineage.
 
     An exposure may depend on a metric, and that on a semantic model.
     """
@@ -50,13 +50,13 @@ class _Sections(msgspec.Struct, gc=False):
 
 
 class _Manifest(_Sections, gc=False):
-    """The sections, and what the project is called."""
+    """The sections and the metadata."""
 
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
 
 class _Disabled(msgspec.Struct, gc=False):
-    """What no run ever executes; a unique_id may have several nodes there. An empty one is `[]`."""
+    """The disabled nodes; a unique_id may have several. If there are none, it is `[]`."""
 
     disabled: dict[str, list[msgspec.Raw]] | list[msgspec.Raw] | None = None
 
@@ -68,9 +68,9 @@ class _Disabled(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class Lineage:
-    """The project's nodes, by unique_id, and what reads what.
+    """The project's nodes by unique_id, and their dependencies.
 
-    `project_name` is the package of the project itself; None where the manifest does not say.
+    `project_name` is the project's own package; None if the manifest lacks it.
     """
 
     nodes: Mapping[str, Node]
@@ -78,17 +78,17 @@ class Lineage:
 
     @functools.cached_property
     def parents(self) -> Edges:
-        """What each node reads."""
+        """The nodes that each node reads."""
         return {unique_id: node.depends_on.nodes for unique_id, node in self.nodes.items()}
 
     @functools.cached_property
     def children(self) -> Edges:
-        """What reads each node."""
+        """The nodes that read each node."""
         return _readers(self.nodes.values())
 
     @functools.cached_property
     def views_on(self) -> Edges:
-        """The views and ephemeral models that read each node, and so show its rows."""
+        """The views and ephemeral models that read each node, so that they show its rows."""
         return _readers(self.views.values())
 
     @functools.cached_property
@@ -103,20 +103,20 @@ class Lineage:
 
     @functools.cached_property
     def index(self) -> NodeIndex:
-        """Of models, seeds and snapshots: what a selector may select."""
+        """An index of models, seeds and snapshots, which a selector may select."""
         return NodeIndex(self.rebuildable, self.project_name)
 
     @functools.cached_property
     def whole_index(self) -> NodeIndex:
-        """Of all nodes: what a selector with `+` may start from."""
+        """An index of all nodes, which a selector with `+` may start from."""
         return NodeIndex(self.nodes, self.project_name)
 
     def completed_by(self, other: "Lineage") -> "Lineage":
-        """The same, and the nodes that only the other one knows."""
+        """This lineage, with the nodes that only the other one has added."""
         return Lineage({**other.nodes, **self.nodes}, self.project_name or other.project_name)
 
     def stored_parents(self, models: Collection[str]) -> Iterator[str]:
-        """What these models read beside themselves that holds rows: directly, or through views."""
+        """The tables that these models read, directly or through views."""
         reached = walk(models, self.parents, passes_through=self.views.__contains__)
         return (node for node in reached if node not in self.views)
 
@@ -134,7 +134,7 @@ class Lineage:
         return frozenset(node.depends_on.nodes)
 
     def is_of_error_severity(self, test: str) -> bool:
-        """Whether the project calls this test's failure an error; an unknown test's is one."""
+        """Whether the test's severity is error; true for an unknown test."""
         node = self.nodes.get(test)
         return node is None or (node.config.severity or "error").lower() != "warn"
 
@@ -163,7 +163,7 @@ def read_manifest(body: Buffer) -> Lineage:
 
 
 def read_disabled(body: Buffer) -> Lineage:
-    """Decode what the project has switched off: for `relay check` alone. Raises BadArtifact."""
+    """Decode the disabled nodes, for `relay check` only. Raises BadArtifact."""
     disabled = decode(msgspec.json.Decoder(_Disabled), body)
     nodes = {node.unique_id: node for node in disabled.every_node}
     return Lineage(_with_printable_names(nodes))
@@ -176,11 +176,11 @@ def _read(body: Buffer) -> _Manifest:
         try:
             return _read_part_by_part(body)
         except BadArtifact:
-            raise exc from None  # it says where in the file
+            raise exc from None  # it has the position in the file
 
 
 def _read_part_by_part(body: Buffer) -> _Manifest:
-    """A manifest with nulls where a section or a part of a node is left out: slower, and rare."""
+    """A manifest with null for an omitted section or field: slower, and rarely needed."""
     parts = _given(decode(_part_by_part, body))
     sections = {
         section: {key: _read_node(node) for key, node in decode(_part_by_part, nodes).items()}
@@ -218,9 +218,9 @@ def _without_nulls(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_printable_names(nodes: dict[str, Node]) -> dict[str, Node]:
-    """The same nodes; only a file that names one which cannot be stored or printed is changed.
+    """The nodes with printable names. Unchanged, and fast, if they are printable already.
 
-    What else is text in a node is compared, and goes nowhere.
+    Other texts of a node are only compared, never stored or printed.
     """
     read = chain.from_iterable(node.depends_on.nodes for node in nodes.values())
     tested = (node.attached_node or "" for node in nodes.values())

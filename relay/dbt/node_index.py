@@ -1,4 +1,4 @@
-"""Nodes by name, tag, path and the rest, for lookup. No I/O here.
+"""Lookup of nodes by name, tag, path and so on. No I/O here.
 
 One entry for each of dbt's selection methods: https://docs.getdbt.com/reference/node-selection/methods
 There may be thousands of selectors and tens of thousands of nodes, so a value is looked up in an
@@ -19,14 +19,14 @@ _Index = Callable[[Mapping[str, Node]], _By]
 
 
 class NodeIndex:
-    """Finds nodes by a method and its value. An index is built when it is first needed.
+    """Finds nodes by a method and its value. Indexes are built lazily.
 
-    `project_name` is what `package:this` stands for.
+    `project_name` is the package that `package:this` means.
     """
 
     def __init__(self, nodes: Mapping[str, Node], project_name: str | None = None) -> None:
         self._nodes = nodes
-        self._made: dict[_Index, _By] = {}  # a name's is a unique_id's too
+        self._made: dict[_Index, _By] = {}  # names and unique_ids share one
         self._stands_for = {("package", "this"): project_name} if project_name else {}
 
     def find(self, method: str, value: str) -> Collection[str]:
@@ -42,7 +42,7 @@ class NodeIndex:
         return found
 
     def _versions(self, value: str) -> Collection[str]:
-        """The nodes of that version: dbt compares the last two parts, whatever leads to them."""
+        """The nodes of that version: dbt compares only the last two parts."""
         return self._look_up(_by_version, "_".join(value.split(".")[-2:]))
 
     def _look_up(self, index: _Index, key: str) -> Collection[str]:
@@ -53,9 +53,9 @@ class NodeIndex:
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """`index` has nodes by the values that select them; `matches` is for values with wildcards.
+    """`index` maps values to the nodes that they select; `matches` is for values with wildcards.
 
-    It is None where dbt compares the whole word.
+    `matches` is None if dbt supports no wildcards in the method.
     """
 
     index: _Index
@@ -84,7 +84,7 @@ def _is_named(node: Node, pattern: str) -> bool:
 
 
 def _is_source(node: Node) -> bool:
-    """Whether `source:` alone selects it, in dbt."""
+    """Whether it is a source, which dbt selects only by `source:`."""
     return node.unique_id.startswith("source.")
 
 
@@ -110,7 +110,7 @@ def _kind(node: Node) -> Iterable[str]:
 
 
 def _file(node: Node) -> Iterable[str]:
-    """The file's name, with its ending and without."""
+    """The file's name, with its extension and without."""
     name = node.path.rpartition("/")[2]
     stem = name.rpartition(".")[0]
     return (name, stem) if stem else (name,)
@@ -166,7 +166,7 @@ def _is_below(node: Node, pattern: str) -> bool:
 
 
 def _ends(path: Sequence[str], glob: Sequence[str], begin: int = 0) -> Iterator[int]:
-    """How many parts of the path a glob may match; `**` matches folders only."""
+    """The numbers of leading path parts that a glob matches; `**` matches folders only."""
     if not glob:
         yield begin
     elif glob[0] == "**":
@@ -177,7 +177,7 @@ def _ends(path: Sequence[str], glob: Sequence[str], begin: int = 0) -> Iterator[
 
 
 def _qualified_names(node: Node) -> Iterator[str]:
-    """The folders that lead to it and its name, up to any of them, with the package or without."""
+    """Every prefix of its fqn, with the package and without."""
     if _is_source(node):
         return
     segments = _segments(node)
@@ -187,7 +187,7 @@ def _qualified_names(node: Node) -> Iterator[str]:
 
 
 def _has_qualified_name(node: Node, pattern: str) -> bool:
-    """From its first wildcard on a pattern must match all the rest of the qualified name."""
+    """From its first wildcard on, a pattern must match the whole rest of the fqn."""
     if _is_source(node):
         return False
     fqn, parts = _segments(node), pattern.split(".")

@@ -5,7 +5,7 @@ https://docs.getdbt.com/reference/artifacts/manifest-json
 
 import msgspec
 
-# They hold no rows, and show those of what they read. A materialized view holds its own.
+# They store no rows, and show those of the nodes they read. A materialized view stores its own.
 # https://docs.getdbt.com/docs/build/materializations
 VIEWS = frozenset({"view", "ephemeral"})
 
@@ -48,14 +48,14 @@ class Node(msgspec.Struct, gc=False):
 
     @property
     def all_tags(self) -> tuple[str, ...]:
-        """The tags as a tuple, however the project wrote them."""
+        """The tags as a tuple, also if the project has a single string."""
         if isinstance(self.tags, str):
             return (self.tags,)
         return self.tags or ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What selects it as one node: unique_id and name, with the version and without."""
+        """Its names in selectors: unique_id and name, with the version and without."""
         if self.version is None:
             return self.unique_id, self.name
         ending = f"v{self.version}"
@@ -65,7 +65,7 @@ class Node(msgspec.Struct, gc=False):
 
     @property
     def properties_file(self) -> str | None:
-        """Where it is described, `models/marts/marts.yml`, from its package's root."""
+        """Its properties file, `models/marts/marts.yml`, relative to its package's root."""
         return self.patch_path.partition("://")[2] if self.patch_path else None
 
     @property
@@ -80,5 +80,5 @@ class Node(msgspec.Struct, gc=False):
         return (config.materialized, config.incremental_strategy) == ("incremental", "microbatch")
 
 
-# What a node is made of: one that was written down with another shape says less, or more.
+# The fields of a node: a cached node with other fields cannot be reused.
 SHAPE = tuple((form.__name__, form.__struct_fields__) for form in (Node, Config, DependsOn))

@@ -44,8 +44,8 @@ class NodeResult(msgspec.Struct, frozen=True, gc=False):
     """What the last invocation that executed a node did to it.
 
     `dbt_run_id` is that of the run, or of an earlier run that it retries. `invocation` identifies
-    the invocation: dbt itself orders what one invocation executes. `began` and `ended` are of its
-    execution, None where dbt did not say. `relation` is where it was built, None where unknown.
+    the invocation: within one, dbt orders the nodes. `began` and `ended` are of its execution,
+    `relation` is where it was built; None if unknown.
     """
 
     standing: Standing
@@ -60,16 +60,15 @@ class NodeResult(msgspec.Struct, frozen=True, gc=False):
 class RunOutcome:
     """What a run did, by unique_id: to nodes that it executed, and in tests.
 
-    `reused` are nodes that were in order, and so left as they were. `tests` holds the last `pass`,
-    `warn`, `fail` or `error` of each test, the worst where several targets ran it;
-    `unknown_statuses` one node for each status that relay does not know; `relations` the nodes that
-    were built in several places, and these.
+    `reused` are nodes that dbt found up to date and did not build. `tests` has the last `pass`,
+    `warn`, `fail` or `error` of each test, the worst if several targets ran it; `unknown_statuses`
+    one node for each status that relay does not know; `relations` the nodes that were built in
+    several places, with these places.
 
-    Of steps: `not_of_this_run`, by their index, served a file that they did not write;
-    `without_results` rebuild, succeeded and have no file of their own, and `refused_results` says
-    for those that served another one why it is not theirs; `unaccounted` rebuild, and may have no
-    row of what failed, was built or is a sample; `unaccounted_tests` may have no row of a test that
-    failed.
+    Of steps: `not_of_this_run` are the indexes of steps with a file that they did not write;
+    `without_results` rebuild, succeeded and have no file of their own; `refused_results` has the
+    reason for those with another step's file; `unaccounted` rebuild, and may lack a row of a node;
+    `unaccounted_tests` may lack a row of a failed test.
     """
 
     nodes: Mapping[str, NodeResult] = field(default_factory=dict)
@@ -85,11 +84,11 @@ class RunOutcome:
 
     @functools.cached_property
     def standings(self) -> Mapping[str, Standing]:
-        """How each node that was executed ended."""
+        """The standing of each executed node."""
         return {unique_id: node.standing for unique_id, node in self.nodes.items()}
 
     def in_standing(self, *standings: Standing) -> frozenset[str]:
-        """The nodes that ended in one of these standings."""
+        """The nodes with one of these standings."""
         return frozenset().union(*(self._by_standing.get(one, ()) for one in standings))
 
     @property
@@ -99,7 +98,7 @@ class RunOutcome:
 
     @property
     def failed(self) -> list[str]:
-        """The nodes that failed, also in part, and those that were skipped for it, sorted."""
+        """The nodes that failed, also in part, or were skipped because of a failure, sorted."""
         return sorted(self.in_standing(Standing.FAILED, Standing.SKIPPED, Standing.PARTIAL))
 
     @property
@@ -108,7 +107,7 @@ class RunOutcome:
         return frozenset(test for test, status in self.tests.items() if status in tested.FAILED)
 
     def problem_of(self, step: Step) -> str:
-        """Why one of `without_results` has none, and what to do."""
+        """Why a step of `without_results` has no file, and what to do."""
         why = self.refused_results.get(step)
         return _NOT_ITS_FILE.format(why=why) if why else _NO_FILE
 
@@ -121,9 +120,9 @@ class RunOutcome:
 
 
 def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
-    """What these invocations did; of those that executed a node the last one decides.
+    """What these invocations did; for each node the last invocation that executed it counts.
 
-    A run that retries another comes with that one's invocations: it executes only what was left.
+    Include the invocations of retried runs: a retry executes only what they left undone.
     """
     origins = sort_by_origin(invocations)
     gathered = _Gathered()
@@ -136,7 +135,7 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
         tests=gathered.tests_of_all_targets(),
         unknown_statuses=gathered.unknown_statuses,
         relations=gathered.built_in_several_places(nodes),
-        not_of_this_run=tuple(one.step.index for one in origins.served_foreign),
+        not_of_this_run=tuple(one.step.index for one in origins.with_foreign_file),
         without_results=tuple(
             one.step for one in origins.without_file if one.step.must_have_run_results
         ),
@@ -149,14 +148,14 @@ def outcome_of(invocations: Iterable[Invocation]) -> RunOutcome:
 def _refused_results(origins: Sorted) -> dict[Step, str]:
     return {
         one.step: why
-        for one in origins.served_foreign
-        if one.step.must_have_run_results and (why := one.not_the_steps_because)
+        for one in origins.with_foreign_file
+        if one.step.must_have_run_results and (why := one.foreign_because)
     }
 
 
 @dataclass
 class _Built:
-    """What the invocations of one target did: to nodes, and where; in tests."""
+    """What the invocations of one target did: node results, their relations, test results."""
 
     nodes: dict[str, NodeResult] = field(default_factory=dict)
     relations: dict[str, set[str]] = field(default_factory=dict)
@@ -164,7 +163,7 @@ class _Built:
 
 
 class _Gathered:
-    """What the invocations so far did, by target; None is the job's own."""
+    """The results of the invocations so far, by target; None is the job's own."""
 
     def __init__(self) -> None:
         self._of_target: dict[str | None, _Built] = {None: _Built()}
@@ -179,29 +178,29 @@ class _Gathered:
                 self.unknown_statuses.setdefault(printable(row.status), name)
         built = self._of_target.setdefault(invocation.other_target, _Built())
         if invocation.rebuilds:
-            self._execute(invocation, built)
-            self._leave_alone(invocation, built)
-        if invocation.counts:  # `compile` and `docs generate` call each test a success
+            self._record_executed(invocation, built)
+            self._record_reused(invocation, built)
+        if invocation.counts:  # `compile` and `docs generate` report each test as a success
             built.tests.update(tested.results_of_tests(invocation))
 
     def nodes_of_all_targets(self) -> dict[str, NodeResult]:
-        """What the job's own target did to each node; for one that it never executed the worst.
+        """The result of the job's own target for each node; of other targets the worst.
 
-        What another target builds does not stand for what the job's own one built, nor what one
-        builds for another.
+        Other targets count only for nodes that the job's own target never executed: one target's
+        build says nothing about another's.
         """
         found: dict[str, NodeResult] = {}
         for built in self._of_the_others():
             for node, result in built.nodes.items():
-                found[node] = max(result, found.get(node, result), key=_badness)
+                found[node] = max(result, found.get(node, result), key=_severity)
         for node in self._executed_by_the_job:
             found.pop(node, None)
         return found | self._of_target[None].nodes
 
     def tests_of_all_targets(self) -> dict[str, str]:
-        """The last result of each test; of several targets' results the worst.
+        """The last result of each test; of several targets the worst.
 
-        That it passes on the data of one says nothing of the data of another.
+        A pass on one target's data says nothing about another's.
         """
         found: dict[str, str] = {}
         for built in self._of_target.values():
@@ -211,7 +210,7 @@ class _Gathered:
         return found
 
     def built_in_several_places(self, nodes: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Those of these nodes that one target built several relations of, or several targets."""
+        """The nodes that were built as several relations, or by several targets."""
         places = {node: self._places(node) for node in nodes}
         return {
             node: tuple(sorted(map(printable, where)))
@@ -220,7 +219,7 @@ class _Gathered:
         }
 
     def _places(self, node: str) -> set[str]:
-        """The relations; the targets, where these do not tell several targets apart."""
+        """The node's relations; or its targets, if the relations do not differ."""
         if node in self._executed_by_the_job:
             return self._of_target[None].relations.get(node, set())
         relations = set[str]()
@@ -234,7 +233,7 @@ class _Gathered:
     def _of_the_others(self) -> list[_Built]:
         return [built for target, built in self._of_target.items() if target is not None]
 
-    def _execute(self, invocation: Invocation, built: _Built) -> None:
+    def _record_executed(self, invocation: Invocation, built: _Built) -> None:
         for node, result in _node_results(invocation):
             built.nodes[node] = result
             if result.relation is not None:
@@ -242,8 +241,8 @@ class _Gathered:
             if invocation.is_of_the_jobs_target:
                 self._executed_by_the_job.add(node)
 
-    def _leave_alone(self, invocation: Invocation, built: _Built) -> None:
-        """What dbt found in order: whatever had failed before, there, is not wrong any more."""
+    def _record_reused(self, invocation: Invocation, built: _Built) -> None:
+        """Nodes that dbt found up to date: an earlier failure in this target is cleared."""
         for node in _reused_nodes(invocation):
             self.reused.add(node)
             result = built.nodes.get(node)
@@ -251,8 +250,8 @@ class _Gathered:
                 del built.nodes[node]
 
 
-def _badness(result: NodeResult) -> tuple[int, int]:
-    """Of equals the later one counts."""
+def _severity(result: NodeResult) -> tuple[int, int]:
+    """A sort key: the worst standing, then the later run."""
     return -WORST_FIRST.index(result.standing), result.dbt_run_id
 
 
@@ -268,7 +267,7 @@ def _node_results(invocation: Invocation) -> Iterator[tuple[str, NodeResult]]:
         if standing is None and step_failed and status_of(row) not in KNOWN:
             standing = Standing.FAILED  # it may be what failed
         if standing is None or (standing is Standing.SKIPPED and not something_failed):
-            continue  # before Core v2, Fusion wrote `skipped` for what was in the cache
+            continue  # before Core v2, Fusion wrote `skipped` for cached nodes
         if was_sampled and standing in (Standing.REBUILT, Standing.PARTIAL):
             standing = Standing.SAMPLED
         yield (

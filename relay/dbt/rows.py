@@ -1,4 +1,4 @@
-"""What one row of a run_results.json says of its node. No I/O here.
+"""The meaning of one row of a run_results.json. No I/O here.
 
 An unknown status counts as not rebuilt.
 """
@@ -15,14 +15,14 @@ KNOWN = (
 
 
 class Standing(StrEnum):
-    """What a run did to a node. A node it did nothing to has no standing."""
+    """What a run did to a node. An untouched node has no standing."""
 
     REBUILT = "rebuilt"
     PARTIAL = "partial"
     FAILED = "failed"
     SKIPPED = "skipped"  # because something it needs failed
-    SAMPLED = "sampled"  # --empty or --sample: what stands there may not be all of the data
-    NO_ROW = "no row"  # its step says neither that it was built nor that it failed
+    SAMPLED = "sampled"  # --empty or --sample: the table may not have all of the data
+    NO_ROW = "no row"  # may have been executed, but its step has no row for it
 
 
 WORST_FIRST = (
@@ -36,9 +36,9 @@ WORST_FIRST = (
 
 
 def standing_of(row: Result) -> Standing | None:
-    """What a row says of its node; None where the run did nothing to it.
+    """The standing of a row's node; None if the run did nothing to it.
 
-    The words are those of NodeStatus in dbt-core 1.x, core/dbt/artifacts/schemas/results.py
+    The statuses are those of NodeStatus in dbt-core 1.x, core/dbt/artifacts/schemas/results.py
     (`partial success` since 1.9, `no-op` 1.10, `reused` 1.12), and of Fusion and Core v2 in
     crates/dbt-common/src/stats.rs: there a model's `warn` is "built, with warnings".
     """
@@ -58,7 +58,7 @@ def standing_of(row: Result) -> Standing | None:
 
 
 def _built(row: Result) -> Standing | None:
-    """What a success is: of a microbatch model, as much as its batches are."""
+    """The standing of a success; for a microbatch model it depends on its batches."""
     if _was_left_alone(row):
         return None
     batches = row.batch_results
@@ -70,8 +70,8 @@ def _built(row: Result) -> Standing | None:
 def _was_left_alone(row: Result) -> bool:
     """A success that did nothing.
 
-    `dbt clone` says No-op where the relation is in place (core/dbt/task/clone.py). An adapter
-    answers `skip` for a materialized view or dynamic table that it need not change
+    `dbt clone` reports No-op if the relation exists (core/dbt/task/clone.py). An adapter
+    returns `skip` for a materialized view or dynamic table without changes
     (dbt-adapters, materialized_view_execute_no_op; dagster-io/dagster#34216).
     """
     answer = row.adapter_response
@@ -80,7 +80,7 @@ def _was_left_alone(row: Result) -> bool:
 
 
 def _had_nothing_to_build(row: Result) -> bool:
-    """Fusion's bare `Skipped` (stats.rs, NoOp): nothing has failed."""
+    """Fusion's plain `Skipped` (stats.rs, NoOp): nothing has failed."""
     return _message(row) == "skipped"
 
 
@@ -89,5 +89,5 @@ def _message(row: Result) -> str:
 
 
 def status_of(row: Result) -> str:
-    """The status in small letters, which not every writer of the file uses."""
+    """The status in lower case; some engines write it capitalized."""
     return row.status if row.status in KNOWN else row.status.lower()

@@ -1,6 +1,6 @@
 """A dbt Cloud run: what kind it was, how it ended, its steps. No I/O here.
 
-Values only; `vendors/dbt_cloud/` makes them from the Administrative API's answers.
+Values only; `vendors/dbt_cloud/` creates them from responses of the Administrative API.
 """
 
 import re
@@ -13,26 +13,26 @@ from itertools import pairwise
 QUEUED, SUCCESS, ERROR, CANCELLED = 1, 10, 20, 30
 ENDED = frozenset({SUCCESS, ERROR, CANCELLED})
 
-# The kinds of job, and of cause, whose runs build into a schema of their own.
+# The job types and cause categories whose runs build into a separate schema.
 NEVER_COUNTING_KINDS = frozenset({"ci", "merge"})
 
-# The kinds of node that stand in the warehouse, by how their unique_ids begin.
+# The node types that exist in the warehouse, by the prefix of their unique_ids.
 REBUILDABLE = ("model.", "seed.", "snapshot.")
 
-# dbt's commands that change what stands in the warehouse.
+# The dbt commands that change tables and views in the warehouse.
 REBUILDING_COMMANDS = frozenset({"build", "run", "seed", "snapshot", "retry", "clone"})
-# Its commands that may run tests. A retry of `dbt run` says `run`, and has rows of tests.
+# The commands that may run tests. A retry of `dbt run` writes `run`, and has rows of tests.
 TESTING_COMMANDS = REBUILDING_COMMANDS | {"test"}
-# These leave no run_results.json, and so do the steps before the first command of a run.
+# These write no run_results.json; nor do the steps before a run's first command.
 WITHOUT_RESULTS = frozenset({"debug", "deps"})
 PREPARING_STEPS = 3
-# Its other commands, so that the word can be found between a command's flags.
+# Other dbt commands, to find the command between a step's flags.
 _OTHER_COMMANDS = frozenset(
     {"clean", "compile", "debug", "deps", "docs", "init", "list", "ls", "parse", "run-operation"}
     | {"show", "source", "test", "freshness"}
 )
-# Its options that may stand before a command and take a word of their own: those of dbt 1.12
-# (core/dbt/cli/main.py, global_flags), and of other releases and engines.
+# Options with a value that may precede a command: those of dbt 1.12 (core/dbt/cli/main.py,
+# global_flags), and of other releases and engines.
 _OPTIONS_WITH_A_WORD = frozenset(
     {"--log-format", "--log-format-file", "--log-level", "--log-level-file", "--log-path"}
     | {"--log-file-max-bytes", "--printer-width", "--record-timing-info", "-r"}
@@ -42,12 +42,12 @@ _OPTIONS_WITH_A_WORD = frozenset(
     | {"--warn-error-options", "--event-buffer-size"}
     | {"--deprecated-defer", "--deprecated-favor-state", "--deprecated-state"}
 )
-# Its options of one letter, which may be glued together, and the last one to its value: `-xtdev`.
+# Short options, which may be combined, also with the value of the last one: `-xtdev`.
 _SHORT_OPTION = re.compile(r"-[dfhqx]*([a-zA-Z])=?(.*)", re.DOTALL)
 
 
 def split_option(word: str) -> tuple[str, str | None]:
-    """An option without its value, and the value that the same word holds, None for none."""
+    """An option's name, and its value if the same word contains it, else None."""
     if glued := _SHORT_OPTION.fullmatch(word):
         return f"-{glued[1]}", glued[2] or None
     option, equals, value = word.partition("=")
@@ -61,10 +61,10 @@ def _takes_the_next_word(word: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a run; dbt counts them from 1, and the first three prepare the run.
+    """One step of a run; `index` counts from 1, and the first three steps prepare the run.
 
-    `command` is the dbt command it ran, None where it ran none (cloning, the profile).
-    `has_begun` is False only where dbt Cloud says so, as of the steps behind one that failed.
+    `command` is its dbt command, None if it has none (git clone, profile). `has_begun` is False
+    only if dbt Cloud reports so, as for the steps after a failed one.
     """
 
     index: int
@@ -75,7 +75,7 @@ class Step:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The command's words, as a shell would read them."""
+        """The command's words, split as in a shell."""
         try:
             return tuple(shlex.split(self.command or ""))
         except ValueError:  # an open quotation mark
@@ -83,7 +83,7 @@ class Step:
 
     @property
     def dbt_command(self) -> str | None:
-        """`build` of `dbt --no-use-colors build --select customers`; None where there is none."""
+        """`build` of `dbt --no-use-colors build --select customers`, or None."""
         known = REBUILDING_COMMANDS | _OTHER_COMMANDS
         words = iter(self.words)
         for word in words:
@@ -95,7 +95,7 @@ class Step:
 
     @property
     def named_target(self) -> str | None:
-        """The target that the command itself names; None where it leaves that to the job."""
+        """The target in the command itself; None if it uses the job's."""
         named = None  # the last one counts, as for dbt
         for word, following in pairwise((*self.words, "")):
             option, value = split_option(word)
@@ -115,7 +115,7 @@ class Step:
 
     @property
     def may_have_run_results(self) -> bool:
-        """Whether it may have left a run_results.json: not if it prepared the run, or fetched."""
+        """Whether it may have written a run_results.json; preparing steps do not."""
         prepares = self.command is None and self.index <= PREPARING_STEPS
         return not prepares and self.dbt_command not in WITHOUT_RESULTS
 
@@ -123,16 +123,16 @@ class Step:
     def must_have_run_results(self) -> bool:
         """Whether a missing run_results.json can only mean that it is not available yet.
 
-        A step that failed may have died before dbt wrote one.
+        A failed step may have been killed before dbt wrote one.
         """
         return self.succeeded and self.dbt_command in REBUILDING_COMMANDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
-    """A run in a list of runs: that it has ended, and when.
+    """A finished run in a list of runs.
 
-    Ids are dbt Cloud's; None where it gave none. `finished_at` has a zone.
+    Ids are dbt Cloud's; None if it reports none. `finished_at` is timezone-aware.
     """
 
     dbt_run_id: int
@@ -143,9 +143,9 @@ class FinishedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DbtRun:
-    """A run and what it was started for. Ids are dbt Cloud's; None where it gave none.
+    """A run and what it was started for. Ids are dbt Cloud's; None if it reports none.
 
-    `retried_runs` are those that it retries, by one step or several.
+    `retried_runs` are the runs that it retries, directly or transitively.
     """
 
     dbt_account_id: int
@@ -172,12 +172,12 @@ class DbtRun:
         return self.dbt_account_id, self.dbt_run_id
 
     def in_retry_chain(self, dbt_run_id: int | None) -> "DbtRun":
-        """The run of this id among those that it retries; itself, if there is none."""
+        """The run of this id among the runs that it retries, else itself."""
         return next((run for run in self.retried_runs if run.dbt_run_id == dbt_run_id), self)
 
     @property
     def first_run_id(self) -> int:
-        """The run that the chain of retries began with: itself, where it retries none."""
+        """The first run of its retry chain: itself, if it retries none."""
         return min(run.dbt_run_id for run in (self, *self.retried_runs))
 
     @property
@@ -190,7 +190,7 @@ class DbtRun:
 
     @property
     def never_counts_because(self) -> str | None:
-        """Why a run like this one never counts, None if it may: it built into a schema of its own.
+        """Why the run never counts (it built into a separate schema); None if it may count.
 
         https://docs.getdbt.com/docs/deploy/ci-jobs, .../merge-jobs
         """

@@ -15,10 +15,10 @@ from relay.dbt.selectors import Selector, Term
 class Selection:
     """The nodes that a run touched, to select from.
 
-    `executed` are those it executed, `views` others that it touched through what they read.
-    A name selects executed nodes; it selects a view only where no executed node has that name. So
-    a sync that names executed nodes is decided the same with a lineage and without.
-    `index` is of the nodes that a selector may select; None for models, seeds and snapshots.
+    `executed` are the executed nodes, `views` the views on them. A name selects executed nodes, and
+    a view only if no executed node has that name: so a sync that names executed nodes is decided
+    the same with a lineage and without. `index` has the nodes that a selector may select; None for
+    models, seeds and snapshots.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Selection:
     def selected(self, selectors: Iterable[Selector]) -> frozenset[str]:
         """The nodes that at least one of the selectors selects.
 
-        Without a lineage only names and unique_ids select.
+        Without a lineage only names and unique_ids select anything.
         """
         if not self._nodes:
             return frozenset()
@@ -53,10 +53,10 @@ class Selection:
         return found
 
     def selects_for_certain(self, selector: Selector) -> bool:
-        """Whether it selects executed nodes, each by its whole name or unique_id.
+        """Whether it selects executed nodes, each by its full name or unique_id.
 
         `rates` also selects `model.shop.rates.v2`, which is a version of it, or a model named
-        `rates.v2`: only a manifest tells.
+        `rates.v2`: only the manifest distinguishes them.
         """
         found = self.selected_by(selector)
         words = {term.value for term in selector.terms if term.is_a_name}
@@ -72,7 +72,7 @@ class Selection:
         return self._index.find(term.method, term.value)
 
     def _executed_as(self, name: str) -> list[str]:
-        """The executed nodes of that name, as far as the lineage does not know better."""
+        """The executed nodes of that name, checked against the lineage if they are in it."""
         known = self._lineage.nodes
         looking = self._by_name.get(name, ())
         return [
@@ -99,7 +99,7 @@ class Selection:
         )
 
     def _start(self, term: Term) -> Collection[str]:
-        """What a term with `+` starts from: any node, but by its name a model before all else."""
+        """The start nodes of a term with `+`: any nodes, but a name means a model first."""
         lineage = self._lineage
         named = lineage.index.find(term.method, term.value) if term.is_named else ()
         return named or lineage.whole_index.find(term.method, term.value)
@@ -109,10 +109,10 @@ class Selection:
 
 
 def _unique_ids_by_name(unique_ids: Iterable[str]) -> dict[str, list[str]]:
-    """Nodes by what may be written for them: unique_id or name, with the version or without.
+    """Nodes by unique_id and by every possible name, with the version and without.
 
-    run_results.json has no names. A unique_id ends in its node's, so every end that may be the
-    name is taken for it; which one it is, the selector that asks decides.
+    run_results.json has no names. A unique_id ends in the node's name, so every suffix that may be
+    the name is included.
     """
     found: dict[str, list[str]] = {}
     for unique_id in unique_ids:
@@ -133,7 +133,7 @@ def _without_version(unique_id: str, name: str) -> tuple[str, ...]:
     before, _, version = name.rpartition(".v")
     if not version or ("." in version and not _is_decimal(version)):
         return ()
-    # dbt takes `customers_v2` for `customers.v2`.
+    # dbt accepts `customers_v2` for `customers.v2`.
     return unique_id.removesuffix(f".v{version}"), before, f"{before}_v{version}"
 
 

@@ -1,9 +1,9 @@
 """The selectors of `depends_on`, parsed. What they select is in `selection.py`. No I/O here.
 
 https://docs.getdbt.com/reference/node-selection/syntax, .../methods and .../graph-operators.
-A selector means what it means to dbt, or it is refused by name. Two differ, as users expect:
-a bare name without a dot is a name, never a folder or package; and an exposure stands for
-what it depends on.
+A selector has the same meaning as in dbt, or it is refused. Two differ, as users expect: a bare
+name without a dot is a name, never a folder or package; and an exposure selects the nodes that it
+depends on.
 """
 
 import re
@@ -43,9 +43,9 @@ _WILDCARDS = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One of the comma-separated parts of a selector: what it starts from, and how far it reaches.
+    """One of the comma-separated parts of a selector: a method, its value, and graph operators.
 
-    `parents` and `children` are how many levels up and down, 0 for none.
+    `parents` and `children` are the number of levels up and down, 0 for none.
     """
 
     method: str
@@ -55,17 +55,17 @@ class Term:
 
     @property
     def reaches(self) -> bool:
-        """Whether it selects more than what it starts from."""
+        """Whether it has a graph operator."""
         return bool(self.parents or self.children)
 
     @property
     def is_named(self) -> bool:
-        """Whether it starts from a name or unique_id."""
+        """Whether its value is a name or unique_id."""
         return self.method in ("name", "unique_id")
 
     @property
     def is_a_name(self) -> bool:
-        """Whether it is one node's name or unique_id and nothing more."""
+        """Whether it is a name or unique_id without operators and wildcards."""
         return self.is_named and not (self.reaches or has_wildcards(self.value))
 
 
@@ -78,17 +78,17 @@ class Selector:
 
     @property
     def needs_manifest(self) -> bool:
-        """Whether the unique_ids that a run executed are not enough to know what it selects."""
+        """Whether executed unique_ids are not enough to know what it selects."""
         return not all(term.is_a_name for term in self.terms)
 
 
 def has_wildcards(value: str) -> bool:
-    """Whether a value stands for many: `*`, `?` and `[…]`, as in a shell."""
+    """Whether a value has wildcards: `*`, `?` and `[…]`, as in a shell."""
     return not _WILDCARDS.isdisjoint(value)
 
 
 def read_selector(text: str) -> Selector:
-    """One item of `depends_on`. Raises ValueError, which says what is wrong with it."""
+    """Parse one item of `depends_on`. Raises ValueError with what is wrong."""
     if instead := instead_of_call(text):
         raise ValueError(f"{text!r} is no selector: {instead}")
     if text.split() != [text]:
@@ -120,14 +120,14 @@ def _refuse_at(at: str | None, text: str) -> None:
 
 
 def _read_value(method: str, value: str) -> tuple[str, str]:
-    """The method with its value as it is looked up. Raises ValueError."""
+    """The method and its normalized value. Raises ValueError."""
     if method not in METHODS:
         raise ValueError(instead_of_method(method, value) or _unknown(method))
     if method == "path":
         return method, _read_path(value)
     if method == "config.materialized" and has_wildcards(value):
         raise ValueError(
-            f": dbt knows no wildcards in `{method}:`; write each materialization as an item of "
+            f": dbt supports no wildcards in `{method}:`; write each materialization as an item of "
             f"its own, such as `{method}:table`"
         )
     if method == "resource_type" and value not in RESOURCE_TYPES:
@@ -140,7 +140,7 @@ def _read_value(method: str, value: str) -> tuple[str, str]:
 
 
 def _read_path(value: str) -> str:
-    """The path without what adds nothing to it; a `/` at its end stays, for it means a folder."""
+    """The normalized path; a trailing `/` stays, because it means a folder."""
     if "\\" in value:
         slashes = value.replace("\\", "/")
         raise ValueError(f": write it with slashes, `path:{slashes}`")
@@ -162,7 +162,7 @@ def _unknown(method: str) -> str:
 
 
 def _read_bare(value: str) -> tuple[str, str]:
-    """A value without a method: a path, a file or a name, as dbt tells them apart."""
+    """A value without a method: a path, a file or a name, as dbt distinguishes them."""
     if "/" in value or "\\" in value:
         return _read_value("path", value)
     if value.lower().endswith(_FILES):

@@ -1,6 +1,6 @@
 """dbt Cloud's webhook subscriptions: do they report the end of every mapped run? No I/O here.
 
-Values only; `dbt_cloud.py` makes them from the Administrative API's answers.
+Values only; `vendors/dbt_cloud/` creates them from responses of the Administrative API.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ from relay.dbt.deliveries import RUN_COMPLETED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSubscription:
-    """Which events of which jobs dbt Cloud sends, and where to.
+    """Which events of which jobs dbt Cloud sends to which URL.
 
-    `dbt_job_ids` is empty for all jobs of the account. `deactivate_reason` is dbt Cloud's own
-    words for why a subscription is not active, None where it has none.
+    `dbt_job_ids` is empty for all jobs of the account. `deactivate_reason` is dbt Cloud's text on
+    why a subscription is not active, or None.
     """
 
     subscription_id: str
@@ -30,12 +30,12 @@ class WebhookSubscription:
         """Whether the path of its URL ends in this one."""
         try:
             return urlsplit(self.client_url).path.endswith(url_path)
-        except ValueError:  # a bracket that is no IPv6 address's
+        except ValueError:  # brackets without an IPv6 address
             return False
 
     def __str__(self) -> str:
         url = urlsplit(self.client_url)
-        # Without what may be a secret: a password, or a token in the query.
+        # Without possible secrets: a password, or a token in the query.
         address = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
         return f"webhook subscription {self.name!r} ({self.subscription_id}) to {address}"
 
@@ -46,10 +46,10 @@ def problems_of(
     url_path: str = "/webhooks/dbt",
     mapped_job_ids: frozenset[int] | None = None,
 ) -> tuple[str, ...]:
-    """What keeps webhooks from relay, one sentence for each problem with how to fix it; () if none.
+    """Why webhooks may not reach relay: one message per problem, with how to fix it; () if none.
 
-    Only of relay's own subscriptions: those whose URL's path ends in `url_path`. Another relay's
-    of the same account look the same, so each sentence names the URL.
+    Only relay's own subscriptions are checked: those whose URL path ends in `url_path`. Those of
+    another relay for the same account look the same, so each message has the URL.
     `mapped_job_ids` are the jobs whose runs count, None for every job.
     """
     ours = [one for one in subscriptions if one.leads_to(url_path)]

@@ -1,4 +1,4 @@
-"""What the rows of an invocation say of the tests that it ran. No I/O here."""
+"""The test results of an invocation. No I/O here."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from relay.dbt.invocations import Invocation
 from relay.dbt.rows import KNOWN, status_of
 
 TESTS = ("test.", "unit_test.")
-WORST_LAST = ("pass", "warn", "error", "fail")  # an error may be but a warning
+WORST_LAST = ("pass", "warn", "error", "fail")  # an error may have the severity warn
 FAILED = frozenset({"fail", "error"})
 _MEANS = {status: status for status in WORST_LAST} | {
     "runtime error": "error",
@@ -19,8 +19,8 @@ _MEANS = {status: status for status in WORST_LAST} | {
 def results_of_tests(invocation: Invocation) -> Iterator[tuple[str, str]]:
     """Each test that ran, with its result: one of WORST_LAST.
 
-    Where the step failed, a row with an unknown status may be what failed in it; so may one that
-    names no node, of any test.
+    If the step failed, a row with an unknown status counts as a failure; so does a row without a
+    unique_id, for any test.
     """
     failed = not invocation.step.succeeded
     for row in invocation.rows:
@@ -35,5 +35,5 @@ def results_of_tests(invocation: Invocation) -> Iterator[tuple[str, str]]:
 
 
 def name_of(row: Result, invocation: Invocation) -> str:
-    """The unique_id of a row; a text that names its step where the row has none."""
+    """The unique_id of a row; a text with its step if the row has none."""
     return row.unique_id or f"unknown, in step {invocation.step.index}"

@@ -1,4 +1,4 @@
-"""Steps of a run that may have spoilt nodes, or failed tests, without a row that says so.
+"""Steps of a run that may have executed nodes, or failed tests, without a row for them.
 
 No I/O here.
 """
@@ -16,12 +16,11 @@ _RUN_TESTS = frozenset({"build", "test", "retry"})  # a retry may run tests, wha
 
 @dataclass(frozen=True, slots=True)
 class Unaccounted:
-    """A step that rebuilds, and may have no row of what failed or was built in it.
+    """A step that rebuilds nodes, and may lack rows of nodes that failed or were built in it.
 
-    Or one that wrote no file, and left no more than a sample: `standing` is that of its nodes.
-    `known` are the nodes that it, or a later step, has a row for; what an earlier step built it may
-    have spoilt. `only_microbatches`: another row says that it failed, so that only these may have
-    failed beside it.
+    Or one that wrote no file and built only a sample. `standing` is that of its nodes. `known` are
+    the nodes with a row in it or in a later step; it may have changed what an earlier step built.
+    `only_microbatches`: another row explains the failure, so only microbatch models may lack rows.
     """
 
     step: Step
@@ -32,9 +31,9 @@ class Unaccounted:
 
 @dataclass(frozen=True, slots=True)
 class UnaccountedTests:
-    """A step that failed, and may have no row of a test that failed in it.
+    """A failed step that may lack a row of a failed test.
 
-    `known` are the tests that it, or a later step, has a result of.
+    `known` are the tests with a result in it or in a later step.
     """
 
     step: Step
@@ -42,22 +41,22 @@ class UnaccountedTests:
 
     @property
     def name(self) -> str:
-        """What stands for these tests where failed tests are named."""
+        """The name for these tests in lists of failed tests."""
         return f"results unknown, of step {self.step.index} (dbt {self.step.dbt_command})"
 
     @property
     def problem(self) -> str:
-        """What is unknown, and what it means."""
+        """What is unknown, and the consequence."""
         return (
-            "the step failed, and no run_results.json of its own says what failed: its tests may"
+            "the step failed, and no run_results.json of its own shows what failed: its tests may"
             " have, so the syncs of what they test are withheld (test_failed), where tests: block"
         )
 
 
 def unaccounted_steps(origins: Sorted, *, built_something: bool) -> Iterator[Unaccounted]:
-    """The steps of these invocations that rebuild, and may have no row of what they spoilt.
+    """The steps of these invocations that rebuild nodes, and may lack rows for some.
 
-    Where the run built nothing, a step without a file has nothing to spoil.
+    Steps without a file count only if the run built something.
     """
     yield from _without_row(origins.own)
     if built_something:
@@ -65,9 +64,9 @@ def unaccounted_steps(origins: Sorted, *, built_something: bool) -> Iterator[Una
 
 
 def unaccounted_tests(origins: Sorted) -> Iterator[UnaccountedTests]:
-    """The steps of these invocations that may have no row of a test that failed in them.
+    """The steps of these invocations that may lack a row of a failed test.
 
-    Of a retry all is known from what it retries. A step that never began ran no test.
+    A retry's tests are known from the retried invocation. A step that never started ran no test.
     """
     own = origins.own
     for place, invocation in enumerate(own):
@@ -82,9 +81,9 @@ def unaccounted_tests(origins: Sorted) -> Iterator[UnaccountedTests]:
 
 
 def _without_row(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
-    """The invocations that may have executed a node and have no row that says so.
+    """The invocations that may have executed a node without a row for it.
 
-    Whatever a retry executes has a row in what it retries, and a standing from there.
+    A node that a retry executes has a row, and a standing, in the retried invocation.
     """
     for place, invocation in enumerate(own):
         if not invocation.rebuilds or invocation.retries:
@@ -92,26 +91,26 @@ def _without_row(own: tuple[Invocation, ...]) -> Iterator[Unaccounted]:
         has_an_unnamed_row = invocation.has_an_unnamed_row
         if has_an_unnamed_row or _may_lack_a_failed_row(invocation):
             known = _known_since(invocation, own[place:], own)
-            only_microbatches = not has_an_unnamed_row and _says_what_failed(invocation)
+            only_microbatches = not has_an_unnamed_row and _shows_what_failed(invocation)
             yield Unaccounted(invocation.step, known, only_microbatches)
 
 
 def _may_lack_a_failed_row(invocation: Invocation) -> bool:
-    """Core 2 and Fusion write none of a microbatch model with a failing batch."""
+    """Core 2 and Fusion write no row for a microbatch model with a failed batch."""
     if invocation.step.succeeded:
         return False
-    return invocation.may_leave_out_microbatches or not _says_what_failed(invocation)
+    return invocation.may_leave_out_microbatches or not _shows_what_failed(invocation)
 
 
 def _may_lack_a_failed_test(invocation: Invocation) -> bool:
     runs_tests = invocation.which in _RUN_TESTS and not invocation.retries
-    return runs_tests and not (invocation.step.succeeded or _says_what_failed(invocation))
+    return runs_tests and not (invocation.step.succeeded or _shows_what_failed(invocation))
 
 
-def _says_what_failed(invocation: Invocation) -> bool:
-    """Whether a row says why the step failed.
+def _shows_what_failed(invocation: Invocation) -> bool:
+    """Whether a row shows why the step failed.
 
-    Not of one that was cancelled: dbt then writes what was done, and no row of what it was at
+    False for a cancelled step: dbt then writes no row for the nodes that were in progress
     (dbt-core, core/dbt/task/runnable.py, KeyboardInterrupt).
     """
     if invocation.step.status == CANCELLED:
@@ -120,13 +119,13 @@ def _says_what_failed(invocation: Invocation) -> bool:
 
 
 def _without_file(origins: Sorted) -> Iterator[Unaccounted]:
-    """The steps without a file of their own that may have spoilt what the run had built.
+    """The steps without a file of their own that may have changed what the run had built.
 
-    Of a retry all is known from what it retries, as far as that wrote a file.
+    A retry's nodes are known from the retried invocation, if that wrote a file.
     """
     own = origins.own
     for invocation in origins.without_file:
-        standing = _left_without_file(invocation)
+        standing = _standing_without_file(invocation)
         earlier = _before(invocation, own)
         is_known_retry = invocation.step.dbt_command == "retry" and any(
             one.rebuilds for one in earlier
@@ -136,12 +135,12 @@ def _without_file(origins: Sorted) -> Iterator[Unaccounted]:
             yield Unaccounted(invocation.step, known, standing=standing)
 
 
-def _left_without_file(invocation: Invocation) -> Standing | None:
-    """What a step without a file may have left behind; None where it spoilt nothing.
+def _standing_without_file(invocation: Invocation) -> Standing | None:
+    """The standing of the nodes of a step without a file; None if there is nothing to doubt.
 
-    One that never began did nothing. One that failed was killed, cancelled or out of memory. What a
-    green one built is whole, unless its command says that it builds a sample: a file that it did
-    not write says nothing of it.
+    A step that never started did nothing. A failed one was killed, cancelled or out of memory. A
+    successful one built complete tables, unless its command builds a sample: a file that another
+    step wrote does not count.
     """
     step = invocation.step
     if step.dbt_command not in REBUILDING_COMMANDS or not step.has_begun:
@@ -155,9 +154,9 @@ def _left_without_file(invocation: Invocation) -> Standing | None:
 def _known_since(
     failed: Invocation, since: Iterable[Invocation], own: Iterable[Invocation]
 ) -> frozenset[str]:
-    """What a failed step leaves known: what was executed since, in the place that it builds.
+    """The nodes that are known despite a failed step: executed since, in the same target.
 
-    Of a step with another target also what the job's own target built: it does not touch that.
+    For a step with another target also the nodes of the job's own target, which it does not touch.
     """
     of_job = [one for one in own if one.is_of_the_jobs_target]
     untouched = () if failed.is_of_the_jobs_target else of_job
@@ -166,7 +165,7 @@ def _known_since(
 
 
 def _tested_since(failed: Invocation, since: Iterable[Invocation]) -> frozenset[str]:
-    """The tests that have a result since, in the place that a failed step tests."""
+    """The tests that have a result since, in the failed step's target."""
     return frozenset(
         test
         for invocation in _of_the_target_of(failed, since)

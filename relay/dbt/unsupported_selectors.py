@@ -42,7 +42,7 @@ _METHODS_OF_CONFIGS = {"config.group": "group", "config.tags": "tag"}
 
 
 def instead_of_method(method: str, value: str) -> str | None:
-    """What to write instead of a method that is not supported; None where nobody can tell."""
+    """What to write instead of an unsupported method; None for an unknown one."""
     if method in _METHODS_OF_CONFIGS:
         instead = f"write `{_METHODS_OF_CONFIGS[method]}:{value}`"
     elif method in _NAMELIKE:
@@ -55,7 +55,7 @@ def instead_of_method(method: str, value: str) -> str | None:
 
 
 def instead_of_at(start: str) -> str:
-    """What to say of dbt's `@` in front of a selector."""
+    """What to write instead of dbt's `@` operator."""
     return (
         f": the operator `@` is not supported; write `{start}+` for it and what reads it, "
         f"`+{start}+` with what it reads"
@@ -63,7 +63,7 @@ def instead_of_at(start: str) -> str:
 
 
 def instead_of_call(text: str) -> str | None:
-    """What to write instead of a call in a model's SQL; None where the text is none."""
+    """What to write instead of a `ref` or `source` call; None for any other text."""
     call = _CALL.fullmatch(text)
     if call is None:
         return None
@@ -76,7 +76,7 @@ def instead_of_call(text: str) -> str | None:
 
 
 def instead_of_blanks(text: str) -> str:
-    """What to write instead of several words."""
+    """What to write instead of a text with blanks."""
     if text.startswith("-"):
         return "write the selectors alone, without the options of dbt's command line"
     alone = "write each selector as an item of its own"

@@ -1,8 +1,7 @@
-"""Views that a run did not execute: they show the rows of what they read. No I/O here.
+"""Views that a run did not execute, but whose rows it changed. No I/O here.
 
-A view has no rows, and an ephemeral model does not even stand in the warehouse. Their rows are
-new when the table, seed, snapshot or incremental model behind them is, which may be several
-views away.
+A view stores no rows, and an ephemeral model is not even in the warehouse. Their rows change when a
+table, seed, snapshot or incremental model is rebuilt that they read, possibly through other views.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,11 +13,11 @@ from relay.dbt.rows import WORST_FIRST, Standing
 
 
 class Views:
-    """The views that a run touched through what they read, and how they stand.
+    """The views that a run touched through the nodes that they read, and their standings.
 
-    `executed` are the nodes that the run executed, or may have executed without a row.
-    A view stands as the worst of what it reads. One that the run executed stands on its own;
-    but with --empty or --sample behind it, it too shows too few rows.
+    `executed` are the nodes that the run executed, or may have executed without a row. A view has
+    the worst standing of the nodes that it reads. A view that the run executed keeps its own,
+    unless it reads a node built with --empty or --sample: then it too shows too few rows.
     """
 
     def __init__(self, executed: Mapping[str, Standing], lineage: Lineage) -> None:
@@ -28,7 +27,7 @@ class Views:
         self._behind: dict[str, tuple[str, ...]] = {}
 
     def executed_behind(self, view: str) -> tuple[str, ...]:
-        """The executed nodes, directly behind it or behind other views, that it stands on."""
+        """The executed nodes that give the view its standing, read directly or through views."""
         if view not in self._behind:
             self._behind[view] = self._walk_behind(view)
         return self._behind[view]
@@ -48,7 +47,7 @@ class Views:
 
 
 def _standings(executed: Mapping[str, Standing], lineage: Lineage) -> dict[str, Standing]:
-    """Go from what was executed down through the views, the worst first: it stays."""
+    """Propagate standings from the executed nodes to the views, the worst first."""
     nodes: dict[Standing, list[str]] = {}
     for node, standing in executed.items():
         nodes.setdefault(standing, []).append(node)
@@ -62,6 +61,6 @@ def _standings(executed: Mapping[str, Standing], lineage: Lineage) -> dict[str, 
 
 
 def _views_on(nodes: Iterable[str], lineage: Lineage, settled: AbstractSet[str]) -> Iterator[str]:
-    """The views that lead to these nodes, but for those that are settled already."""
+    """The views that read these nodes, without those that already have a standing."""
     reached = walk(nodes, lineage.views_on, passes_through=lambda view: view not in settled)
     return (view for view in reached if view not in settled)

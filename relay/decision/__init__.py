@@ -1,1 +1,1 @@
-"""What a run means for each sync: the mapping, what was before, and one verdict. No I/O here."""
+"""What a dbt run means for each sync: mapping, history and verdict. No I/O here."""

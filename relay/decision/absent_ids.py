@@ -1,4 +1,4 @@
-"""The ids that decisions on a sync ask of a run, and dbt Cloud may leave out. No I/O here."""
+"""Ids of a run that a decision needs and dbt Cloud may omit. No I/O here."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,10 +12,10 @@ from relay.workspaces import SyncKey
 def lacking_ids(
     run: DbtRun, outcome: RunOutcome, mapping: SyncMapping
 ) -> Mapping[SyncKey, BadArtifact]:
-    """The syncs that ask for an id which the run does not have, and what is wrong.
+    """The syncs that need an id which the run lacks, each with its error.
 
-    Without it a sync that lists jobs would be withheld for good, and one that looks back would see
-    other builds than its own. None where the run did nothing.
+    Without the id, a sync that lists jobs would be withheld permanently, and one that needs earlier
+    builds would use the wrong ones. Empty if the run did nothing.
     """
     did_something = outcome.nodes or outcome.reused or outcome.unaccounted
     if run.never_counts_because or run.was_cancelled or not did_something:
@@ -23,7 +23,7 @@ def lacking_ids(
     return {
         sync.key: BadArtifact(
             f"dbt Cloud's answer for dbt run {run.dbt_run_id} lacks {' and '.join(lacking)}, which "
-            "this sync asks for"
+            "this sync needs"
         )
         for sync in mapping.syncs
         if sync.enabled and (lacking := tuple(_lacking(run, sync)))
@@ -31,8 +31,8 @@ def lacking_ids(
 
 
 def _lacking(run: DbtRun, sync: Sync) -> Iterator[str]:
-    """What it asks for; of builds also the ids of the runs that this one retries."""
-    builders = (run, *run.retried_runs) if sync.looks_at_builds else ()
+    """The missing ids; for builds also those of the runs that this one retries."""
+    builders = (run, *run.retried_runs) if sync.needs_earlier_builds else ()
     if any(one.dbt_job_id is None for one in (*builders, *([run] if sync.jobs else ()))):
         yield "its job's id"
     if any(

@@ -1,4 +1,4 @@
-"""A run's findings beside what was before: all that a decision asks about a sync. No I/O here."""
+"""A run's findings combined with the history: the input of a decision. No I/O here."""
 
 import functools
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from relay.decision.mapping import Sync
 
 @dataclass(frozen=True)
 class Case:
-    """Findings, history and the time of deciding."""
+    """Findings, history and the time of the decision."""
 
     findings: Findings
     history: History
@@ -21,18 +21,19 @@ class Case:
 
     @functools.cached_property
     def outdated(self) -> Mapping[str, str]:
-        """The models that are older than a rebuild of a parent, and that parent."""
+        """The models that are older than a rebuild of their parent, and that parent."""
         return outdated_models(self.findings, self.history)
 
     @property
     def finished_at(self) -> datetime:
-        """When the run ended; now, where dbt Cloud did not say."""
+        """When the run ended; now, if dbt Cloud did not report it."""
         return self.findings.run.finished_at or self.now
 
     def affected(self, sync: Sync) -> frozenset[str]:
-        """What the run did to the sync's models, without what a retry of it has answered for.
+        """The sync's models that the run touched and that no other run of the chain has triggered.
 
-        Nor what a run that it retries has answered for, unless it was executed anew.
+        Models for which a retry of this run has triggered the sync are left out; so are those for
+        which a retried run has, unless this run executed them again.
         """
         touched = self.findings.touched_by(sync)
         history = self.history.of(sync)
@@ -43,12 +44,12 @@ class Case:
         return touched - history.answered_since - before
 
     def missing(self, sync: Sync, affected: frozenset[str]) -> frozenset[str]:
-        """The sync's models that were not rebuilt since it last ran, or too long ago."""
+        """The sync's models that were not rebuilt since it last ran, or not within `within`."""
         waited_for = self.findings.models_of(sync) - affected - self.findings.outcome.reused
         return frozenset(node for node in waited_for if not self._was_built_before(node, sync))
 
     def last_build(self, node: str, sync: Sync) -> Build | None:
-        """What the last earlier run that counts for the sync did to a node; None if none did."""
+        """The node's build by the last earlier run that counts for the sync, or None."""
         builds = self.history.builds.get(node, ())
         counting = (
             build
@@ -68,9 +69,9 @@ class Case:
         )
 
     def covers_until(self, sync: Sync) -> datetime:
-        """When the newest run whose rebuilds a trigger takes in had finished.
+        """When the newest run covered by a trigger finished.
 
-        Webhooks come in any order: with `require: all` that may be a later run than this one.
+        Webhooks arrive in any order: with `require: all` that may be a later run than this one.
         """
         if sync.require != "all":
             return self.finished_at
@@ -78,7 +79,7 @@ class Case:
         return max((self.finished_at, *(build.finished_at for build in builds if build)))
 
     def cools_down_until(self, sync: Sync) -> datetime | None:
-        """When the sync's cool-down ends; None where it has none, or it is over."""
+        """When the sync's cool-down ends; None if it has none, or it is over."""
         triggered_at = self.history.of(sync).triggered_at
         if sync.at_most_every is None or triggered_at is None:
             return None

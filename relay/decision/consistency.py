@@ -1,7 +1,7 @@
 """Models that are older than a rebuild of what they read. No I/O here.
 
-dbt builds a model after its parents, but only within one invocation. Where two invocations, jobs
-or runs build parts of one project, a model may have read a parent that was rebuilt afterwards.
+dbt builds a model after its parents, but only within one invocation. If several invocations, jobs
+or runs build parts of one project, a parent may be rebuilt after a model has read it.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from relay.decision.history import History
 
 
 def outdated_models(findings: Findings, history: History) -> Mapping[str, str]:
-    """Each model that began before a rebuild of its parent ended, and that parent.
+    """Each model that started before a rebuild of its parent ended, and that parent.
 
-    Views between the two are passed through. A model without known times is not outdated.
+    Views between the two are skipped. A model without known times does not count as outdated.
     """
     rebuilds = _Rebuilds(findings, history)
     timed = {key: node for key, node in findings.outcome.nodes.items() if node.began}
@@ -29,9 +29,9 @@ def outdated_models(findings: Findings, history: History) -> Mapping[str, str]:
 
 
 def _may_be_mixed(findings: Findings, history: History, timed: Mapping[str, NodeResult]) -> bool:
-    """Whether some model of the run itself may be outdated: one invocation alone has none.
+    """Whether a model of the run itself may be outdated: not within a single invocation.
 
-    Builds of what it rebuilt do not count: its own, or later ones, where it is evaluated again.
+    Recorded builds of its rebuilt models do not count: in a replay they are its own, or later.
     """
     if len({node.invocation for node in timed.values()}) > 1:
         return True
@@ -53,7 +53,7 @@ def _newer_parent(model: str, findings: Findings, rebuilds: "_Rebuilds") -> str 
 
 
 def _were_one_invocation(findings: Findings, model: str, parent: str) -> bool:
-    """Whether both were executed by one invocation, whose order is dbt's own."""
+    """Whether one invocation executed both: then dbt ordered them."""
     nodes = findings.outcome.nodes
     if model not in nodes or parent not in nodes:
         return False
@@ -62,14 +62,14 @@ def _were_one_invocation(findings: Findings, model: str, parent: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Rebuild:
-    """When a node was rebuilt; None where it was not, or the time is unknown."""
+    """When a node was rebuilt; None if it was not, or the time is unknown."""
 
     began: datetime | None = None
     ended: datetime | None = None
 
 
 class _Rebuilds:
-    """The last known rebuild of each node: by the run, or by earlier ones in its environment."""
+    """Each node's last known rebuild: by the run, or by earlier ones in its environment."""
 
     def __init__(self, findings: Findings, history: History) -> None:
         self._nodes = findings.outcome.nodes

@@ -1,4 +1,4 @@
-"""What a dbt run did, as far as a sync can ask, without what was before. No I/O here."""
+"""What a dbt run did to the models of syncs, without history. No I/O here."""
 
 import functools
 from collections.abc import Collection, Iterator, Mapping
@@ -20,11 +20,11 @@ from relay.workspaces import SyncKey
 
 @dataclass(frozen=True)
 class Findings:
-    """A run, what it did, and the project as it saw it; and what follows from these three.
+    """A run, its outcome and the project's lineage, and what is derived from these.
 
-    `outcome` is of the run and of the earlier runs that it retries. `known_lineage` may be None
-    where `needs_lineage` says so. `undecidable` are the syncs that ask for what is not known, with
-    why it is not. What follows is worked out when it is first asked for, and once.
+    `outcome` covers the run and the earlier runs that it retries. `known_lineage` may be None if
+    `needs_lineage` is false. `undecidable` are the syncs that need unknown data, each with the
+    error. Derived values are computed lazily, once.
     """
 
     run: DbtRun
@@ -34,7 +34,7 @@ class Findings:
 
     @functools.cached_property
     def lineage(self) -> Lineage:
-        """The project; empty where it is not known."""
+        """The project's lineage; empty if it is unknown."""
         return self.known_lineage or Lineage({})
 
     @functools.cached_property
@@ -49,17 +49,17 @@ class Findings:
 
     @functools.cached_property
     def without_row(self) -> Mapping[str, Standing]:
-        """The nodes that a step may have spoilt without saying so."""
+        """The nodes that a step may have executed without a row, with their standing."""
         worse = self.outcome.in_standing(Standing.SAMPLED, Standing.FAILED, Standing.SKIPPED)
         of_each = sorted(self.outcome.unaccounted, key=_is_sampled)  # a sample is the worst
         return {
             node: each.standing
             for each in of_each
-            for node in self._may_have_spoilt(each)
+            for node in self._possibly_affected_nodes(each)
             if node not in worse
         }
 
-    def _may_have_spoilt(self, unaccounted: Unaccounted) -> frozenset[str]:
+    def _possibly_affected_nodes(self, unaccounted: Unaccounted) -> frozenset[str]:
         nodes = may_have_executed(unaccounted.step, self.lineage) - unaccounted.known
         if not unaccounted.only_microbatches:
             return nodes
@@ -67,28 +67,28 @@ class Findings:
 
     @functools.cached_property
     def sampled(self) -> frozenset[str]:
-        """The touched nodes that hold, or show, a sample."""
+        """The touched nodes that contain a sample, and views on them."""
         return self._in_standing(Standing.SAMPLED)
 
     @functools.cached_property
     def failed(self) -> frozenset[str]:
-        """The touched nodes that failed, were skipped for it, or may have failed."""
+        """The touched nodes that failed, were skipped because of a failure, or may have failed."""
         return self._in_standing(Standing.FAILED, Standing.SKIPPED, Standing.NO_ROW)
 
     @functools.cached_property
     def partly_rebuilt(self) -> frozenset[str]:
-        """The touched nodes of which a part failed."""
+        """The touched nodes that failed in part."""
         return self._in_standing(Standing.PARTIAL)
 
     @functools.cached_property
     def failed_tests(self) -> Mapping[str, frozenset[str]]:
         """The failed tests, each with the models that it counts against.
 
-        Of a failure that dbt itself calls one (`fail`) the severity is not asked: a warning that
-        was promoted by --warn-error stops dbt too. An `error` counts where the severity is error.
+        A `fail` status counts whatever the severity: --warn-error promotes warnings, and dbt then
+        stops. An `error` status counts only if the severity is error.
 
-        A test whose models are unknown counts against all that the run touched: never on a guess.
-        So do, by the name of their step, tests whose results are unknown.
+        A test with unknown models counts against everything that the run touched. So do tests with
+        unknown results, under the name of their step.
         """
         failed = {
             test: self._failed_by({test})
@@ -108,7 +108,7 @@ class Findings:
         return self._failed_by(tests - unaccounted.known)
 
     def _failed_by(self, tests: Collection[str]) -> frozenset[str]:
-        """The models that a failure of these tests counts against, and the views that show them."""
+        """The models that a failure of these tests counts against, and the views on them."""
         if not self.lineage.nodes.keys() >= set(tests):
             return frozenset(self.standings)
         models = frozenset[str]().union(*map(self.lineage.models_tested_by, tests))
@@ -133,10 +133,10 @@ class Findings:
         """All of the sync's models in the project."""
         return self._in_the_project.selected(sync.depends_on)
 
-    def tried_on_the_project(self, mapping: SyncMapping) -> Iterator[tuple[PlacedSelector, bool]]:
-        """Each selector of the syncs that count, and whether it selects anything in the project.
+    def selector_matches(self, mapping: SyncMapping) -> Iterator[tuple[PlacedSelector, bool]]:
+        """Each selector of the syncs that count for the run, and whether it selects any node.
 
-        Nothing where the project is not known.
+        Empty if the lineage is unknown.
         """
         selection = self._in_the_project
         for placed in mapping.placed_selectors if self.lineage.nodes else ():
@@ -144,7 +144,7 @@ class Findings:
                 yield placed, bool(selection.selected_by(placed.selector))
 
     def was_touched_by_this_run(self, node: str) -> bool:
-        """Whether the run itself executed the node or what is behind it, no run that it retries."""
+        """Whether this run, not one that it retries, executed the node or what a view reads."""
         views = self.views
         behind = views.executed_behind(node) if node in views.standings else (node,)
         if not self.without_row.keys().isdisjoint(behind):
@@ -152,10 +152,10 @@ class Findings:
         results = (self.outcome.nodes.get(executed) for executed in behind)
         return any(result and result.dbt_run_id == self.run.dbt_run_id for result in results)
 
-    def looks_back_at(self, mapping: SyncMapping) -> frozenset[str]:
-        """The nodes whose earlier builds bear on the syncs that the run touches.
+    def nodes_needing_history(self, mapping: SyncMapping) -> frozenset[str]:
+        """The nodes whose earlier builds are needed to decide the touched syncs.
 
-        A sync whose models cannot be selected is noted in `unselectable`.
+        A sync whose models cannot be selected is added to `unselectable`.
         """
         if self.run.never_counts_because:
             return frozenset()
@@ -163,7 +163,7 @@ class Findings:
         looking = [
             sync
             for sync in mapping.syncs
-            if sync.looks_at_builds and self._is_touched(sync, models_of)
+            if sync.needs_earlier_builds and self._is_touched(sync, models_of)
         ]
         models = frozenset[str]().union(*models_of.values())
         if not any(sync.checks_parents for sync in looking):
@@ -186,17 +186,17 @@ class Findings:
 
     @functools.cached_property
     def unselectable(self) -> dict[SyncKey, Exception]:
-        """What selecting a sync's models raised, which nobody foresaw: it cannot be decided."""
+        """The syncs whose models could not be selected, each with the unexpected error."""
         return {}
 
     def in_order(self, models: frozenset[str]) -> tuple[str, ...]:
-        """The models sorted. Many syncs have a tag or a folder in common, and so their models."""
+        """The models sorted; cached, because many syncs share a tag or folder."""
         if models not in self._ordered:
             self._ordered[models] = tuple(sorted(models))
         return self._ordered[models]
 
     def through(self, models: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-        """The views among these models, and what the run executed behind each."""
+        """The views among these models, each with the executed nodes that it reads."""
         if models not in self._through:
             views = self.views
             self._through[models] = {
@@ -237,17 +237,17 @@ def _is_sampled(unaccounted: Unaccounted) -> bool:
 
 
 def needs_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> bool:
-    """Whether a decision needs the manifest: it is large, and most runs are decided without it.
+    """Whether a decision needs the manifest, which is large; most runs are decided without it.
 
-    A name that the run executed decides alone; one that it did not execute may be a view's.
-    A sync that this job's runs do not trigger never asks for it. One whose models cannot be
-    selected does: without a manifest it might be decided wrongly.
+    A name is enough if the run executed it; otherwise it may be a view's. A sync that this job's
+    runs do not trigger never needs the manifest. A sync whose models cannot be selected does:
+    without it the decision might be wrong.
     """
     return next(needing_lineage(run, outcome, mapping), None) is not None
 
 
 def needing_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> Iterator[Sync]:
-    """The syncs that cannot be decided without the manifest; `needs_lineage` says why."""
+    """The syncs that cannot be decided without the manifest; see `needs_lineage`."""
     if run.never_counts_because or not (outcome.nodes or outcome.reused or outcome.unaccounted):
         return
     executed = Selection(outcome.nodes.keys())
@@ -267,5 +267,5 @@ def needing_lineage(run: DbtRun, outcome: RunOutcome, mapping: SyncMapping) -> I
 def _are_named(selectors: tuple[Selector, ...], executed: Selection) -> bool:
     try:
         return all(map(executed.selects_for_certain, selectors))
-    except Exception:  # noqa: BLE001 - `decide` meets it again, and reports it for its sync
+    except Exception:  # noqa: BLE001 - `decide` gets it again, and reports it for its sync
         return False

@@ -1,7 +1,7 @@
-"""Every reason to withhold a sync, in the order in which they are judged. No I/O here.
+"""Every reason to withhold a sync, in the order of evaluation. No I/O here.
 
-A gate says which of the sync's models object, and what it saw, in words. The first gate with an
-objection is the reason; what all of them saw is kept with the decision.
+A gate returns the sync's models that are a reason to withhold, and describes what it checked.
+The first gate that returns models is the reason; all descriptions are stored with the decision.
 """
 
 from collections.abc import Callable, Iterable
@@ -45,7 +45,7 @@ class Reason(StrEnum):
 
 
 class Condition(msgspec.Struct, frozen=True, gc=False):
-    """What one gate found: the models that object, and what was seen, in words."""
+    """The result of one gate: the models that object, and a description of what was checked."""
 
     reason: Reason
     models: Models
@@ -59,24 +59,24 @@ class Condition(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A reason to withhold, and the two questions it asks.
+    """A reason to withhold, and how it is evaluated.
 
-    `objects` returns the models that object: of those that the run touched, or of all of the
-    sync's. `seen` describes what was checked, also where nothing objects.
+    `objects` returns the models that are a reason to withhold: touched ones, or any of the sync's.
+    `seen` describes what was checked, also if there are none.
     """
 
     reason: Reason
     objects: Callable[[Case, Sync, Nodes], Nodes]
     seen: Callable[[Case, Sync, Models], str]
 
-    def judge(self, case: Case, sync: Sync, affected: Nodes) -> Condition:
-        """What this gate finds about a sync; `affected` are its models that the run touched."""
+    def evaluate(self, case: Case, sync: Sync, affected: Nodes) -> Condition:
+        """Evaluate the gate for a sync; `affected` are its models that the run touched."""
         objecting = self.objects(case, sync, affected)
         models = case.findings.in_order(objecting) if objecting else ()
         return Condition(self.reason, models, self.seen(case, sync, models))
 
 
-# The run, and whether the sync takes any of its kind
+# The run, and whether it counts for the sync
 
 
 def _is_disabled(_case: Case, sync: Sync, affected: Nodes) -> Nodes:
@@ -138,7 +138,7 @@ def _standings(case: Case, _sync: Sync, models: Models) -> str:
 
 
 def _failures(case: Case, sync: Sync, models: Models) -> str:
-    """What failed; and where models were built that have several places, for one of them counts."""
+    """The standings; and the relations of models that were built in several places."""
     relations = case.findings.outcome.relations
     affected = case.affected(sync) if relations else _NONE
     built = (
@@ -149,7 +149,7 @@ def _failures(case: Case, sync: Sync, models: Models) -> str:
     return "; ".join((_standings(case, sync, models), *built))
 
 
-def _failed_a_test(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
+def _failed_a_test(case: Case, sync: Sync, _affected: Nodes) -> Nodes:
     return case.findings.failed_their_test_of(sync) if sync.tests == "block" else _NONE
 
 
@@ -165,7 +165,7 @@ def _tests(case: Case, sync: Sync, models: Models) -> str:
 # What earlier runs did to the models
 
 
-def _are_outdated(case: Case, sync: Sync, _concerned: Nodes) -> Nodes:
+def _are_outdated(case: Case, sync: Sync, _affected: Nodes) -> Nodes:
     if not sync.checks_parents or not case.outdated:
         return _NONE
     return case.findings.models_of(sync).intersection(case.outdated)

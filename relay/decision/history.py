@@ -1,4 +1,4 @@
-"""What relay knows of earlier runs, as far as deciding on the next one needs it. No I/O here."""
+"""The history that a decision needs: earlier builds and triggers. No I/O here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from relay.workspaces import SyncKey
 
 
 class Build(msgspec.Struct, frozen=True, gc=False):
-    """What the last run of a job to touch a node did to it.
+    """What the last run of a job that touched a node did to it.
 
-    `is_good` if it was rebuilt, or reused because it was in order; `finished_at` is the run's.
-    `began` and `ended` are of the job's last rebuild of it that is known; None for none.
+    `is_good` if it was rebuilt, or reused because it was up to date; `finished_at` is the run's.
+    `began` and `ended` are of the job's last known rebuild of the node, or None.
     """
 
     dbt_run_id: int
@@ -29,12 +29,12 @@ class Build(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncHistory:
-    """What was done for a sync.
+    """The earlier triggers of a sync.
 
-    `answered_before` are the nodes with which earlier runs that this run retries have triggered
-    it, `answered_since` those of runs that retried this one and were decided first: webhooks come
-    in any order. `covers_until` is when the newest dbt run whose rebuilds it took in had finished,
-    and `triggered_at` when its last sync run was started; None for never.
+    `answered_before` are the nodes for which earlier runs of the retry chain have triggered it,
+    `answered_since` those of later runs that were decided first: webhooks arrive in any order.
+    `covers_until` is when the newest dbt run covered by its triggers finished, `triggered_at` when
+    its last sync run was started; None for never.
     """
 
     answered_before: frozenset[str] = frozenset()
@@ -51,7 +51,7 @@ class History:
     builds: Mapping[str, tuple[Build, ...]] = field(default_factory=dict)
 
     def of(self, sync: Sync) -> SyncHistory:
-        """The history of a sync; nothing for one that is not known."""
+        """The history of a sync; an empty one if it has none."""
         return self.syncs.get(sync.key, _NOTHING)
 
 

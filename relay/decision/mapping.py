@@ -1,4 +1,4 @@
-"""Which syncs depend on which models, and when each may run: the mapping's values. No I/O here."""
+"""The mapping: which syncs depend on which models, and when each may run. No I/O here."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace, display_id
 
 AnyOrAll = Literal["any", "all"]
 BlockOrIgnore = Literal["block", "ignore"]
-MOST_NAMED = 20  # syncs in one message
+MAX_NAMED = 20  # syncs in one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
     """A Census sync, the models it depends on, and when it may run.
 
-    `jobs` and `environments` are None where every one counts; `within` and `at_most_every` are in
-    seconds, None for no cool-down; `consistency` None where the file does not say.
+    `jobs` and `environments` are None if every one counts; `within` and `at_most_every` are in
+    seconds, None for no cool-down; `consistency` is None if the file does not set it.
     """
 
     sync_id: int
@@ -37,7 +37,7 @@ class Sync:
 
     @property
     def key(self) -> SyncKey:
-        """What tells it from every other: its workspace and its id."""
+        """Its identity: workspace and id."""
         return self.workspace, self.sync_id
 
     def counts(self, run: DbtRun) -> bool:
@@ -58,11 +58,11 @@ class Sync:
 
     @property
     def is_of_every_environment(self) -> bool:
-        """Whether the runs of every job and environment may trigger it, those of staging too."""
+        """Whether runs of every job and environment may trigger it, including staging."""
         return self.enabled and self.jobs is None and self.environments is None
 
     @property
-    def looks_at_builds(self) -> bool:
+    def needs_earlier_builds(self) -> bool:
         """Whether a decision on it depends on what earlier runs built."""
         return self.require == "all" or self.checks_parents
 
@@ -70,7 +70,7 @@ class Sync:
     def checks_parents(self) -> bool:
         """Whether it is withheld while a model is older than its own parent's rebuild.
 
-        Where the file does not say, it is if the sync needs the manifest anyway.
+        If the file does not set it: yes, if the sync needs the manifest anyway.
         """
         if self.consistency is not None:
             return self.consistency == "block"
@@ -78,7 +78,7 @@ class Sync:
 
 
 class PlacedSelector(NamedTuple):
-    """A selector of a sync, and where it stands: `config/syncs.yml:12:9: syncs[1].…`."""
+    """A selector of a sync and its position: `config/syncs.yml:12:9: syncs[1].…`."""
 
     sync: Sync
     selector: Selector
@@ -87,7 +87,7 @@ class PlacedSelector(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyncMapping:
-    """A mapping file that holds together. `digest` names its content.
+    """A valid mapping file. `digest` identifies its content.
 
     `places` are those of each sync's selectors, for messages:
     `config/syncs.yml:12:9: syncs[1].depends_on[0]`.
@@ -99,14 +99,14 @@ class SyncMapping:
     places: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
 
     @property
-    def looks_at_builds(self) -> bool:
+    def needs_earlier_builds(self) -> bool:
         """Whether a decision on some sync depends on what earlier runs built."""
-        return any(sync.looks_at_builds for sync in self.syncs)
+        return any(sync.needs_earlier_builds for sync in self.syncs)
 
     @property
-    def looks_back(self) -> bool:
+    def needs_history(self) -> bool:
         """Whether a decision on some sync depends on what was decided before."""
-        return self.looks_at_builds or any(sync.at_most_every for sync in self.syncs)
+        return self.needs_earlier_builds or any(sync.at_most_every for sync in self.syncs)
 
     @property
     def placed_selectors(self) -> Iterator[PlacedSelector]:
@@ -121,12 +121,12 @@ class SyncMapping:
         return tuple(sync for sync in self.syncs if sync.is_of_every_environment)
 
     def sync(self, workspace: str, sync_id: int) -> Sync | None:
-        """The sync of that id; None where the file has none any more."""
+        """The sync of that id, or None."""
         return next((sync for sync in self.syncs if sync.key == (workspace, sync_id)), None)
 
     @property
     def dbt_job_ids(self) -> frozenset[int] | None:
-        """The dbt jobs whose runs may trigger anything; None for those of every job."""
+        """The dbt jobs whose runs may trigger a sync; None for every job."""
         listed = [sync.jobs for sync in self.syncs if sync.enabled]
         return None if None in listed else frozenset().union(*(jobs or () for jobs in listed))
 
@@ -134,5 +134,5 @@ class SyncMapping:
 def named_syncs(syncs: Collection[Sync]) -> str:
     """The syncs by id, for a message: `sync 5123`, `syncs 5123, emea/5124 and 7 more`."""
     ids = [str(display_id(*sync.key)) for sync in syncs]
-    more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
-    return f"sync{'s' if len(ids) > 1 else ''} {', '.join(ids[:MOST_NAMED])}{more}"
+    more = f" and {len(ids) - MAX_NAMED} more" if len(ids) > MAX_NAMED else ""
+    return f"sync{'s' if len(ids) > 1 else ''} {', '.join(ids[:MAX_NAMED])}{more}"

@@ -1,6 +1,6 @@
 """The form of the mapping file: its keys, their types, and its JSON Schema. No I/O here.
 
-The defaults are those of the values, `Sync` and `Workspace`: here a key is only optional.
+Default values are those of `Sync` and `Workspace`: here a key is only optional.
 """
 
 import functools
@@ -18,7 +18,7 @@ from relay.notation import LARGEST_ID
 PositiveId = Annotated[int, msgspec.Meta(gt=0, le=LARGEST_ID)]
 Ids = Annotated[list[PositiveId], msgspec.Meta(min_length=1)]
 Words = Annotated[list[str], msgspec.Meta(min_length=1)]
-# A name that ends in _FILE is that of the variable for a file's name.
+# A name that ends in _FILE is the variable for a file's path.
 KEY_VARIABLE = "^(?!.*_FILE$)CENSUS_API_KEY[A-Z0-9_]*$"
 VariableName = Annotated[str, msgspec.Meta(pattern=KEY_VARIABLE)]
 Duration = Annotated[int | str, msgspec.Meta(description="like 15s, 10m, 6h or 7d")]
@@ -76,18 +76,18 @@ def json_schema() -> dict[str, Any]:
 
 @functools.cache
 def types_of(form: Form) -> Mapping[str, Any]:
-    """The type of each key. That of a form inside is only `dict`: it is read by itself."""
+    """The type of each key; `dict` for a nested form, which is read separately."""
     return {field.name: _shallow(field.type) for field in msgspec.structs.fields(form)}
 
 
 @functools.cache
 def required_keys(form: Form) -> tuple[str, ...]:
-    """The keys that must be there."""
+    """The required keys."""
     return tuple(field.name for field in msgspec.structs.fields(form) if field.required)
 
 
 def item_type(type_: Any) -> Any:
-    """The type of a list's items, None where it is another type or its items are forms."""
+    """The type of a list's items; None if it is not a list, or its items are forms."""
     inner = get_args(type_)[0] if get_origin(type_) is Annotated else type_
     return get_args(inner)[0] if get_origin(inner) is list else None
 

@@ -1,4 +1,4 @@
-"""What to say of a value that the mapping file's form does not allow. No I/O here."""
+"""Messages about invalid values in the mapping file. No I/O here."""
 
 from collections.abc import Iterable
 from typing import Any, Literal, get_args, get_origin
@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 from relay.notation import printable
 from relay.spelling import did_you_mean
 
-_MSGSPECS_WORDS = (
+_MSGSPEC_TERMS = (
     ("`array` of length >= 1", "at least one item"),
     ("`int`", "a number"),
     ("`float`", "a number"),
@@ -30,19 +30,19 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 
 def in_plain_words(what: str) -> str:
-    """Msgspec's sentence, in the words of a person who writes YAML."""
-    for theirs, ours in _MSGSPECS_WORDS:
+    """A message of msgspec, in YAML terms."""
+    for theirs, ours in _MSGSPEC_TERMS:
         what = what.replace(theirs, ours)
     return what[:1].lower() + what[1:]
 
 
 def kind_of(value: object) -> str:
-    """What YAML has made of a value."""
+    """The kind of a YAML value, for messages."""
     return next((kind for type_, kind in _KINDS if isinstance(value, type_)), "a date")
 
 
 def known_words(written: str, type_: Any) -> str:
-    """For a key that takes one of some words: which they are, and which may have been meant."""
+    """For a key with a fixed set of values: the values, and which was probably meant."""
     if get_origin(type_) is not Literal:
         return ""
     words = [str(word) for word in get_args(type_)]
@@ -50,13 +50,13 @@ def known_words(written: str, type_: Any) -> str:
 
 
 def no_workspace(name: str, known: Iterable[str]) -> str:
-    """That a sync names a workspace that the file does not have."""
+    """The message for a sync whose workspace is not in the file."""
     hint = did_you_mean(name, known)
     return f"no workspace {name!r} in `workspaces`; {hint}known are {quoted(known)}"
 
 
 def quoted(words: Iterable[str]) -> str:
-    """The words as code, with commas between them."""
+    """The words as code, comma-separated."""
     return ", ".join(f"`{word}`" for word in words)
 
 

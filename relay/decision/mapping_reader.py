@@ -1,4 +1,4 @@
-"""Reads a mapping file: its bytes become values, or all of its problems at once. No I/O here."""
+"""Parses a mapping file into values, or reports all of its problems at once. No I/O here."""
 
 import hashlib
 import operator
@@ -38,9 +38,9 @@ from relay.workspaces import CENSUS_HOSTS, CENSUS_URL, DEFAULT_WORKSPACE, SyncKe
 
 Value = TypeVar("Value")
 
-# What stands in for a required key that is missing or wrong: such a file is refused anyway, but
-# not before its other problems are found.
-_STAND_INS: Mapping[Form, Mapping[str, Any]] = {
+# Values for required keys that are missing or invalid, so that the other problems of the file are
+# found too; the file is refused anyway.
+_PLACEHOLDERS: Mapping[Form, Mapping[str, Any]] = {
     SyncForm: {"sync_id": 0, "depends_on": ()},
     WorkspaceForm: {"api_key_env": ""},
 }
@@ -51,7 +51,7 @@ def read_mapping(
 ) -> SyncMapping:
     """Read a mapping file; `file` is its name for messages.
 
-    A workspace may be at one of `census_hosts`, or at this machine: its key is sent there.
+    A workspace's host must be in `census_hosts`, or loopback: its API key is sent there.
     Raises BadMapping with every problem, each with file, line, column and path
     (`syncs[1].sync_id`).
     """
@@ -64,7 +64,7 @@ def read_mapping(
 
 
 class _Reader:
-    """Goes through the document once and keeps every problem it meets."""
+    """Reads the document once and collects every problem."""
 
     def __init__(self, document: YamlDocument, census_hosts: Collection[str]) -> None:
         self.problems = list(document.problems)
@@ -92,7 +92,7 @@ class _Reader:
         for name, form in forms.items():
             path = f"workspaces.{name}"
             if name == DEFAULT_WORKSPACE:
-                self._problem(path, "this name stands for the CENSUS_* settings; take another")
+                self._problem(path, "this name is reserved for the CENSUS_* settings; use another")
             yield str(name), Workspace(name=str(name), **self._values(path, WorkspaceForm, form))
 
     def _syncs(self, defaults: object, forms: Iterable[object]) -> Iterator[tuple[str, Sync]]:
@@ -127,10 +127,10 @@ class _Reader:
         return tuple(self._document.place(f"{path}.depends_on[{n}]") for n in range(count))
 
     def _values(self, path: str, form: Form, content: object) -> dict[str, Any]:
-        """What the keys of a form mean; those that are left out have no entry."""
+        """The parsed values of a form's keys; omitted keys have no entry."""
         keys = self._keys(path, form, content)
         values = {key: self._value(f"{path}.{key}", key, item) for key, item in keys.items()}
-        return {**_STAND_INS.get(form, {}), **values}
+        return {**_PLACEHOLDERS.get(form, {}), **values}
 
     def _value(self, path: str, key: str, item: Any) -> Any:
         match key:
@@ -152,7 +152,7 @@ class _Reader:
                     yield selector
 
     def _read_census_url(self, text: str) -> str:
-        """Whoever edits this file must not be able to send a key elsewhere: the operator may."""
+        """Only the operator, not an editor of this file, may have a key sent to another host."""
         url = read_vendor_url(text, example=CENSUS_URL)
         host = host_of(url)
         if host not in self._census_hosts and not is_loopback(host):
@@ -171,7 +171,7 @@ class _Reader:
             return None
 
     def _keys(self, path: str, form: Form, content: object) -> dict[str, Any]:
-        """The keys that are as the form says; a problem for each that is not."""
+        """The valid keys of a form; adds a problem for each invalid one."""
         if not isinstance(content, dict):
             self._problem(path or "the file", f"expected keys and values, got {kind_of(content)}")
             return {}
@@ -190,10 +190,10 @@ class _Reader:
         return good
 
     def _typed(self, path: str, item: object, type_: Any) -> Any:
-        """The item where it has the type, else UNSET and a problem.
+        """The item if it has the type, else UNSET and a problem.
 
-        A list keeps its good items, and UNSET in place of each other: these must not hide what
-        else is wrong with the good ones.
+        A list keeps its valid items, with UNSET in place of the others: an invalid item must not
+        hide problems of the valid ones.
         """
         if isinstance(item, list) and item and (inner := item_type(type_)) is not None:
             return [self._typed(f"{path}[{n}]", one, inner) for n, one in enumerate(item)]
@@ -210,7 +210,7 @@ class _Reader:
         return item
 
     def _is_a_variables_name(self, path: str, item: str) -> bool:
-        """What is no name may be the key itself, so the problem does not repeat it."""
+        """Check a variable's name. The problem does not repeat it: it may be the key itself."""
         if re.fullmatch(KEY_VARIABLE, item):
             return True
         key = re.sub("(_FILE)+$", "", item)
@@ -226,7 +226,7 @@ class _Reader:
         return False
 
     def _is_certain(self, path: str) -> bool:
-        """Whether what is there has no problem so far, so that others may be judged by it."""
+        """Whether the value has no problem so far, so that others can be checked against it."""
         return path not in self._uncertain
 
     def _problem(self, path: str, what: str) -> None:

@@ -16,18 +16,18 @@ from relay.errors import RelayError
 from relay.notation import short_message
 from relay.workspaces import SyncKey, display_id
 
-MOST_NAMED = 5  # syncs in one problem
+MAX_NAMED = 5  # syncs in one problem
 
 Through = Mapping[str, Models]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a sync that a run affects; `models` (unique_ids, sorted) decided it.
+    """The decision on a sync that a run affects; `models` (unique_ids, sorted) are its cause.
 
-    `conditions` are what every gate found. `through` has the views among the models, and what the
-    run executed behind each. `due_at` is when to trigger it, None for never: at once where the
-    reason is `rebuilt`, at its end for a cool-down. `covers_until` is when the newest run whose
-    rebuilds a trigger takes in had finished: what is rebuilt later counts for the next one.
+    `conditions` are the results of all gates. `through` maps the views among the models to the
+    executed nodes that they read. `due_at` is when to trigger the sync: now for `rebuilt`, the end
+    of a cool-down, or None for never. `covers_until` is when the newest run covered by the trigger
+    finished: later rebuilds count for the next trigger.
     """
 
     sync: Sync
@@ -41,33 +41,33 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """A sync that could not be judged: what it asks for is not known, or judging it raised.
+    """A sync that could not be decided: it needs unknown data, or the decision raised.
 
-    `cause` is a RelayError, or what nobody foresaw.
+    `cause` is a RelayError, or an unexpected error.
     """
 
     sync: Sync
     cause: Exception
 
     @property
-    def was_foreseen(self) -> bool:
-        """Whether relay itself says what is wrong."""
+    def is_expected(self) -> bool:
+        """Whether the cause is one of relay's own errors."""
         return isinstance(self.cause, RelayError)
 
     @property
     def problem(self) -> str:
-        """What is wrong; of what nobody foresaw without its text, which may hold anything."""
+        """The error message; for an unexpected error only its type: its text may hold anything."""
         return (
-            str(self.cause) if self.was_foreseen else f"deciding raised {type(self.cause).__name__}"
+            str(self.cause) if self.is_expected else f"deciding raised {type(self.cause).__name__}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run means for the syncs that it affects: a verdict for each, in the mapping's order.
+    """A verdict for each sync that the run affects, in the mapping's order.
 
-    `builds` is what the run did to each node, for later decisions that look back at it.
-    `undecided` are syncs that are neither triggered nor withheld: a person has to look.
+    `builds` is what the run did to each node, for later decisions. `undecided` are syncs that are
+    neither triggered nor withheld: they need manual attention.
     """
 
     verdicts: tuple[Verdict, ...] = ()
@@ -76,41 +76,41 @@ class Plan:
 
     @property
     def triggers(self) -> tuple[Verdict, ...]:
-        """The syncs to trigger at once."""
+        """The syncs to trigger now."""
         return tuple(verdict for verdict in self.verdicts if verdict.reason is Reason.REBUILT)
 
     @property
     def withheld(self) -> tuple[Verdict, ...]:
-        """The syncs that are not triggered now: for good, or until a cool-down ends."""
+        """The syncs that are not triggered now: not at all, or not until a cool-down ends."""
         return tuple(verdict for verdict in self.verdicts if verdict.reason is not Reason.REBUILT)
 
     @property
     def delayed(self) -> tuple[Verdict, ...]:
-        """Of those that are withheld, the ones to trigger later."""
+        """The withheld syncs that are triggered later."""
         return tuple(verdict for verdict in self.withheld if verdict.due_at is not None)
 
     @property
     def due(self) -> tuple[Verdict, ...]:
-        """The syncs to trigger, at once or later."""
+        """The syncs to trigger, now or later."""
         return (*self.triggers, *self.delayed)
 
     @property
     def problem(self) -> str | None:
-        """Which syncs could not be decided; None if all could."""
+        """A message about the undecided syncs; None if there are none."""
         if not self.undecided:
             return None
         syncs_of: dict[str, list[str]] = {}
         for one in self.undecided:
             syncs_of.setdefault(one.problem, []).append(str(display_id(*one.sync.key)))
-        each = (f"sync {_first_of(syncs)}: {problem}" for problem, syncs in syncs_of.items())
+        each = (f"sync {_listed_syncs(syncs)}: {problem}" for problem, syncs in syncs_of.items())
         return short_message(f"could not be decided, all other syncs were: {'; '.join(each)}")
 
     def verdict_on(self, sync: Sync) -> Verdict | None:
-        """What becomes of a sync; None where the run does not affect it."""
+        """The verdict on a sync; None if the run does not affect it."""
         return next((verdict for verdict in self.verdicts if verdict.sync.key == sync.key), None)
 
     def undecided_on(self, sync: Sync) -> Undecided | None:
-        """Why nothing was decided on a sync; None where something was, or it is not affected."""
+        """Why a sync was not decided; None if it was, or is not affected."""
         return next((one for one in self.undecided if one.sync.key == sync.key), None)
 
     def without(self, syncs: Collection[SyncKey]) -> "Plan":
@@ -119,34 +119,34 @@ class Plan:
         return replace(self, verdicts=left)
 
 
-def _first_of(syncs: list[str]) -> str:
-    more = len(syncs) - MOST_NAMED
-    return ", ".join(syncs[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _listed_syncs(syncs: list[str]) -> str:
+    more = len(syncs) - MAX_NAMED
+    return ", ".join(syncs[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def decide(findings: Findings, mapping: SyncMapping, history: History, *, now: datetime) -> Plan:
-    """Judge every sync of the mapping on what the run did to its own models.
+    """Decide every sync of the mapping by what the run did to its models.
 
-    A sync that cannot be judged is `undecided`, and keeps no other from its verdict.
+    A sync that cannot be decided is `undecided`; the others still get their verdict.
     """
     if findings.run.never_counts_because:
         return Plan()
     case = Case(findings, history, now)
-    judged = [_judged(case, sync) for sync in mapping.syncs]
+    decided = [_decided(case, sync) for sync in mapping.syncs]
     is_known = not findings.undecidable
-    keeps_builds = mapping.looks_at_builds and is_known and not findings.run.was_cancelled
+    keeps_builds = mapping.needs_earlier_builds and is_known and not findings.run.was_cancelled
     return Plan(
-        verdicts=tuple(one for one in judged if isinstance(one, Verdict)),
+        verdicts=tuple(one for one in decided if isinstance(one, Verdict)),
         builds=_builds(case) if keeps_builds else {},
-        undecided=tuple(one for one in judged if isinstance(one, Undecided)),
+        undecided=tuple(one for one in decided if isinstance(one, Undecided)),
     )
 
 
-def _judged(case: Case, sync: Sync) -> Verdict | Undecided | None:
+def _decided(case: Case, sync: Sync) -> Verdict | Undecided | None:
     findings = case.findings
     for causes in (findings.undecidable, findings.unselectable):
         if sync.key in causes:
-            return Undecided(sync, causes[sync.key])  # its history has not been looked at
+            return Undecided(sync, causes[sync.key])  # its history was not read
     try:
         return _verdict(case, sync)
     except Exception as exc:  # noqa: BLE001 - whatever it is, it affects this sync alone
@@ -154,11 +154,11 @@ def _judged(case: Case, sync: Sync) -> Verdict | Undecided | None:
 
 
 def _verdict(case: Case, sync: Sync) -> Verdict | None:
-    """What becomes of a sync; None where the run does not affect it."""
+    """The verdict on a sync; None if the run does not affect it."""
     affected = case.affected(sync)
     if not affected:
         return None
-    conditions = tuple(gate.judge(case, sync, affected) for gate in GATES)
+    conditions = tuple(gate.evaluate(case, sync, affected) for gate in GATES)
     objection = next((condition for condition in conditions if condition.holds), None)
     reason = objection.reason if objection else Reason.REBUILT
     models = objection.models if objection else case.findings.in_order(affected)
@@ -184,7 +184,7 @@ def _due_at(case: Case, sync: Sync, reason: Reason) -> datetime | None:
 
 
 def _builds(case: Case) -> Mapping[str, Build]:
-    """What the run did to each node, for later decisions that look back at it."""
+    """What the run did to each node, for later decisions."""
     findings = case.findings
     nodes = sorted(findings.standings.keys() | findings.outcome.reused)
     return {node: _build(case, node) for node in nodes}
@@ -195,7 +195,7 @@ def _build(case: Case, node: str) -> Build:
     result = findings.outcome.nodes.get(node)
     run = findings.run.in_retry_chain(result.dbt_run_id if result else None)
     was_rebuilt = result is not None and result.standing is Standing.REBUILT
-    standing = findings.standings.get(node, Standing.REBUILT)  # a node that was reused is in order
+    standing = findings.standings.get(node, Standing.REBUILT)  # a reused node was up to date
     return Build(
         dbt_run_id=run.dbt_run_id,
         dbt_job_id=run.dbt_job_id,

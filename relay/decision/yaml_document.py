@@ -1,4 +1,4 @@
-"""A YAML document as plain values, and where in its file each of them is. No I/O here."""
+"""A YAML document as plain values with their positions in the file. No I/O here."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,8 +11,8 @@ from relay.decision.yaml_errors import explained
 from relay.errors import BadMapping, Problem
 from relay.notation import printable
 
-MOST_NESTED = 50  # levels; a mapping file needs five
-MOST_REPEATED = 300_000  # values that aliases stand for: 10,000 syncs with 20 models each
+MAX_NESTING = 50  # levels; a mapping file needs five
+MAX_REPEATED = 300_000  # values that aliases repeat: 10,000 syncs with 20 models each
 
 # libyaml's, where PyYAML was built with it: ten times as fast on thousands of syncs.
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -42,8 +42,8 @@ _VALUES = {  # what YAML makes of a scalar, in words
 class YamlDocument:
     """Plain values with their positions, each under its path: `syncs[1].sync_id`.
 
-    `problems` make the file unusable, whatever its values mean; `misread` are the paths of those
-    that are something else to YAML than they look.
+    `problems` make the file unusable, whatever its values mean; `misread` are the paths of values
+    that YAML reads differently than they look.
     """
 
     file: str
@@ -53,7 +53,7 @@ class YamlDocument:
     misread: frozenset[str] = frozenset()
 
     def problem(self, path: str, what: str) -> Problem:
-        """What is wrong at a path."""
+        """A problem at a path."""
         return Problem(self.place(path), what, *self._position(path))
 
     def place(self, path: str) -> str:
@@ -62,7 +62,7 @@ class YamlDocument:
         return f"{self.file}:{line}:{column}: {path}"
 
     def _position(self, path: str) -> _Position:
-        """Where a path is, or the nearest one around it."""
+        """The position of a path, or of its nearest known parent."""
         while path and path not in self.positions:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.positions[path]
@@ -71,8 +71,8 @@ class YamlDocument:
 def read_yaml(body: bytes, *, file: str) -> YamlDocument:
     """Read a document; `file` is its name for messages.
 
-    Raises BadMapping for what is not YAML, for an empty file, and for what its aliases would
-    multiply without end. The document knows its other problems.
+    Raises BadMapping for invalid YAML, for an empty file, and for too many repeated aliases. Other
+    problems are in the document.
     """
     try:
         loader = _Loader(body)
@@ -95,7 +95,7 @@ def read_yaml(body: bytes, *, file: str) -> YamlDocument:
         raise BadMapping((_problem(file, position, f"invalid YAML: {what}"),)) from None
     except RecursionError:
         raise BadMapping(
-            (_problem(file, (1, 1), "invalid YAML: an alias stands for itself"),)
+            (_problem(file, (1, 1), "invalid YAML: an alias contains itself"),)
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as exc:
         on_one_line = " ".join(str(exc).split())
@@ -103,28 +103,28 @@ def read_yaml(body: bytes, *, file: str) -> YamlDocument:
 
 
 class _Loader(_YamlLoader):  # type: ignore[misc]
-    """Refuses what is nested deeper than libyaml's stack is high: it would crash.
+    """Limits the nesting, because deep nesting would overflow libyaml's stack and crash.
 
-    PyYAML calls these two around each node, for resolvers by path; here there are none.
+    PyYAML calls these two hooks around each node, for path resolvers, which are not used here.
     """
 
     _depth = 0
 
     def descend_resolver(self, _parent: object, _index: object) -> None:
         self._depth += 1
-        if self._depth > MOST_NESTED:
-            raise ValueError(f"nested more than {MOST_NESTED} levels deep")
+        if self._depth > MAX_NESTING:
+            raise ValueError(f"nested more than {MAX_NESTING} levels deep")
 
     def ascend_resolver(self) -> None:
         self._depth -= 1
 
 
 class _Positions:
-    """Where every path is, and what is written there that cannot be meant.
+    """The position of every path, and values that are probably mistakes.
 
-    Of a key that is written twice it takes the last. A number with a zero in front is octal to it,
-    or text where it has an 8 or a 9, and one with a colon is minutes. What cannot be used at all
-    becomes something that can, in the nodes themselves: it must not hide what else is wrong.
+    YAML takes the last of duplicate keys; a number with a leading zero is octal, or text if it has
+    an 8 or a 9; one with a colon is base 60. Unusable nodes are replaced in the tree by usable ones
+    so that they do not hide other problems.
     """
 
     def __init__(self, root: yaml.Node) -> None:
@@ -186,11 +186,11 @@ class _Positions:
         self.unusable.append((printable(path), _position(node.start_mark), problem))
 
     def _count(self, value: yaml.Node) -> None:
-        """An alias is the same node again. Twelve lines of aliases can stand for 10^12 values."""
+        """Limit repeated nodes: twelve lines of nested aliases can expand to 10^12 values."""
         self._repeated_values += id(value) in self._seen
         self._seen.add(id(value))
-        if self._repeated_values > MOST_REPEATED:
-            raise ValueError(f"its aliases stand for more than {MOST_REPEATED} values")
+        if self._repeated_values > MAX_REPEATED:
+            raise ValueError(f"its aliases expand to more than {MAX_REPEATED} values")
 
 
 def _below(path: str, key: yaml.ScalarNode) -> str:
@@ -210,9 +210,9 @@ def _can_be_merged(node: yaml.Node) -> bool:
 
 
 def _problem_of(node: yaml.Node) -> str | None:
-    """Why YAML can make nothing of a node that the database could hold; None where it can.
+    """Why a node cannot be read or stored; None if it can.
 
-    The value is not repeated: it may be a key.
+    The message does not repeat the value: it may be a key.
     """
     if not isinstance(node, yaml.ScalarNode):
         return None if node.tag == _PLAIN_TAGS.get(type(node)) else _unknown_tag(node)
@@ -222,14 +222,14 @@ def _problem_of(node: yaml.Node) -> str | None:
         return _unknown_tag(node)
     try:
         _constructor.yaml_constructors[node.tag](_constructor, node)
-    except Exception:  # noqa: BLE001 - PyYAML has many, also KeyError and AttributeError
+    except Exception:  # noqa: BLE001 - PyYAML raises many types, also KeyError and AttributeError
         what = _VALUES[node.tag]
         return f"YAML takes this for {what} and cannot read it: put text in quotation marks"
     return None
 
 
 def _unknown_tag(node: yaml.Node) -> str:
-    return f"the tag {printable(node.tag)} means nothing here: leave it out"
+    return f"the tag {printable(node.tag)} is not supported: remove it"
 
 
 def _is_an_odd_number(node: yaml.ScalarNode) -> bool:

@@ -1,4 +1,4 @@
-"""What to say where a file is not YAML: the parser does not say what to write. No I/O here."""
+"""Messages about invalid YAML, with what to write instead. No I/O here."""
 
 import re
 
@@ -9,7 +9,7 @@ _NEED_QUOTES = "*@`%"
 
 
 def explained(error: yaml.MarkedYAMLError, body: bytes) -> tuple[yaml.Mark | None, str]:
-    """Where the error is, and what to do about it; else what the parser says."""
+    """The error's position, and what to do about it, or else the parser's message."""
     mark = error.problem_mark
     if mark is None:
         return None, str(error.problem)
@@ -28,7 +28,7 @@ def explained(error: yaml.MarkedYAMLError, body: bytes) -> tuple[yaml.Mark | Non
 
 
 def _start_of_word(error: yaml.MarkedYAMLError) -> yaml.Mark | None:
-    """Of an alias the parser marks the character that ends it."""
+    """The start of an alias: the parser marks the character after it."""
     return error.context_mark if error.context == "while scanning an alias" else None
 
 

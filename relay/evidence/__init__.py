@@ -1,1 +1,1 @@
-"""What a dbt run did and saw: fetched from dbt Cloud, and kept where fetching is dear."""
+"""What a dbt run did and saw: fetched from dbt Cloud, and cached where fetching is expensive."""

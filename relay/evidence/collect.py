@@ -1,4 +1,4 @@
-"""Collect what a run did from dbt Cloud: the run, every step's run_results.json, the manifest."""
+"""Collects from dbt Cloud what a run did: the run, each step's run_results.json, the manifest."""
 
 import threading
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from relay.notation import write_duration
 from relay.settings import DbtCloudSettings
 from relay.vendors.dbt_cloud import DbtCloud
 
-MOST_RETRIES = 20  # a run that retries one that retries one …
-# From the end of a run, for the run_results.json of a step that must have written one.
+MAX_RETRIES = 20  # the length of a chain of runs that each retry the one before
+# After the end of a run, for the run_results.json of a step that must have written one.
 LONGEST_WAIT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A run with those that it retries, what their steps served, and what they did."""
+    """A run, the invocations of it and of the runs that it retries, and their outcome."""
 
     run: DbtRun
     invocations: tuple[Invocation, ...] = ()
@@ -33,22 +33,22 @@ class Evidence:
 
 
 class Collector:
-    """Asks dbt Cloud; nothing is changed anywhere but the lineages kept on disk."""
+    """Reads from dbt Cloud; writes nothing but the lineage cache on disk."""
 
     def __init__(
         self, dbt_cloud: DbtCloud, lineages: LineageCache, *, waits_for: timedelta
     ) -> None:
-        """`waits_for` is how long after a run's end a file may still come."""
+        """`waits_for` is how long after a run's end a file may still become available."""
         self._dbt_cloud = dbt_cloud
         self._lineages = lineages
         self._waits_for = waits_for
         self._one_lineage = threading.Lock()
 
     def collect(self, dbt_run_id: int, *, now: datetime) -> Evidence:
-        """What a run did. Of a run that never counts only the run itself is asked for.
+        """What a run did. For a run that never counts only the run itself is fetched.
 
-        A file that has not come for long is done without. Raises Unavailable (also for what is not
-        there yet), Rejected, BadArtifact.
+        After `waits_for`, a missing file is ignored. Raises Unavailable (also while a file is not
+        available yet), Rejected, BadArtifact.
         """
         run = self._dbt_cloud.get_run(dbt_run_id)
         if not run.has_ended:
@@ -67,26 +67,26 @@ class Collector:
     def lineage(self, evidence: Evidence, *, now: datetime) -> Iterator[Lineage]:
         """The project as the run saw it.
 
-        A worker holds one at a time, for it may be large; and many runs that end together then
-        fetch it once. Raises as `collect` does.
+        A worker loads one at a time, because it may be large; and several runs that end together
+        then fetch it only once. Raises as `collect` does.
         """
         with self._one_lineage:
             lineage = self._lineage(evidence, now)
-            with gc_paused():  # it would search all of these nodes for garbage
+            with gc_paused():  # a collection would traverse all of these nodes
                 yield lineage
 
     def _retried_runs(self, run: DbtRun) -> Iterator[DbtRun]:
-        """The runs it retries: dbt executes again only what was left, so theirs count too."""
+        """The runs that it retries: dbt executes only what they left undone, so they count too."""
         latest, seen = run, {run.dbt_run_id}
         while run.retrying_run_id is not None and run.retrying_run_id not in seen:
-            if len(seen) > MOST_RETRIES:
+            if len(seen) > MAX_RETRIES:
                 raise BadArtifact(
-                    f"dbt run {latest.dbt_run_id} retries more than {MOST_RETRIES} runs, one "
-                    "after the other: relay does not evaluate all of them"
+                    f"dbt run {latest.dbt_run_id} retries more than {MAX_RETRIES} runs, one "
+                    "after the other: relay does not evaluate that many"
                 )
             seen.add(run.retrying_run_id)
             retried = self._dbt_cloud.get_retried_run(run.retrying_run_id)
-            _must_be_retriable(retried, run)
+            _require_usable_retried_run(retried, run)
             run = retried
             yield run
 
@@ -101,14 +101,14 @@ class Collector:
             if step.succeeded and not (step.command or step.name):
                 raise BadArtifact(
                     f"step {step.index} of dbt run {run.dbt_run_id} succeeded, but has neither "
-                    "name, command nor run_results.json: relay cannot tell what it did"
+                    "name, command nor run_results.json: relay cannot know what it did"
                 )
         return invocations
 
     def _run_results(self, run: DbtRun, step: Step) -> RunResults | None:
-        """What is served for the step; None for nothing.
+        """The file that dbt Cloud serves for the step, or None.
 
-        A file that cannot be read and decides nothing counts as empty, and so as of no run.
+        An unreadable file of a step that rebuilds and tests nothing counts as empty.
         """
         try:
             return self._dbt_cloud.get_run_results(run.dbt_run_id, step=step.index)
@@ -120,9 +120,9 @@ class Collector:
     def _wait_for_late_files(
         self, run: DbtRun, invocations: list[Invocation], now: datetime
     ) -> None:
-        """Raise Unavailable while the file of a step may still come: dbt Cloud may be late.
+        """Raise Unavailable while a step's file may still become available.
 
-        Where no step has a file, there is nothing to decide without it.
+        If no step has a file, relay cannot decide without it, and always raises.
         """
         without_file = _without_file(invocations)
         late = [step for step in without_file if _must_have_written(step)]
@@ -146,8 +146,8 @@ class Collector:
     def _lineage(self, evidence: Evidence, now: datetime) -> Lineage:
         """The project as the last invocation that counts saw it.
 
-        Where that one does not know all that an earlier one executed (another commit, other
-        --vars), what only the earlier one knows is added.
+        If its manifest lacks nodes that an earlier invocation executed (another commit, other
+        --vars), the nodes of the earlier manifest are added.
         """
         known: Lineage | None = None
         own = sort_by_origin(evidence.invocations).own
@@ -158,7 +158,7 @@ class Collector:
         return known or Lineage({})
 
     def _seen_by(self, invocation: Invocation, now: datetime) -> Lineage:
-        """The project as one invocation saw it. Raises BadArtifact if it cannot have been so."""
+        """The project as one invocation saw it. Raises BadArtifact for another's manifest."""
         run = invocation.run
         state = ProjectState.of(invocation)
         kept = self._lineages.get(state, now=now) if state is not None else None
@@ -170,22 +170,22 @@ class Collector:
         if unknown:
             raise BadArtifact(
                 f"manifest.json of step {step} of dbt run {run.dbt_run_id} is of another "
-                f"invocation: it does not know {min(unknown)}, which the step executed"
+                f"invocation: it lacks {min(unknown)}, which the step executed"
             )
         if state is not None:
             self._lineages.put(state, lineage, now=now)
         return lineage
 
 
-def _must_be_retriable(retried: DbtRun, run: DbtRun) -> None:
-    """Raise Unavailable, BadArtifact where the rows of the retried run say nothing yet, or ever."""
+def _require_usable_retried_run(retried: DbtRun, run: DbtRun) -> None:
+    """Raise Unavailable if the retried run has not ended, BadArtifact if it never counts."""
     which = f"dbt run {retried.dbt_run_id}, which dbt run {run.dbt_run_id} retries,"
     if not retried.has_ended:
         raise Unavailable(f"{which} has not ended yet")
     if retried.never_counts_because:
         raise BadArtifact(
             f"{which} built into a schema of its own ({retried.never_counts_because}): "
-            "relay cannot tell what the retry has left in production"
+            "relay cannot know what the retry has left in production"
         )
 
 
@@ -198,15 +198,15 @@ def _must_have_written(step: Step) -> bool:
 
 
 def _may_have_decisive_results(step: Step) -> bool:
-    """Whether its own file may tell of nodes or tests; so may that of a command nobody knows."""
+    """Whether its file may have rows of nodes or tests; true also for an unknown command."""
     is_known_harmless = step.dbt_command is not None and step.dbt_command not in TESTING_COMMANDS
     return not (is_known_harmless or step.writes_no_results)
 
 
 def collector_of(settings: DbtCloudSettings, dbt_cloud: DbtCloud) -> Collector:
-    """The collector of the settings' account, with its lineages in the data folder.
+    """The collector of the settings' account, with its lineage cache in the data folder.
 
-    For a late file it waits at most a third of the time for which all is retried.
+    It waits for a late file at most a third of RELAY_RETRY_FOR.
     """
     waits_for = min(LONGEST_WAIT, timedelta(seconds=settings.retry_for) / 3)
     lineages = LineageCache(settings.data_dir / "lineages")

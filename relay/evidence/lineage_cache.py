@@ -1,4 +1,4 @@
-"""Lineages on disk: a manifest is a hundred times larger, and most runs see the same project."""
+"""Lineages on disk: a manifest is a hundred times larger, and most runs share a project state."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ from relay.dbt.nodes import SHAPE, Node
 from relay.logs import get_logger
 
 LONGEST_KEPT = timedelta(days=1)  # packages and environment variables change without a commit
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 SUFFIX = ".lineage"
 
 log = get_logger()
@@ -28,7 +28,7 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ProjectState:
-    """What a manifest comes from: invocations that agree in all of it saw the same project."""
+    """The cache key: invocations with equal keys saw the same project."""
 
     dbt_account_id: int
     project_id: int | None
@@ -41,7 +41,7 @@ class ProjectState:
 
     @classmethod
     def of(cls, invocation: Invocation) -> "ProjectState | None":
-        """None where dbt says too little to know that another invocation saw the same project."""
+        """The key of an invocation; None if dbt reports too little to identify the project."""
         run = invocation.run
         metadata = invocation.run_results.metadata if invocation.run_results else Metadata()
         dbt_version = metadata.dbt_version
@@ -60,7 +60,7 @@ class ProjectState:
 
 
 class _Kept(msgspec.Struct):
-    """A file's content: when it was fetched, the nodes, and the project's own package."""
+    """A file's content: when it was fetched, the nodes, and the project's own package name."""
 
     fetched_at: datetime
     nodes: list[Node]
@@ -72,28 +72,28 @@ _decoder = msgspec.msgpack.Decoder(_Kept)
 
 
 class LineageCache:
-    """A folder of lineages, made if absent; several workers may share it.
+    """A folder of lineages, created if absent; several workers may share it.
 
-    Whatever is wrong with it, relay does without: a lineage that is not here is fetched. The
-    last one stays in memory, with the indexes that were made of it: not safe for two threads.
+    Errors are not fatal: a lineage that is not cached is fetched. The last one stays in memory with
+    its indexes: not thread-safe.
     """
 
-    def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, *, most_bytes: int = MAX_BYTES) -> None:
         self._folder = folder
         self._most_bytes = most_bytes
         self._last: tuple[ProjectState, datetime, Lineage] | None = None
 
     def get(self, state: ProjectState, *, now: datetime) -> Lineage | None:
-        """The lineage of this state; None if there is none, or only one older than a day."""
+        """The lineage of this state; None if it is not cached, or older than a day."""
         if self._last is None or self._last[0] != state:
-            self._last = None  # before there is another: each may be large
+            self._last = None  # free it before the next is read: each may be large
             self._last = self._read(state)
         if self._last is None or abs(now - self._last[1]) > LONGEST_KEPT:
             return None
         return self._last[2]
 
     def put(self, state: ProjectState, lineage: Lineage, *, now: datetime) -> None:
-        """Keep a lineage, and drop the least lately used where there is too much."""
+        """Cache a lineage; if the folder is too large, delete the least recently used files."""
         self._last = (state, now, lineage)
         nodes = list(lineage.nodes.values())
         kept = _encoder.encode(_Kept(now, nodes, lineage.project_name))
@@ -101,7 +101,7 @@ class LineageCache:
             for folder in (self._folder.parent, self._folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(self._file(state), zlib.compress(kept, level=1))
-            self._make_room()
+            self._evict()
         except OSError as exc:
             log.warning("lineage.not_kept", folder=str(self._folder), problem=exc.strerror)
 
@@ -110,7 +110,7 @@ class LineageCache:
         try:
             with gc_paused():
                 kept = _decoder.decode(zlib.decompress(file.read_bytes()))
-            os.utime(file)  # the least lately used goes first
+            os.utime(file)  # the least recently used is deleted first
         except (OSError, zlib.error, msgspec.DecodeError):
             return None
         nodes = {node.unique_id: node for node in kept.nodes}
@@ -120,7 +120,7 @@ class LineageCache:
         name = hashlib.sha256(msgspec.json.encode((SHAPE, state))).hexdigest()
         return self._folder / f"{name}{SUFFIX}"
 
-    def _make_room(self) -> None:
+    def _evict(self) -> None:
         room = self._most_bytes
         for size, file in self._newest_first():
             room -= size
@@ -138,9 +138,9 @@ class LineageCache:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all: another worker may read it now, and this one may be killed.
+    """Write a file atomically: another worker may read it now, and this one may be killed.
 
-    What a kill leaves behind has the files' own ending, and goes when room is made.
+    A temporary file that a kill leaves behind has the same suffix, so it is evicted later.
     """
     with tempfile.NamedTemporaryFile(dir=file.parent, suffix=SUFFIX, delete=False) as new:
         written = Path(new.name)

@@ -9,7 +9,7 @@ from relay.errors import CannotDecide
 from relay.mapping_file import load
 from relay.operations.plan import evaluate_now
 from relay.operations.sync_lookup import find_mapped
-from relay.postgres.connections import asking
+from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.settings import DbtCloudSettings, Settings
 from relay.store import Decision, Store
@@ -49,7 +49,7 @@ def explain_sync(
     for what was not. Raises NotMapped for a sync without a decision that the mapping does not have,
     else as `plan_run` does.
     """
-    with asking(server) as connections:
+    with single_connection(server) as connections:
         decision = Store(connections).decisions.find(workspace, sync_id, dbt_run_id)
     if decision is not None:
         return _as_decided(decision)

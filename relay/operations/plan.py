@@ -20,7 +20,7 @@ from relay.errors import BadArtifact, VendorError
 from relay.evidence.collect import collector_of
 from relay.mapping_file import load
 from relay.operations.evaluate import findings_of
-from relay.postgres.connections import asking
+from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.settings import DbtCloudSettings
 from relay.store import Store
@@ -96,9 +96,9 @@ def evaluate_now(
 
 
 def _history(server: Server, findings: Findings, mapping: SyncMapping) -> History:
-    looks_back_at = findings.looks_back_at(mapping)
-    with asking(server) as connections:
-        return Store(connections).decisions.history(findings.run, mapping, looks_back_at)
+    nodes_needing_history = findings.nodes_needing_history(mapping)
+    with single_connection(server) as connections:
+        return Store(connections).decisions.history(findings.run, mapping, nodes_needing_history)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

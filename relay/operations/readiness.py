@@ -25,7 +25,7 @@ class Check:
 def check_storing(store: Store) -> Check:
     """A database that answers may still store nothing: a full disk, a read-only standby."""
     try:
-        store.deliveries.rehearse()
+        store.deliveries.check_writable()
     except DatabaseUnavailable as exc:
         return cannot_store(server_message(exc))
     return Check("database", is_well=True, detail="ok")

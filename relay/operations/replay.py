@@ -7,7 +7,7 @@ from datetime import timedelta
 from relay.clock import utc_now
 from relay.errors import NothingToReplay
 from relay.operations.plan import Planned, plan_run
-from relay.postgres.connections import asking
+from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.settings import AccountSettings, DbtCloudSettings
 from relay.store import DeliveredRun, Redo, Replayed, Store, Triggered
@@ -45,7 +45,7 @@ def runs_asked_for(server: Server, settings: AccountSettings, asked: Asked) -> t
     """Their ids, the first reported first. Raises NothingToReplay, DatabaseUnavailable."""
     if asked.dbt_run_id is not None:
         return (asked.dbt_run_id,)
-    with asking(server) as connections:
+    with single_connection(server) as connections:
         store = Store(connections)
         if asked.delivery_id is not None:
             return (_run_of(store.deliveries.find_run(asked.delivery_id), asked.delivery_id),)
@@ -72,7 +72,7 @@ def replay_run(
     BadSettings, and VendorError where dbt Cloud does not know it either.
     """
     account = settings.dbt_account_id
-    with asking(server) as connections:
+    with single_connection(server) as connections:
         store = Store(connections)
         if store.dbt_runs.get(account, dbt_run_id) is None:
             dbt_cloud_of(settings.extended_to(DbtCloudSettings)).get_run(dbt_run_id)
@@ -83,7 +83,7 @@ def replay_run(
 
 def preview(server: Server, settings: AccountSettings, dbt_run_id: int, redo: Redo) -> Previewed:
     """What a replay would come to; nothing is done. Raises as `plan_run` does."""
-    with asking(server) as connections:
+    with single_connection(server) as connections:
         alone = Store(connections).replays.left_alone(settings.dbt_account_id, dbt_run_id, redo)
     planned = plan_run(server, settings.extended_to(DbtCloudSettings), dbt_run_id)
     return Previewed(planned=planned, left_alone=alone)

@@ -9,7 +9,7 @@ from relay.decision.mapping import SyncMapping
 from relay.mapping_file import Stamp, stamp_of
 from relay.notation import printable
 from relay.operations.readiness import Check, check_storing, check_worker, read_mapping
-from relay.postgres.connections import asking
+from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.settings import StatusSettings
 from relay.store import Store
@@ -79,7 +79,7 @@ class StatusReader:
     def read(self, *, newest: int) -> StatusReport:
         """The status, with so many rows of each kind. Raises DatabaseUnavailable."""
         mapping_check, mapping = self._read_mapping()
-        with asking(self._server) as connections:
+        with single_connection(self._server) as connections:
             store = Store(connections)
             now, heartbeat = store.status.last_heartbeat()
             checks = (check_storing(store), mapping_check, check_worker(now, heartbeat))

@@ -9,7 +9,7 @@ from enum import Enum
 from relay.decision.mapping import SyncMapping
 from relay.operations.readiness import Check, check_worker
 from relay.operations.sync_lookup import require_workspace
-from relay.postgres.connections import asking
+from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.store import Store, TriggerProgress
 
@@ -47,7 +47,7 @@ def trigger(
     require_workspace(mapping, workspace)
     mapped = mapping.sync(workspace, sync_id)
     full_sync = records is Records.ALL or (mapped is not None and mapped.full_sync)
-    with asking(server) as connections:
+    with single_connection(server) as connections:
         store = Store(connections)
         trigger_id = store.triggers.add_manual(workspace, sync_id, full_sync=full_sync, now=now)
         return Requested(trigger_id, check_worker(*store.status.last_heartbeat()))
@@ -58,7 +58,7 @@ def follow(server: Server, trigger_id: int) -> Iterator[TriggerProgress]:
 
     Raises DatabaseUnavailable.
     """
-    with asking(server) as connections:
+    with single_connection(server) as connections:
         triggers = Store(connections).triggers
         while (progress := triggers.progress(trigger_id)) is not None:
             yield progress

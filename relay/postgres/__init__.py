@@ -1,1 +1,1 @@
-"""PostgreSQL itself: which server, how to connect, and how its schema is brought up to date."""
+"""PostgreSQL: which server, how to connect, and schema migration."""

@@ -1,8 +1,8 @@
-"""Attempts to connect that leave no socket open when they fail or are cancelled.
+"""Connection attempts that leave no socket open when they fail or are cancelled.
 
 psycopg (3.3) keeps the unfinished connection in a local variable, which the exception's traceback
-holds, in a cycle, until Python collects garbage. The server waits meanwhile: PostgreSQL up to 17
-cannot be shut down while a client has connected and sends no startup packet.
+references in a cycle until garbage collection. Meanwhile the server waits: PostgreSQL up to 17
+cannot shut down while a client is connected that has not sent its startup packet.
 """
 
 import traceback
@@ -12,7 +12,7 @@ import psycopg
 
 
 class Connection(psycopg.Connection[Any]):
-    """psycopg's own; a failed attempt closes its socket at once."""
+    """psycopg's connection; a failed attempt closes its socket at once."""
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -25,7 +25,7 @@ class Connection(psycopg.Connection[Any]):
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
-    """psycopg's own; an attempt that fails or is cancelled closes its socket at once."""
+    """psycopg's connection; a failed or cancelled attempt closes its socket at once."""
 
     @classmethod
     async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:

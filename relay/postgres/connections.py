@@ -1,4 +1,4 @@
-"""Connections: a command's only one, the worker's pool, and the engine's."""
+"""Connections: a command's single one, the worker's pool, and Procrastinate's pool."""
 
 import time
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ import psycopg
 import psycopg_pool
 
 from relay.errors import DatabaseUnavailable
-from relay.notation import words_of
+from relay.notation import describe_error
 from relay.postgres.attempts import AsyncConnection, Connection
 from relay.postgres.server import Server
 
-CHECKED_AFTER = 1.0  # seconds
-# After this many a pool gives up and begins anew, so that its pauses stay below two seconds.
+CHECK_INTERVAL = 1.0  # seconds
+# After this time a pool restarts its reconnection, so that its backoff stays below two seconds.
 RECONNECT_SECONDS = 3.0
 READ_ONLY = "the connection is read-only"
-# Where the tables are, and how times are written: a named server's users and databases may have
-# settings of their own. By a statement, for pgbouncer lets no `options` pass.
+# Schema and time format are set explicitly: an external server may have other defaults per user or
+# database. By a statement, because pgbouncer does not pass `options` through.
 SESSION = (
     "SELECT set_config('search_path', 'public, relay', false),"
     " set_config('DateStyle', 'ISO', false)"
@@ -27,28 +27,28 @@ SESSION = (
 AnyConnection = TypeVar("AnyConnection", bound=psycopg.Connection[Any])
 
 
-class ImpatientConnection(Connection):
-    """A connection that gives up on a server that hangs: psycopg itself would wait for ever."""
+class TimeoutConnection(Connection):
+    """A connection with a timeout per query; psycopg itself would wait forever."""
 
-    patience = 3.0  # seconds for one query
+    query_timeout = 3.0  # seconds
 
     def wait(self, gen, interval=0.1, timeout=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
-        return super().wait(gen, interval, self.patience if timeout is None else timeout)
+        return super().wait(gen, interval, self.query_timeout if timeout is None else timeout)
 
 
-def connect_impatiently(conninfo: str) -> ImpatientConnection:
-    """A connection that never waits for long. Raises psycopg.OperationalError."""
-    connection = ImpatientConnection.connect(conninfo, autocommit=True, connect_timeout=2)
+def connect_with_timeout(conninfo: str) -> TimeoutConnection:
+    """A connection with short timeouts. Raises psycopg.OperationalError."""
+    connection = TimeoutConnection.connect(conninfo, autocommit=True, connect_timeout=2)
     return set_up(connection)
 
 
 def connect(conninfo: str) -> Connection:
-    """A connection that waits as long as it takes. Raises psycopg.OperationalError."""
+    """A connection without query timeout. Raises psycopg.OperationalError."""
     return set_up(Connection.connect(conninfo, autocommit=True))
 
 
 def set_up(connection: AnyConnection) -> AnyConnection:
-    """The connection, closed where its session cannot be set up."""
+    """Set the session's parameters; close the connection if that fails."""
     try:
         connection.execute(SESSION)
     except BaseException:
@@ -58,7 +58,7 @@ def set_up(connection: AnyConnection) -> AnyConnection:
 
 
 def is_read_only(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
-    """Whether its session can write nothing: it was opened while the server was failing over.
+    """Whether the session is read-only: it was opened during a failover.
 
     The server reports both settings to every connection, so no query is needed.
     """
@@ -67,7 +67,7 @@ def is_read_only(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[A
 
 
 class OneConnection:
-    """A store's connections where there is only one, for one thread at a time."""
+    """A single connection for a store, for one thread at a time."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -78,25 +78,27 @@ class OneConnection:
 
 
 @contextmanager
-def asking(server: Server) -> Iterator[OneConnection]:
-    """A connection for what a command asks. Raises DatabaseUnavailable."""
+def single_connection(server: Server) -> Iterator[OneConnection]:
+    """A single connection for a command. Raises DatabaseUnavailable."""
     try:
-        with connect_impatiently(server.conninfo) as connection:
+        with connect_with_timeout(server.conninfo) as connection:
             yield OneConnection(connection)
     except psycopg.OperationalError as exc:
-        raise DatabaseUnavailable(f"it does not answer: {words_of(exc)}") from exc
+        raise DatabaseUnavailable(f"it does not answer: {describe_error(exc)}") from exc
 
 
 @contextmanager
-def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPool[Connection]]:
-    """Connections in autocommit, so many at most; a dead one is replaced when it is asked for."""
-    checked = _CheckedLately()
+def open_pool(
+    server: Server, *, max_size: int
+) -> Iterator[psycopg_pool.ConnectionPool[Connection]]:
+    """A pool of autocommit connections; a broken one is replaced when it is taken from the pool."""
+    checked = _ConnectionCheck()
     with psycopg_pool.ConnectionPool(
         server.ensure_running,
         connection_class=Connection,
         kwargs={"autocommit": True},
         min_size=1,
-        max_size=most,
+        max_size=max_size,
         timeout=10.0,
         reconnect_timeout=RECONNECT_SECONDS,
         reconnect_failed=psycopg_pool.ConnectionPool.check,
@@ -107,27 +109,27 @@ def pool_of(server: Server, *, most: int) -> Iterator[psycopg_pool.ConnectionPoo
         yield pool
 
 
-def engines_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
-    """A pool for the engine, which would check a connection before each query, and commit after.
+def engine_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
+    """A pool for Procrastinate, in autocommit: each of its queries is one transaction.
 
-    Each of its queries is a transaction of its own.
+    Its own pool would check a connection before each query and commit after it.
     """
-    checked = _CheckedLately()
+    checked = _ConnectionCheck()
     ours = {
         "connection_class": AsyncConnection,
         "reconnect_timeout": RECONNECT_SECONDS,
         "reconnect_failed": psycopg_pool.AsyncConnectionPool.check,
         "check": checked.check_async,
-        "configure": checked.set_up_for_the_engine,
+        "configure": checked.set_up_async,
     }
     return psycopg_pool.AsyncConnectionPool(**arguments | ours)
 
 
-class _CheckedLately:
-    """Asks a connection whether it lives, but not one that was asked within the last second.
+class _ConnectionCheck:
+    """Checks that a connection works, at most once per CHECK_INTERVAL.
 
-    One that can write nothing is replaced: what it was opened to may since be the old server of
-    two. A new one is taken as it is, so that there is one try a second and no storm of them.
+    A read-only one is replaced: after a failover it may lead to the old primary. A new one is not
+    checked, so that there is one attempt a second and no reconnection storm.
     """
 
     def __init__(self) -> None:
@@ -135,15 +137,14 @@ class _CheckedLately:
 
     def set_up(self, connection: psycopg.Connection[Any]) -> None:
         connection.execute(SESSION)
-        _notice_when_we_are_gone(connection)
+        _set_keepalives(connection)
         self._asked_at[connection] = time.monotonic()
 
-    async def set_up_for_the_engine(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def set_up_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
         await connection.set_autocommit(True)
         await connection.execute(SESSION)
-        # A queue that was empty when PostgreSQL last looked is believed to be so: with 2,000 jobs
-        # it would then sort them all for each that is fetched (160 ms), and not take the first
-        # (0.6 ms).
+        # If the statistics say that the queue is empty, but it has 2,000 jobs, PostgreSQL would
+        # sort them all for each fetch (160 ms) instead of taking the first from the index (0.6 ms).
         await connection.execute("SET enable_sort = off")
         self._asked_at[connection] = time.monotonic()
 
@@ -151,7 +152,7 @@ class _CheckedLately:
         if self._is_due(connection):
             psycopg_pool.ConnectionPool.check_connection(connection)
             if is_read_only(connection):
-                connection.close()  # else the pool would take it back
+                connection.close()  # otherwise the pool would reuse it
                 raise psycopg.OperationalError(READ_ONLY)
 
     async def check_async(self, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -163,16 +164,16 @@ class _CheckedLately:
 
     def _is_due(self, connection: object) -> bool:
         now = time.monotonic()
-        if now - self._asked_at.get(connection, 0.0) < CHECKED_AFTER:
+        if now - self._asked_at.get(connection, 0.0) < CHECK_INTERVAL:
             return False
         self._asked_at[connection] = now
         return True
 
 
-def _notice_when_we_are_gone(connection: psycopg.Connection[Any]) -> None:
-    """Have the server end this connection, and with it what it holds, soon after our machine dies.
+def _set_keepalives(connection: psycopg.Connection[Any]) -> None:
+    """Make the server close this connection, and release its locks, soon after this host dies.
 
-    By itself it would take two hours to notice that nobody is there any more.
+    With its default keepalives it would notice that only after two hours.
     """
     connection.execute(
         "SELECT set_config('tcp_keepalives_idle', '10', false),"

@@ -1,4 +1,4 @@
-"""relay's own PostgreSQL, where none is named: started by whoever needs it, stopped by the last."""
+"""relay's own PostgreSQL server: the first process that needs it starts it, the last stops it."""
 
 import fcntl
 import hashlib
@@ -17,18 +17,18 @@ from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.postgres.data_folder import check_data_folder, make_data_folder
 from relay.postgres.membership import Membership, locked, open_lock
-from relay.postgres.owner import let_in, make_home, make_private, server_user
-from relay.postgres.programs import bin_path, forget_libpq_variables, run_program
+from relay.postgres.owner import allow_access, make_data_dir, make_private, server_user
+from relay.postgres.programs import bin_path, clear_libpq_variables, run_program
 from relay.postgres.server_log import ServerLog, failure_in
 
 LONGEST_SOCKET_PATH = 90  # bytes; the kernel's own limit is 107, macOS's 103
 START_SECONDS = 30
 STOP_SECONDS = 10
 CONNECT_SECONDS = 2  # libpq's own limit is no shorter
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds from a start that failed to the next
-TRIES_AT_ONCE = 3  # of a start that fails, before its reason is believed
-PORT = 5432  # of the socket's name only
-# What a start meets while the last children of a killed server still end.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds; the backoff between failed starts
+TRIES_AT_ONCE = 3  # failed starts before the error is raised
+PORT = 5432  # only part of the socket's name
+# Temporary failures while the last child processes of a killed server are still ending.
 PASSING_FAILURES = ("pre-existing shared memory block", "lock file")
 PASSING_REFUSALS = ("the database system is", "too many clients", "connection slots")
 
@@ -38,52 +38,52 @@ log = get_logger()
 class EmbeddedServer:
     """One PostgreSQL server in a data folder, shared by every process that joined it.
 
-    The process that makes one forgets its PG* variables: none of them is about this server.
+    Creating an instance removes PG* variables from this process: none applies to this server.
     """
 
     def __init__(self, data_dir: Path) -> None:
-        # Resolved: all processes must mean one folder, by whatever link they come to it.
+        # Resolved: all processes must use the same path, even if they reach it by different links.
         self._home = data_dir.resolve()
         self._pgdata = self._home / "postgres"
         self._log = ServerLog(self._pgdata / "server.log")
         self._membership: Membership | None = None
         self._failed_starts = 0
         self._start_again_at = 0.0
-        self._last_failure = "it said nothing"
-        forget_libpq_variables()
+        self._last_failure = "no message"
+        clear_libpq_variables()
 
     def join(self) -> None:
-        """Start the server unless it runs, and keep it from being stopped until `leave`.
+        """Start the server unless it is running, and keep it running until `leave`.
 
-        Raises DatabaseUnavailable, which says what to do.
+        Raises DatabaseUnavailable, with what to do.
         """
         deadline = time.monotonic() + START_SECONDS
-        make_home(self._home)
+        make_data_dir(self._home)
         with self._one_at_a_time(deadline):
             if self._membership is None or not self._membership.is_ours:
                 self._membership = Membership(self._home / "members")
             try:
                 self._start(deadline)
-            except BaseException:  # a signal that ends us, too
+            except BaseException:  # also a signal that ends this process
                 self._end_membership()
                 raise
 
     def ensure_running(self, within: float = START_SECONDS) -> str:
-        """The server's conninfo; a server that was killed is started again first.
+        """The server's conninfo; if the server was killed, it is restarted first.
 
-        Raises DatabaseUnavailable where that takes longer than `within` seconds, and at once
-        where PostgreSQL cannot start, or could not a moment ago.
+        Raises DatabaseUnavailable if that takes longer than `within` seconds, and at once if
+        PostgreSQL cannot start, or failed to start during the last backoff.
         """
         deadline = time.monotonic() + within
         if not self._answers(deadline):
-            make_home(self._home)
+            make_data_dir(self._home)
             with self._one_at_a_time(deadline):
                 self._start(deadline)
         self._log.cut_if_large()
         return self.conninfo
 
     def leave(self) -> None:
-        """Stop the server if nobody else uses it. Safe to call twice, or without `join`."""
+        """Stop the server if no other process uses it. Safe to call twice, or without `join`."""
         if self._membership is None or not self._membership.is_ours:
             return
         with self._one_at_a_time(time.monotonic() + START_SECONDS):
@@ -91,14 +91,14 @@ class EmbeddedServer:
 
     @property
     def conninfo(self) -> str:
-        """How to reach it, running or not."""
+        """Its conninfo, whether it is running or not."""
         return psycopg.conninfo.make_conninfo(
             host=str(self._socket_dir), port=PORT, user="postgres", dbname="postgres"
         )
 
     @property
     def _socket_dir(self) -> Path:
-        """A folder only the server's user may open: the data folder, if its name is short."""
+        """A folder that only the server's user may open: the data folder, if its path is short."""
         if len(os.fsencode(self._pgdata)) <= LONGEST_SOCKET_PATH:
             return self._pgdata
         name = hashlib.sha256(os.fsencode(self._pgdata)).hexdigest()[:16]
@@ -108,7 +108,7 @@ class EmbeddedServer:
         assert self._membership is not None
         membership, self._membership = self._membership, None
         try:
-            if membership.was_the_last():
+            if membership.is_last():
                 self._stop()
         finally:
             membership.end()
@@ -134,7 +134,7 @@ class EmbeddedServer:
     def _prepare(self) -> None:
         user = server_user()
         if user is not None:
-            let_in(user, (bin_path(), self._home, self._socket_dir.parent))
+            allow_access(user, (bin_path(), self._home, self._socket_dir.parent))
         if self._pgdata.is_symlink() or self._pgdata.exists():
             check_data_folder(self._pgdata, self._socket_dir)
         else:
@@ -157,30 +157,30 @@ class EmbeddedServer:
                 *("-l", str(self._log.path), "-o", options, "start"),
             )
         except DatabaseUnavailable as exc:
-            if not self._is_alive():  # else it is slow, and may still answer
+            if not self._is_alive():  # otherwise it is slow, and may still respond
                 self._note_failed_start(self._log.last_failure(said_before) or str(exc))
         except (SystemExit, KeyboardInterrupt):
-            self._wait_for_what_was_launched()
+            self._wait_for_launched_server()
             raise
 
-    def _wait_for_what_was_launched(self) -> None:
-        """A signal has ended pg_ctl and not its server, which can be stopped once it is seen."""
+    def _wait_for_launched_server(self) -> None:
+        """Wait for the pid file: a signal ended pg_ctl, not the server that it launched."""
         deadline = time.monotonic() + 1.0
         while not self._is_alive() and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def _remove_stale_lock_files(self) -> None:
-        """Both name a pid, of a server that is gone.
+        """Remove both lock files, whose pid is that of a dead server.
 
-        A killed container's server leaves one that the next container may have given to another
-        process, and a process 1 that does not ask after its children leaves it a zombie's:
-        PostgreSQL would take either for itself, and never start again.
+        After a container was killed, the next container may have another process with this pid, or
+        a zombie if process 1 does not reap its children. PostgreSQL would mistake either for a
+        running server, and never start again.
         """
         (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
         (self._socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
 
     def _note_failed_start(self, why: str) -> None:
-        """Pause before the next. Raises DatabaseUnavailable unless that may soon succeed."""
+        """Back off before the next start. Raises DatabaseUnavailable unless it may succeed."""
         self._last_failure = why
         pause = min(FIRST_PAUSE * 2**self._failed_starts, LONGEST_PAUSE)
         self._failed_starts = min(self._failed_starts + 1, 10)
@@ -203,15 +203,15 @@ class EmbeddedServer:
         try:
             run_program(*stop, "fast")
         except DatabaseUnavailable:
-            # Nothing committed is lost by it: the next start recovers, as after a kill.
+            # No committed data is lost: the next start recovers, as after a kill.
             run_program(*stop, "immediate")
         log.info("database.stopped", data_dir=str(self._home))
 
     def _answers(self, deadline: float) -> bool:
-        """Whether it does. A server that hangs is not asked unless there is time to wait for it."""
+        """Whether it accepts connections. A server that may hang is tried only if there is time."""
         if deadline - time.monotonic() < CONNECT_SECONDS and self._is_alive():
             raise DatabaseUnavailable(
-                f"relay's own PostgreSQL in {self._home} runs, and does not answer in time"
+                f"relay's own PostgreSQL in {self._home} is running, but does not respond in time"
             )
         try:
             psycopg.connect(self.conninfo, connect_timeout=CONNECT_SECONDS).close()
@@ -225,7 +225,7 @@ class EmbeddedServer:
         return True
 
     def _is_alive(self) -> bool:
-        """Whether the process named in the pid file is a PostgreSQL on this very folder."""
+        """Whether the pid file's process is a PostgreSQL server on this folder."""
         try:
             pid = int((self._pgdata / "postmaster.pid").read_text().split("\n", 1)[0])
             process = psutil.Process(pid)

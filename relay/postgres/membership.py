@@ -1,7 +1,7 @@
-"""Who uses relay's own server: a shared lock on a file, held as long as its process lives.
+"""Which processes use relay's own server: each holds a shared lock on a file.
 
-The kernel lets go of it when its holder dies, however that comes, so there is no list of users
-that a kill could leave wrong.
+The kernel releases the lock when its process dies, even by a kill, so there is no list of users
+that could become outdated.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from relay.errors import DatabaseUnavailable
 
 
 class Membership:
-    """A shared lock, held as long as this process lives or until it ends."""
+    """A shared lock, held until `end` or the end of this process."""
 
     def __init__(self, path: Path) -> None:
         self._file = open_lock(path)
@@ -23,10 +23,10 @@ class Membership:
 
     @property
     def is_ours(self) -> bool:
-        """False in a child, which has no part in it."""
+        """False in a forked child process, which is not a member."""
         return self._pid == os.getpid()
 
-    def was_the_last(self) -> bool:
+    def is_last(self) -> bool:
         return locked(self._file, fcntl.LOCK_EX)
 
     def end(self) -> None:
@@ -37,29 +37,29 @@ class Membership:
 _memberships: WeakSet[Membership] = WeakSet()
 
 
-def _end_all_of_the_parents() -> None:
-    # A lock belongs to all who inherited its descriptor: gunicorn's workers would hold that of
-    # their master after its death.
+def _close_inherited() -> None:
+    # A flock belongs to every process that inherited its descriptor: gunicorn's workers would keep
+    # their master's lock after its death.
     for membership in list(_memberships):
         membership.end()
 
 
-os.register_at_fork(after_in_child=_end_all_of_the_parents)
+os.register_at_fork(after_in_child=_close_inherited)
 
 
 def open_lock(path: Path) -> int:
-    """A lock file's descriptor, the file made if absent. Raises DatabaseUnavailable."""
+    """A lock file's descriptor; the file is created if absent. Raises DatabaseUnavailable."""
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
         raise DatabaseUnavailable(
-            f"{path} cannot be opened: {exc.strerror}; run relay as the user it belongs to, "
-            "or name another RELAY_DATA_DIR"
+            f"{path} cannot be opened: {exc.strerror}; run relay as its owner, "
+            "or set another RELAY_DATA_DIR"
         ) from exc
 
 
 def locked(file: int, kind: int) -> bool:
-    """Take a flock of this kind; False where somebody else holds one in its way."""
+    """Take a flock of this kind; False if another process holds a conflicting one."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:

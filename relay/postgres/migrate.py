@@ -1,4 +1,4 @@
-"""Bringing the database's schema up to date: the engine's, and relay's own."""
+"""Migrates the database schema: Procrastinate's and relay's own."""
 
 import subprocess
 import sys
@@ -11,34 +11,34 @@ import psycopg
 
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
-from relay.notation import words_of
-from relay.postgres.connections import connect, connect_impatiently
+from relay.notation import describe_error
+from relay.postgres.connections import connect, connect_with_timeout
 from relay.postgres.migrations import HEAD
 from relay.postgres.pooler import refuse_transaction_pooler
 from relay.postgres.server import Server
 
-LOOK_SECONDS = 10.0  # for a look at the schema, which somebody may have locked
-ONE_AT_A_TIME = 0x72656C6179  # "relay", the key of the advisory lock
+QUERY_TIMEOUT = 10.0  # seconds; another session may have locked the schema
+MIGRATION_LOCK = 0x72656C6179  # "relay", the key of an advisory lock
 
 log = get_logger()
 
 
 def migrate(server: Server) -> tuple[str, ...]:
-    """Bring the database's schema up to date, one process at a time; return what was applied.
+    """Migrate the database schema, one process at a time; return the applied migrations.
 
-    Two schemas, one step: Procrastinate's, with the migrations it has gained since, and
-    relay's own. Raises DatabaseUnavailable, and BadSettings for a pooler in transaction mode.
+    First Procrastinate's schema, then relay's own. Raises DatabaseUnavailable, and BadSettings for
+    a pooler in transaction mode.
     """
     try:
-        with _looking_at(server) as connection:
+        with _checked_connection(server) as connection:
             if is_current(connection):
                 return ()
         with connect(server.ensure_running()) as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", (ONE_AT_A_TIME,))
+            connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
             applied = (*_migrate_the_engine(connection), *_migrate_relay(server))
     except psycopg.Error as exc:
         raise DatabaseUnavailable(
-            f"the database cannot be brought up to date: {words_of(exc)}"
+            f"the database cannot be migrated: {describe_error(exc)}"
         ) from exc
     if applied:
         log.info("database.migrated", applied=list(applied))
@@ -46,17 +46,17 @@ def migrate(server: Server) -> tuple[str, ...]:
 
 
 def find_schema(server: Server) -> bool:
-    """Whether relay's schema is there. It is never made or changed.
+    """Whether relay's schema exists; nothing is created or changed.
 
-    Raises DatabaseUnavailable where it is another version's.
+    Raises DatabaseUnavailable if it is another version's.
     """
     try:
-        with _looking_at(server) as connection:
+        with _checked_connection(server) as connection:
             if is_current(connection):
                 return True
             exists = _has_schema(connection)
     except psycopg.Error as exc:
-        raise DatabaseUnavailable(f"the database cannot be read: {words_of(exc)}") from exc
+        raise DatabaseUnavailable(f"the database cannot be read: {describe_error(exc)}") from exc
     if exists:
         raise DatabaseUnavailable(
             "the database's schema is of another version of relay: "
@@ -66,12 +66,12 @@ def find_schema(server: Server) -> bool:
 
 
 @contextmanager
-def _looking_at(server: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """A connection to a database that relay can work with; no look at it waits for long."""
-    with connect_impatiently(server.ensure_running()) as connection:
-        connection.patience = LOOK_SECONDS
+def _checked_connection(server: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection with a query timeout, to a database that relay can work with."""
+    with connect_with_timeout(server.ensure_running()) as connection:
+        connection.query_timeout = QUERY_TIMEOUT
         refuse_transaction_pooler(connection, server.conninfo)
-        _must_be_utf8(connection)
+        _require_utf8(connection)
         yield connection
 
 
@@ -89,13 +89,13 @@ def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
     return version == HEAD and set(_engine_migrations()) <= set(applied or ())  # type: ignore[call-overload]
 
 
-def _must_be_utf8(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+def _require_utf8(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     row = connection.execute("SELECT current_database(), getdatabaseencoding()").fetchone()
     assert row is not None
     name, encoding = row
     if encoding != "UTF8":
         raise DatabaseUnavailable(
-            f"the database {name} is encoded in {encoding}, and relay needs UTF8: make another, "
+            f"the database {name} is encoded in {encoding}, and relay needs UTF8: create another, "
             "`createdb --encoding=UTF8 --template=template0 relay`"
         )
 
@@ -108,7 +108,7 @@ def _has_schema(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
 def _migrate_the_engine(
     connection: psycopg.Connection[tuple[object, ...]],
 ) -> Iterator[str]:
-    """Procrastinate keeps no version in the database, so relay lists what it applied."""
+    """Procrastinate stores no version in the database, so relay records what it applied."""
     connection.execute("CREATE SCHEMA IF NOT EXISTS relay")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS relay.engine_migrations"
@@ -125,7 +125,7 @@ def _migrate_the_engine(
     if row != (None,):
         raise DatabaseUnavailable(
             "this database holds another program's Procrastinate tables: "
-            "give relay a database of its own"
+            "give relay its own database"
         )
     schema = procrastinate.schema.SchemaManager.get_schema()
     _apply(connection, schema, tuple(available))
@@ -148,8 +148,8 @@ def _apply(
 
 
 def _migrate_relay(server: Server) -> tuple[str, ...]:
-    # In a process of its own: Alembic brings SQLAlchemy, 30 MB that the service would keep.
-    # The conninfo goes through a pipe: it may hold a password, and arguments can be seen.
+    # In a separate process: Alembic imports SQLAlchemy, 30 MB that the service would keep.
+    # The conninfo goes through a pipe: it may hold a password, and arguments are visible.
     child = subprocess.run(
         [sys.executable, "-P", "-m", "relay.postgres.migrations.run"],
         input=server.ensure_running(),
@@ -158,6 +158,6 @@ def _migrate_relay(server: Server) -> tuple[str, ...]:
         check=False,
     )
     if child.returncode != 0:
-        last_words = child.stderr.rstrip().rpartition("\n")[2]
-        raise DatabaseUnavailable(f"the database cannot be brought up to date: {last_words}")
+        last_line = child.stderr.rstrip().rpartition("\n")[2]
+        raise DatabaseUnavailable(f"the database cannot be migrated: {last_line}")
     return tuple(child.stdout.split())

@@ -1,7 +1,7 @@
 """The user that relay's own server runs as, and the folders that belong to it.
 
 As root every folder is opened without following a link, and changed through its descriptor:
-whoever may write to a folder above could put a link in its place in between.
+another user who can write to a parent folder could otherwise replace it by a link in between.
 """
 
 import errno
@@ -17,13 +17,13 @@ from pathlib import Path
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 
-SYSTEM_USER = "relay-postgres"  # where relay runs as root, which PostgreSQL refuses to
+SYSTEM_USER = "relay-postgres"  # runs the server if relay runs as root
 
 log = get_logger()
 
 
 def server_user() -> pwd.struct_passwd | None:
-    """Whom the server runs as; None for ourselves. PostgreSQL refuses to run as root."""
+    """The user that runs the server; None for the current one. PostgreSQL refuses root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -41,21 +41,23 @@ def _make_system_user() -> pwd.struct_passwd:
             return pwd.getpwnam(SYSTEM_USER)  # another process was faster
         except KeyError:
             raise DatabaseUnavailable(
-                "PostgreSQL refuses to run as root, and no user could be made for it with "
+                "PostgreSQL refuses to run as root, and no user could be created for it with "
                 f"useradd ({exc}): run relay as an ordinary user, or set RELAY_DATABASE_URL"
             ) from None
     return pwd.getpwnam(SYSTEM_USER)
 
 
-def make_home(home: Path) -> None:
-    """RELAY_DATA_DIR, made if absent. Raises DatabaseUnavailable where it is of no use."""
+def make_data_dir(home: Path) -> None:
+    """Create RELAY_DATA_DIR if absent. Raises DatabaseUnavailable if it cannot be used."""
     try:
-        # As root the server is another user, which must pass through here and read nothing.
+        # If we are root, the server runs as another user, which must pass through but read nothing.
         home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
     except OSError as exc:
-        raise DatabaseUnavailable(f"RELAY_DATA_DIR {home} cannot be made: {exc.strerror}") from exc
+        raise DatabaseUnavailable(
+            f"RELAY_DATA_DIR {home} cannot be created: {exc.strerror}"
+        ) from exc
     if os.geteuid() == 0:
-        _must_be_roots_alone(home)
+        _require_root_owned(home)
     try:
         tempfile.TemporaryFile(dir=home).close()
     except OSError as exc:
@@ -66,8 +68,8 @@ def make_home(home: Path) -> None:
         ) from exc
 
 
-def _must_be_roots_alone(home: Path) -> None:
-    """Who may write here could put a link in the place of any folder that root then changes."""
+def _require_root_owned(home: Path) -> None:
+    """Other writers could replace any folder in it by a link, which root would then change."""
     found = home.stat()
     if found.st_uid != 0:
         raise _belongs_to_another(f"RELAY_DATA_DIR {home}", found.st_uid)
@@ -78,10 +80,10 @@ def _must_be_roots_alone(home: Path) -> None:
         )
 
 
-def let_in(user: pwd.struct_passwd, folders: tuple[Path, ...]) -> None:
-    """Let the server's user pass through the folders above its own, and no more than that.
+def allow_access(user: pwd.struct_passwd, folders: tuple[Path, ...]) -> None:
+    """Let the server's user pass through the parent folders of its own.
 
-    Only the right to pass (x) is added, where it is missing: nothing becomes readable.
+    Only the execute permission (x) is added where it is missing: nothing becomes readable.
     """
     for folder in (each.resolve() for each in folders):
         for passed in (folder, *folder.parents):
@@ -93,13 +95,13 @@ def let_in(user: pwd.struct_passwd, folders: tuple[Path, ...]) -> None:
 
 
 def make_private(folder: Path, user: pwd.struct_passwd | None) -> None:
-    """A folder of mode 0700 that belongs to the server's user."""
+    """Create a folder of mode 0700 that belongs to the server's user."""
     try:
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         with _opened(folder) as descriptor:
-            # Ours still, if we were killed before it was given away.
-            _must_be_of(folder, os.fstat(descriptor).st_uid, uid_of(user), os.geteuid())
+            # Still our own, if an earlier process was killed before its chown.
+            _require_owner_in(folder, os.fstat(descriptor).st_uid, uid_of(user), os.geteuid())
             if user is not None:
                 os.fchown(descriptor, user.pw_uid, user.pw_gid)
             os.fchmod(descriptor, 0o700)
@@ -107,27 +109,27 @@ def make_private(folder: Path, user: pwd.struct_passwd | None) -> None:
         raise DatabaseUnavailable(f"{folder} cannot be made private: {exc.strerror}") from exc
 
 
-def must_belong_to(folder: Path, uid: int) -> None:
-    """Raise DatabaseUnavailable unless it is a folder, no link, of this user."""
+def require_owner(folder: Path, uid: int) -> None:
+    """Raise DatabaseUnavailable unless it is a folder (not a link) of this user."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        raise _is_no_folder(folder)
-    _must_be_of(folder, found.st_uid, uid)
+        raise _not_a_folder(folder)
+    _require_owner_in(folder, found.st_uid, uid)
 
 
 def uid_of(server_user: pwd.struct_passwd | None) -> int:
-    """The uid of the server's user, ours where that is None."""
+    """The uid of the server's user; the current one for None."""
     return os.geteuid() if server_user is None else server_user.pw_uid
 
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """A folder's descriptor; of a link there is none."""
+    """A folder's descriptor. Raises DatabaseUnavailable for a link."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as exc:
         if exc.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise _is_no_folder(folder) from exc
+            raise _not_a_folder(folder) from exc
         raise
     try:
         yield descriptor
@@ -135,15 +137,15 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _must_be_of(folder: Path, owner: int, *uids: int) -> None:
+def _require_owner_in(folder: Path, owner: int, *uids: int) -> None:
     if owner not in uids:
         raise _belongs_to_another(str(folder), owner)
 
 
-def _is_no_folder(folder: Path) -> DatabaseUnavailable:
+def _not_a_folder(folder: Path) -> DatabaseUnavailable:
     return DatabaseUnavailable(
-        f"{folder} is a link or a file, where relay needs a folder: move it away, "
-        "or name another RELAY_DATA_DIR"
+        f"{folder} is a link or a file, but relay needs a folder: move it away, "
+        "or set another RELAY_DATA_DIR"
     )
 
 
@@ -153,6 +155,6 @@ def _belongs_to_another(what: str, owner: int) -> DatabaseUnavailable:
     except KeyError:
         name = f"uid {owner}"
     return DatabaseUnavailable(
-        f"{what} belongs to another user, {name}: run relay as that one, give it to this one, "
-        "or name another RELAY_DATA_DIR"
+        f"{what} belongs to another user, {name}: run relay as that user, change its owner, "
+        "or set another RELAY_DATA_DIR"
     )

@@ -1,7 +1,7 @@
-"""A connection pooler that mixes up sessions, such as pgbouncer in transaction mode, is refused.
+"""Refuses a connection pooler in transaction mode, such as pgbouncer's.
 
-Tried: pgbouncer 1.18 gives a prepared statement to whoever has one of that name. relay also sets
-`search_path` for its sessions, LISTENs in one, and migrates under a session's lock.
+Tested: pgbouncer 1.18 mixes up prepared statements of the same name from different clients. relay
+also sets `search_path` per session, uses LISTEN, and migrates under a session-level lock.
 """
 
 from contextlib import suppress
@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 
 from relay.errors import BadSettings, Problem
-from relay.postgres.connections import ImpatientConnection, connect_impatiently
-from relay.postgres.server import NamedServer, Server
+from relay.postgres.connections import TimeoutConnection, connect_with_timeout
+from relay.postgres.server import ExternalServer, Server
 
-LOOKS = 20  # at what a busy pooler does with two sessions
+PROBES = 20  # a busy pooler may by chance not share a server process at first
 REFUSED = Problem(
     "RELAY_DATABASE_URL",
     "leads to a connection pooler in transaction mode, which relay cannot work with: "
@@ -33,24 +33,27 @@ def refuse_transaction_pooler(connection: psycopg.Connection[Any], conninfo: str
 
 
 def require_sessions(server: Server) -> None:
-    """Raise BadSettings where a named server is behind such a pooler; one may not answer now."""
-    if isinstance(server, NamedServer):
-        with suppress(psycopg.OperationalError), connect_impatiently(server.conninfo) as connection:
+    """Raise BadSettings for an external server behind such a pooler; skip an unavailable one."""
+    if isinstance(server, ExternalServer):
+        with (
+            suppress(psycopg.OperationalError),
+            connect_with_timeout(server.conninfo) as connection,
+        ):
             refuse_transaction_pooler(connection, server.conninfo)
 
 
 def _is_shared(connection: psycopg.Connection[Any], ours: int, conninfo: str) -> bool:
     try:
-        with ImpatientConnection.connect(conninfo, autocommit=True) as other:
+        with TimeoutConnection.connect(conninfo, autocommit=True) as other:
             return any(
-                _process_of(other) == ours or _process_of(connection) != ours for _ in range(LOOKS)
+                _process_of(other) == ours or _process_of(connection) != ours for _ in range(PROBES)
             )
     except psycopg.OperationalError:
-        return False  # in session mode there may be no second one to be had
+        return False  # in session mode there may be no free second session
 
 
 def _process_of(connection: psycopg.Connection[Any]) -> int:
-    """The server process behind a session, right now."""
+    """The server process that currently serves a session."""
     cursor = connection.execute("SELECT pg_backend_pid()", prepare=False)
     row = cursor.fetchone()
     assert row is not None

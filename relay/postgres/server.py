@@ -1,4 +1,4 @@
-"""Which PostgreSQL: the one that is named, or relay's own."""
+"""Which PostgreSQL server: an external one, or relay's own."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,8 +12,8 @@ from relay.errors import BadSettings, NoDatabase, Problem
 from relay.postgres.embedded import EmbeddedServer
 from relay.settings import Settings
 
-# A server that is gone without a word is noticed by the kernel, not by a query's patience.
-_REACHING = {
+# The kernel detects a dead peer, so a query needs no timeout for it.
+_CONNECTION_DEFAULTS = {
     "connect_timeout": "3",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
@@ -24,33 +24,33 @@ _REACHING = {
 
 
 _UNREADABLE = (
-    "cannot be read as a PostgreSQL URL: percent-encode what is special in user and password "
+    "cannot be read as a PostgreSQL URL: percent-encode special characters in user and password "
     "(@ is %40, / is %2F, % is %25, a blank is %20)"
 )
 
 
 class Server(Protocol):
-    """A PostgreSQL server: somebody else's, or relay's own."""
+    """A PostgreSQL server: external, or relay's own."""
 
     def join(self) -> None:
-        """Have it run as long as this process lives. Raises DatabaseUnavailable."""
+        """Keep it running as long as this process uses it. Raises DatabaseUnavailable."""
 
     @property
     def conninfo(self) -> str:
-        """How to reach it, running or not."""
+        """Its conninfo, whether it is running or not."""
 
     def ensure_running(self, within: float = ...) -> str:
-        """Its conninfo, for a pool to call before it connects.
+        """Its conninfo; a pool calls this before it connects.
 
-        Raises DatabaseUnavailable where it had to be started and that took too long.
+        Raises DatabaseUnavailable if it had to be started and that took too long.
         """
 
     def leave(self) -> None:
-        """No longer need it."""
+        """End the use of it by this process."""
 
 
-class NamedServer:
-    """The server of RELAY_DATABASE_URL: it runs, or it does not."""
+class ExternalServer:
+    """The server of RELAY_DATABASE_URL, which relay neither starts nor stops."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -59,18 +59,18 @@ class NamedServer:
             # libpq's own message repeats the URL, and so the password.
             problem = Problem("RELAY_DATABASE_URL", _UNREADABLE)
             raise BadSettings((problem,)) from None
-        reaching = _without(_REACHING, conninfo_to_dict(url))
+        reaching = _without(_CONNECTION_DEFAULTS, conninfo_to_dict(url))
         self.conninfo = make_conninfo(url, **reaching, client_encoding="UTF8")
 
     def join(self) -> None:
-        """Nothing to do: it is not ours to start."""
+        """Nothing to do: relay does not start it."""
 
     def ensure_running(self, within: float = 0.0) -> str:
-        """Its conninfo: it is not ours to start."""
+        """Its conninfo."""
         return self.conninfo
 
     def leave(self) -> None:
-        """Nothing to do: it is not ours to stop."""
+        """Nothing to do: relay does not stop it."""
 
 
 def _without(these: dict[str, str], named: Mapping[str, object]) -> dict[str, str]:
@@ -78,16 +78,17 @@ def _without(these: dict[str, str], named: Mapping[str, object]) -> dict[str, st
 
 
 def server_of(settings: Settings) -> Server:
-    """The server the settings name; relay's own where they name none. Raises BadSettings."""
+    """The settings' external server, or relay's own if none is set. Raises BadSettings."""
     if settings.database_url is not None:
-        return NamedServer(settings.database_url.reveal())
+        return ExternalServer(settings.database_url.reveal())
     return EmbeddedServer(settings.data_dir)
 
 
 def has_database(settings: Settings) -> bool:
-    """Whether there is a server to ask: an external one, or relay's own in RELAY_DATA_DIR.
+    """Whether there is a server: an external one, or relay's own in RELAY_DATA_DIR.
 
-    Nothing is made or started. A folder that we may not look into counts: its server says why.
+    Nothing is created or started. A folder without read permission counts: starting its server
+    reports the cause.
     """
     if settings.database_url is not None:
         return True
@@ -101,7 +102,7 @@ def has_database(settings: Settings) -> bool:
 
 
 def no_database(settings: Settings) -> NoDatabase:
-    """The error for a place that has no database of relay's."""
+    """The error for a place without a relay database."""
     if settings.database_url is None:
         return NoDatabase(f"in {_shown(settings.data_dir)}", "Is RELAY_DATA_DIR right?")
     named = ("RELAY_DATABASE_URL", "DATABASE_URL")
@@ -110,14 +111,14 @@ def no_database(settings: Settings) -> NoDatabase:
 
 
 def _shown(folder: Path) -> str:
-    """As the user gave it; a relative path reads as one."""
+    """The path as the user wrote it; a relative one begins with `./`."""
     is_plain = not folder.is_absolute() and folder.parts[:1] not in ((), ("..",))
     return f"./{folder}" if is_plain else str(folder)
 
 
 @contextmanager
 def joined(server: Server) -> Iterator[Server]:
-    """The server, running for as long as the block does."""
+    """Keep the server running during the block."""
     server.join()
     try:
         yield server

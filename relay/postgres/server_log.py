@@ -1,4 +1,4 @@
-"""What relay's own server writes to its log: why it does not start, and how long that gets."""
+"""The log file of relay's own server: the cause of failed starts, and its size limit."""
 
 import os
 import re
@@ -8,29 +8,29 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LARGEST = 8 * 2**20  # bytes
-KEPT = 2**20  # of them, when it has grown larger: the newest
+KEPT = 2**20  # bytes; the newest part, when the file has grown larger
 _FATAL = re.compile(r"(?:FATAL|PANIC): +(.*)")
 _MORE = re.compile(r"(?:DETAIL|HINT): +(.*)")
 _IN_A_FILE = re.compile(r"LOG: +(.*(?: in file | of configuration file ).*)")
 
 
 class ServerLog:
-    """The file that the server's messages are appended to."""
+    """The server's log file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def size(self) -> int:
-        """In bytes; 0 where there is none."""
+        """In bytes; 0 if the file is missing."""
         try:
             return self.path.lstat().st_size
         except OSError:
             return 0
 
     def cut_if_large(self) -> None:
-        """Keep the newest part only. The server goes on appending to the same file.
+        """Keep the newest part only. The server keeps appending to the same file.
 
-        What it writes in that very moment may be missing.
+        What it writes at the same moment may be lost.
         """
         if self.size() <= LARGEST:
             return
@@ -40,7 +40,7 @@ class ServerLog:
             os.write(file, newest.partition(b"\n")[2])
 
     def last_failure(self, since: int) -> str | None:
-        """The last FATAL message behind so many bytes; None where there is none."""
+        """The last FATAL message after this offset in bytes, or None."""
         return failure_in(self._read(since))
 
     def _read(self, since: int) -> str:
@@ -52,21 +52,21 @@ class ServerLog:
 
     @contextmanager
     def _opened(self, flags: int) -> Iterator[int]:
-        # As root we read and cut what another user may have put here: no link, nor a second name.
+        # As root we read and truncate a file of another user: refuse symbolic and hard links.
         file = os.open(self.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-                raise OSError(f"{self.path} is no file of its own")
+                raise OSError(f"{self.path} is not a regular file with one name")
             yield file
         finally:
             os.close(file)
 
 
 def failure_in(text: str) -> str | None:
-    """The last FATAL message in what PostgreSQL wrote, with its detail; None where there is none.
+    """The last FATAL message in PostgreSQL's output, with its detail, or None.
 
-    What is wrong in a configuration file stands in the line before.
+    For an error in a configuration file, the cause is in the line before.
     """
     lines = text.splitlines()
     fatal = [number for number, line in enumerate(lines) if _FATAL.search(line)]

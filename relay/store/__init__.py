@@ -1,6 +1,6 @@
-"""relay's tables, and the only SQL: each method is one transaction, with the jobs it makes due.
+"""relay's tables and all of its SQL. Each method is one transaction, including the jobs it defers.
 
-Every method raises DatabaseUnavailable where PostgreSQL does not answer. Times are given.
+Every method raises DatabaseUnavailable if PostgreSQL does not respond. Callers pass in the time.
 """
 
 from relay.store.attempts import (
@@ -30,7 +30,7 @@ from relay.store.triggers import Causes, TriggerProgress, Triggers, Waiting
 
 
 class Store:
-    """What relay remembers, over a pool of connections or a single one."""
+    """relay's stored state, accessed through a connection pool or a single connection."""
 
     def __init__(self, connections: Connections) -> None:
         self.deliveries = Deliveries(connections)

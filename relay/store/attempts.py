@@ -1,4 +1,4 @@
-"""Attempts to start a sync run, from before they are sent until Census has told the run's id.
+"""Attempts to start a sync run, from before the POST until Census has returned the run's id.
 
 An attempt and the run it starts are one row of relay.sync_runs.
 """
@@ -21,10 +21,10 @@ from relay.sync_runs import Outcome
 class Attempt:
     """An attempt to start a sync run, which Census has not confirmed.
 
-    `sent_at` is None while surely no POST is under way. It is also the token of the last one to
-    send it: an attempt whose `sent_at` has changed was moved on by another worker.
-    `reconcile_after` is when a POST without an answer has had its time. `failures` are the failed
-    tries so far, `backoff_spent` the seconds of the pauses between them.
+    `sent_at` is None while no POST can be in flight. It also serves as an optimistic lock: if it
+    has changed, another worker has updated the attempt. `reconcile_after` is when a POST without a
+    response counts as timed out. `failures` is the number of failed tries so far, `backoff_spent`
+    the total backoff between them in seconds.
     """
 
     attempt_id: int
@@ -49,12 +49,12 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Started):
-    """A POST whose answer was lost has started this run."""
+    """A POST whose response was lost has started this run."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """A POST whose answer was lost has started no run: it may be sent again."""
+    """A POST whose response was lost started no run: it may be sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +70,12 @@ class _Retried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotStarted(_Retried):
-    """The POST surely started nothing: it is sent again after the backoff."""
+    """The POST certainly started no run: it is sent again after the backoff."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unconfirmed(_Retried):
-    """The POST may have started a run: that is reconciled after the backoff."""
+    """The POST may have started a run: reconcile after the backoff."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +90,10 @@ Result = Started | Found | NotFound | NotStarted | Unconfirmed | Refused
 
 
 class Attempts(Transactions):
-    """The attempts under way, one of a sync at most."""
+    """The open attempts, at most one per sync."""
 
     def unfinished(self, workspace: str, sync_id: int) -> Attempt | None:
-        """The sync's attempt that has neither ended nor started a run; None if there is none."""
+        """The sync's attempt that has neither ended nor started a run, or None."""
         with self._statement() as connection:
             return one(
                 connection,
@@ -106,7 +106,7 @@ class Attempts(Transactions):
     def begin(
         self, workspace: str, sync_id: int, *, now: datetime, reconcile_after: datetime
     ) -> Attempt | None:
-        """Make one attempt, about to be sent, of all that waits for the sync; None if none does."""
+        """Create one attempt, about to be sent, for all waiting triggers; None if none waits."""
         key = (workspace, sync_id)
         with self._transaction() as connection:
             waiting = connection.execute(_LOCK_WAITING, (*key, now)).fetchall()
@@ -126,7 +126,7 @@ class Attempts(Transactions):
     ) -> Attempt | None:
         """Record that the attempt's POST is about to be sent once more.
 
-        None if another worker has claimed it, or has moved it on since it was read.
+        None if another worker has claimed it, or has updated it since it was read.
         """
         arguments = (now, reconcile_after, attempt.attempt_id, attempt.sent_at)
         with self._statement() as connection:
@@ -134,11 +134,11 @@ class Attempts(Transactions):
 
     @contextmanager
     def claim(self, attempt: Attempt) -> Iterator["ClaimedAttempt | None"]:
-        """Claim the attempt for a call to Census and the record of its result, in one transaction.
+        """Claim the attempt for a call to Census and the recording of its result, in a transaction.
 
-        The database releases it when this process dies, and not before: a worker that was taken
-        for dead and is only slow cannot send what another one has begun to send. None if another
-        worker has claimed it, or has moved it on since it was read.
+        The database releases the claim only when this process dies: a slow worker that was
+        considered dead cannot send what another one is sending. None if another worker has claimed
+        it, or has updated it since it was read.
         """
         with self._transaction() as connection:
             arguments = (attempt.attempt_id, attempt.sent_at)
@@ -150,7 +150,7 @@ class Attempts(Transactions):
 
 
 class ClaimedAttempt:
-    """An attempt that no other worker can touch until the transaction ends that claimed it."""
+    """An attempt that no other worker can change until the claiming transaction ends."""
 
     def __init__(self, connection: Connection, attempt: Attempt, causes: Causes) -> None:
         self._connection = connection
@@ -158,7 +158,7 @@ class ClaimedAttempt:
         self.causes = causes
 
     def known_sync_run_ids(self) -> frozenset[int]:
-        """The sync runs of its sync that relay has started itself."""
+        """The sync runs of its sync that relay itself has started."""
         rows = self._connection.execute(
             """
             SELECT sync_run_id FROM relay.sync_runs
@@ -170,7 +170,7 @@ class ClaimedAttempt:
         return frozenset(sync_run_id for (sync_run_id,) in rows)
 
     def record(self, result: Result) -> None:
-        """Record what the call came to, with the job that takes the next step."""
+        """Record the result of the call, with the job for the next step."""
         match result:
             case Started():
                 self._record_started(result)
@@ -184,7 +184,7 @@ class ClaimedAttempt:
                 pass  # `send_again` records the next POST before it is sent
 
     def _record_refused(self, refused: Refused) -> None:
-        """Record the end, without the problem where it is that which PostgreSQL refuses.
+        """Record the end; without the problem text if PostgreSQL rejects that.
 
         An attempt whose end is not recorded would be sent again.
         """
@@ -195,7 +195,7 @@ class ClaimedAttempt:
         except psycopg.OperationalError:
             raise
         except psycopg.Error as exc:
-            problem = f"no run was started; why could not be recorded ({type(exc).__name__})"
+            problem = f"no run was started; the cause could not be recorded ({type(exc).__name__})"
             end = replace(end, problem=problem)
             record_end(self._connection, self.attempt.attempt_id, end)
 
@@ -247,7 +247,7 @@ _BEGIN = f"""
 INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, sent_at, reconcile_after)
 VALUES (%s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}
 """
-# Still as it was read: whoever has sent it since has left another `sent_at`.
+# Unchanged since it was read: each send sets a new `sent_at`.
 _LOCK_UNCHANGED = """
 SELECT attempt_id FROM relay.sync_runs
 WHERE attempt_id = %s AND sent_at IS NOT DISTINCT FROM %s

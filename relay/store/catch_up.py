@@ -1,4 +1,4 @@
-"""The dbt runs whose webhook was missed, and how far dbt Cloud's list of runs has been read."""
+"""The dbt runs whose webhook was missed, and up to when dbt Cloud's list of runs was read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from relay.store.transactions import Transactions, one
 
 @dataclass(frozen=True, slots=True)
 class CatchUpProgress:
-    """When relay was first started for an account, and until when its list of runs was read."""
+    """When relay first started for an account, and up to when its list of runs was read."""
 
     first_started_at: datetime
     read_until: datetime
 
 
 class CatchUps(Transactions):
-    """What was found in the list of an account's finished runs."""
+    """The progress of catch-up, per dbt account."""
 
     def begin(self, dbt_account_id: int, *, now: datetime) -> None:
-        """Record relay's first start: only what ends from then on is caught up."""
+        """Record relay's first start: only runs that end after it are caught up."""
         with self._statement() as connection:
             connection.execute(
                 """
@@ -32,7 +32,7 @@ class CatchUps(Transactions):
             )
 
     def progress(self, dbt_account_id: int) -> CatchUpProgress | None:
-        """How far the account's list was read; None if relay was never started for it."""
+        """Up to when the account's list was read; None if relay never started for it."""
         with self._statement() as connection:
             return one(
                 connection,
@@ -44,7 +44,7 @@ class CatchUps(Transactions):
             )
 
     def last_read_until(self) -> datetime | None:
-        """Until when the list of any account was last read; None if it never was."""
+        """Up to when any account's list was last read; None if it never was."""
         with self._statement() as connection:
             row = connection.execute(
                 "SELECT max(read_until) FROM relay.catch_ups WHERE read_until > first_started_at"
@@ -54,9 +54,9 @@ class CatchUps(Transactions):
     def record_missed(
         self, dbt_account_id: int, runs: Sequence[FinishedRun], *, read_until: datetime
     ) -> tuple[FinishedRun, ...]:
-        """Record those of the runs that are not known, with a job for each; return them.
+        """Record the runs that are not known yet, with a job for each, and return them.
 
-        The list has been read until `read_until`.
+        `read_until` is up to when the list has been read.
         """
         with self._transaction() as connection:
             rows = connection.execute(

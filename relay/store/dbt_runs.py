@@ -1,4 +1,4 @@
-"""A dbt run, from its delivery to its plan."""
+"""Recorded dbt runs, from their delivery to their plan."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from relay.store.transactions import Connection, Transactions, one
 class RecordedRun:
     """A dbt run as recorded.
 
-    Its evaluation failed `failures` times, with pauses of `backoff_spent` seconds in all.
+    `failures` is how often its evaluation failed, `backoff_spent` the total backoff in seconds.
     """
 
     dbt_account_id: int
@@ -37,10 +37,10 @@ class RecordedRun:
 
 
 class DbtRuns(Transactions):
-    """The dbt runs that were delivered, and what was decided on them."""
+    """The dbt runs that were delivered or caught up, and their decisions."""
 
     def get(self, dbt_account_id: int, dbt_run_id: int) -> RecordedRun | None:
-        """A recorded dbt run; None if there is none."""
+        """The recorded dbt run, or None."""
         with self._statement() as connection:
             return one(
                 connection,
@@ -54,15 +54,15 @@ class DbtRuns(Transactions):
             )
 
     @contextmanager
-    def deciding(
+    def begin_decision(
         self, run: DbtRun, mapping: SyncMapping, *, now: datetime
-    ) -> Iterator["Deciding | None"]:
-        """A transaction in which to decide on a run: nothing that bears on it is decided meanwhile.
+    ) -> Iterator["PendingDecision | None"]:
+        """Open a transaction that decides on a run; related decisions wait until it ends.
 
-        None if the run is decided already.
+        None if the run is already decided.
         """
         with self._transaction() as connection:
-            _wait_for_decisions_that_bear_on(connection, run, mapping)
+            _lock_related_decisions(connection, run, mapping)
             updated = connection.execute(
                 """
                 UPDATE relay.dbt_runs
@@ -73,12 +73,12 @@ class DbtRuns(Transactions):
                 """,
                 (now, run.dbt_job_id, run.environment_id, run.first_run_id, *run.key),
             )
-            yield Deciding(connection, run, mapping, now) if updated.rowcount else None
+            yield PendingDecision(connection, run, mapping, now) if updated.rowcount else None
 
     def evaluate_again(
         self, run: RecordedRun, *, now: datetime, backoff: timedelta, problem: str
     ) -> None:
-        """Record what went wrong, and evaluate the run again after the backoff."""
+        """Record the failure, and evaluate the run again after the backoff."""
         with self._transaction() as connection:
             connection.execute(
                 """
@@ -91,7 +91,7 @@ class DbtRuns(Transactions):
             evaluate_dbt_run(connection, run.dbt_account_id, run.dbt_run_id, at=now + backoff)
 
     def give_up(self, run: RecordedRun, *, now: datetime, problem: str) -> None:
-        """Stop trying to evaluate the run: a person may replay it."""
+        """Record that the evaluation failed after its retries; `relay replay` can repeat it."""
         with self._transaction() as connection:
             connection.execute(
                 """
@@ -102,8 +102,8 @@ class DbtRuns(Transactions):
             )
 
 
-class Deciding:
-    """A run that is being decided on, until the transaction ends that keeps others waiting."""
+class PendingDecision:
+    """A run that is being decided on, within the transaction of `begin_decision`."""
 
     def __init__(
         self, connection: Connection, run: DbtRun, mapping: SyncMapping, now: datetime
@@ -114,14 +114,14 @@ class Deciding:
         self._now = now
 
     def history(self, nodes: Collection[str]) -> History:
-        """What was decided before, and the earlier builds of these nodes."""
+        """Earlier decisions, and the earlier builds of these nodes."""
         return read_history(self._connection, self._run, self._mapping, nodes)
 
     def record(self, plan: Plan) -> Plan:
         """Record the plan, with a job for every sync to trigger, and return what was recorded.
 
-        What was triggered for the run already, where it is replayed, is left out. A run with a sync
-        that could not be decided is given up for it: a person may replay it.
+        In a replay, syncs that were already triggered for the run are left out. A run with a sync
+        that could not be decided counts as failed: `relay replay` can repeat it.
         """
         plan = plan.without(triggered_for(self._connection, self._run))
         record_decisions(self._connection, self._run, plan, self._now)
@@ -137,16 +137,14 @@ class Deciding:
         return plan
 
 
-def _wait_for_decisions_that_bear_on(
-    connection: Connection, run: DbtRun, mapping: SyncMapping
-) -> None:
-    """Let no such decision be made until the transaction ends.
+def _lock_related_decisions(connection: Connection, run: DbtRun, mapping: SyncMapping) -> None:
+    """Lock related decisions out until the transaction ends.
 
     Two runs that each rebuild one of two models that a sync waits for, or a run and its retry,
-    may be evaluated in the same moment: neither would see the other.
+    may be evaluated concurrently: without the lock neither would see the other.
     """
     locks = [f"relay/retry_chain/{run.dbt_account_id}/{run.first_run_id}"]
-    if mapping.looks_back:
+    if mapping.needs_history:
         locks.insert(0, f"relay/decisions/{run.dbt_account_id}")
     for lock in locks:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,))

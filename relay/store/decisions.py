@@ -1,4 +1,4 @@
-"""What was decided on a dbt run, the triggers that are due for it, and what it built."""
+"""The decisions on a dbt run, its triggers, and what it built."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from relay.workspaces import SyncKey
 
 
 def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> None:
-    """Record a plan, with a job for every sync to trigger, for its time where that is later."""
+    """Record a plan, with a job for every sync to trigger, at once or at its due time."""
     cursor = connection.cursor()
     cursor.executemany(_DECISION, [_decision(run, verdict, now) for verdict in plan.verdicts])
     cursor.executemany(_TRIGGER, [_trigger(run, verdict, now) for verdict in plan.due])
@@ -52,7 +52,7 @@ def _decision(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]
         [condition.reason, condition.models, condition.seen] for condition in verdict.conditions
     ]
     return {
-        **_what_both_say(run, verdict, now),
+        **_common_columns(run, verdict, now),
         "reason": verdict.reason,
         "conditions": Jsonb(conditions),
     }
@@ -60,14 +60,14 @@ def _decision(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]
 
 def _trigger(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
     return {
-        **_what_both_say(run, verdict, now),
+        **_common_columns(run, verdict, now),
         "full_sync": verdict.sync.full_sync,
         "due_at": verdict.due_at,
         "covers_until": verdict.covers_until,
     }
 
 
-def _what_both_say(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
+def _common_columns(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
     return {
         "workspace": verdict.sync.workspace,
         "sync_id": verdict.sync.sync_id,
@@ -80,7 +80,7 @@ def _what_both_say(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, ob
 
 
 def triggered_for(connection: Connection, run: DbtRun) -> frozenset[SyncKey]:
-    """The syncs, by workspace and id, that have their trigger for a run; a replay keeps it so."""
+    """The syncs that were already triggered for a run: a replay does not trigger them again."""
     rows = connection.execute(
         """
         SELECT workspace, sync_id FROM relay.triggers
@@ -92,7 +92,7 @@ def triggered_for(connection: Connection, run: DbtRun) -> frozenset[SyncKey]:
 
 
 def record_builds(connection: Connection, run: DbtRun, plan: Plan) -> None:
-    """Keep what the run did to each node, unless a later run of the job is known."""
+    """Record what the run did to each node, unless a later run of the job is recorded."""
     connection.cursor().executemany(
         _BUILD, [_build(run, node, build) for node, build in plan.builds.items()]
     )
@@ -129,7 +129,7 @@ def _build(run: DbtRun, node: str, build: Build) -> tuple[object, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A decision as it was recorded, with what was seen then."""
+    """A recorded decision, with what each condition saw."""
 
     workspace: str
     sync_id: int
@@ -142,12 +142,12 @@ class Decision:
 
 
 class Decisions(Transactions):
-    """What was decided on each sync, and what the next decision looks back to."""
+    """The recorded decisions, and the history that the next one needs."""
 
     def find(self, workspace: str, sync_id: int, dbt_run_id: int | None) -> Decision | None:
-        """The decision on a sync for a dbt run; without an id, for the last run that affected it.
+        """The decision on a sync for a dbt run, or None.
 
-        None if there is none.
+        Without a run id: the decision for the last run that affected the sync.
         """
         asked = {"workspace": workspace, "sync_id": sync_id, "dbt_run_id": dbt_run_id}
         with self._statement() as connection:
@@ -169,7 +169,7 @@ class Decisions(Transactions):
         )
 
     def history(self, run: DbtRun, mapping: SyncMapping, nodes: Collection[str]) -> History:
-        """What bears on a decision on this run; of earlier builds those of the given nodes."""
+        """The history for a decision on this run, with the earlier builds of the given nodes."""
         with self._transaction() as connection:
             return read_history(connection, run, mapping, nodes)
 

@@ -1,4 +1,4 @@
-"""Deliveries as they came, and the dbt runs they are about."""
+"""Webhook deliveries as received, and the dbt runs they are about."""
 
 import os
 import uuid
@@ -17,9 +17,9 @@ USUAL_BODY = 1500  # bytes; dbt Cloud's are under 1 kB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A genuine delivery. Ids are None where the body has none.
+    """A verified delivery. Ids are None if the body has none.
 
-    `ignored_because` is None for one that is about a finished run of our account.
+    `ignored_because` is None if the delivery is about a finished run of our account.
     """
 
     delivery_id: uuid.UUID
@@ -32,7 +32,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveredRun:
-    """The run that a delivery is about; `ignored_because` is None for one that was not ignored."""
+    """The run of a delivery; `ignored_because` is None if the delivery was not ignored."""
 
     dbt_run_id: int | None
     ignored_because: str | None
@@ -44,8 +44,8 @@ class Deliveries(Transactions):
     def record(self, deliveries: Sequence[Delivery]) -> frozenset[uuid.UUID]:
         """Record deliveries and their runs, with a job for each new run, in one statement.
 
-        Returns the ids of those that brought a new run: the others were ignored, or are repeats of
-        an event or of a run, also of one in the same batch.
+        Returns the ids of the deliveries with a new run. The others were ignored, or repeat an
+        event or a run, possibly one of the same batch.
         """
         with self._statement() as connection:
             rows = connection.execute(
@@ -63,11 +63,11 @@ class Deliveries(Transactions):
             )
             return frozenset(delivery_id for (delivery_id,) in rows)
 
-    def rehearse(self) -> None:
-        """Store a delivery and roll it back, to find out whether deliveries can be stored.
+    def check_writable(self) -> None:
+        """Check that deliveries can be stored: insert one and roll it back.
 
-        Raises DatabaseUnavailable where the server refuses, too: for a full disk, or because it is
-        a read-only standby.
+        Raises DatabaseUnavailable also if the server refuses, for a full disk or as a read-only
+        standby.
         """
         try:
             with self._statement() as connection, connection.transaction(force_rollback=True):
@@ -80,13 +80,13 @@ class Deliveries(Transactions):
             raise DatabaseUnavailable(f"PostgreSQL stores nothing: {exc}") from exc
 
     def find_run(self, delivery_id: uuid.UUID) -> DeliveredRun | None:
-        """The run of a delivery; None if there is no such delivery (any more)."""
+        """The run of a delivery; None if there is no such delivery, or it was deleted."""
         sql = "SELECT dbt_run_id, ignored_because FROM relay.deliveries WHERE delivery_id = %s"
         with self._statement() as connection:
             return one(connection, DeliveredRun, sql, (delivery_id,))
 
     def last_received_at(self) -> datetime | None:
-        """When the newest delivery came; None if none is known."""
+        """When the newest delivery was received; None if there is none."""
         with self._statement() as connection:
             row = connection.execute("SELECT max(received_at) FROM relay.deliveries").fetchone()
             return row[0] if row else None

@@ -1,4 +1,4 @@
-"""What was decided before, as far as the next decision asks for it."""
+"""Reads the part of the history that the next decision needs."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -14,15 +14,15 @@ from relay.workspaces import SyncKey
 def read_history(
     connection: Connection, run: DbtRun, mapping: SyncMapping, nodes: Collection[str]
 ) -> History:
-    """What other runs of its retry chain did, and what syncs that look back see.
+    """The triggers of the run's retry chain, the state of syncs that need history, and builds.
 
-    Of earlier builds those of the given nodes.
+    Earlier builds are read for the given nodes only.
     """
     before, since = _answered(connection, run)
     waiting = [sync for sync in mapping.syncs if sync.require == "all"]
     cooling = [sync for sync in mapping.syncs if sync.at_most_every]
-    covers_until = _of_each(connection, _COVERS_UNTIL, run, waiting)
-    triggered_at = _of_each(connection, _TRIGGERED_AT, run, cooling)
+    covers_until = _time_by_sync(connection, _COVERS_UNTIL, run, waiting)
+    triggered_at = _time_by_sync(connection, _TRIGGERED_AT, run, cooling)
     return History(
         syncs={
             key: SyncHistory(
@@ -40,7 +40,7 @@ def read_history(
 def _answered(
     connection: Connection, run: DbtRun
 ) -> tuple[Mapping[SyncKey, frozenset[str]], Mapping[SyncKey, frozenset[str]]]:
-    """What earlier runs of its retry chain have triggered each sync with, and later ones."""
+    """The models that triggered each sync in earlier and in later runs of the retry chain."""
     rows = connection.execute(
         """
         SELECT workspace, sync_id, dbt_run_id, because
@@ -60,7 +60,7 @@ def _answered(
     return before, since
 
 
-def _of_each(
+def _time_by_sync(
     connection: Connection, sql: LiteralString, run: DbtRun, syncs: Sequence[Sync]
 ) -> dict[SyncKey, datetime]:
     keys = ([sync.workspace for sync in syncs], [sync.sync_id for sync in syncs])
@@ -68,8 +68,8 @@ def _of_each(
     return {(workspace, sync_id): at for workspace, sync_id, at in rows}
 
 
-# When the newest dbt run whose rebuilds each sync's triggers took in had finished. A run that was
-# decided already may be asked about, here and below: its own triggers are not its past.
+# When the newest dbt run covered by each sync's triggers finished. Here and below, the run itself
+# may already be decided: its own triggers are not part of its history.
 _COVERS_UNTIL = """
 SELECT triggers.workspace, triggers.sync_id, max(covers_until)
 FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
@@ -78,7 +78,7 @@ LEFT JOIN relay.sync_runs USING (attempt_id)
 WHERE outcome IS DISTINCT FROM 'refused' AND dbt_run_id IS DISTINCT FROM %s
 GROUP BY triggers.workspace, triggers.sync_id
 """
-# When the last sync run of each was started.
+# When the last sync run of each sync was started.
 _TRIGGERED_AT = """
 SELECT workspace, sync_id, max(triggered_at)
 FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)

@@ -1,7 +1,7 @@
-"""Jobs: their names, and how each is deferred inside a transaction of relay's own.
+"""Jobs: their names, and how each is deferred inside one of relay's transactions.
 
-Procrastinate keeps them in PostgreSQL, so what makes a job necessary and the job itself are
-one commit. web defers by name and imports no task.
+Procrastinate stores jobs in PostgreSQL, so a change and the job it requires are one commit.
+The web process defers jobs by name and imports no task.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from psycopg.types.json import Jsonb
 from relay.store.transactions import Connection
 from relay.workspaces import SyncKey
 
-# The number goes up when jobs change their names or arguments: a worker of an older version, which
-# may still run during an upgrade, fails for good what it does not know.
+# The number is increased when job names or arguments change: a worker of an older version, which
+# may still run during an upgrade, permanently fails jobs that it does not know.
 QUEUE = "relay.2"
 
 EVALUATE_DBT_RUN = "evaluate_dbt_run"
@@ -24,8 +24,8 @@ POLL_SYNC_RUN = "poll_sync_run"
 CATCH_UP = "catch_up"
 PRUNE = "prune"
 
-# What processes of the version before still defer during an upgrade, after the migration has
-# renamed the jobs that waited. Their other jobs need columns that are gone.
+# What processes of the previous version still defer during an upgrade, after the migration has
+# renamed the waiting jobs. Their other jobs need columns that no longer exist.
 FORMER_QUEUE = "relay"
 FORMER_NAMES: Mapping[str, str] = {
     EVALUATE_DBT_RUN: "relay_run",
@@ -33,10 +33,10 @@ FORMER_NAMES: Mapping[str, str] = {
     SCHEDULED_START: "wake_sync",
 }
 
-FORMER_ROUND = "round"  # a worker of the version before defers it every ten seconds
+FORMER_ROUND = "round"  # a worker of the previous version defers it every ten seconds
 
-# The engine's own function, as its clients call it: this way a job is part of one statement, and
-# one statement may make many. Columns: queue, task, priority, lock, queueing lock, arguments, time.
+# Procrastinate's own SQL function, as its client calls it: a job is then part of a statement, and
+# one statement can defer many. Columns: queue, task, priority, lock, queueing lock, args, time.
 DEFER_ALL: LiteralString = "procrastinate_defer_jobs_v1(array_agg(job))"
 AS_A_JOB: LiteralString = "::procrastinate_job_to_defer_v1 AS job"
 
@@ -49,10 +49,10 @@ def defer(
     at: datetime | None = None,
     lock: str | None = None,
 ) -> None:
-    """Put a job into the connection's transaction.
+    """Defer a job within the connection's transaction.
 
-    `at` is when to run it, None for at once. Jobs of one `lock` run one at a time in the order
-    they were deferred: one that waits for its time holds none, or it would hold up the others.
+    `at` is when to run it, None for now. Jobs with the same `lock` run one at a time, in the order
+    they were deferred: a job with a later `at` must have no lock, or it would block the others.
     """
     connection.execute(_DEFER, (QUEUE, task, lock, Jsonb(dict(arguments)), at))
 
@@ -63,20 +63,20 @@ _DEFER = f"SELECT {DEFER_ALL} FROM (SELECT ROW(%s, %s, 0, %s, NULL, %s, %s){AS_A
 def evaluate_dbt_run(
     connection: Connection, dbt_account_id: int, dbt_run_id: int, *, at: datetime | None = None
 ) -> None:
-    """The job that finds out what a dbt run rebuilt, and decides; at once without a time."""
+    """Defer the job that evaluates a dbt run; None for now."""
     arguments = {"dbt_account_id": dbt_account_id, "dbt_run_id": dbt_run_id}
     defer(connection, EVALUATE_DBT_RUN, arguments, at=at)
 
 
 def start_sync_run(connection: Connection, workspace: str, sync_id: int) -> None:
-    """The job that starts what waits for a sync."""
+    """Defer the job that starts a sync run for the sync's waiting triggers."""
     start_sync_runs(connection, [(workspace, sync_id)])
 
 
 def start_sync_runs(connection: Connection, syncs: Sequence[SyncKey]) -> None:
-    """Such a job for each sync, by workspace and id, in one statement.
+    """Defer that job for each sync, in one statement.
 
-    A run of a large project may trigger thousands, and others wait until it is decided.
+    A run of a large project may trigger thousands of syncs, and other decisions wait for it.
     """
     workspaces = [workspace for workspace, _ in syncs]
     sync_ids = [sync_id for _, sync_id in syncs]
@@ -84,8 +84,8 @@ def start_sync_runs(connection: Connection, syncs: Sequence[SyncKey]) -> None:
         connection.execute(_START_SYNC_RUNS, (QUEUE, START_SYNC_RUN, workspaces, sync_ids))
 
 
-# Each sync has a lock of its own, which keeps two workers from starting it at once. And what is
-# decided goes before what is to be evaluated (priority 1): a trigger does not wait behind runs.
+# Each sync has its own lock, so that two workers do not start it at once. Priority 1: triggers go
+# before the evaluation of further runs.
 _START_SYNC_RUNS = f"""
 SELECT {DEFER_ALL} FROM (
     SELECT ROW(
@@ -98,13 +98,13 @@ SELECT {DEFER_ALL} FROM (
 
 
 def schedule_start(connection: Connection, workspace: str, sync_id: int, at: datetime) -> None:
-    """The job that, at `at`, defers the one that starts what waits for a sync.
+    """Defer a job for `at` that then defers `start_sync_run`.
 
-    Two jobs, for one that waits for its time must not have the sync's lock.
+    Two jobs, because a job that waits for its time must not have the sync's lock.
     """
     defer(connection, SCHEDULED_START, {"workspace": workspace, "sync_id": sync_id}, at=at)
 
 
 def poll_sync_run(connection: Connection, attempt_id: int, *, polls: int, at: datetime) -> None:
-    """The job that asks Census about a sync run at `at`; `polls` is how often it was asked."""
+    """Defer the next poll of a sync run, at `at`; `polls` is the number of polls so far."""
     defer(connection, POLL_SYNC_RUN, {"attempt_id": attempt_id, "polls": polls}, at=at)

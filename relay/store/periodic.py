@@ -1,4 +1,4 @@
-"""Periodic tasks: each is run every so often, by one worker of them all."""
+"""Periodic tasks: each is run at an interval, by one of the workers."""
 
 from datetime import datetime, timedelta
 
@@ -7,10 +7,10 @@ from relay.store.transactions import Transactions
 
 
 class PeriodicTasks(Transactions):
-    """When each periodic task is due, by the name of its job, which takes no arguments."""
+    """When each periodic task is due, by the name of its job (without arguments)."""
 
     def make_due(self, name: str, *, at: datetime) -> None:
-        """Have a task be due at `at`, or before if it is already."""
+        """Make a task due at `at`, or leave it if it is due earlier."""
         with self._statement() as connection:
             connection.execute(
                 """
@@ -21,10 +21,10 @@ class PeriodicTasks(Transactions):
             )
 
     def defer_if_due(self, name: str, *, now: datetime, every: timedelta) -> None:
-        """Defer a task's job if it is due, and have it be due again after `every`.
+        """Defer a task's job if it is due, and set it due again after `every`.
 
-        Of several workers one does. A time further away than `every` is of a clock that was
-        ahead, and is set back.
+        Only one of several workers defers it. A due time further ahead than `every` comes from a
+        clock that was ahead, and is corrected.
         """
         with self._transaction() as connection:
             due = connection.execute(

@@ -1,4 +1,4 @@
-"""Having a dbt run evaluated again, and what stays as it is then."""
+"""Replays: evaluate a dbt run again, and which of its triggers stay as they are."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,22 +9,22 @@ from relay.store.transactions import Transactions, every
 
 
 class Replayed(StrEnum):
-    """What asking for a replay of a run comes to."""
+    """The result of a request to replay a run."""
 
     DUE = "due"
-    UNDER_WAY = "under_way"  # it is being evaluated anyway
+    RUNNING = "under_way"  # it is being evaluated already
 
 
 class Redo(StrEnum):
     """What a replay may trigger once more."""
 
-    NOTHING = "nothing"  # a sync that was triggered for the run is left alone
+    NOTHING = "nothing"  # a sync that was triggered for the run is not triggered again
     EVERYTHING = "everything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triggered:
-    """A sync that was triggered for a run; `sync_run_id` is None where its run is yet to start."""
+    """A sync that was triggered for a run; `sync_run_id` is None until its sync run starts."""
 
     workspace: str
     sync_id: int
@@ -32,12 +32,12 @@ class Triggered:
 
 
 class Replays(Transactions):
-    """Which runs a person may mean, what a replay of one would trigger, and the replay."""
+    """Find runs to replay, show what a replay would not trigger, and replay."""
 
     def recorded_between(
         self, dbt_account_id: int, *, since: datetime, until: datetime
     ) -> tuple[int, ...]:
-        """The runs that were delivered, caught up or first replayed in a time, in that order."""
+        """The runs that were first recorded in this period, oldest first."""
         with self._statement() as connection:
             rows = connection.execute(
                 """
@@ -50,18 +50,18 @@ class Replays(Transactions):
             return tuple(dbt_run_id for (dbt_run_id,) in rows)
 
     def left_alone(self, dbt_account_id: int, dbt_run_id: int, redo: Redo) -> tuple[Triggered, ...]:
-        """The syncs that a replay of the run would not trigger: they were, or are about to be."""
+        """The syncs that a replay would not trigger: already triggered, or about to be."""
         key = (dbt_account_id, dbt_run_id)
         with self._statement() as connection:
             return tuple(every(connection, Triggered, _LEFT_ALONE, (*key, *key, redo)))
 
     def replay(self, dbt_account_id: int, dbt_run_id: int, redo: Redo) -> Replayed:
-        """Have a run evaluated again, or for the first time if it was not recorded."""
+        """Evaluate a run again, or for the first time if it was not recorded."""
         key = (dbt_account_id, dbt_run_id)
         with self._transaction() as connection:
             due = connection.execute(_MAKE_DUE, key)
             if due.rowcount == 0:
-                return Replayed.UNDER_WAY
+                return Replayed.RUNNING
             connection.execute(
                 f"UPDATE relay.triggers SET superseded = true WHERE trigger_id IN ({_SUPERSEDED})",
                 (*key, redo),
@@ -76,7 +76,7 @@ ON CONFLICT (dbt_account_id, dbt_run_id)
 DO UPDATE SET planned_at = NULL, given_up_at = NULL, failures = 0, backoff_spent = 0, problem = NULL
 WHERE coalesce(relay.dbt_runs.given_up_at, relay.dbt_runs.planned_at) IS NOT NULL
 """
-# What Census refused was no trigger. What waits is going to be sent in any case.
+# A refused attempt does not count as triggered. Waiting triggers are sent anyway.
 _SUPERSEDED = """
 SELECT trigger_id FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
 WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT superseded

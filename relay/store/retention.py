@@ -1,4 +1,4 @@
-"""What is forgotten: everything that ended long ago and that no decision will ask for."""
+"""Deletes old rows: what ended long ago and no later decision needs."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -7,22 +7,22 @@ from typing import LiteralString
 from relay.store.transactions import Transactions
 
 KEPT = timedelta(days=30)
-# A delivery about anything older is ignored: its row, which would show that it is a repeat, may be
-# deleted. A day less, because web's clock and the one that deletes may differ.
+# A delivery about anything older is ignored: the row that would show it to be a repeat may be
+# deleted. One day less, because the clocks of the web process and the database may differ.
 OLDEST_DELIVERY = KEPT - timedelta(days=1)
-AT_ONCE = 1000  # rows a transaction: others wait for none of them for long
+BATCH_SIZE = 1000  # rows per transaction, so that no transaction holds its locks for long
 
 
 class Retention(Transactions):
-    """The rows that may go."""
+    """Deletes the rows whose retention time is over."""
 
     def prune(self, *, before: datetime, builds_before: datetime) -> dict[str, int]:
-        """Delete what came, was decided and ended before then; return how many rows of each table.
+        """Delete what was received, decided and ended before then; return the row count per table.
 
-        `builds_before` is that time for what dbt jobs last did to each node.
+        `builds_before` is the limit for the last build of each node.
 
-        Kept whatever their age: work that has not ended, and each sync's newest trigger, which
-        `at_most_every` and `require: all` look back to.
+        Kept at any age: work that has not ended, and each sync's newest trigger, which
+        `at_most_every` and `require: all` need.
         """
         bounds = {"before": before, "builds_before": builds_before}
         return {table: self._delete(sql, bounds) for table, sql in _OLD.items()}
@@ -31,13 +31,13 @@ class Retention(Transactions):
         deleted = 0
         while True:
             with self._statement() as connection:
-                rows = connection.execute(sql, {**bounds, "most": AT_ONCE}).rowcount
+                rows = connection.execute(sql, {**bounds, "most": BATCH_SIZE}).rowcount
             deleted += rows
-            if rows < AT_ONCE:
+            if rows < BATCH_SIZE:
                 return deleted
 
 
-# In this order: what is left without a reason to stay goes with the next statement.
+# In this order: each statement deletes rows that the ones before no longer refer to.
 _OLD: dict[str, LiteralString] = {
     "deliveries": """
         DELETE FROM relay.deliveries WHERE delivery_id IN (

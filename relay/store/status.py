@@ -1,4 +1,4 @@
-"""What a person asks for: what came, what was triggered, what is under way, who is alive."""
+"""Data for `relay status`: deliveries, triggers, open sync runs, and the worker heartbeat."""
 
 import uuid
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from relay.store.transactions import Transactions, every
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRow:
-    """A delivery and what became of its run: `ignored`, `recorded`, `planned` or `given up`."""
+    """A delivery and the state of its run: `ignored`, `recorded`, `planned` or `given up`."""
 
     received_at: datetime
     delivery_id: uuid.UUID
@@ -20,16 +20,17 @@ class DeliveryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRow:
-    """A trigger and how far it is.
+    """A trigger and its state.
 
-    `cooling down`, `waiting`, `sending`, `running`, or its run's outcome. `until` is when a
-    cool-down ends. Here and below `sync_name` is the mapping's, which the store does not know.
+    `state` is `cooling down`, `waiting`, `sending`, `running`, or the outcome of its sync run.
+    `until` is when a cool-down ends. Here and below `sync_name` comes from the mapping file; the
+    store leaves it None.
     """
 
     requested_at: datetime
     workspace: str
     sync_id: int
-    dbt_run_id: int | None  # None: a person asked for it
+    dbt_run_id: int | None  # None: a manual trigger
     sync_run_id: int | None
     state: str
     problem: str | None
@@ -39,7 +40,7 @@ class TriggerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRunRow:
-    """A sync run that has not ended, or an attempt to start one; `looks` are its polls."""
+    """A sync run that has not ended, or an attempt to start one; `looks` counts its polls."""
 
     begun_at: datetime
     workspace: str
@@ -53,9 +54,9 @@ class SyncRunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenUpRow:
-    """What relay will not try again by itself: a dbt run, or a sync that it was to trigger.
+    """A dbt run or a trigger that failed, and that relay does not retry by itself.
 
-    `sync_id` is None where a whole run was given up; `dbt_run_id` where a person asked.
+    `sync_id` is None for a whole dbt run; `dbt_run_id` is None for a manual trigger.
     """
 
     given_up_at: datetime
@@ -68,7 +69,7 @@ class GivenUpRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonedRow:
-    """A sync run whose end relay does not know, and no later run of its sync has completed."""
+    """A sync run with an unknown end, if no later run of its sync has completed."""
 
     abandoned_at: datetime
     workspace: str
@@ -80,9 +81,9 @@ class AbandonedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StuckRow:
-    """A job about a dbt run or a sync that no worker has taken up for ten minutes.
+    """A job that has been due for ten minutes and that no live worker is running.
 
-    `dbt_run_id` is None for one about a sync; `workspace` and `sync_id` for one about a dbt run.
+    `dbt_run_id` is None for a job about a sync; `workspace` and `sync_id` for one about a dbt run.
     """
 
     due_at: datetime
@@ -104,7 +105,7 @@ class LostLinesRow:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What there is to see at a glance, the newest first."""
+    """What `relay status` shows, newest first."""
 
     given_up: list[GivenUpRow]
     deliveries: list[DeliveryRow]
@@ -116,7 +117,7 @@ class Overview:
 
 
 class Status(Transactions):
-    """What there is to see, and whether a worker lives."""
+    """The state of relay's work, and whether a worker is alive."""
 
     def overview(self, *, newest: int) -> Overview:
         """What needs attention, the newest deliveries and triggers, and every open sync run."""
@@ -145,10 +146,10 @@ class Status(Transactions):
             )
 
     def last_heartbeat(self) -> tuple[datetime, datetime | None]:
-        """What time it is in the database, and when a worker last gave a sign of life, if ever."""
+        """The database's current time, and the last heartbeat of any worker or None."""
         with self._statement() as connection:
             row = connection.execute(
-                # One from the future is of a clock that was ahead, and says nothing.
+                # A heartbeat in the future comes from a clock that was ahead, and does not count.
                 "SELECT now(), max(last_heartbeat) FILTER (WHERE last_heartbeat <= now())"
                 " FROM procrastinate_workers"
             ).fetchone()
@@ -196,7 +197,7 @@ WHERE outcome = 'abandoned' AND NOT EXISTS (
 )
 ORDER BY ended_at DESC LIMIT %s
 """
-# A job that a worker has begun is stuck only if that worker is dead and no other has taken it up.
+# A job that a worker has started is stuck only if that worker is dead and no other took it over.
 _STUCK_ROWS = """
 SELECT due_at, (args ->> 'dbt_run_id')::bigint AS dbt_run_id,
        coalesce(sync_runs.workspace, args ->> 'workspace') AS workspace,

@@ -1,11 +1,11 @@
-"""Sync runs, from when Census has told their id until their end."""
+"""Sync runs, from when Census has returned their id until their end."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.store import jobs
 from relay.store.transactions import Connection, Transactions, one
-from relay.store.triggers import Causes, causes_of, let_wait_again, start_what_waits
+from relay.store.triggers import Causes, causes_of, requeue_triggers, start_waiting_triggers
 from relay.sync_runs import Outcome, SyncRun
 
 
@@ -13,9 +13,9 @@ from relay.sync_runs import Outcome, SyncRun
 class FollowedRun:
     """A sync run that has not ended.
 
-    It was polled `polls` times, the last `failures` of them without an answer; `backoff_spent` are
-    the seconds of the pauses after those of these that failed in a way nobody foresaw. `status` is
-    Census's last word, None before the first.
+    `polls` is the number of polls, `failures` how many of the last ones had no response.
+    `backoff_spent` is the total backoff after unexpected errors among these, in seconds. `status`
+    is the last status from Census, None before the first.
     """
 
     attempt_id: int
@@ -33,7 +33,7 @@ class FollowedRun:
 class End:
     """How an attempt, or the sync run it started, ended.
 
-    `run` is what Census said of it, None if it said nothing; `problem` is None if all is well.
+    `run` is Census's last description of it, None if there is none; `problem` is None on success.
     """
 
     outcome: Outcome
@@ -43,20 +43,20 @@ class End:
 
 
 class SyncRuns(Transactions):
-    """The sync runs that are followed."""
+    """The sync runs that are polled until they end."""
 
     def followed(self, attempt_id: int, *, polls: int) -> FollowedRun | None:
-        """The run of an attempt; None if it has ended, or was polled since so many polls."""
+        """The run of an attempt; None if it has ended, or was polled more than `polls` times."""
         with self._statement() as connection:
             return one(connection, FollowedRun, _FOLLOWED, (attempt_id, polls))
 
-    def is_going(self, workspace: str, sync_id: int) -> bool:
-        """Whether a run of the sync is followed whose end will start what waits.
+    def is_running(self, workspace: str, sync_id: int) -> bool:
+        """Whether a sync run of the sync is running, whose end will start the waiting triggers.
 
-        A transaction that ends the run may be under way, and may have looked for waiting triggers
-        before ours was there: leaving now would leave the trigger without anybody. FOR SHARE waits
-        for that transaction, and then no longer finds the run. One that comes after us sees the
-        trigger, which was committed before its job.
+        A concurrent transaction that ends the run may have looked for waiting triggers before ours
+        was committed: nothing would then start our trigger. FOR SHARE waits for that transaction,
+        and then no longer finds the run. A later one sees the trigger, which was committed before
+        its job.
         """
         with self._statement() as connection:
             rows = connection.execute(
@@ -71,7 +71,7 @@ class SyncRuns(Transactions):
             return rows.rowcount > 0
 
     def causes(self, run: FollowedRun) -> Causes:
-        """The triggers it answers."""
+        """The triggers that the run was started for."""
         with self._statement() as connection:
             return causes_of(connection, run.attempt_id)
 
@@ -83,9 +83,9 @@ class SyncRuns(Transactions):
         at: datetime,
         backoff: timedelta = timedelta(),
     ) -> None:
-        """Record what Census said, and poll again at `at`, unless another poll was faster.
+        """Record the status and schedule the next poll, unless another poll has done so.
 
-        `status` is None if Census gave no answer; `backoff` is the pause after an unforeseen error.
+        `status` is None if Census did not respond; `backoff` is the pause after an error.
         """
         with self._statement() as connection:
             connection.execute(
@@ -102,7 +102,7 @@ class SyncRuns(Transactions):
             )
 
     def record_end(self, run: FollowedRun, end: End) -> bool:
-        """Record how a run ended, and start what waits for the sync. False if it had ended."""
+        """Record a run's end and start waiting triggers. False if it had already ended."""
         with self._transaction() as connection:
             return record_end(connection, run.attempt_id, end)
 
@@ -113,7 +113,7 @@ SELECT attempt_id, workspace, sync_id, sync_run_id, triggered_at, polls, failure
 FROM relay.sync_runs
 WHERE attempt_id = %s AND polls = %s AND sync_run_id IS NOT NULL AND ended_at IS NULL
 """
-# What is done every few seconds for every sync run there is: one round trip.
+# Runs every few seconds for every sync run, so it is one round trip.
 _POLL_AGAIN = f"""
 WITH polled AS (
     UPDATE relay.sync_runs
@@ -145,9 +145,9 @@ RETURNING workspace, sync_id
 
 
 def record_end(connection: Connection, attempt_id: int, end: End) -> bool:
-    """Record the end of an attempt, and start what waits for its sync. False if it had ended.
+    """Record an attempt's end and start waiting triggers. False if it had already ended.
 
-    A run that was skipped did nothing: its triggers wait again.
+    A skipped run did nothing: its triggers are requeued.
     """
     run = end.run
     ended = connection.execute(
@@ -167,6 +167,6 @@ def record_end(connection: Connection, attempt_id: int, end: End) -> bool:
     if ended is None:
         return False
     if end.outcome is Outcome.SKIPPED:
-        let_wait_again(connection, attempt_id)
-    start_what_waits(connection, *ended)
+        requeue_triggers(connection, attempt_id)
+    start_waiting_triggers(connection, *ended)
     return True

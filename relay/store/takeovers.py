@@ -1,4 +1,4 @@
-"""Abandoned jobs: those of a dead worker, and those that a living worker lost."""
+"""Abandoned jobs: those of a dead worker, and those that a live worker has lost."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from relay.store.transactions import Transactions, every
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """A job that waits again."""
+    """A job that was requeued."""
 
     task: str
     arguments: Mapping[str, Any]
 
 
 class Takeovers(Transactions):
-    """Which worker is running which jobs. Worker ids are the engine's."""
+    """Which worker is running which jobs. Worker ids are Procrastinate's."""
 
-    def beat(self, worker_ids: Collection[int]) -> None:
+    def record_heartbeat(self, worker_ids: Collection[int]) -> None:
         """Record a heartbeat of these workers."""
         with self._statement() as connection:
             connection.execute(
@@ -28,10 +28,10 @@ class Takeovers(Transactions):
             )
 
     def take_over(self, *, silent_for: timedelta) -> list[TakenOver]:
-        """Requeue the jobs of workers without a heartbeat for so long.
+        """Requeue the jobs of workers without a heartbeat for `silent_for`.
 
-        Of several callers one gets each job. A sign of life from the future is of a clock that
-        was ahead: it counts from now.
+        Each job goes to one of several concurrent callers. A heartbeat in the future comes from a
+        clock that was ahead, and is set to now.
         """
         with self._transaction() as connection:
             connection.execute(
@@ -49,15 +49,15 @@ class Takeovers(Transactions):
             )
             return frozenset(job_id for (job_id,) in rows)
 
-    def take_back(self, job_ids: Collection[int], worker_ids: Collection[int]) -> list[TakenOver]:
-        """Requeue those of these jobs that these workers are still recorded to run."""
+    def requeue(self, job_ids: Collection[int], worker_ids: Collection[int]) -> list[TakenOver]:
+        """Requeue those of the jobs that are still recorded as running on these workers."""
         with self._statement() as connection:
             ids = (list(job_ids), list(worker_ids))
             return every(connection, TakenOver, _TAKE_BACK, ids)
 
 
-# As the engine's clients do it. Each row is locked before it is judged, so that of several
-# workers that look at once one takes a job, and it is not taken from who has it since.
+# As Procrastinate's client does it. Each row is locked before it is checked, so that only one of
+# several concurrent workers takes a job, and not from a worker that has taken it since.
 _RETRIED: LiteralString = """
 SELECT task_name AS task, args AS arguments FROM abandoned
 CROSS JOIN LATERAL procrastinate_retry_job_v2(abandoned.id, now(), NULL, NULL, NULL) AS done

@@ -1,4 +1,4 @@
-"""Where a transaction comes from, and what a lost database becomes."""
+"""Transactions, and the translation of connection errors into DatabaseUnavailable."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -8,34 +8,34 @@ import psycopg
 from psycopg.rows import class_row
 
 from relay.errors import DatabaseUnavailable
-from relay.notation import short_message, words_of
+from relay.notation import describe_error, short_message
 
 Connection = psycopg.Connection[Any]
 Row = TypeVar("Row")
 
 
 class Connections(Protocol):
-    """Where connections come from, each in autocommit: a pool, or a command's only one."""
+    """A source of autocommit connections: a pool, or a command's single connection."""
 
     def connection(self) -> AbstractContextManager[Connection]: ...
 
 
 class Transactions:
-    """What the tables have in common: every method of theirs is one transaction."""
+    """Base class of the tables: every public method is one transaction."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     @contextmanager
     def _statement(self) -> Iterator[Connection]:
-        """For one statement, which is a transaction of its own: a third of the round trips."""
+        """A connection for one statement, without BEGIN and COMMIT: one round trip, not three."""
         try:
             with self._connections.connection() as connection:
                 yield connection
         except psycopg.OperationalError as exc:
-            raise DatabaseUnavailable(f"PostgreSQL does not answer: {words_of(exc)}") from exc
+            raise DatabaseUnavailable(f"PostgreSQL does not answer: {describe_error(exc)}") from exc
         except psycopg.errors.ReadOnlySqlTransaction as exc:
-            raise DatabaseUnavailable(f"PostgreSQL takes no writes: {words_of(exc)}") from exc
+            raise DatabaseUnavailable(f"PostgreSQL takes no writes: {describe_error(exc)}") from exc
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -44,7 +44,7 @@ class Transactions:
 
 
 def server_message(exc: Exception) -> str:
-    """What the server said of an error of psycopg's, or of a DatabaseUnavailable made of one."""
+    """The server's message of a psycopg error, or of a DatabaseUnavailable caused by one."""
     cause = exc if isinstance(exc, psycopg.Error) else exc.__cause__
     message = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
     return short_message(message or "the database took too long")
@@ -53,7 +53,7 @@ def server_message(exc: Exception) -> str:
 def one(
     connection: Connection, row: type[Row], sql: LiteralString, arguments: Sequence[object]
 ) -> Row | None:
-    """The query's row as an instance of `row`, None if it has none."""
+    """The query's row as an instance of `row`, None if there is none."""
     return connection.cursor(row_factory=class_row(row)).execute(sql, arguments).fetchone()
 
 

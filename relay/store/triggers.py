@@ -1,4 +1,4 @@
-"""The triggers of a sync: those that wait, and those that one sync run answers."""
+"""The triggers of a sync: waiting ones, and those that a sync run was started for."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +9,10 @@ from relay.store.transactions import Connection, Transactions, every, one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """A trigger as it was requested; without a dbt run, a person asked for it.
+    """A trigger as it was requested; a manual trigger has no dbt run.
 
-    `because` are the rebuilt models; `through` has the views among them, and what was rebuilt
-    behind each.
+    `because` lists the rebuilt models; `through` maps the views among them to the rebuilt nodes
+    that they read.
     """
 
     dbt_run_id: int | None
@@ -23,13 +23,13 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Causes:
-    """The triggers that one sync run answers, the oldest request first."""
+    """The triggers that one sync run was started for, oldest request first."""
 
     triggers: tuple[Cause, ...]
 
     @property
     def dbt_run_ids(self) -> list[int]:
-        """The dbt runs behind it; empty if only a person asked for it."""
+        """The dbt runs that caused it; empty if all triggers were manual."""
         return [cause.dbt_run_id for cause in self.triggers if cause.dbt_run_id is not None]
 
     @property
@@ -44,7 +44,7 @@ class Causes:
 
     @property
     def through(self) -> dict[str, list[str]]:
-        """The views among these models, and what was rebuilt behind each."""
+        """The views among these models, each with the rebuilt nodes that it reads."""
         behind: dict[str, set[str]] = {}
         for cause in self.triggers:
             for view, nodes in cause.through.items():
@@ -54,7 +54,7 @@ class Causes:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Triggers that wait: since when the oldest does, and how the sync's latest attempt ended.
+    """Waiting triggers: since when the oldest waits, and how the sync's latest attempt ended.
 
     `last_outcome` is None if there was no attempt, or it has not ended.
     """
@@ -65,10 +65,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerProgress:
-    """How far a trigger is: what the sync run that answers it does, or did.
+    """The state of a trigger's sync run.
 
-    `sync_run_id` is None until Census has started one, `status` until it was asked about it, and
-    `outcome` until it has ended. A run without an id ended because Census started none.
+    `sync_run_id` is None until Census has started one, `status` until the first poll, and `outcome`
+    until it has ended. An outcome without an id means that Census started no run.
     """
 
     sync_run_id: int | None
@@ -81,25 +81,25 @@ class TriggerProgress:
 
 
 class Triggers(Transactions):
-    """What each sync waits for, and the jobs that start it."""
+    """The triggers of each sync, and the jobs that start its sync runs."""
 
     def waiting(self, workspace: str, sync_id: int, *, now: datetime) -> Waiting | None:
-        """The triggers that are due and wait for this sync; None if none does."""
+        """The sync's due waiting triggers; None if there are none."""
         with self._statement() as connection:
             return one(connection, Waiting, _WAITING, (workspace, sync_id, now))
 
     def start_now(self, workspace: str, sync_id: int) -> None:
-        """Have what waits for the sync started now."""
+        """Start the sync's waiting triggers now."""
         with self._statement() as connection:
             jobs.start_sync_run(connection, workspace, sync_id)
 
     def schedule_start(self, workspace: str, sync_id: int, *, at: datetime) -> None:
-        """Have what waits for the sync started at `at`."""
+        """Start the sync's waiting triggers at `at`."""
         with self._statement() as connection:
             jobs.schedule_start(connection, workspace, sync_id, at)
 
     def add_manual(self, workspace: str, sync_id: int, *, full_sync: bool, now: datetime) -> int:
-        """Add a trigger without a dbt run, with its job: it waits its turn like any other.
+        """Add a manual trigger (without a dbt run), with its job; it is queued like any other.
 
         Returns its trigger_id.
         """
@@ -111,7 +111,7 @@ class Triggers(Transactions):
             return int(row[0])
 
     def progress(self, trigger_id: int) -> TriggerProgress | None:
-        """How far a trigger is; None if it is not known (any more)."""
+        """The state of a trigger; None if it does not exist, or was deleted."""
         with self._statement() as connection:
             return one(connection, TriggerProgress, _PROGRESS, (trigger_id,))
 
@@ -143,22 +143,22 @@ WHERE attempt_id = %s ORDER BY requested_at, dbt_run_id
 
 
 def causes_of(connection: Connection, attempt_id: int) -> Causes:
-    """The triggers that an attempt, and the run it started, answers."""
+    """The triggers that an attempt was made for."""
     return Causes(tuple(every(connection, Cause, _CAUSES, (attempt_id,))))
 
 
-def let_wait_again(connection: Connection, attempt_id: int) -> None:
-    """Give an attempt's triggers back to those that wait."""
+def requeue_triggers(connection: Connection, attempt_id: int) -> None:
+    """Return an attempt's triggers to the waiting ones."""
     connection.execute(
         "UPDATE relay.triggers SET attempt_id = NULL WHERE attempt_id = %s", (attempt_id,)
     )
 
 
-def start_what_waits(connection: Connection, workspace: str, sync_id: int) -> None:
-    """Defer the start of a sync, if anything waits for it.
+def start_waiting_triggers(connection: Connection, workspace: str, sync_id: int) -> None:
+    """Defer the start of a sync run, if any trigger of the sync waits.
 
-    A trigger that comes in this very moment is not seen here: `SyncRuns.is_going` says who
-    starts that one.
+    A trigger that is committed concurrently is not seen here: `SyncRuns.is_running` explains how
+    that one is started.
     """
     rows = connection.execute(
         """

@@ -18,7 +18,7 @@ LARGEST_ANSWER = 2**16  # bytes that the kernel takes at once: no thread waits f
 
 SETTINGS = settings_or_exit(WebSettings)
 logs.configure(SETTINGS)
-logs.warn_of_misspelled_variables(SETTINGS)
+logs.log_misspelled_variables(SETTINGS)
 _server = server_of(SETTINGS)
 log = logs.get_logger()
 

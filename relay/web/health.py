@@ -17,7 +17,7 @@ from relay.operations.readiness import (
     check_worker,
     read_mapping,
 )
-from relay.postgres.connections import OneConnection, connect_impatiently
+from relay.postgres.connections import OneConnection, connect_with_timeout
 from relay.postgres.migrate import is_current
 from relay.postgres.server import Server
 from relay.settings import Settings
@@ -58,7 +58,7 @@ class Health:
 
     def _check_database_and_worker(self) -> tuple[Check, Check]:
         try:
-            with connect_impatiently(self._server.conninfo) as connection:
+            with connect_with_timeout(self._server.conninfo) as connection:
                 if not is_current(connection):
                     return _both_unwell("its schema is not up to date")
                 store = Store(OneConnection(connection))

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import psycopg
 
 from relay.errors import DatabaseUnavailable
-from relay.notation import words_of
-from relay.postgres.connections import ImpatientConnection, OneConnection, connect_impatiently
+from relay.notation import describe_error
+from relay.postgres.connections import OneConnection, TimeoutConnection, connect_with_timeout
 from relay.postgres.server import Server
 from relay.store import Deliveries, Delivery
 
@@ -63,7 +63,7 @@ class Recorder:
         self._lock = threading.Lock()  # for the two below
         self._waiting: list[_Waiting] = []
         self._has_leader = False
-        self._connection: ImpatientConnection | None = None  # the leader's
+        self._connection: TimeoutConnection | None = None  # the leader's
 
     def record(self, delivery: Delivery) -> bool:
         """Write a delivery to disk; return whether it brought a new run.
@@ -102,7 +102,9 @@ class Recorder:
                 waiting.error = None
         except (psycopg.Error, DatabaseUnavailable, OSError) as exc:  # OSError: no descriptor left
             for waiting in batch:
-                waiting.error = DatabaseUnavailable(f"a delivery was not recorded: {words_of(exc)}")
+                waiting.error = DatabaseUnavailable(
+                    f"a delivery was not recorded: {describe_error(exc)}"
+                )
         finally:
             for waiting in batch:
                 if not waiting.leads:
@@ -133,19 +135,19 @@ class Recorder:
     def _write_once(self, deliveries: list[Delivery], deadline: float) -> frozenset[uuid.UUID]:
         if self._connection is None:
             self._connection = self._connect(deadline)
-        self._connection.patience = max(deadline - time.monotonic(), SHORTEST_WRITE)
+        self._connection.query_timeout = max(deadline - time.monotonic(), SHORTEST_WRITE)
         return Deliveries(OneConnection(self._connection)).record(deliveries)
 
-    def _connect(self, deadline: float) -> ImpatientConnection:
+    def _connect(self, deadline: float) -> TimeoutConnection:
         left = deadline - time.monotonic()
         if left < SHORTEST_CONNECT:
             raise DatabaseUnavailable("no time is left to connect to the database")
         try:
-            return connect_impatiently(self._server.conninfo)
+            return connect_with_timeout(self._server.conninfo)
         except psycopg.OperationalError:
             # relay's own server may have been killed; somebody else's is left alone.
             left = deadline - time.monotonic()
-            return connect_impatiently(self._server.ensure_running(within=left))
+            return connect_with_timeout(self._server.ensure_running(within=left))
 
     def _withdraw(self, mine: _Waiting) -> None:
         with self._lock:

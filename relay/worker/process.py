@@ -16,10 +16,10 @@ from procrastinate.exceptions import ConnectorException
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay.errors import DatabaseUnavailable
-from relay.logs import get_logger, redact, warn_of_misspelled_variables
+from relay.logs import get_logger, log_misspelled_variables, redact
 from relay.mapping_file import MappingFile
-from relay.notation import short_message, words_of
-from relay.postgres.connections import engines_pool, pool_of
+from relay.notation import describe_error, short_message
+from relay.postgres.connections import engine_pool, open_pool
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
 from relay.settings import WorkerSettings
@@ -49,12 +49,12 @@ def run(settings: WorkerSettings, server: Server) -> None:
 
     Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
     """
-    warn_of_misspelled_variables(settings)
+    log_misspelled_variables(settings)
     mapping = MappingFile(settings.mapping, settings.census_hosts)
     if speaks_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
-    with pool_of(server, most=CONNECTIONS) as pool, pool_of(server, most=1) as watchs:
+    with open_pool(server, max_size=CONNECTIONS) as pool, open_pool(server, max_size=1) as watchs:
         services = build_services(settings, mapping, Store(pool))
         tasks.start_periodic_tasks(services)
         watch = JobWatch(replace(services, store=Store(watchs)))
@@ -181,7 +181,7 @@ def engine_of(
     """
     connector = Connector(
         when_lost,
-        pool_factory=engines_pool,
+        pool_factory=engine_pool,
         conninfo=server.ensure_running,
         min_size=1,
         max_size=4,
@@ -264,7 +264,7 @@ def _problem(problem: object) -> str:
     """What went wrong, in words. The engine's own exception has the reason in its cause."""
     if isinstance(problem, ConnectorException) and problem.__cause__ is not None:
         problem = problem.__cause__
-    return redact(words_of(problem) if isinstance(problem, BaseException) else str(problem))
+    return redact(describe_error(problem) if isinstance(problem, BaseException) else str(problem))
 
 
 async def _first_of(*waits: Awaitable[Any]) -> None:

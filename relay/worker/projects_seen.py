@@ -28,7 +28,7 @@ class ProjectsSeen:
         """The selectors to report now: none where the run's manifest was not fetched."""
         if not findings.lineage.nodes or not self._is_new(findings.run, mapping):
             return
-        tried = list(findings.tried_on_the_project(mapping))
+        tried = list(findings.selector_matches(mapping))
         project = findings.run.project_id
         self._selecting[project] = frozenset(placed.selector.text for placed, does in tried if does)
         elsewhere = frozenset[str]().union(*self._selecting.values())

@@ -106,14 +106,14 @@ class JobWatch:
             return []
         takeovers = self._services.store.takeovers
         worker_ids = [each.worker_id for each in ending if each.worker_id is not None]
-        takeovers.beat(worker_ids)
+        takeovers.record_heartbeat(worker_ids)
         recorded = takeovers.jobs_of(worker_ids)
         under_way: set[int] = set().union(*(each.under_way for each in ending))
         before, self._cut_off = self._cut_off, recorded - under_way
         if not recorded and not under_way:
             for each in ending:
                 self._engines.remove(each)
-        return takeovers.take_back(before & self._cut_off, worker_ids)
+        return takeovers.requeue(before & self._cut_off, worker_ids)
 
 
 def ids_of(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,8 +102,8 @@ class TestCheck:
         assert "no/such.yml: cannot be read: No such file or directory; is RELAY_MAPPING" in (
             by_setting.stderr
         )
-        by_hand = command("check", "no/such.yml")
-        assert by_hand.stderr == "no/such.yml: cannot be read: No such file or directory\n"
+        mistyped = command("check", "no/such.yml")
+        assert mistyped.stderr == "no/such.yml: cannot be read: No such file or directory\n"
 
     def test_checks_only_the_file_that_is_named(self, command, mapping):
         assert command("check", str(mapping)).exit_code == 0

@@ -6,7 +6,7 @@ import uuid
 import pytest
 from sandbox_runs import night
 
-from relay.postgres.connections import asking
+from relay.postgres.connections import single_connection
 from relay.store import Delivery, Store
 
 
@@ -47,7 +47,7 @@ class TestReplay:
 
     def test_exits_with_1_for_a_delivery_without_a_run(self, command, database, here):
         ignored = Delivery(delivery_id=uuid.uuid4(), body=b"{}", ignored_because="other_account")
-        with asking(database) as connections:
+        with single_connection(database) as connections:
             Store(connections).deliveries.record([ignored])
         told = command("replay", "--delivery", str(ignored.delivery_id), **here)
         assert told.exit_code == 1

@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 import relay
 from relay.dbt.deliveries import sign
-from relay.postgres.connections import asking
+from relay.postgres.connections import single_connection
 from relay.postgres.embedded import EmbeddedServer
 from relay.sandbox import story
 from relay.sandbox.command import environment
@@ -122,7 +122,7 @@ class Stage:
             dbt_account_id=story.DBT_ACCOUNT_ID,
             dbt_run_id=dbt_run_id,
         )
-        with asking(self.server) as connections:
+        with single_connection(self.server) as connections:
             Store(connections).deliveries.record([delivery])
 
     def event(self, dbt_run_id=story.FIRST_DBT_RUN_ID):

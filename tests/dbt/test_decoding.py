@@ -1,4 +1,4 @@
-"""dbt's artifacts are decoded though they are not always JSON; what cannot be is told where."""
+"""dbt's artifacts are decoded even if they are not valid JSON; errors have their position."""
 
 import json
 
@@ -62,7 +62,7 @@ def test_it_may_be_read_from_a_memoryview():
         (b'{"nodes": ' + b'{"a":' * 100_000, ""),
     ],
 )
-def test_what_cannot_be_read_is_told_where(body, said):
+def test_what_cannot_be_read_is_reported_with_its_position(body, said):
     with pytest.raises(BadArtifact) as refused:
         read_manifest(body)
     assert said in str(refused.value)

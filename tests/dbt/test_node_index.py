@@ -48,6 +48,6 @@ def test_a_qualified_name_is_no_unique_id():
     assert list(index.find("fqn", "model.jaffle_crm.dim_accounts")) == []
 
 
-def test_what_nobody_has_finds_nothing():
+def test_an_unknown_value_finds_nothing():
     index = NodeIndex(LINEAGE.nodes)
     assert [*index.find("tag", "nobody"), *index.find("tag", "nobody*")] == []

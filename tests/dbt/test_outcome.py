@@ -301,7 +301,7 @@ class TestStatuses:
     def test_these_never_do(self, which):
         assert standing(row("success", which=which, command="dbt build")) is None
 
-    def test_without_which_the_steps_command_tells(self):
+    def test_without_which_the_steps_command_counts(self):
         told = row("success", which=None, command="dbt --no-use-colors build --select customers")
         assert standing(told) is Standing.REBUILT
         assert standing(row("success", which=None, command="dbt docs generate")) is None
@@ -450,7 +450,7 @@ class TestSeveralSteps:
         assert outcome.reused == {CUSTOMERS}
 
     @pytest.mark.parametrize("invocation_id", [None, "00000000-0000-0000-0000-000000000000"])
-    def test_two_files_are_told_apart_where_the_invocation_id_repeats(self, invocation_id):
+    def test_two_files_are_distinguished_if_the_invocation_id_repeats(self, invocation_id):
         """As with DBT_INVOCATION_ID in the job's environment."""
         seed, tests = (
             row(
@@ -553,7 +553,7 @@ class TestAStepWithoutAFile:
                 {"metadata": {"invocation_started_at": "2022-03-04T05:06:07Z"}},
                 "it is dated 2022-03-04T05:06:07+00:00, not within the run",
             ),
-            ({"metadata": {"generated_at": None}}, "does not say when it was written"),
+            ({"metadata": {"generated_at": None}}, "has no write time"),
             ({"which": "run", "command": "dbt build"}, "`dbt run` wrote it"),
         ],
     )
@@ -564,7 +564,7 @@ class TestAStepWithoutAFile:
         assert why in outcome.problem_of(refused.step)
         assert "remove it (target/run_results.json)" in outcome.problem_of(refused.step)
 
-    def test_is_told_apart_from_one_whose_file_is_refused(self):
+    def test_is_distinguished_from_one_whose_file_is_refused(self):
         silent = Invocation(run(), step("dbt build --no-write-json"), None)
         outcome = outcome_of([silent])
         assert "but wrote no run_results.json" in outcome.problem_of(silent.step)

@@ -236,7 +236,7 @@ def test_a_path_may_end_in_a_slash():
         ("@customers", "the operator `@` is not supported"),
     ],
 )
-def test_what_is_no_selector_is_told_as_such(word, said):
+def test_what_is_no_selector_is_reported_as_such(word, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         read_selector(word)
 
@@ -313,6 +313,6 @@ class TestVersions:
     def test_a_name_with_its_version_needs_no_manifest(self, word, needs):
         assert read_selector(word).needs_manifest is needs
 
-    def test_a_node_that_the_manifest_does_not_have_is_told_by_its_unique_id(self):
+    def test_a_node_missing_from_the_manifest_is_identified_by_its_unique_id(self):
         selection = Selection(["model.shop.new.v1"], SHOP)
         assert selection.selected([read_selector("new")]) == {"model.shop.new.v1"}

@@ -39,7 +39,7 @@ def jobs(*dbt_job_ids):
         ([GOOD, but(client_url="https://hooks.slack.com/x", is_active=False)], None),
     ],
 )
-def test_a_subscription_that_tells_of_the_runs_is_no_trouble(subscriptions, mapped_job_ids):
+def test_a_subscription_that_reports_the_runs_is_no_problem(subscriptions, mapped_job_ids):
     mapped = None if mapped_job_ids is None else frozenset(mapped_job_ids)
     assert problems_of(subscriptions, mapped_job_ids=mapped) == ()
 
@@ -90,7 +90,7 @@ def test_one_that_leads_elsewhere_is_none(subscriptions):
         ([jobs(1), jobs(3)], {1, 2}, ["no webhook subscription to relay lists job 2, which"]),
     ],
 )
-def test_one_that_does_not_is_told_with_what_to_do(subscriptions, mapped_job_ids, told):
+def test_one_that_does_not_is_reported_with_what_to_do(subscriptions, mapped_job_ids, told):
     mapped = None if mapped_job_ids is None else frozenset(mapped_job_ids)
     said = problems_of(subscriptions, mapped_job_ids=mapped)
     assert len(said) == len(told)
@@ -103,7 +103,7 @@ def test_relay_may_listen_elsewhere():
     assert problems_of([elsewhere], url_path="/hooks") == ()
 
 
-def test_what_may_be_secret_in_its_url_is_not_told():
+def test_what_may_be_secret_in_its_url_is_not_shown():
     url = "https://user:pass@relay.example.com:8443/webhooks/dbt?token=abc#x"
     (told,) = problems_of([but(client_url=url, is_active=False)])
     assert " to https://relay.example.com:8443/webhooks/dbt is not active" in told

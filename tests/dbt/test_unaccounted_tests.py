@@ -164,7 +164,7 @@ class TestARow:
     @pytest.mark.parametrize(
         ("step_status", "expected"), [(ERROR, Standing.FAILED), (SUCCESS, Standing.REBUILT)]
     )
-    def test_of_a_model_that_nobody_understands_may_be_what_failed(self, step_status, expected):
+    def test_of_a_model_with_an_unknown_status_may_be_what_failed(self, step_status, expected):
         odd = ran("dbt build", {ORDERS: "exploded"}, index=5, status=step_status)
         outcome = outcome_of([BUILT, odd])
         assert outcome.standings == {ORDERS: expected}

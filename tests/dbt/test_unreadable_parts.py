@@ -87,7 +87,7 @@ class TestARowThatNamesNoNode:
             (ERROR, {1: "test_failed", 2: "model_failed"}),
         ],
     )
-    def test_withholds_what_nobody_can_tell_is_well(self, status, withheld):
+    def test_withholds_what_may_have_failed(self, status, withheld):
         outcome = outcome_of([self.executed(None, status=status)])
         syncs = (
             sync("customers", sync_id=1),
@@ -140,7 +140,7 @@ class TestAFieldOfTheFileThatCannotBeRead:
             '"invocation_id": "a", "generated_at": ["2026-11-01T11:30:00Z"]',
         ],
     )
-    def test_a_file_whose_time_is_unknown_is_nobodys(self, metadata):
+    def test_a_file_whose_time_is_unknown_belongs_to_no_step(self, metadata):
         outcome = self.outcome(metadata)
         assert (outcome.nodes, outcome.not_of_this_run) == ({}, (4,))
 
@@ -149,7 +149,7 @@ class TestAFieldOfTheFileThatCannotBeRead:
         assert self.outcome(f"{self.WRITTEN}, {odd}").standings == {CUSTOMERS: Standing.REBUILT}
 
     @pytest.mark.parametrize("invocation_id", ["5", "1e999", "null"])
-    def test_a_file_without_an_identity_is_told_by_its_time(self, invocation_id):
+    def test_a_file_without_an_identity_is_identified_by_its_time(self, invocation_id):
         """Served for a later step that failed, it is not that step's own."""
         metadata = f'"invocation_id": {invocation_id}, "generated_at": "2026-11-01T11:30:00Z"'
         file = f'{{"metadata": {{{metadata}}}, "args": {{}}, "results": [{self.ROW}]}}'

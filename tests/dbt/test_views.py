@@ -61,12 +61,12 @@ class TestAView:
     def test_that_was_executed_stands_on_its_own_unless_it_shows_a_sample(self, did, expected):
         assert standing(lineage_of(v=["t"]), executed(**did)) == expected
 
-    def test_tells_what_it_stands_on(self):
+    def test_reports_the_nodes_it_reads(self):
         known = lineage_of(v=["v1", "t", "other"], v1=["e"], e=["u", "w"])
         views = Views(executed(t=REBUILT, u=REBUILT).standings, known)
         assert views.executed_behind(unique_id("v")) == (unique_id("t"), unique_id("u"))
 
-    def test_tells_what_makes_it_stand_no_better(self):
+    def test_reports_what_gives_it_its_standing(self):
         views = Views(executed(t=REBUILT, u=FAILED).standings, lineage_of(v=["t", "v1"], v1=["u"]))
         assert views.executed_behind(unique_id("v")) == (unique_id("u"),)
 

@@ -231,7 +231,7 @@ class TestConsistency:
         kept = plan_of(did, mapping_of(BLOCK), lineage=FAMILY).builds[P]
         assert (kept.is_good, kept.began, kept.ended) == (False, None, None)
 
-    def test_asks_for_the_manifest_where_it_is_written_down(self):
+    def test_needs_the_manifest_if_it_is_set(self):
         mapping = mapping_of(BLOCK)
         assert needs_lineage(dbt_run(), outcome({M: REBUILT, P: REBUILT}), mapping)
 

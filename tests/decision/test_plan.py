@@ -81,7 +81,7 @@ class TestASyncWhoseModelsCannotBeSelected:
             Sync(sync_id=2, depends_on=ODD_WORDS, require="all"),
             Sync(sync_id=2, depends_on=ODD_WORDS, consistency="ignore"),
         ],
-        ids=["looks_at_parents", "looks_at_builds", "looks_at_nothing"],
+        ids=["looks_at_parents", "needs_earlier_builds", "looks_at_nothing"],
     )
     def test_keeps_no_other_from_its_decision(self, odd):
         did = outcome({A: REBUILT})
@@ -122,7 +122,7 @@ class TestWhatIsNotKnown:
         assert [verdict.sync.sync_id for verdict in plan.triggers] == [1]
         assert [one.sync.sync_id for one in plan.undecided] == list(range(2, 10))
 
-    def test_is_told_once_for_all_of_them(self, plan):
+    def test_is_reported_once_for_all_of_them(self, plan):
         assert plan.problem == (
             "could not be decided, all other syncs were: "
             "sync 2, 3, 4, 5, 6 and 3 more: no manifest.json"
@@ -130,7 +130,7 @@ class TestWhatIsNotKnown:
 
     def test_is_not_remembered_as_a_build(self, plan):
         """What the run may have spoilt is not known."""
-        assert self.MAPPING.looks_at_builds
+        assert self.MAPPING.needs_earlier_builds
         assert plan.builds == {}
 
 
@@ -447,7 +447,7 @@ class TestTheManifest:
             ("rates_v2", "model.shop.rates_v2", False),
         ],
     )
-    def test_tells_a_version_from_a_name_with_a_dot(self, word, executed, needed):
+    def test_distinguishes_a_version_from_a_name_with_a_dot(self, word, executed, needed):
         did = outcome({executed: REBUILT})
         assert needs_lineage(dbt_run(), did, mapping_of(sync(word))) is needed
 

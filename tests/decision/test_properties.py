@@ -111,7 +111,7 @@ def test_what_a_run_does_not_look_back_at_never_changes_a_decision(
     did = {node: NodeResult(standing, 9, "build", *times) for node, standing in nodes.items()}
     findings = Findings(dbt_run(), outcome(did), lineage(kinds, reads))
     mapping = mapping_of(*syncs)
-    kept = {node: builds[node] for node in builds.keys() & findings.looks_back_at(mapping)}
+    kept = {node: builds[node] for node in builds.keys() & findings.nodes_needing_history(mapping)}
     plans = [decide(findings, mapping, History({}, known), now=NOON) for known in (kept, builds)]
     assert plans[0].verdicts == plans[1].verdicts
 

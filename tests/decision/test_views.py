@@ -27,7 +27,7 @@ def plan_of(a_sync, did, *, known=KNOWN, answered=None):
 
 
 class TestASyncOfAView:
-    def test_is_triggered_by_the_table_behind_it_and_told_through_which(self):
+    def test_is_triggered_by_the_table_it_reads_and_reports_which(self):
         plan = plan_of(sync("v_orders"), executed(u=REBUILT))
         (trigger,) = plan.triggers
         assert trigger.models == (unique_id("v_orders"),)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from relay.errors import BadArtifact, Unavailable
-from relay.evidence.collect import LONGEST_WAIT, MOST_RETRIES, collector_of
+from relay.evidence.collect import LONGEST_WAIT, MAX_RETRIES, collector_of
 from relay.sandbox import story
 from relay.sandbox.dbt_runs import CANCELLED, ERROR, RUNNING, SandboxRun, invoke
 from relay.sandbox.recordings import load
@@ -122,12 +122,12 @@ class TestARetryChain:
         with pytest.raises(BadArtifact, match=rf"dbt run 8, .* a schema of its own \({why}\)"):
             collect(9)
 
-    def test_one_that_is_too_long_is_told_instead_of_cut(self, collect, add):
-        for number in range(1, MOST_RETRIES + 3):
+    def test_one_that_is_too_long_is_reported_and_not_cut(self, collect, add):
+        for number in range(1, MAX_RETRIES + 3):
             add(number, retrying_run_id=number - 1 if number > 1 else None)
-        assert len(collect(MOST_RETRIES + 1).run.retried_runs) == MOST_RETRIES
-        with pytest.raises(BadArtifact, match=f"dbt run 22 retries more than {MOST_RETRIES} runs"):
-            collect(MOST_RETRIES + 2)
+        assert len(collect(MAX_RETRIES + 1).run.retried_runs) == MAX_RETRIES
+        with pytest.raises(BadArtifact, match=f"dbt run 22 retries more than {MAX_RETRIES} runs"):
+            collect(MAX_RETRIES + 2)
 
 
 @pytest.fixture(name="answer")
@@ -178,7 +178,7 @@ class TestALateFile:
         steps = invoke("dbt seed", load("seed")), invoke("dbt build")
         return sandbox.dbt_cloud.add_run(SandboxRun.of(*steps, dbt_run_id=9))
 
-    def test_is_waited_for_and_the_reason_why_there_may_be_none_is_told(self, collector, run):
+    def test_is_waited_for_and_the_possible_cause_is_reported(self, collector, run):
         almost = run.finished_at + LONGEST_WAIT - timedelta(seconds=1)
         with pytest.raises(Unavailable) as told:
             collector.collect(9, now=almost)

@@ -13,11 +13,11 @@ import pytest
 from relay.postgres.attempts import AsyncConnection, Connection
 from relay.postgres.connections import (
     RECONNECT_SECONDS,
-    connect_impatiently,
-    engines_pool,
-    pool_of,
+    connect_with_timeout,
+    engine_pool,
+    open_pool,
 )
-from relay.postgres.server import NamedServer
+from relay.postgres.server import ExternalServer
 
 
 @pytest.fixture(name="silent")
@@ -71,14 +71,14 @@ def test_so_does_one_that_is_cancelled(silent):
 
 
 def test_every_connection_of_relays_is_made_that_way(database):
-    with connect_impatiently(database.conninfo) as connection:
+    with connect_with_timeout(database.conninfo) as connection:
         assert isinstance(connection, Connection)
-    with pool_of(database, most=1) as pool, pool.connection() as connection:
+    with open_pool(database, max_size=1) as pool, pool.connection() as connection:
         assert isinstance(connection, Connection)
-    assert engines_pool(conninfo="", open=False).connection_class is AsyncConnection
+    assert engine_pool(conninfo="", open=False).connection_class is AsyncConnection
 
 
-class Refusing(NamedServer):
+class Refusing(ExternalServer):
     """A server that is down; it notes when it was to be connected to."""
 
     def __init__(self, silent):
@@ -102,7 +102,7 @@ class TestADatabaseThatIsDown:
         server = Refusing(silent)
 
         async def wait_for_it():
-            pool = engines_pool(conninfo=server.ensure_running, open=False, min_size=1, max_size=4)
+            pool = engine_pool(conninfo=server.ensure_running, open=False, min_size=1, max_size=4)
             await pool.open()
             await asyncio.sleep(9)
             await pool.close()
@@ -111,5 +111,5 @@ class TestADatabaseThatIsDown:
         assert server.longest_pause < 3.5
 
     def test_is_tried_as_often_by_the_tasks(self, database):
-        with pool_of(database, most=1) as pool:
+        with open_pool(database, max_size=1) as pool:
             assert pool.reconnect_timeout == RECONNECT_SECONDS

@@ -210,7 +210,7 @@ class TestAPathTooLongForASocket:
         server.join()
         assert ask(server, "SELECT 1") == [(1,)]
 
-    def test_follows_no_link_that_somebody_put_in_the_sockets_place(self, server, sockets, folder):
+    def test_follows_no_link_in_place_of_the_socket_folder(self, server, sockets, folder):
         elsewhere = folder / "elsewhere"
         elsewhere.mkdir(mode=0o755)
         Path(psycopg.conninfo.conninfo_to_dict(server.conninfo)["host"]).symlink_to(elsewhere)
@@ -284,31 +284,33 @@ class TestWhoRunsIt:
         assert stat.S_IMODE((above / "beside").stat().st_mode) == 0o700
         assert stat.S_IMODE((above / "data" / "postgres").stat().st_mode) == 0o700
 
-    def test_a_folder_of_somebody_elses_is_refused_in_words(self):
+    def test_another_users_folder_is_refused_with_a_message(self):
         (told,) = as_nobody(REFUSED, "/usr")
         assert told.startswith("RELAY_DATA_DIR /usr belongs to another user")
 
-    def test_a_folder_of_ones_own_that_is_not_writable_is_refused_in_words(self, nobodys, data_dir):
+    def test_an_own_folder_that_is_not_writable_is_refused_with_a_message(self, nobodys, data_dir):
         data_dir.mkdir(mode=0o500)
         if IS_ROOT:
             os.chown(data_dir, NOBODY.pw_uid, NOBODY.pw_gid)
         (told,) = as_nobody(REFUSED, data_dir)
         assert told == f"RELAY_DATA_DIR {data_dir} cannot be written to: Permission denied"
 
-    def test_a_folder_inside_somebody_elses_is_refused_in_words(self):
+    def test_a_folder_inside_another_users_is_refused_with_a_message(self):
         (told,) = as_nobody(REFUSED, "/usr/relay-data")
-        assert told == "RELAY_DATA_DIR /usr/relay-data cannot be made: Permission denied"
+        assert told == "RELAY_DATA_DIR /usr/relay-data cannot be created: Permission denied"
 
     @pytest.mark.skipif(not IS_ROOT, reason="only root can leave a folder as another user")
-    def test_what_root_made_in_ones_own_folder_is_refused_in_words(self, nobodys, server, data_dir):
+    def test_what_root_created_in_an_own_folder_is_refused_with_a_message(
+        self, nobodys, server, data_dir
+    ):
         server.join()
         server.leave()
         os.chown(data_dir, NOBODY.pw_uid, NOBODY.pw_gid)
         (told,) = as_nobody(REFUSED, data_dir)
-        assert "run relay as the user it belongs to" in told
+        assert "run relay as its owner" in told
 
     @pytest.mark.skipif(not IS_ROOT, reason="only root may enter somebody else's folder")
-    def test_a_server_of_somebody_elses_is_refused_in_words(self, nobodys, server, data_dir):
+    def test_another_users_server_is_refused_with_a_message(self, nobodys, server, data_dir):
         as_nobody(SERVE, data_dir)
         began = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match="belongs to another user"):

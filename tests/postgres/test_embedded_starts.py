@@ -97,7 +97,7 @@ class TestAFolderOfNoUse:
     @pytest.mark.parametrize(
         ("damage", "reason"),
         {
-            "PG_VERSION": "has no file PG_VERSION: put a back-up in its place",
+            "PG_VERSION": "has no file PG_VERSION: restore a backup in its place",
             "global/pg_control": "global/pg_control",
             "pg_wal": 'required WAL directory "pg_wal" does not exist',
             "base/5/PG_VERSION": 'refuses connections: "base/5" is not a valid data directory',
@@ -136,7 +136,7 @@ class TestAFolderOfNoUse:
         assert log.stat().st_size > size
         assert server._start_again_at - time.monotonic() > embedded.FIRST_PAUSE  # it has grown
 
-    def test_of_another_major_version_is_refused_with_the_commands_that_carry_it_over(
+    def test_of_another_major_version_is_refused_with_the_commands_to_migrate_it(
         self, server, data_dir, tmp_path
     ):
         server.join()
@@ -145,7 +145,7 @@ class TestAFolderOfNoUse:
         version.write_text("17\n")
         told = fails_to_join(EmbeddedServer(_copy_of(data_dir)))
         version.write_text("18\n")
-        assert "was made by PostgreSQL 17, and this relay brings 18" in told
+        assert "was created by PostgreSQL 17, and this relay includes 18" in told
         dump, restore = re.findall(r"^  '.*$", told, re.MULTILINE)
         here = str(server.conninfo)
         # The copy stands for the folder of before; its server is this one.
@@ -285,7 +285,7 @@ class TestTheEnd:
             server.leave()
         assert servers_in(data_dir) == []
 
-    def test_a_process_told_to_end_while_it_starts_the_server_leaves_none(self, data_dir):
+    def test_a_process_terminated_while_it_starts_the_server_leaves_none(self, data_dir):
         script = (
             "import pathlib, time; from relay.postgres.embedded import EmbeddedServer;"
             "from relay.postgres.server import joined;"

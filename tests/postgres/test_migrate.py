@@ -12,7 +12,7 @@ from relay.errors import BadSettings, DatabaseUnavailable
 from relay.postgres.migrate import find_schema, is_current, migrate
 from relay.postgres.migrations import HEAD
 from relay.postgres.migrations.run import MIGRATIONS
-from relay.postgres.server import NamedServer
+from relay.postgres.server import ExternalServer
 
 OURS = ("0001", "0002", "0003", "0004", "0005")
 ENGINE = Path(procrastinate.schema.SchemaManager.get_migrations_path())
@@ -97,20 +97,20 @@ def test_a_command_neither_makes_nor_changes_a_schema(empty_database, connection
     assert not is_current(connection)
 
 
-def test_a_database_with_somebody_elses_engine_is_refused(empty_database, connection):
+def test_a_database_with_another_programs_jobs_is_refused(empty_database, connection):
     connection.execute("CREATE TABLE procrastinate_jobs (id bigint)")
-    with pytest.raises(DatabaseUnavailable, match="a database of its own"):
+    with pytest.raises(DatabaseUnavailable, match="its own database"):
         migrate(empty_database)
 
 
 def test_a_url_that_cannot_be_read_is_refused_without_repeating_it():
     with pytest.raises(BadSettings) as refused:
-        NamedServer("postgresql://u:s3cr3t@h:port/x?nonsense=1")
+        ExternalServer("postgresql://u:s3cr3t@h:port/x?nonsense=1")
     assert "s3cr3t" not in str(refused.value)
 
 
 def test_a_url_may_bring_its_own_connection_settings():
-    conninfo = NamedServer("postgresql://h/x?connect_timeout=9&application_name=mine").conninfo
+    conninfo = ExternalServer("postgresql://h/x?connect_timeout=9&application_name=mine").conninfo
     assert "connect_timeout=9" in conninfo
     assert "application_name=mine" in conninfo
     assert "keepalives_idle=10" in conninfo

@@ -7,7 +7,7 @@ from pgbouncer import pgbouncer
 from relay.errors import BadSettings
 from relay.postgres.migrate import find_schema, migrate
 from relay.postgres.pooler import refuse_transaction_pooler
-from relay.postgres.server import NamedServer
+from relay.postgres.server import ExternalServer
 
 
 @pytest.mark.parametrize("use", [migrate, find_schema])
@@ -16,7 +16,7 @@ def test_a_pooler_in_transaction_mode_is_refused(database, use):
         pgbouncer(database.conninfo, pool_mode="transaction") as url,
         pytest.raises(BadSettings, match="pool_mode = session"),
     ):
-        use(NamedServer(url))
+        use(ExternalServer(url))
 
 
 def test_also_a_busy_one(database):
@@ -36,8 +36,8 @@ def test_also_a_busy_one(database):
 
 def test_one_in_session_mode_is_not(empty_database):
     with pgbouncer(empty_database.conninfo, pool_mode="session") as url:
-        assert migrate(NamedServer(url))
-        assert migrate(NamedServer(url)) == ()
+        assert migrate(ExternalServer(url))
+        assert migrate(ExternalServer(url)) == ()
 
 
 def test_nor_is_a_server_without_one(database):

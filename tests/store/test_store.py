@@ -11,7 +11,7 @@ from cases import dbt_run, mapping_of, sync
 from relay.decision.gates import Reason
 from relay.decision.history import Build, SyncHistory
 from relay.decision.plan import Plan, Verdict
-from relay.postgres.connections import pool_of
+from relay.postgres.connections import open_pool
 from relay.sandbox import story
 from relay.store import Store
 from relay.worker.tasks import start_sync_run
@@ -54,13 +54,13 @@ def trigger(now):
 
 def record(store, run, plan, *, now, mapping=NO_SYNCS):
     """Record a plan that was made without looking; None if the run was decided already."""
-    with store.dbt_runs.deciding(run, mapping, now=now) as deciding:
+    with store.dbt_runs.begin_decision(run, mapping, now=now) as deciding:
         return deciding and deciding.record(plan)
 
 
 @pytest.fixture(name="two_workers")
 def _two_workers(database):
-    with pool_of(database, most=4) as pool:
+    with open_pool(database, max_size=4) as pool:
         yield Store(pool), Store(pool)
 
 
@@ -75,13 +75,13 @@ def _in_one_moment(relay, two_workers, clock):
 
     def race(mapping, plan, second_run):
         def decide_slowly():
-            with one.dbt_runs.deciding(run_of(8), mapping, now=clock()) as decision:
+            with one.dbt_runs.begin_decision(run_of(8), mapping, now=clock()) as decision:
                 deciding.set()
                 assert go_on.wait(10)
                 decision.record(plan)
 
         def decide():
-            with other.dbt_runs.deciding(second_run, mapping, now=clock()) as decision:
+            with other.dbt_runs.begin_decision(second_run, mapping, now=clock()) as decision:
                 seen.append(decision.history([A]))
 
         first, second = threading.Thread(target=decide_slowly), threading.Thread(target=decide)
@@ -114,7 +114,7 @@ def test_two_runs_that_one_sync_waits_for_are_never_decided_in_the_same_moment(
     assert in_one_moment(mapping, Plan(builds={A: built}), run_of(9)).builds == {A: (built,)}
 
 
-def test_of_two_runs_the_later_one_is_remembered_whichever_is_told_first(relay, store, clock):
+def test_of_two_runs_the_later_one_is_kept_whichever_is_recorded_first(relay, store, clock):
     relay.deliver(FIRST)
     relay.deliver(RETRY)
     for dbt_run_id, seconds in ((9, 60), (8, 0)):

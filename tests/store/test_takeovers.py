@@ -66,7 +66,7 @@ def test_the_jobs_of_a_silent_worker_wait_again(store, worker, job, waiting):
 def test_a_worker_that_gives_a_sign_of_life_keeps_its_jobs(store, worker, job, waiting):
     silent = worker(silent_for=21)
     job(of=silent)
-    store.takeovers.beat([silent])
+    store.takeovers.record_heartbeat([silent])
     assert store.takeovers.take_over(silent_for=SILENT_FOR) == []
     assert waiting() == []
 
@@ -93,7 +93,7 @@ def test_a_worker_takes_back_what_it_lost_hold_of(store, worker, job, waiting):
     ours, another = worker(), worker()
     lost, held, theirs = job(of=ours), job(of=ours), job(of=another)
     assert store.takeovers.jobs_of([ours]) == {lost, held}
-    (taken,) = store.takeovers.take_back([lost, theirs], [ours])
+    (taken,) = store.takeovers.requeue([lost, theirs], [ours])
     assert taken.arguments == {"dbt_run_id": 7}
     assert waiting() == [lost]
 

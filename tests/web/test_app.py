@@ -16,7 +16,7 @@ from mappings import mapping_text, sync_entry
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from relay.dbt.deliveries import sign
-from relay.postgres.server import NamedServer
+from relay.postgres.server import ExternalServer
 from relay.sandbox import story, webhooks
 from relay.secret import Secret
 from relay.web.app import LARGEST_BODY, create_app
@@ -364,7 +364,7 @@ class TestOtherRoutes:
 
 class TestADatabaseThatIsGone:
     def test_means_503_and_nothing_acknowledged(self, settings, event, logged):
-        nowhere = NamedServer("postgresql:///nothing?host=/nonexistent")
+        nowhere = ExternalServer("postgresql:///nothing?host=/nonexistent")
         app = create_app(settings, Recorder(nowhere), Health(nowhere, settings))
         body = event()
         began = time.monotonic()

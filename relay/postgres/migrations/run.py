@@ -1,6 +1,6 @@
 """Run Alembic over relay's migrations: `python -m relay.postgres.migrations.run < conninfo`.
 
-From code: there is no alembic.ini to lose.
+Configured in code, without an alembic.ini.
 """
 
 import sys
@@ -20,7 +20,7 @@ MIGRATIONS = Path(__file__).parent
 
 
 def upgrade(conninfo: str) -> Iterator[str]:
-    """Apply what is missing, each step in a transaction of its own; yield what was applied."""
+    """Apply the missing migrations, each in its own transaction; yield the applied ones."""
     script = ScriptDirectory(str(MIGRATIONS))
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
@@ -47,7 +47,7 @@ def _connect(conninfo: str) -> psycopg.Connection[tuple[object, ...]]:
 
 
 def main() -> int:
-    """Read a conninfo, upgrade its database, tell what was applied; 1 and a sentence if not."""
+    """Read a conninfo, upgrade its database, print what was applied; 1 and a message on error."""
     try:
         for applied in upgrade(sys.stdin.read()):
             print(applied)  # noqa: T201 - to the parent process

@@ -46,7 +46,7 @@ def start_sync_run(services: Services, *, workspace: str, sync_id: int) -> None:
     attempt = services.store.attempts.unfinished(workspace, sync_id)
     if attempt is not None:
         _resume(services, attempt)
-    elif not services.store.sync_runs.is_going(workspace, sync_id):
+    elif not services.store.sync_runs.is_running(workspace, sync_id):
         _begin(services, workspace, sync_id)
     # Else a run is being followed: its end starts what waits.
 
@@ -59,7 +59,7 @@ def start_failed(services: Services, problem: str, *, workspace: str, sync_id: i
     store, now = services.store, services.clock()
     attempt, was_sent = store.attempts.unfinished(workspace, sync_id), True
     if attempt is None:
-        if store.sync_runs.is_going(workspace, sync_id):
+        if store.sync_runs.is_running(workspace, sync_id):
             return
         attempt = store.attempts.begin(workspace, sync_id, now=now, reconcile_after=now)
         was_sent = False

@@ -59,12 +59,14 @@ def _must_be_decidable(services: Services, recorded: RecordedRun, findings: Find
 
 def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Plan | None:
     """Decide and record it, in one transaction; None if another job was faster."""
-    looks_back_at = findings.looks_back_at(mapping)  # before others are kept waiting
+    nodes_needing_history = findings.nodes_needing_history(
+        mapping
+    )  # before others are kept waiting
     now = services.clock()
-    with services.store.dbt_runs.deciding(findings.run, mapping, now=now) as deciding:
+    with services.store.dbt_runs.begin_decision(findings.run, mapping, now=now) as deciding:
         if deciding is None:
             return None
-        plan = decide(findings, mapping, deciding.history(looks_back_at), now=now)
+        plan = decide(findings, mapping, deciding.history(nodes_needing_history), now=now)
         return deciding.record(plan)
 
 
@@ -142,7 +144,7 @@ def _log_plan(plan: Plan) -> None:
         withheld=[verdict.sync.sync_id for verdict in plan.withheld],
     )
     for undecided in plan.undecided:
-        if undecided.was_foreseen:
+        if undecided.is_expected:
             continue  # `problem` says all of it
         log.error(
             "task.failed",

@@ -171,7 +171,7 @@ class TestLineage:
         (retried,) = events("dbt_run.retried")
         assert retried["problem"] == (
             f"manifest.json of step 4 of dbt run {NIGHT} is of another invocation: "
-            "it does not know model.jaffle_crm.clients, which the step executed"
+            "it lacks model.jaffle_crm.clients, which the step executed"
         )
         assert sandbox.census.sync_runs == []
 

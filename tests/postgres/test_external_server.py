@@ -11,9 +11,14 @@ from psycopg.conninfo import make_conninfo
 
 from relay.errors import DatabaseUnavailable
 from relay.postgres import connections
-from relay.postgres.connections import asking, connect_impatiently, engines_pool, pool_of
+from relay.postgres.connections import (
+    connect_with_timeout,
+    engine_pool,
+    open_pool,
+    single_connection,
+)
 from relay.postgres.migrate import find_schema, is_current, migrate
-from relay.postgres.server import NamedServer
+from relay.postgres.server import ExternalServer
 from relay.store import Delivery, Store
 from relay.web.recorder import Recorder
 
@@ -43,11 +48,11 @@ class TestItsOwnSettings:
         alter("SET client_encoding = 'LATIN1'")
 
     def test_are_no_matter_to_any_connection(self, database):
-        with connect_impatiently(database.conninfo) as connection:
+        with connect_with_timeout(database.conninfo) as connection:
             assert is_current(connection)
-        with asking(database) as one:
+        with single_connection(database) as one:
             Store(one).deliveries.record([delivery()])
-        with pool_of(database, most=1) as pool:
+        with open_pool(database, max_size=1) as pool:
             received_at = Store(pool).deliveries.last_received_at()
             assert abs((datetime.now(UTC) - received_at).total_seconds()) < 60
             with pool.connection() as connection:
@@ -56,7 +61,7 @@ class TestItsOwnSettings:
     def test_are_no_matter_to_the_engines(self, database):
         async def jobs():
             async with (
-                engines_pool(conninfo=database.conninfo, open=False) as pool,
+                engine_pool(conninfo=database.conninfo, open=False) as pool,
                 pool.connection() as connection,
             ):
                 cursor = await connection.execute("SELECT count(*) FROM procrastinate_jobs")
@@ -86,7 +91,7 @@ def test_a_database_that_is_not_utf8_is_refused(postgres, begin):
             with pytest.raises(
                 DatabaseUnavailable, match="encoded in LATIN1, and relay needs UTF8"
             ):
-                begin(NamedServer(make_conninfo(postgres, dbname=name)))
+                begin(ExternalServer(make_conninfo(postgres, dbname=name)))
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -104,12 +109,12 @@ class TestAFailover:
 
         def end():
             alter("RESET default_transaction_read_only")
-            monkeypatch.setattr(connections, "CHECKED_AFTER", 0.0)
+            monkeypatch.setattr(connections, "CHECK_INTERVAL", 0.0)
 
         return end
 
     def test_a_pool_keeps_no_connection_of_that_time(self, database, end):
-        with pool_of(database, most=1) as pool:
+        with open_pool(database, max_size=1) as pool:
             store = Store(pool)
             with pool.connection() as connection:
                 pass
@@ -119,7 +124,7 @@ class TestAFailover:
 
     def test_nor_does_the_engines(self, database, end):
         async def write():
-            async with engines_pool(conninfo=database.conninfo, open=False) as pool:
+            async with engine_pool(conninfo=database.conninfo, open=False) as pool:
                 async with pool.connection() as first:
                     pass
                 await asyncio.to_thread(end)
@@ -134,7 +139,7 @@ class TestAFailover:
         monkeypatch.setattr(
             database, "ensure_running", lambda: opened.append(1) or database.conninfo
         )
-        with pool_of(database, most=1) as pool:
+        with open_pool(database, max_size=1) as pool:
             until = time.monotonic() + 3
             while time.monotonic() < until:
                 with pytest.raises(DatabaseUnavailable, match="takes no writes"):
