@@ -87,7 +87,7 @@ class TestPlanAndExplain:
     @pytest.mark.parametrize(
         ("words", "status", "said"),
         [
-            (("plan", "--run", "404"), 1, "may not look"),
+            (("plan", "--run", "404"), 1, "lacks permission"),
             (("explain", "--sync", "9", "--run", RUN), 1, "has no sync 9"),
             (("explain", "--sync", "5123", "--last"), 1, "no dbt run has affected sync 5123 yet"),
             (("explain", "--sync", "5123"), 2, "either --run ID or --last"),

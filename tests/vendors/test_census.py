@@ -63,7 +63,7 @@ class TestTriggering:
             (Status(400), "HTTP 400"),
             (Status(403), "is the API key right?"),
             (Status(409), "HTTP 409"),
-            (Body(b"", 302), "redirected to an address that it does not name"),
+            (Body(b"", 302), "redirected to an address that the response does not contain"),
             (Body(b"", 304), "is CENSUS_URL right?"),
         ],
     )

@@ -79,8 +79,8 @@ def test_a_thread_that_gives_up_in_the_moment_it_is_made_leader_hands_over():
     """Else nobody would write again. A moment no schedule of threads can be made to meet."""
     recorder = Recorder(_Broken())
     gives_up, waits = _Waiting(delivery(1)), _Waiting(delivery(2))
-    recorder._queue_up(gives_up)
-    recorder._queue_up(waits)
+    recorder._enqueue(gives_up)
+    recorder._enqueue(waits)
     recorder._withdraw(gives_up)
     assert waits.leads
     assert not waits.woken.locked()

@@ -33,7 +33,7 @@ class Breaking:
 
 @pytest.fixture(name="break_")
 def _break(one):
-    """Have a method of one of the services raise: `break_(censuses="of")`; call to mend it."""
+    """Make a method of a service raise: `break_(census_clients="of")`; call the result to undo."""
 
     def break_(times=FOR_EVER, error=None, **service):
         before = one.services
@@ -214,7 +214,7 @@ def test_a_sync_whose_models_cannot_be_selected_costs_no_other_its_decision(rela
 
 class TestTriggering:
     def test_is_retried_after_a_backoff_and_sent_once(self, one, sandbox, events, break_):
-        break_(times=3, censuses="of")
+        break_(times=3, census_clients="of")
         one.deliver(night())
         one.work_for(300)
         assert len(events("task.failed")) == 3
@@ -224,7 +224,7 @@ class TestTriggering:
     def test_is_given_up_after_the_retry_period_and_can_be_replayed(
         self, one, sandbox, events, break_, sql
     ):
-        mend = break_(censuses="of")
+        mend = break_(census_clients="of")
         one.deliver(night())
         one.work_for(HOURS)
         (failed,) = events("sync.trigger_failed")
@@ -304,7 +304,7 @@ class TestFollowing:
         return sandbox.census.sync_runs[0]
 
     def test_is_retried_after_a_backoff(self, one, sandbox, events, break_, followed):
-        mend = break_(times=3, censuses="of")
+        mend = break_(times=3, census_clients="of")
         one.work_for(300)
         mend()
         one.finish_sync_runs()
@@ -317,7 +317,7 @@ class TestFollowing:
         self, one, sandbox, events, break_, followed
     ):
         sandbox.census.finish(followed.sync_run_id)
-        mend = break_(censuses="of")
+        mend = break_(census_clients="of")
         one.work_for(1500)
         assert events("sync_run.abandoned") == []
         while not events("sync_run.abandoned"):
@@ -339,7 +339,7 @@ class TestFollowing:
         assert len(events("sync.triggered")) == 2
 
     def test_only_consecutive_failures_count(self, one, sandbox, events, break_, followed, sql):
-        break_(times=3, censuses="of")
+        break_(times=3, census_clients="of")
         one.work_for(600)
         assert sql("SELECT failures, backoff_spent FROM relay.sync_runs") == [(0, 0)]
 
@@ -360,7 +360,7 @@ def test_a_periodic_task_is_tried_again_when_it_is_next_due(one, events, break_)
 def test_a_replay_of_everything_starts_what_was_abandoned(one, sandbox, events, break_):
     one.deliver(night())
     one.work()
-    mend = break_(censuses="of")
+    mend = break_(census_clients="of")
     one.work_for(HOURS)
     mend()
     assert len(events("sync_run.abandoned")) == 1
