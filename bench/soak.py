@@ -306,7 +306,7 @@ def _serve(pipe: Connection, share: float, seed: int) -> None:
         for sync in JOBS.census_syncs():
             sandbox.census.add_sync(sync)
         for simulator in (sandbox.dbt_cloud, sandbox.census):
-            simulator.fail_at_random(share, simulator.passing_faults, seed=seed)
+            simulator.fail_at_random(share, simulator.transient_faults, seed=seed)
         pipe.send((sandbox.dbt_cloud.url, sandbox.census.url))
         told = 0
         while True:

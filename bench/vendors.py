@@ -199,7 +199,7 @@ class _Both:
 
     async def _deliver(self, port: int) -> "_Waiting":
         number, now = len(self._runs), datetime.now(UTC)
-        run = self._jobs.run(number, ended=now).placed(now)
+        run = self._jobs.run(number, ended=now).with_times(now)
         self._runs[run.dbt_run_id] = run
         body = webhooks.completed_event(run, dbt_account_id=story.DBT_ACCOUNT_ID, at=now)
         target = Target(port, "/webhooks/dbt", story.WEBHOOK_SECRET.encode())

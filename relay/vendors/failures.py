@@ -16,7 +16,7 @@ from urllib3.exceptions import (
 from relay.vendors.body import BeyondLimits
 
 _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
-    (NameResolutionError, "the host name cannot be resolved"),
+    (NameResolutionError, "host name cannot be resolved"),
     (http.client.RemoteDisconnected, "closed without a response"),
     (IncompleteRead, "the response ended too early"),
     (http.client.IncompleteRead, "the response ended too early"),

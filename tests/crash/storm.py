@@ -84,15 +84,15 @@ class Night:
 
 def rough_weather(stage, seed):
     """Both vendors fail at random; and Census is slow, so that kills come before its answers."""
-    passing, slow = stage.census.passing_faults, [Delay(ANSWERS_AFTER)] * SLOW_TO_FAILING
+    passing, slow = stage.census.transient_faults, [Delay(ANSWERS_AFTER)] * SLOW_TO_FAILING
     stage.census.fail_at_random(SHARE, [*passing, *slow * len(passing)], seed=seed)
-    stage.dbt_cloud.fail_at_random(FAILING, stage.dbt_cloud.passing_faults, seed=seed)
+    stage.dbt_cloud.fail_at_random(FAILING, stage.dbt_cloud.transient_faults, seed=seed)
 
 
 def clear_weather(stage):
     """Nobody waits long after the storm because a vendor failed once more."""
-    stage.census.heal()
-    stage.dbt_cloud.heal()
+    stage.census.clear_faults()
+    stage.dbt_cloud.clear_faults()
 
 
 def _own_syncs(number):

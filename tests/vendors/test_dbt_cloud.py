@@ -439,7 +439,7 @@ class TestTexts:
         assert [problem for problem in problems if printable(problem) != problem] == []
 
 
-@pytest.mark.parametrize("fault", SandboxDbtCloud.passing_faults, ids=str)
+@pytest.mark.parametrize("fault", SandboxDbtCloud.transient_faults, ids=str)
 def test_a_fault_that_passes_is_never_taken_for_a_refusal(sandbox, night, fault):
     sandbox.dbt_cloud.fail_next("", fault, times=4)
     for ask in (

@@ -103,7 +103,7 @@ def test_a_failure_is_told_with_its_host_and_cause(census, sandbox, fault, said)
         ("http://127.0.0.1:1", "no connection to 127.0.0.1:1: Connection refused"),
         (
             "http://no.such.invalid",
-            "no.such.invalid: the host name cannot be resolved",
+            "no connection to no.such.invalid: host name cannot be resolved",
         ),
     ],
 )
