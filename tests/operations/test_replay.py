@@ -1,4 +1,4 @@
-"""Replaying a dbt run: it is evaluated again, and triggers nothing twice unless told to."""
+"""Replaying a dbt run: it is evaluated again, and triggers nothing twice unless requested."""
 
 import pytest
 from mappings import mapping_text, sync_entry

@@ -1,4 +1,4 @@
-"""Faults that a simulator is told to have, and its journal of requests."""
+"""Injected faults of a simulator, and its journal of requests."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -296,7 +296,7 @@ class TestADownload:
         ids=[
             *("large", "a bomb", "large on the wire", "cut off", "a member cut off"),
             *("a member spoilt", "a stream cut off", "a header cut off", "a bomb of deflate"),
-            *("compressed six times", "no gzip", "shorter than told"),
+            *("compressed six times", "no gzip", "shorter than output"),
         ],
     )
     def test_that_is_not_as_it_should_be_is_an_error(self, served, body, headers, limits, error):
@@ -423,8 +423,8 @@ def test_no_error_tells_the_token(sandbox, fault):
     sandbox.census.fail_next(TRIGGER, fault)
     with pytest.raises(Unanswered) as lost:
         transport(sandbox.census.url).post(TRIGGER)
-    told = f"{lost.value!r} {lost.value} {lost.value.__context__!r} {lost.value.__cause__!r}"
-    assert story.CENSUS_API_KEY not in told
+    output = f"{lost.value!r} {lost.value} {lost.value.__context__!r} {lost.value.__cause__!r}"
+    assert story.CENSUS_API_KEY not in output
     assert lost.value.__context__ is None or lost.value.__suppress_context__
 
 

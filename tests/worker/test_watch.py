@@ -51,7 +51,7 @@ def _watch(one, monotonic, connections):
 
 @pytest.fixture(name="begun")
 def _begun(one, sql):
-    """A delivery's job, under way at the hands of a worker; (worker id, job id)."""
+    """A delivery's job, running in a worker; (worker id, job id)."""
 
     def begin(*, silent_for=0):
         one.deliver(story.nightly_run(story.FIRST_DBT_RUN_ID))
