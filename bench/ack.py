@@ -1,9 +1,9 @@
-"""How fast relay acknowledges deliveries, and at what cost, beside adnanh/webhook.
+"""How fast relay acknowledges deliveries, and at what cost, compared with adnanh/webhook.
 
 Distinct signed deliveries go to relay's real web process, which commits each with its job in
-PostgreSQL before it answers, and in alternating windows to adnanh/webhook, which proves the
-same signature, runs /bin/true and answers when that has ended. Beside them runs relay with
-one commit a delivery. Every 202 of relay's must be found in the database afterwards.
+PostgreSQL before it responds, and in alternating windows to adnanh/webhook, which verifies the
+same signature, runs /bin/true and responds when that has ended. For comparison, relay also runs
+with one commit per delivery. Every delivery with a 202 must be in the database afterwards.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def main() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A server's start and what it holds after its warm-up, nothing else being up."""
+    """A server's start time, and its memory after a warm-up, without other servers."""
 
     name: str
     seconds: float
@@ -83,7 +83,7 @@ class Window:
     p99: float
     cpu: float
     database_cpu: float
-    load_cores: float  # what the load generator itself took
+    load_cores: float  # used by the load generator itself
     refused: int
     reconnected: int
 
@@ -110,7 +110,7 @@ class _Bench:
     def measure_starts(self) -> list[Start]:
         """Start each alone, several times, and warm it up."""
         with self._running(RELAY_1):
-            pass  # makes the schema: a first start is not what a restart is
+            pass  # creates the schema, so that no measured start has to
         return [self._start(name) for name in (*RELAYS, WEBHOOK) for _ in range(STARTS)]
 
     def measure_windows(self, seconds: float, rounds: int) -> list[Window]:
@@ -127,9 +127,9 @@ class _Bench:
             ]
 
     def missing(self) -> dict[str, int]:
-        """How many deliveries relay acknowledged and the database does not hold, with run and job.
+        """The number of acknowledged deliveries that the database lacks, with run and job.
 
-        Only what is missing is named.
+        Only what is missing is listed.
         """
         counts = {name: self._not_in_the_database(self._acknowledged[name]) for name in SHOWN}
         return {name: count for name, count in counts.items() if count and name != WEBHOOK}
@@ -226,7 +226,7 @@ class _Bench:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything measured, and what it comes to."""
+    """Everything measured."""
 
     starts: list[Start]
     windows: list[Window]
@@ -372,7 +372,7 @@ WHERE deliveries.event_id = ANY(%s)
 _HOOK = {
     "id": "dbt",
     "execute-command": "/bin/true",
-    # Without this the answer comes before the command has run.
+    # Without this the response is sent before the command has run.
     "include-command-output-in-response": True,
     "success-http-response-code": 202,
     "trigger-rule": {

@@ -1,6 +1,6 @@
-"""Serves artifacts from files, in a process of its own, as dbt Cloud does: with gzip.
+"""Serves artifacts from files, in a separate process, with gzip as dbt Cloud does.
 
-The first word of a path says how: `/gzip/…` to whoever accepts it, `/identity/…` to everybody.
+Paths begin with `/gzip/…`, for clients that accept it, or `/identity/…`.
 """
 
 from collections.abc import Iterator
@@ -47,4 +47,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.sendfile(file)
 
     def log_message(self, *_: object) -> None:
-        """Nothing to tell."""
+        """Log nothing."""

@@ -1,8 +1,8 @@
 """What dbt's artifacts cost relay, from 5,000 to 20,000 models: CPU, memory, and a whole night.
 
-Each piece of work runs in a fresh process (`probes.py`), turn about with what one would write
-without a thought (`json.load`, `requests.get(…).json()`); the smallest CPU time of the rounds
-counts, and the largest memory. The night is one: a worker with the largest project.
+Each task runs in a new process (`probes.py`), alternating with the simplest implementation
+(`json.load`, `requests.get(…).json()`). The lowest CPU time and the highest memory of the rounds
+count. The night is measured once, by a worker with the largest project.
 """
 
 import argparse
@@ -29,11 +29,11 @@ MODELS = (5_000, 20_000)
 CONTAINER = 512 * 2**20  # bytes
 
 MOST_OF_JSON = 0.12  # of json.load's CPU, for a manifest
-MOST_OF_JSON_RESULTS = 0.25  # every id is looked through for what cannot be stored
+MOST_OF_JSON_RESULTS = 0.25  # every id is checked for characters that cannot be stored
 MOST_OF_REQUESTS = 0.25  # of the CPU of requests.get().json()
 MOST_OF_BODY, MOST_BESIDE = 0.30, 40 * MEGABYTE  # bytes of anonymous memory
 MOST_OF_WORKER = 512  # MB of anonymous memory
-MOST_OF_LOOP = 0.02  # of the CPU of going through everything for every word, and no more
+MOST_OF_LOOP = 0.02  # of the CPU of a loop over everything for every selector
 LONGEST_DECISION = 0.25  # CPU seconds, for all that is recorded of it
 LONGEST_LOCK = 0.1  # of these, while the account is locked
 LONGEST_PLAN = 2.0
@@ -80,7 +80,7 @@ class Row:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the target is met; None where there is none."""
+        """Whether the target is met; None if there is none."""
         if self.most_ratio is not None and self.ratio is not None:
             return self.ratio <= self.most_ratio
         return None if self.most is None or self.ours is None else self.ours <= self.most
@@ -90,14 +90,14 @@ class Row:
         target = f"ratio <= {self.most_ratio:.2f}" if self.most_ratio is not None else ""
         return (
             self.what,
-            self._told(self.ours),
-            self._told(self.baseline),
+            self._formatted(self.ours),
+            self._formatted(self.baseline),
             "" if self.ratio is None else f"{self.ratio:.3f}",
-            target or ("" if self.most is None else f"<= {self._told(self.most)}"),
+            target or ("" if self.most is None else f"<= {self._formatted(self.most)}"),
             {True: "met", False: "missed", None: ""}[self.is_met],
         )
 
-    def _told(self, value: float | None) -> str:
+    def _formatted(self, value: float | None) -> str:
         if value is None:
             return ""
         return f"{value:.{3 if self.unit == 's' else 0}f} {self.unit}".strip()
@@ -121,7 +121,7 @@ class Bench:
         return self._written(name, lambda to: _project(models).write_run_results(to))
 
     def compare(self, ours: str, baseline: str, where: str) -> tuple["Probed", "Probed"]:
-        """Both, turn about."""
+        """Run both, alternating."""
         pairs = [(_probe(ours, where), _probe(baseline, where)) for _ in range(self.rounds)]
         mine, theirs = zip(*pairs, strict=True)
         return Probed.of_rounds(mine), Probed.of_rounds(theirs)
@@ -184,7 +184,7 @@ def _decoded(
 
 
 def downloads(bench: Bench) -> Iterator[Row]:
-    """A manifest over loopback HTTP, inflated and decoded; both sides get the same encoding."""
+    """A manifest over loopback HTTP, decompressed and decoded; both sides get the same encoding."""
     with serving(bench.home) as url:
         for models in bench.models:
             path = bench.manifest(models)
@@ -223,13 +223,13 @@ def nights(bench: Bench) -> Iterator[Row]:
 
 
 def _two_nights(bench: Bench) -> tuple[Worked, Worked, float]:
-    words = Question.about(bench.manifest(bench.models[-1])).words
+    selectors = Question.about(bench.manifest(bench.models[-1])).selectors
     with _night(bench) as running, AnonymousPeak(running.worker) as peak:
-        return running.tell(peak), running.tell(peak), running.plan(words)
+        return running.deliver_next(peak), running.deliver_next(peak), running.plan(selectors)
 
 
 def _fetching(bench: Bench, artifact: Path) -> float:
-    """What the download of this file alone takes."""
+    """The CPU seconds of downloading this file."""
     _compress(artifact)
     with serving(bench.home) as url:
         return _probe("relay_fetch", f"{url}/gzip/{artifact.name}").cpu
@@ -241,7 +241,7 @@ def _limited_night(bench: Bench) -> Iterator[Row]:
             yield Row("worker in 512 MiB: left out, no memory cgroup can be made here", None, "")
             return
         with _night(bench, group.prefix) as running, AnonymousPeak(running.worker) as peak:
-            worked = running.tell(peak)
+            worked = running.deliver_next(peak)
         yield Row("worker in 512 MiB: killed", group.killed, "", most=0)
         yield Row("worker in 512 MiB: CPU", worked.cpu, "s")
         yield Row("worker in 512 MiB: most, with pages of files", group.peak / MEGABYTE, "MB")
@@ -254,7 +254,7 @@ def _night(bench: Bench, prefix: tuple[str, ...] = ()) -> AbstractContextManager
     return night(
         manifest=bench.manifest(models),
         run_results=bench.run_results(models),
-        words=[
+        selectors=[
             f"tag:{newest.tags[0]}",
             f"+{newest.name}",
             f"path:models/{newest.folder}",

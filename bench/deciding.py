@@ -1,4 +1,4 @@
-"""A question for `decide`, as large as it gets, and the loop that one would write first."""
+"""A large input for `decide`, and a simple loop to compare it with."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 EXECUTED = NodeResult(Standing.REBUILT, 1, "build", NOW, NOW + timedelta(minutes=1))
 SYNCS = 5_000
 REBUILT = 10_000  # of 20,000 models; half of as many as there are
-KINDS = {"unique_id": 40, "name": 20, "tag": 10, "path": 10, "+": 20}  # of 100 words
+KINDS = {"unique_id": 40, "name": 20, "tag": 10, "path": 10, "+": 20}  # of 100 selectors
 RUN = DbtRun(
     dbt_account_id=1, dbt_run_id=1, dbt_job_id=1, project_id=1, environment_id=1, status=SUCCESS
 )
@@ -31,7 +31,7 @@ RUN = DbtRun(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is decided on: always the same for the same project."""
+    """The input of a decision: always the same for the same project."""
 
     lineage: Lineage
     mapping: SyncMapping
@@ -43,10 +43,10 @@ class Question:
         lineage = read_manifest(manifest.read_bytes())
         rng = random.Random(0)
         models = [node for key, node in lineage.nodes.items() if key.startswith("model.")]
-        words = (_word(rng, rng.choice(models)) for _ in range(SYNCS))
+        selectors = (_selector(rng, rng.choice(models)) for _ in range(SYNCS))
         syncs = tuple(
-            Sync(sync_id=number, depends_on=(read_selector(word),))
-            for number, word in enumerate(words, start=1)
+            Sync(sync_id=number, depends_on=(read_selector(selector),))
+            for number, selector in enumerate(selectors, start=1)
         )
         executed = [each for each in models if each.config.materialized != "ephemeral"]
         chosen = rng.sample(executed, min(REBUILT, len(models) // 2))
@@ -57,23 +57,23 @@ class Question:
         )
 
     @property
-    def words(self) -> list[str]:
-        """The word of each sync."""
+    def selectors(self) -> list[str]:
+        """The selector of each sync."""
         return [sync.depends_on[0].text for sync in self.mapping.syncs]
 
     def findings(self) -> Findings:
-        """What relay finds out before it locks the account."""
+        """What relay computes before it locks the account."""
         findings = Findings(RUN, self.outcome, self.lineage)
         findings.nodes_needing_history(self.mapping)
         return findings
 
     def decide(self, findings: Findings) -> Plan:
-        """What relay then decides: all that it records, conditions and builds included."""
+        """The plan that relay records, with conditions and builds."""
         with gc_paused():
             return decide(findings, self.mapping, History(), now=NOW)
 
     def loop(self) -> dict[int, tuple[str, ...]]:
-        """The rebuilt models of every sync that has any, by going through them for each word."""
+        """The rebuilt models of every affected sync, from a loop over them for each selector."""
         views = Views(self.outcome, self.lineage).standings
         touched = [self.lineage.nodes[each] for each in (*self.outcome.nodes, *views)]
         found = (
@@ -82,14 +82,14 @@ class Question:
         )
         return {sync_id: models for sync_id, models in found if models}
 
-    def _matching(self, word: str, touched: Iterable[Node]) -> Iterator[str]:
-        method, _, value = word.rpartition(":")
-        upstream = self._upstream_of(word[1:]) if word.startswith("+") else set()
+    def _matching(self, selector: str, touched: Iterable[Node]) -> Iterator[str]:
+        method, _, value = selector.rpartition(":")
+        upstream = self._upstream_of(selector[1:]) if selector.startswith("+") else set()
         for node in touched:
             if (
                 (method == "tag" and value in node.all_tags)
                 or (method == "path" and node.path.startswith(f"{value}/"))
-                or word in (node.unique_id, node.name)
+                or selector in (node.unique_id, node.name)
                 or node.unique_id in upstream
             ):
                 yield node.unique_id
@@ -105,7 +105,7 @@ class Question:
         return seen
 
 
-def _word(rng: random.Random, model: Node) -> str:
+def _selector(rng: random.Random, model: Node) -> str:
     (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
     match kind:
         case "unique_id":

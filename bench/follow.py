@@ -1,4 +1,4 @@
-"""What it takes one worker to follow 2,000 sync runs at once, and whether it looks in time."""
+"""The cost of polling 2,000 sync runs at once with one worker, and whether polls are late."""
 
 import argparse
 import statistics
@@ -46,7 +46,7 @@ def main() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What following took. CPU in cores, memory in MB of PSS, times in seconds."""
+    """What polling needed. CPU in cores, memory in MB of PSS, times in seconds."""
 
     sync_runs: int
     seconds: float
@@ -106,7 +106,7 @@ class Results:
 
 
 def _start(both: Vendors, service: Service, syncs: int) -> float:
-    """One dbt run that all syncs wait for; how long it took to trigger them."""
+    """Deliver one dbt run that triggers all syncs; return how long that took."""
     began = time.monotonic()
     both.offer([service.webs[0].port], rate=1, seconds=1)
     count = "SELECT count(sync_run_id) FROM relay.sync_runs"
@@ -126,17 +126,17 @@ def _follow(both: Vendors, service: Service, started: float, seconds: float) -> 
     took = time.monotonic() - began
     after = service.cpu() | {"vendors": both.own_cpu()}
     used = cores(before, after, took)
-    looks = both.looks()
-    late = list(_late(looks.values(), began_at))
+    polls = both.polls()
+    late = list(_late(polls.values(), began_at))
     return Results(
-        sync_runs=len(looks),
+        sync_runs=len(polls),
         seconds=took,
         started=started,
-        looks=sum(at >= began_at for times in looks.values() for at in times),
+        looks=sum(at >= began_at for times in polls.values() for at in times),
         late_p50=statistics.median(late),
         late_p99=percentile(late, 99),
         late_most=max(late),
-        not_looked_at=sum(times[-1] < began_at for times in looks.values()),
+        not_looked_at=sum(times[-1] < began_at for times in polls.values()),
         threads=threads,
         worker=used["worker"],
         memory=memory / MEGABYTE,
@@ -156,7 +156,7 @@ def _watch(worker: int, seconds: float) -> tuple[int, int]:
 
 
 def _late(all_times: Iterable[Sequence[float]], since: float) -> Iterator[float]:
-    """How much more than the interval lay between two looks."""
+    """How much more than the interval passed between two polls."""
     for times in all_times:
         for earlier, later in pairwise(times):
             if later >= since:

@@ -49,7 +49,7 @@ LAYERS = (
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What is kept of a model; the rest is made while it is written."""
+    """A model's essential fields; the rest is generated while it is written."""
 
     number: int
     name: str
@@ -98,7 +98,7 @@ def _read_by(rng: random.Random, layer: int, area: int, earlier: Earlier) -> lis
 
 
 def two_words(rng: random.Random) -> str:
-    """A name, as names are in SQL."""
+    """A name of two words, in snake case."""
     return f"{rng.choice(WORDS)}_{rng.choice(WORDS)}"
 
 

@@ -1,7 +1,7 @@
-"""How soon a genuine delivery is answered while web is attacked, and what web then holds.
+"""How fast web responds to a genuine delivery during an attack, and its memory afterwards.
 
-The attackers are those of tests/hostile, on loopback; beside them deliveries come one after the
-other, each over a connection of its own, as a webhook's do.
+The attackers are those of tests/hostile, on loopback. Meanwhile deliveries are sent one after the
+other, each over a new connection, like those of a webhook.
 """
 
 import argparse
@@ -31,9 +31,9 @@ sys.path.append(str(CHECKOUT / "tests" / "hostile"))
 import attackers
 
 LONGEST = 5.0  # seconds for a 202: the contract's
-SETTLE = 3.0  # seconds after an attack, before memory is looked at
+SETTLE = 3.0  # seconds after an attack, before memory is measured
 BETWEEN = 0.02  # seconds between two deliveries
-SEEN = 0.02  # seconds between two looks at the memory
+SEEN = 0.02  # seconds between two measurements of memory
 
 Attack = Callable[[int, float], AbstractContextManager[object]]
 
@@ -121,7 +121,7 @@ class Row:
 
     attack: str
     answered: int
-    other: int  # answers that were no 202, and none
+    other: int  # responses other than 202, and missing ones
     median: float
     worst: float
     before: int
@@ -134,7 +134,7 @@ class Row:
 
 
 def main() -> int:
-    """Measure and print; 1 if a delivery was not answered with a 202 in time."""
+    """Measure and print; 1 if a delivery did not get a 202 in time."""
     options = _options()
     template = _template()
     settings = environment("http://127.0.0.1:9", "http://127.0.0.1:9")

@@ -1,7 +1,7 @@
-"""What relay takes while there is nothing to do: CPU and memory of `relay up`, process by process.
+"""CPU and memory of `relay up` while it is idle, by process.
 
-`relay up` with its own database runs against the sandbox. One dbt run is relayed first, so
-that everything is as it is after a night's work and not as after a start.
+`relay up` with its embedded database runs against the sandbox. One dbt run is processed first, so
+that caches and connections exist.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Each part, and what they come to together."""
+    """Each part, and their sum."""
 
     seconds: float
     parts: list[Idle]
@@ -110,7 +110,7 @@ def _measure(parts: dict[str, int], seconds: float) -> list[Idle]:
 
 
 def _use(name: str, pid: int) -> Usage:
-    # The supervisor's children are parts of their own.
+    # The supervisor's children are listed separately.
     return Usage.of_one(pid) if name == SUPERVISOR else Usage.of(pid)
 
 
@@ -125,7 +125,7 @@ def _parts(process: psutil.Popen, home: Path) -> dict[str, int]:
 
 
 def _relay_a_dbt_run(sandbox: Sandbox, port: int) -> None:
-    """Let dbt Cloud tell of a run's end, wait until its syncs have ended, then a little more."""
+    """Deliver a run's webhook, wait until its syncs have ended, then until relay has settled."""
     sandbox.dbt_cloud.add_run(story.nightly_run())
     body = sandbox.dbt_cloud.completed_event(story.FIRST_DBT_RUN_ID)
     deliver(port, body).raise_for_status()

@@ -1,7 +1,7 @@
-"""dbt jobs for a benchmark: each builds models of its own, and syncs of its own read these.
+"""dbt jobs for a benchmark: each builds its own models, which its own syncs read.
 
 So a run is decided without the manifest, unless its syncs look back, and the runs of different
-jobs concern different syncs.
+jobs affect different syncs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ class Jobs:
     looks_back: bool = False
 
     def entries(self) -> Iterator[str]:
-        """The mapping's: a sync reads both models, or where it does not look back, one."""
+        """The mapping's: a sync reads both models, or, if it does not look back, one."""
         for at in range(self.number):
             for sync_id in self.syncs(at):
                 yield (
@@ -61,7 +61,7 @@ class Jobs:
         return range(first, first + self.syncs_each)
 
     def run(self, number: int, *, ended: datetime) -> SandboxRun:
-        """A run in which all is well; the jobs take turns."""
+        """A successful run; the jobs take turns."""
         at = number % self.number
         recording = Recording("jobs", _run_results(at), _manifest(self.number), None)
         return SandboxRun.of(
@@ -73,7 +73,7 @@ class Jobs:
 
 
 def _build(recording: Recording, ended: datetime) -> SandboxStep:
-    """The manifest is served as it is: it is large, and only the run_results are looked at."""
+    """The manifest is served as it is: it is large, and only the run_results are read."""
     assert recording.run_results is not None
     run_results = stamped(recording.run_results, invocation_id=str(uuid4()), generated_at=ended)
     step = invoke("dbt build", replace(recording, run_results=None), run_results=run_results)

@@ -1,8 +1,8 @@
 """How long a delivery takes to become a sync run, and how many dbt runs an account may end.
 
-Two webs and two workers share a named PostgreSQL. First 16 deliveries are under way at once,
-each until its sync is triggered; then dbt Cloud tells of 28 runs a second, whatever becomes of
-them. Both once more with syncs that look back, whose decisions are made one at a time.
+Two webs and two workers share an external PostgreSQL. First 16 deliveries are in progress at once,
+each until its sync is triggered; then dbt Cloud reports 28 runs a second at a constant rate. Both
+are repeated with syncs that look back, whose decisions are made one at a time.
 """
 
 import argparse
@@ -75,7 +75,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Every window, and whether they are as they should be."""
+    """Every window, and whether the targets are met."""
 
     seconds: float
     rows: list[Row]
@@ -91,7 +91,7 @@ class Results:
         return f"# From a delivery to its sync\n\n{where}. {how}.\n\n{self.table()}\n"
 
     def table(self) -> str:
-        """The windows, what they took, the targets."""
+        """The windows, their cost, the targets."""
         targets = targets_table(map(_target, self.rows))
         return f"{self._latencies()}\n\n{self._cpu()}\n\n{targets}"
 
@@ -139,13 +139,13 @@ def _measure(jobs: Jobs, seconds: float) -> Iterator[Row]:
         serving(both.settings | settings, jobs.entries(), webs=WEBS, workers=WORKERS) as service,
     ):
         ports = [each.port for each in service.webs]
-        # Each job once: connections are made, and manifests kept where they are needed.
+        # Each job once, to open connections and cache manifests.
         both.offer(ports, rate=20, seconds=JOBS / 20)
         service.wait_until_quiet(within=PATIENCE)
         syncs = LOOKING_BACK if jobs.looks_back else ALONE
         yield _window(
             *(syncs, TOGETHER, service),
-            lambda: both.keep_under_way(ports, number=UNDER_WAY, seconds=seconds),
+            lambda: both.keep_in_progress(ports, number=UNDER_WAY, seconds=seconds),
         )
         yield _window(
             *(syncs, A_STREAM, service),
@@ -184,7 +184,7 @@ def _window(syncs: str, load: str, service: Service, deliver: Callable[[], Windo
 def _times(
     service: Service, delivered: Sequence[Delivered]
 ) -> list[tuple[Delivered, float, float]]:
-    """Each run with when it was decided, and when Census had told its sync run."""
+    """Each run with when it was decided, and when Census had started its sync run."""
     rows = service.ask(_TIMES, [each.dbt_run_id for each in delivered])
     by_id = {each.dbt_run_id: each for each in delivered}
     return [

@@ -1,7 +1,7 @@
-"""Offers signed deliveries over kept-alive connections, with little CPU of its own.
+"""Sends signed deliveries over keep-alive connections, with little CPU of its own.
 
-Everything is written before the clock starts: what is left is one epoll loop. It runs in a
-forked process, so that its CPU is its own and the servers' is theirs.
+All requests are prepared before the clock starts; then one epoll loop sends them. It runs in a
+forked process, so that its CPU is measured separately.
 """
 
 import functools
@@ -36,7 +36,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A delivery's body, made anew for each number."""
+    """A template of a delivery's body, filled in for each number."""
 
     body: bytes
     event_id: bytes
@@ -52,7 +52,7 @@ class Template:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a window. Seconds; `accepted` holds the numbers answered with 202."""
+    """The result of a window. Seconds; `accepted` has the numbers that got a 202."""
 
     accepted: list[int] = field(default_factory=list)
     refused: int = 0
@@ -84,7 +84,7 @@ def offer(
     seconds: float,
     around: Callable[[Callable[[], Outcome]], Outcome],
 ) -> Outcome:
-    """Keep `concurrency` deliveries under way for so many seconds, numbered from `first` on.
+    """Keep `concurrency` deliveries in progress for so many seconds, numbered from `first`.
 
     `around` is called with what starts the clock and returns when it has stopped.
     """
@@ -131,7 +131,7 @@ class _Loop:
         self._left = iter(zip(numbers, requests, strict=True))
         self._poll = select.epoll()
         self._clients: dict[int, _Client] = {}
-        self._under_way = 0
+        self._in_progress = 0
         self._outcome = Outcome()
 
     def connect(self, concurrency: int) -> None:
@@ -143,7 +143,7 @@ class _Loop:
         deadline = began + seconds
         for client in self._clients.values():
             self._send_next(client)
-        while self._under_way:
+        while self._in_progress:
             ready = self._poll.poll(LONGEST_ANSWER)
             if not ready:
                 raise SystemExit("the server does not answer any more")
@@ -161,7 +161,7 @@ class _Loop:
             raise SystemExit("the server hung up in the middle of an answer")
         if not found:
             return
-        status, length, is_kept = understand(head)
+        status, length, is_kept = parse_head(head)
         if len(body) < length:
             return
         now = time.perf_counter()
@@ -172,7 +172,7 @@ class _Loop:
             self._send_next(client)
 
     def _note(self, client: _Client, status: int, now: float) -> None:
-        self._under_way -= 1
+        self._in_progress -= 1
         self._outcome.latencies.append(now - client.sent_at)
         if status == ACCEPTED:
             self._outcome.accepted.append(client.number)
@@ -182,12 +182,12 @@ class _Loop:
     def _send_next(self, client: _Client) -> None:
         delivery = next(self._left, None)
         if delivery is None:
-            return  # more than MOST_PER_SECOND were answered
+            return  # more than MOST_PER_SECOND got a response
         client.number, request = delivery
         client.received = b""
         client.sent_at = time.perf_counter()
         client.sock.sendall(request)
-        self._under_way += 1
+        self._in_progress += 1
 
     def _reconnect(self, client: _Client) -> _Client:
         self._poll.unregister(client.sock)
@@ -208,8 +208,8 @@ class _Loop:
 
 
 @functools.lru_cache(maxsize=64)  # a head changes with its Date, once a second
-def understand(head: bytes) -> tuple[int, int, bool]:
-    """An answer's status, the length of its body, and whether the connection stays."""
+def parse_head(head: bytes) -> tuple[int, int, bool]:
+    """A response's status, the length of its body, and whether the connection stays open."""
     first, *lines = head.decode("latin-1").lower().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
     is_kept = headers.get("connection", "keep-alive") != "close"

@@ -1,4 +1,4 @@
-"""What processes use: CPU and memory. Linux only."""
+"""CPU and memory of processes. Linux only."""
 
 import os
 import threading
@@ -35,7 +35,7 @@ class Usage:
 
 
 def cpu_of(pid: int) -> float:
-    """Usage.cpu alone: looking at memory takes the kernel long enough to disturb."""
+    """Only Usage.cpu, because reading memory is slow enough to disturb a measurement."""
     return sum(map(_cpu, _family(pid)))
 
 
@@ -49,8 +49,8 @@ def cores(
 class AnonymousPeak:
     """The most memory a process holds, without pages of files, while the block runs. Bytes.
 
-    The kernel keeps no such maximum: it is looked at every two milliseconds, from a thread, so
-    this process should have nothing else to do. A process that ends is what it was.
+    The kernel does not record this maximum: a thread samples it every two milliseconds, so this
+    process should do nothing else. A process that has ended keeps its last value.
     """
 
     def __init__(self, pid: int) -> None:
@@ -116,7 +116,7 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def anonymous(pid: int) -> int:
-    """The anonymous memory of a process and of all below it, in bytes: what nobody shares.
+    """The anonymous memory of a process and of all below it, in bytes: not shared with others.
 
     PostgreSQL's shared buffers are not in it: they fill once, up to the size they are set to.
     """

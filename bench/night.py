@@ -1,6 +1,6 @@
 """relay's web and worker against the sandbox, for nights whose dbt run has very large artifacts.
 
-The sandbox is a process of its own, so that it does not count, nor disturb who measures.
+The sandbox is a separate process, so that it is not measured and does not disturb.
 """
 
 import resource
@@ -31,7 +31,7 @@ SYNC_IDS = [sync.sync_id for sync in story.SYNCS]
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """What one dbt run took of the worker, from its delivery to the last `sync.triggered`.
+    """What one dbt run cost the worker, from its delivery to the last `sync.triggered`.
 
     Memory in bytes, since the worker's start. `manifests` is how many it downloaded.
     """
@@ -43,18 +43,18 @@ class Worked:
 
 
 class Night:
-    """The sandbox with two dbt runs of the same project state, and relay beside it."""
+    """The sandbox with two dbt runs of the same project state, and relay."""
 
     def __init__(self, sandbox: "_Sandbox", service: Service) -> None:
         self._sandbox = sandbox
         self._service = service
         (self._web,), (self._worker,) = service.webs, service.workers
-        self._told = 0
+        self._delivered = 0
 
-    def tell(self, peak: AnonymousPeak) -> Worked:
-        """Tell relay of the next dbt run's end, and wait until its syncs are triggered."""
-        body = self._sandbox.events[self._told]
-        self._told += 1
+    def deliver_next(self, peak: AnonymousPeak) -> Worked:
+        """Deliver the next dbt run's webhook, and wait until its syncs are triggered."""
+        body = self._sandbox.events[self._delivered]
+        self._delivered += 1
         before, manifests = cpu_of(self._worker.pid), self._manifests()
         deliver(self._web.port, body).raise_for_status()
         self._wait()
@@ -65,11 +65,11 @@ class Night:
             manifests=self._manifests() - manifests,
         )
 
-    def plan(self, words: Sequence[str]) -> float:
-        """CPU seconds of `relay plan` on the first run, for a sync with each of these words."""
+    def plan(self, selectors: Sequence[str]) -> float:
+        """CPU seconds of `relay plan` on the first run, for a sync with each of these selectors."""
         settings = self._service.settings
         mapping = Path(settings["RELAY_MAPPING"]).with_name("planned.yml")
-        write_mapping(mapping, _entries(enumerate(words, 1)))
+        write_mapping(mapping, _entries(enumerate(selectors, 1)))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [*RELAY, "plan", "--json", "--run", str(story.FIRST_DBT_RUN_ID)],
@@ -86,7 +86,7 @@ class Night:
         return self._worker.pid
 
     def _wait(self) -> None:
-        expected = self._told * len(SYNC_IDS)
+        expected = self._delivered * len(SYNC_IDS)
         if not becomes_true(
             lambda: len(self._sandbox.state()["sync_runs"]) >= expected,
             within=PATIENCE,
@@ -101,13 +101,13 @@ class Night:
 
 @contextmanager
 def night(
-    *, manifest: Path, run_results: Path, words: list[str], prefix: tuple[str, ...] = ()
+    *, manifest: Path, run_results: Path, selectors: list[str], prefix: tuple[str, ...] = ()
 ) -> Iterator[Night]:
-    """Everything running, on a database of its own.
+    """Start everything, with a new database.
 
-    Each sync depends on one of `words`; `prefix` starts the worker.
+    Each sync depends on one of `selectors`; `prefix` starts the worker.
     """
-    entries = _entries(zip(SYNC_IDS, words, strict=True))
+    entries = _entries(zip(SYNC_IDS, selectors, strict=True))
     with _sandbox(manifest, run_results) as sandbox:
         settings = environment(sandbox.dbt_cloud_url, sandbox.census_url)
         settings["RELAY_FOLLOW_INTERVAL"] = "1s"
@@ -115,8 +115,8 @@ def night(
             yield Night(sandbox, service)
 
 
-def _entries(words: Iterable[tuple[int, str]]) -> Iterator[str]:
-    return (f"sync_id: {sync_id}, depends_on: ['{word}']" for sync_id, word in words)
+def _entries(selectors: Iterable[tuple[int, str]]) -> Iterator[str]:
+    return (f"sync_id: {sync_id}, depends_on: ['{selector}']" for sync_id, selector in selectors)
 
 
 @dataclass(frozen=True, slots=True)

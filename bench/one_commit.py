@@ -1,7 +1,7 @@
-"""relay's web with group commit switched off, to show what committing together brings.
+"""relay's web with group commit switched off, to measure the benefit of group commit.
 
 Each delivery is a transaction of its own, in the thread of its request, over a pooled
-connection. Everything else is relay's: its application, its SQL, its gunicorn settings.
+connection. Everything else is relay's own: application, SQL, gunicorn settings.
 """
 
 import threading
@@ -30,7 +30,7 @@ class OneCommitEach(Recorder):
         self._opening = threading.Lock()
 
     def record(self, delivery: Delivery) -> bool:
-        """Write a delivery to disk; return whether it brought a new run."""
+        """Write a delivery to disk; return whether its run is new."""
         return bool(Deliveries(self._open_pool()).record([delivery]))
 
     def _open_pool(self) -> ConnectionPool:
@@ -44,7 +44,7 @@ class OneCommitEach(Recorder):
 
 
 def application() -> Flask:
-    """The application as the environment describes it, for gunicorn to call."""
+    """The application with the settings of the environment, for gunicorn."""
     settings = WebSettings.from_environment()
     logs.configure(settings)
     server = server_of(settings)

@@ -1,4 +1,4 @@
-"""One piece of work in a process of its own: `python bench/probes.py NAME WHERE`.
+"""One measured task in a separate process: `python bench/probes.py NAME WHERE`.
 
 It prints its CPU seconds, user and system, from the first byte read to the result; what it
 imports comes before that.
@@ -17,7 +17,7 @@ Work = Callable[[], Any]
 
 
 def main() -> None:
-    """Do it, and leave without taking the result apart."""
+    """Run it, and exit without freeing the result."""
     work = PROBES[sys.argv[1]](sys.argv[2])
     began = time.process_time()
     result = work()
@@ -44,7 +44,7 @@ def json_load(path: str) -> Work:
 
 
 def relay_fetch(url: str) -> Work:
-    """Download a manifest.json to disk, as relay does, and leave it at that."""
+    """Download a manifest.json to disk, as relay does, without decoding it."""
     transport = _transport(url)
 
     def work() -> int:
@@ -78,7 +78,7 @@ def _transport(url: str) -> Any:
 
 
 def requests_json(url: str) -> Work:
-    """What one would write without a thought."""
+    """The simplest implementation."""
     import requests  # noqa: PLC0415
 
     artifact = f"{url}/api/v2/accounts/1/runs/1/artifacts/manifest.json?step=1"
@@ -86,7 +86,7 @@ def requests_json(url: str) -> Work:
 
 
 def relay_decides_first(manifest: str) -> Work:
-    """Decide on a lineage that was just read: its index has to be made."""
+    """Decide on a lineage that was just read: its index has to be built."""
     question = _question(manifest)
     return lambda: question.decide(question.findings())
 
@@ -99,14 +99,14 @@ def relay_decides(manifest: str) -> Work:
 
 
 def relay_decides_under_lock(manifest: str) -> Work:
-    """The part of it that keeps other decisions of the account waiting."""
+    """The part that blocks other decisions of the account."""
     question = _question(manifest)
     findings = question.findings()
     return lambda: question.decide(findings)
 
 
 def loop_decides(manifest: str) -> Work:
-    """Go through what was rebuilt for every word. It must find what relay does."""
+    """Loop over the rebuilt models for every selector. The result must be relay's."""
     question = _question(manifest)
     plan = question.decide(question.findings())
 
@@ -141,7 +141,7 @@ def _dbt_cloud(path: str) -> Any:
 
 
 class _OnDisk:
-    """In place of a Transport: the download has been done."""
+    """Replaces Transport: the file is already downloaded."""
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Starts what is measured and what stands around it, waits for it, and stops it."""
+"""Starts the measured and supporting processes, waits for them, and stops them."""
 
 import multiprocessing
 import os
@@ -17,14 +17,14 @@ import psutil
 CHECKOUT = Path(__file__).parent.parent
 WEB = (sys.executable, "-m", "gunicorn", "-c", str(CHECKOUT / "config" / "gunicorn.conf.py"))
 RELAY = (sys.executable, "-m", "relay")
-PATIENCE = 30.0  # seconds for anything that should take one
+PATIENCE = 30.0  # seconds for anything that usually takes one
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A folder for a database and what goes with it, gone afterwards."""
+    """A temporary folder for a database and other files."""
     with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
-        Path(name).chmod(0o711)  # as root, PostgreSQL is another user, who passes through here
+        Path(name).chmod(0o711)  # run by root, PostgreSQL is another user, who needs this folder
         yield Path(name)
 
 
@@ -60,9 +60,9 @@ def _stop(process: psutil.Popen) -> None:
 
 @contextmanager
 def child(work: Callable[..., None], *arguments: object) -> Iterator[Connection]:
-    """Run `work(pipe, *arguments)` in a Python of its own until the block ends.
+    """Run `work(pipe, *arguments)` in a separate Python process until the block ends.
 
-    It is this process's end of the pipe that is yielded.
+    Yields this process's end of the pipe.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -100,19 +100,19 @@ def wait_until(is_true: Callable[[], bool], what: str, *, within: float = PATIEN
 
 
 def wait_for_answer(port: int, process: psutil.Popen) -> None:
-    """Return as soon as the server answers any HTTP request at all."""
+    """Return as soon as the server responds to an HTTP request."""
     if not becomes_true(lambda: _answers(port), process=process, interval=0.002):
         raise SystemExit(f"{process.args} does not answer")
 
 
 def wait_for_work(log: Path, process: psutil.Popen) -> None:
-    """Return as soon as a worker has logged that it works."""
+    """Return as soon as a worker has logged that it started."""
     if not becomes_true(lambda: b"worker.started" in log.read_bytes(), process=process):
         raise SystemExit(log.read_text(encoding="utf-8"))
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
+    """A free port."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]

@@ -1,8 +1,8 @@
 """A dbt project of any size in the shape of a real one: its manifest.json and run_results.json.
 
-The recorded project is kept and grown: what is added are copies of its own nodes, with other
-names, SQL, columns and tests, in layers as real projects have them. Written piece by piece, and
-always the same for the same size. `python bench/projects.py MODELS MANIFEST RUN_RESULTS`
+The recorded project is extended with copies of its own nodes, with other names, SQL, columns and
+tests, in layers like those of real projects. It is written piece by piece, and is always the same
+for the same size. `python bench/projects.py MODELS MANIFEST RUN_RESULTS`
 """
 
 import itertools
@@ -27,7 +27,7 @@ _encode = msgspec.json.encode
 
 
 class Project:
-    """The recorded project, grown to so many models."""
+    """The recorded project, extended to so many models."""
 
     def __init__(self, models: int) -> None:
         recording = load("build")
@@ -51,7 +51,7 @@ class Project:
         _write(path, self._manifest, {name: _entries(make) for name, make in more.items()})
 
     def write_run_results(self, path: Path) -> None:
-        """Write the run_results.json of a `dbt build` in which all went well."""
+        """Write the run_results.json of a `dbt build` that succeeded."""
         _write(path, self._run_results, {"results": self._more_results})
 
     def _more_nodes(self) -> Iterator[tuple[str, bytes]]:
@@ -145,7 +145,7 @@ def _tests_of(model: Model, recorded: Mapping[str, bytes]) -> Iterator[bytes]:
 
 
 def _renamed(copied: bytes, model: Model) -> bytes:
-    """What was said of the copied model, said of this one."""
+    """The text about the copied model, changed to be about this one."""
     for old, new in (
         (f"model.{PROJECT}.stg_customers", model.parents[0]),
         (COPIED, model.unique_id),
@@ -162,7 +162,7 @@ def _unique_id(node: bytes) -> str:
 
 
 def _sql(model: Model) -> tuple[str, str]:
-    """As written and as compiled, the same whenever it is asked for."""
+    """The raw and the compiled SQL, always the same."""
     rng = random.Random(-1 - model.number)
     names = [parent.rpartition(".")[2] for parent in model.parents]
     columns = ",\n  ".join(rng.choices(PHRASES, k=int(rng.lognormvariate(3.4, 0.6))))
@@ -206,7 +206,7 @@ def _entries(make: Callable[[], Iterator[tuple[str, bytes]]]) -> Callable[[], It
 
 
 def _write(path: Path, recorded: Node, more: Mapping[str, Callable[[], Iterable[bytes]]]) -> None:
-    """Write an artifact, and behind what was recorded of a section the entries added to it."""
+    """Write an artifact, with the added entries after the recorded ones of each section."""
     with path.open("wb") as file:
         for at, (section, content) in enumerate(recorded.items()):
             written = _encode(content)

@@ -1,4 +1,4 @@
-"""How a benchmark ends: its options, its tables, and whether its targets are met."""
+"""Options, tables and targets, common to all benchmarks."""
 
 import argparse
 import importlib.metadata
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Results(Protocol):
-    """What a benchmark has measured."""
+    """The results of a benchmark."""
 
     @property
     def has_passed(self) -> bool:
@@ -29,7 +29,7 @@ class Results(Protocol):
 
 
 def parser_of(about: str) -> argparse.ArgumentParser:
-    """The options that every benchmark has which keeps its table by itself."""
+    """The options of every benchmark that writes its own report."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
     return parser
@@ -56,7 +56,7 @@ def machine(*packages: str) -> str:
 
 
 def markdown(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table whose columns also line up on a terminal: words to the left, numbers to the right."""
+    """A table with aligned columns: text to the left, numbers to the right."""
     widths = [max(len(row[at]) for row in (heading, *rows)) for at in range(len(heading))]
     rule = ("-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:]))
     return "\n".join(_line(row, widths) for row in (heading, rule, *rows))

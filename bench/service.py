@@ -1,4 +1,4 @@
-"""relay as a service: webs and workers of its own on one PostgreSQL, for whoever measures them."""
+"""relay as a service to measure: several webs and workers on one PostgreSQL."""
 
 import json
 import time
@@ -44,7 +44,7 @@ class Started:
         return pid
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What it logged; what is no JSON counts as a line of a level of its own."""
+        """Its log lines; a line that is not JSON gets a level of its own."""
         for line in self.log.read_bytes().splitlines():
             try:
                 yield json.loads(line)
@@ -54,7 +54,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """All that runs, and its database."""
+    """All processes, and their database."""
 
     webs: Sequence[Started]
     workers: Sequence[Started]
@@ -73,13 +73,13 @@ class Service:
         return {name: cpu_of(pid) for name, pid in self.parts.items()}
 
     def wait_until_quiet(self, *, within: float) -> float:
-        """Wait until nothing is left to do, at most so many seconds; how long that took."""
+        """Wait until relay is idle, at most so many seconds; return how long that took."""
         began = time.monotonic()
         becomes_true(lambda: self.ask(_STILL_TO_DO) == [(0,)], within=within, interval=0.5)
         return time.monotonic() - began
 
     def ask(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
-        """The rows the database answers with."""
+        """The rows of a query."""
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             return connection.execute(query.encode(), arguments or None).fetchall()
 
@@ -115,7 +115,7 @@ def serving(
     workers: int,
     prefix: Sequence[str] = (),
 ) -> Iterator[Service]:
-    """So many webs and workers with a mapping, on a PostgreSQL that relay takes for another's.
+    """So many webs and workers with a mapping, on an external PostgreSQL.
 
     `prefix` is a command that starts the workers.
     """

@@ -1,8 +1,8 @@
-"""relay for ten minutes with vendors that fail at random: what is lost, what grows, what is logged.
+"""relay for ten minutes with vendors that fail at random: losses, growth, log lines.
 
-Five dbt runs end a second, two syncs read what each rebuilt, and a tenth of all requests to dbt
-Cloud and Census meet a fault that passes. Whatever comes of it, each sync has to be triggered
-for each of its runs, by one sync run.
+Five dbt runs end each second, two syncs read what each rebuilt, and a tenth of all requests to dbt
+Cloud and Census gets a transient fault. Even so, each sync has to be triggered for each of its
+runs, by one sync run.
 """
 
 import argparse
@@ -36,7 +36,7 @@ SYNC_RUNS_TAKE = timedelta(seconds=2)
 A_SECOND = 5
 WARM = 120.0  # seconds, or a third of all: what memory is compared with
 SAMPLING = 10.0  # seconds
-QUIET_AFTER = 300.0  # seconds; an answer that was lost is waited for, for a minute
+QUIET_AFTER = 300.0  # seconds; a lost response delays by a minute
 MOST_GROWTH = 1.1  # of a part's memory, from warm to the end
 
 
@@ -55,7 +55,7 @@ def main() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What each part holds at a moment: bytes of its own, and the database's on disk."""
+    """The memory of each part, and the database's size on disk, in bytes."""
 
     at: float  # seconds since the first delivery
     memory: dict[str, int]
@@ -64,7 +64,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A part's MB when all was warm and at the end, and its slope between these."""
+    """A part's MB after the warm-up and at the end, and the slope between them."""
 
     name: str
     warm: float
@@ -85,7 +85,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What became of all, what grew, what was logged."""
+    """Losses, growth, and log lines."""
 
     minutes: float
     share: float
@@ -159,7 +159,7 @@ class Results:
 
 
 class _Deliveries:
-    """dbt Cloud's webhooks, each sent again until it is acknowledged."""
+    """dbt Cloud's webhooks, each retried until it is acknowledged."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -179,13 +179,13 @@ def _soak(both: "_Vendors", service: Service, seconds: float) -> tuple[Counter[i
     samples: list[Sample] = []
     began = time.monotonic()
     with ThreadPoolExecutor(A_SECOND) as threads:
-        under_way = []
+        in_progress = []
         for number in range(int(seconds * A_SECOND)):
             time.sleep(max(began + number / A_SECOND - time.monotonic(), 0))
-            under_way.append(threads.submit(deliveries.deliver, both.tell()))
+            in_progress.append(threads.submit(deliveries.deliver, both.finish_run()))
             if number % int(SAMPLING * A_SECOND) == 0:
                 samples.append(_sample(service, time.monotonic() - began))
-        for each in under_way:
+        for each in in_progress:
             each.result()
     samples.append(_sample(service, time.monotonic() - began))
     return deliveries.answers, samples
@@ -205,10 +205,10 @@ def _results(
     samples: list[Sample],
     quiet_after: float,
 ) -> Results:
-    told, serving_ = both.told(), _serving(service)
+    totals, serving_ = both.totals(), _serving(service)
     expected = {
         (sync_id, FIRST_DBT_RUN + number)
-        for number in range(told.dbt_runs)
+        for number in range(totals.dbt_runs)
         for sync_id in JOBS.syncs(number % JOBS.number)
     }
     known = {sync_run_id for (sync_run_id,) in service.ask(_KNOWN)}
@@ -217,15 +217,15 @@ def _results(
         minutes=options.minutes,
         share=options.share,
         seed=options.seed,
-        deliveries=told.dbt_runs,
+        deliveries=totals.dbt_runs,
         refused=answers.total() - answers[ACCEPTED],
         triggers=len(expected),
-        sync_runs=len(told.sync_run_ids),
+        sync_runs=len(totals.sync_run_ids),
         lost=len(expected - completed),
         doubled=sum(len(sync_run_ids) > 1 for sync_run_ids in serving_.values()),
-        unknown=len(told.sync_run_ids - known),
+        unknown=len(totals.sync_run_ids - known),
         quiet_after=quiet_after,
-        requests=told.requests,
+        requests=totals.requests,
         memory=_memory(samples),
         database=Growth.of(
             "the database, on disk", [(each.at, each.database) for each in _warm(samples)]
@@ -243,7 +243,7 @@ _KNOWN = "SELECT sync_run_id FROM relay.sync_runs WHERE sync_run_id IS NOT NULL"
 
 
 def _serving(service: Service) -> dict[tuple[int, int], set[int]]:
-    """Which sync runs were told to serve a sync for a dbt run."""
+    """The logged sync runs by sync and dbt run."""
     serving_: dict[tuple[int, int], set[int]] = defaultdict(set)
     for worker in service.workers:
         for line in worker.lines():
@@ -266,11 +266,11 @@ def _warm(samples: list[Sample]) -> list[Sample]:
     return [each for each in samples if each.at >= since]
 
 
-# The vendors, in a process of their own
+# The vendors, in a separate process
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Totals:
     dbt_runs: int
     sync_run_ids: set[int]
     requests: int
@@ -281,14 +281,14 @@ class _Vendors:
         self._pipe = pipe
         self.settings = environment(dbt_cloud_url, census_url)
 
-    def tell(self) -> bytes:
-        """Let another dbt run end; the webhook that tells of it."""
-        body: bytes = self._ask("tell")
+    def finish_run(self) -> bytes:
+        """Add another finished dbt run; return its webhook."""
+        body: bytes = self._ask("finish_run")
         return body
 
-    def told(self) -> _Told:
-        told: _Told = self._ask("told")
-        return told
+    def totals(self) -> _Totals:
+        totals: _Totals = self._ask("totals")
+        return totals
 
     def _ask(self, question: str) -> Any:
         self._pipe.send(question)
@@ -306,26 +306,26 @@ def _serve(pipe: Connection, share: float, seed: int) -> None:
         for sync in JOBS.census_syncs():
             sandbox.census.add_sync(sync)
         for simulator in (sandbox.dbt_cloud, sandbox.census):
-            simulator.fail_at_random(share, simulator.passing_faults, seed=seed)
+            simulator.fail_at_random(share, simulator.transient_faults, seed=seed)
         pipe.send((sandbox.dbt_cloud.url, sandbox.census.url))
-        told = 0
+        totals = 0
         while True:
-            if pipe.recv() == "tell":
-                pipe.send(_tell(sandbox, told))
-                told += 1
+            if pipe.recv() == "finish_run":
+                pipe.send(_finish_run(sandbox, totals))
+                totals += 1
             else:
-                pipe.send(_told(sandbox, told))
+                pipe.send(_totals(sandbox, totals))
 
 
-def _tell(sandbox: Sandbox, number: int) -> bytes:
+def _finish_run(sandbox: Sandbox, number: int) -> bytes:
     run = JOBS.run(number, ended=datetime.now(UTC))
     sandbox.dbt_cloud.add_run(run)
     return sandbox.dbt_cloud.completed_event(run.dbt_run_id)
 
 
-def _told(sandbox: Sandbox, dbt_runs: int) -> _Told:
+def _totals(sandbox: Sandbox, dbt_runs: int) -> _Totals:
     counts = (each.request_counts for each in (sandbox.dbt_cloud, sandbox.census))
-    return _Told(
+    return _Totals(
         dbt_runs=dbt_runs,
         sync_run_ids={run.sync_run_id for run in sandbox.census.sync_runs},
         requests=sum(sum(each.values()) for each in counts),

@@ -1,7 +1,7 @@
-"""dbt Cloud and Census for a benchmark: they answer at once, with little CPU of their own.
+"""dbt Cloud and Census for a benchmark: fast simulators that use little CPU.
 
-What they say is what the sandbox's simulators say, over one loop instead of a thread and a
-framework for each request. They are a process of their own, and deliver dbt Cloud's webhooks.
+Their responses are those of the sandbox's simulators, sent by one event loop instead of a thread
+and a framework for each request. They run in a separate process, and deliver dbt Cloud's webhooks.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any, cast
 
 from jobs import Jobs
-from load import ACCEPTED, SENT_AGAIN_AFTER, Target, request, understand
+from load import ACCEPTED, SENT_AGAIN_AFTER, Target, parse_head, request
 from processes import child
 from werkzeug.wrappers import Response
 
@@ -34,7 +34,7 @@ RELATED = frozenset({"trigger", "job", "run_steps"})
 
 @dataclass(slots=True)
 class Delivered:
-    """A dbt run whose end was told. Seconds of the day."""
+    """A dbt run whose end was reported. Times in seconds."""
 
     dbt_run_id: int
     sent_at: float
@@ -43,36 +43,36 @@ class Delivered:
 
 @dataclass(slots=True)
 class Window:
-    """What came of a window, and what the vendors themselves took: seconds of CPU."""
+    """The result of a window, and the CPU seconds of the vendors themselves."""
 
     seconds: float
     own_cpu: float
     refused: int
     delivered: list[Delivered] = field(default_factory=list)
-    behind: list[int] = field(default_factory=list)  # each second: told, and not triggered yet
+    behind: list[int] = field(default_factory=list)  # each second: reported, and not triggered yet
 
 
 class Vendors:
-    """The process, as whoever measures sees it."""
+    """The process, controlled by a benchmark."""
 
     def __init__(self, pipe: Connection, url: str) -> None:
         self._pipe = pipe
         self.settings = environment(url, url)
 
     def offer(self, ports: Sequence[int], *, rate: float, seconds: float) -> Window:
-        """Tell of so many runs a second, whatever becomes of them."""
+        """Report so many runs a second, at a constant rate."""
         window: Window = self._ask("offer", list(ports), rate, seconds)
         return window
 
-    def keep_under_way(self, ports: Sequence[int], *, number: int, seconds: float) -> Window:
-        """Keep so many runs under way, each from its delivery until a sync is triggered."""
-        window: Window = self._ask("keep_under_way", list(ports), number, seconds)
+    def keep_in_progress(self, ports: Sequence[int], *, number: int, seconds: float) -> Window:
+        """Keep so many runs in progress, each from its delivery until a sync is triggered."""
+        window: Window = self._ask("keep_in_progress", list(ports), number, seconds)
         return window
 
-    def looks(self) -> dict[int, list[float]]:
-        """When each sync run was looked at, in seconds of the day."""
-        looks: dict[int, list[float]] = self._ask("looks")
-        return looks
+    def polls(self) -> dict[int, list[float]]:
+        """The times of the polls of each sync run, in seconds."""
+        polls: dict[int, list[float]] = self._ask("polls")
+        return polls
 
     def own_cpu(self) -> float:
         """Seconds of CPU they have taken so far."""
@@ -92,7 +92,7 @@ def vendors(jobs: Jobs, *, sync_runs_take: timedelta | None) -> Iterator[Vendors
 
 
 class _Both:
-    """Both vendors: `dbt Cloud` has a run from the moment its end is told."""
+    """Both vendors; a dbt run exists from the moment its end is reported."""
 
     def __init__(self, jobs: Jobs, sync_runs_take: timedelta | None) -> None:
         self._jobs = jobs
@@ -100,15 +100,15 @@ class _Both:
         for sync in jobs.census_syncs():
             self._census.add_sync(sync)
         self._runs: dict[int, SandboxRun] = {}
-        self._looks: dict[int, list[float]] = defaultdict(list)
+        self._polls: dict[int, list[float]] = defaultdict(list)
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)  # for a sync's trigger
         self._connections: dict[int, list[_Streams]] = defaultdict(list)
         self._refused = 0
 
-    # What they answer
+    # Responses
 
     def answer(self, path: str, query: str) -> Response:
-        """The answer to any request of relay's."""
+        """The response to any request of relay."""
         for pattern, view in _VIEWS:
             if found := pattern.fullmatch(path):
                 return view(self, int(found[1]), found[2] if found.lastindex == 2 else "", query)
@@ -131,7 +131,7 @@ class _Both:
         return _success({"sync_run_id": self._census.trigger(sync_id).sync_run_id})
 
     def get_sync_run(self, sync_run_id: int, _: str, __: str) -> Response:
-        self._looks[sync_run_id].append(time.time())
+        self._polls[sync_run_id].append(time.time())
         return _success(self._sync_run_json(sync_run_id))
 
     def list_sync_runs(self, sync_id: int, _: str, __: str) -> Response:
@@ -144,26 +144,26 @@ class _Both:
         run = self._census.sync_run(sync_run_id)
         return sync_run_json(run, status=self._census.status(run), now=self._census.now())
 
-    # What they do when whoever measures asks for it
+    # Commands of the benchmark
 
     async def offer(self, ports: list[int], rate: float, seconds: float) -> Window:
-        under_way: list[asyncio.Task[_Waiting]] = []
+        in_progress: list[asyncio.Task[_Waiting]] = []
         behind: list[int] = []
 
         async def deliver_all() -> None:
             began = time.monotonic()
             for number in range(int(rate * seconds)):
                 await asyncio.sleep(began + number / rate - time.monotonic())
-                under_way.append(asyncio.create_task(self._deliver(ports[number % len(ports)])))
+                in_progress.append(asyncio.create_task(self._deliver(ports[number % len(ports)])))
                 if number % int(rate) == 0:
                     behind.append(self._behind)
 
         window = await self._measured(deliver_all())
         window.behind = [*behind, self._behind]
-        window.delivered = [(await each).delivered for each in under_way]
+        window.delivered = [(await each).delivered for each in in_progress]
         return window
 
-    async def keep_under_way(self, ports: list[int], number: int, seconds: float) -> Window:
+    async def keep_in_progress(self, ports: list[int], number: int, seconds: float) -> Window:
         until = time.monotonic() + seconds
         delivered: list[Delivered] = []
 
@@ -181,8 +181,8 @@ class _Both:
         window.delivered = delivered
         return window
 
-    async def looks(self) -> dict[int, list[float]]:
-        return dict(self._looks)
+    async def polls(self) -> dict[int, list[float]]:
+        return dict(self._polls)
 
     async def own_cpu(self) -> float:
         return time.process_time()
@@ -199,7 +199,7 @@ class _Both:
 
     async def _deliver(self, port: int) -> "_Waiting":
         number, now = len(self._runs), datetime.now(UTC)
-        run = self._jobs.run(number, ended=now).placed(now)
+        run = self._jobs.run(number, ended=now).with_times(now)
         self._runs[run.dbt_run_id] = run
         body = webhooks.completed_event(run, dbt_account_id=story.DBT_ACCOUNT_ID, at=now)
         target = Target(port, "/webhooks/dbt", story.WEBHOOK_SECRET.encode())
@@ -213,12 +213,12 @@ class _Both:
         return waiting
 
     async def _send(self, port: int, content: bytes) -> int:
-        """Over a kept connection; the answer's status."""
+        """Over a keep-alive connection; returns the response status."""
         kept = self._connections[port]
         reader, writer = kept.pop() if kept else await asyncio.open_connection("127.0.0.1", port)
         writer.write(content)
         head = await reader.readuntil(b"\r\n\r\n")
-        status, length, is_kept = understand(head.removesuffix(b"\r\n\r\n"))
+        status, length, is_kept = parse_head(head.removesuffix(b"\r\n\r\n"))
         await reader.readexactly(length)
         if is_kept:
             kept.append((reader, writer))
@@ -245,7 +245,7 @@ _VIEWS: tuple[tuple[re.Pattern[str], _View], ...] = (
 
 
 class _Http(asyncio.Protocol):
-    """HTTP/1.1 as far as relay speaks it to vendors: kept connections, and no bodies."""
+    """The part of HTTP/1.1 that relay uses: keep-alive connections, and no request bodies."""
 
     def __init__(self, answer: Callable[[str, str], Response]) -> None:
         self._answer = answer
@@ -278,7 +278,7 @@ def _success(answer: dict[str, Any]) -> Response:
 
 
 def _serve(pipe: Connection, jobs: Jobs, sync_runs_take: timedelta | None) -> None:
-    with suppress(EOFError, KeyboardInterrupt):  # whoever measures has ended
+    with suppress(EOFError, KeyboardInterrupt):  # the benchmark has ended
         asyncio.run(_work(pipe, _Both(jobs, sync_runs_take)))
 
 

@@ -75,7 +75,9 @@ def check(
     """
     from relay.commands import check as command
 
-    sys.exit(command.run(mapping, manifest, most=most, is_strict=is_strict, wants_json=wants_json))
+    sys.exit(
+        command.run(mapping, manifest, max_nodes=most, is_strict=is_strict, wants_json=wants_json)
+    )
 
 
 @main.command()
@@ -141,7 +143,7 @@ def explain(
 @click.option("--delivery", "delivery_id", type=click.UUID, help="The run that it reported.")
 @click.option("--since", type=Duration(), help="All runs reported since so long ago: 6h, 2d.")
 @click.option("--until", type=Duration(), default=None, help="With --since: until so long ago.")
-@click.option("--dry-run", "only_shows", is_flag=True, help="Show what it would do; do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what it would do; do nothing.")
 @click.option(
     "--again", "redo", flag_value="everything", default="nothing", help="Also triggered syncs."
 )
@@ -153,7 +155,7 @@ def replay(
     until: int | None,
     redo: str,
     *,
-    only_shows: bool,
+    dry_run: bool,
     wants_json: bool,
 ) -> None:
     """Evaluate dbt runs again, by the mapping as it is now.
@@ -162,15 +164,15 @@ def replay(
     to start is not. Runs that were given up, or that were never reported, are evaluated as if new.
     """
     from relay.commands import replay as command
-    from relay.operations.replay import Asked
+    from relay.operations.replay import ReplayRequest
     from relay.store import Redo
 
     if sum(choice is not None for choice in (dbt_run_id, delivery_id, since)) != 1:
         raise click.UsageError("say what to replay: one of --run, --delivery and --since")
     if until is not None and since is None:
         raise click.UsageError("--until goes with --since")
-    asked = Asked(dbt_run_id, delivery_id, since, until or 0)
-    command.run(asked, Redo(redo), only_shows=only_shows, wants_json=wants_json)
+    asked = ReplayRequest(dbt_run_id, delivery_id, since, until or 0)
+    command.run(asked, Redo(redo), dry_run=dry_run, wants_json=wants_json)
 
 
 @main.command()
@@ -271,15 +273,15 @@ def completion(shell: str) -> None:
     type=click.Path(path_type=Path),
     help="The file of settings to write.",
 )
-@click.option("--offline", "checks", flag_value="nowhere", default="vendors", help="Ask no vendor.")
+@click.option("--offline", "checks", flag_value="none", default="vendors", help="Ask no vendor.")
 @click.option(
     "--no-input",
-    "answers",
-    flag_value="nobody",
-    default="person",
+    "prompts",
+    flag_value="never",
+    default="ask",
     help="Ask nothing: for scripts.",
 )
-def init(settings_file: Path, checks: str, answers: str, **settings: str | None) -> None:
+def init(settings_file: Path, checks: str, prompts: str, **settings: str | None) -> None:
     """Write a file of settings and a mapping file, after asking for what they need.
 
     Each setting that its variable or an option gives is not asked for; secrets are read from their
@@ -289,7 +291,7 @@ def init(settings_file: Path, checks: str, answers: str, **settings: str | None)
     from relay.commands import init as command
 
     options = {name: value for name, value in settings.items() if value is not None}
-    wanted = command.Wanted(
-        options, settings_file, command.Answers(answers), command.Checks(checks)
+    wanted = command.InitOptions(
+        options, settings_file, command.Prompts(prompts), command.Checks(checks)
     )
     command.run(wanted)

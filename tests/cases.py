@@ -1,4 +1,4 @@
-"""The values that tests of deciding start from, and deciding as the service does."""
+"""Default values for tests of decisions, and deciding as the service does."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ RUN = 9
 
 
 def dbt_run(**fields):
-    """A green run 9 of job 7 in environment 3, from eleven to noon, but for these fields."""
+    """A successful run 9 of job 7 in environment 3, from eleven to noon, with these fields."""
     given = {
         "dbt_account_id": 1,
         "dbt_run_id": RUN,
@@ -40,7 +40,7 @@ def run_that_wrote(run_results, **fields):
 
 
 def outcome(nodes=None, *, reused=(), tests=None):
-    """What run 9 did: a standing for each node, or a whole NodeResult."""
+    """The outcome of run 9: a standing for each node, or a whole NodeResult."""
     results = {
         unique_id: did if isinstance(did, NodeResult) else NodeResult(did, RUN)
         for unique_id, did in (nodes or {}).items()
@@ -57,7 +57,7 @@ def mapping_of(*syncs):
 
 
 def plan_of(did, mapping, *, of=None, lineage=None, history=None, now=NOON):
-    """The plan as the service makes it: told only of the builds that the run looks back at."""
+    """The plan as the service makes it, with only the builds that the run looks back at."""
     findings = Findings(of or dbt_run(), did, lineage)
     history = history or History()
     looked_at = history.builds.keys() & findings.nodes_needing_history(mapping)

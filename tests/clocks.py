@@ -1,10 +1,10 @@
-"""The time of day in tests: given, not slept."""
+"""The time in tests, which is set instead of slept."""
 
 from datetime import timedelta
 
 
 class Clock:
-    """A time of day that stands still until a test ticks it."""
+    """A clock that stands still until a test ticks it."""
 
     def __init__(self, now):
         self.now = now
@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
     def stopwatch(self):
-        """What goes on although the clock is set."""
+        """A monotonic clock, not affected by `set_back`."""
         return self.ticked
 
     def tick(self, seconds):
@@ -22,5 +22,5 @@ class Clock:
         self.ticked += seconds
 
     def set_back(self, seconds):
-        """As an administrator does, or a time server after a wrong start."""
+        """Set the clock back, as an administrator or a time server does."""
         self.now -= timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL, a database of its own for each test, and the service on the sandbox."""
+"""A real PostgreSQL, a new database for each test, and the service with the sandbox."""
 
 import asyncio
 import logging
@@ -33,13 +33,13 @@ from relay.worker.services import build_services
 
 @pytest.fixture(name="clock")
 def _clock():
-    """A clock a day ahead of the database's own, so that no scheduled job comes due by itself."""
+    """A clock a day ahead of the database's, so that no scheduled job becomes due by itself."""
     return Clock(datetime.now(UTC) + timedelta(days=1))
 
 
 @pytest.fixture(autouse=True)
 def _no_logger_outlives_its_test(monkeypatch):
-    """relay's loggers remember how they were first configured; a test's must forget."""
+    """Reset relay's loggers, which cache their first configuration."""
     configure = structlog.configure
     monkeypatch.setattr(
         structlog,
@@ -71,7 +71,7 @@ def _events(logged):
 
 @pytest.fixture(name="postgres", scope="session")
 def _postgres():
-    """The conninfo of a server: the one the environment names, or relay's own."""
+    """The conninfo of the server in the environment, or of an embedded one."""
     named = os.environ.get("RELAY_TEST_DATABASE_URL")
     if named:
         yield named
@@ -98,13 +98,13 @@ def _template(postgres):
 
 @pytest.fixture(name="empty_database")
 def _empty_database(postgres):
-    """A server whose database has nothing in it."""
+    """A server with an empty database."""
     yield from _database(postgres, "template1")
 
 
 @pytest.fixture(name="database")
 def _database_up_to_date(postgres, template):
-    """A server whose database is up to date, for this test alone."""
+    """A server whose database is up to date, for one test."""
     yield from _database(postgres, template)
 
 
@@ -118,7 +118,7 @@ def _database(postgres, template):
 
 @pytest.fixture(name="sql")
 def _sql(database):
-    """Ask the test's database: `sql("SELECT …") -> rows`."""
+    """Query the test's database: `sql("SELECT …") -> rows`."""
     with psycopg.connect(database.conninfo, autocommit=True) as connection:
 
         def ask(query, *arguments):
@@ -137,7 +137,7 @@ def _store(database):
 
 @pytest.fixture(name="sandbox")
 def _sandbox(clock):
-    """dbt Cloud and Census, whose sync runs go on until the test ends them."""
+    """dbt Cloud and Census, whose sync runs end only when the test ends them."""
     with open_sandbox(runs_take=None, clock=clock) as sandbox:
         yield sandbox
 
@@ -150,12 +150,12 @@ class Relay:
         self.sql, self.clock, self._mapping = sql, clock, mapping
 
     def map(self, text):
-        """Put another mapping file in place."""
+        """Replace the mapping file."""
         self._mapping.write_text(text)
         self.services.mapping.refresh()
 
     def deliver(self, run):
-        """Let dbt Cloud have this run, and web have recorded its webhook."""
+        """Add this run to dbt Cloud, and record its webhook."""
         self.sandbox.dbt_cloud.add_run(run)
         delivery = Delivery(
             delivery_id=uuid.uuid4(),
@@ -167,25 +167,25 @@ class Relay:
         self.services.store.deliveries.record([delivery])
 
     def replay(self, dbt_run_id, redo=Redo.NOTHING):
-        """What `relay replay` does; what it comes to."""
+        """Do what `relay replay` does; return its result."""
         return replay_run(self.database, self.services.settings, dbt_run_id, redo)
 
     def trigger(self, sync_id, records):
-        """What `relay trigger` does."""
+        """Do what `relay trigger` does."""
         mapping = self.services.mapping.current
         manual.trigger(self.database, mapping, "default", sync_id, records, now=self.clock())
 
     def start(self):
-        """What a worker does when it starts."""
+        """Do what a worker does when it starts."""
         tasks.start_periodic_tasks(self.services)
 
     def round(self):
-        """What a worker does every ten seconds, and then all that is due."""
+        """Do what a worker does every ten seconds, and then all due jobs."""
         tasks.defer_periodic_tasks(self.services)
         self.work()
 
     def work(self):
-        """Have the engine do every job that is due by the test's clock."""
+        """Run every job that is due by the test's clock."""
         self.sql(
             "UPDATE procrastinate_jobs SET scheduled_at = now()"
             " WHERE status = 'todo' AND scheduled_at <= %s",
@@ -210,17 +210,17 @@ class Relay:
         return self.sql(query) == [(0,)]
 
     def finish_sync_runs(self):
-        """Let every sync run that is going complete."""
+        """Complete every running sync run."""
         for run in self.sandbox.census.sync_runs:
             if run.end is None:
                 self.sandbox.census.finish(run.sync_run_id)
 
     def tick(self, seconds):
-        """Let time pass."""
+        """Advance the clock."""
         self.clock.tick(seconds)
 
     def work_for(self, seconds):
-        """Let time pass, and have the engine do each job when its time has come."""
+        """Advance the clock, and run each job when it is due."""
         until = self.clock() + timedelta(seconds=seconds)
         self.work()
         while (due := self._next_due()) is not None and due <= until:

@@ -1,4 +1,4 @@
-"""The text of mapping files, for tests whose subject is not the file's form."""
+"""The text of mapping files, for tests that are not about the file's format."""
 
 import yaml
 

@@ -1,4 +1,4 @@
-"""relay's own PostgreSQL, seen from outside: processes that share it, the servers that run."""
+"""The embedded PostgreSQL from outside: processes that share it, running servers."""
 
 import os
 import signal

@@ -261,7 +261,7 @@ class TestMake:
 
 class TestStopping:
     def test_the_documented_grace_is_enough(self):
-        assert worker.LAST_SECONDS < up.DRAIN_SECONDS < GRACE_SECONDS
+        assert worker.EXIT_SECONDS < up.DRAIN_SECONDS < GRACE_SECONDS
         graces = re.findall(r"--stop-timeout (\d+)", DEPLOY)
         assert graces
         assert all(int(each) >= GRACE_SECONDS for each in graces)

@@ -1,1 +1,1 @@
-"""What commands print: words and tables for a terminal."""
+"""The command line: the output of commands, as text, tables or JSON."""

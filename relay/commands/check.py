@@ -1,20 +1,25 @@
-"""`relay check`: every problem and warning, a line each."""
+"""`relay check`: every problem and warning, one a line."""
 
 from pathlib import Path
 
 import click
 
 from relay.commands.session import print_json
-from relay.operations.check import Report, check, strictly
+from relay.operations.check import Report, as_strict, check
 
 
 def run(
-    mapping: Path | None, manifest: Path | None, *, most: int, is_strict: bool, wants_json: bool
+    mapping: Path | None,
+    manifest: Path | None,
+    *,
+    max_nodes: int,
+    is_strict: bool,
+    wants_json: bool,
 ) -> int:
     """Check, print what was found, and return the exit status."""
-    report = check(mapping, manifest, most=most)
+    report = check(mapping, manifest, max_nodes=max_nodes)
     if is_strict:
-        report = strictly(report)
+        report = as_strict(report)
     (print_json if wants_json else _print)(report)
     return report.exit_status
 

@@ -1,4 +1,4 @@
-"""`relay explain`: each condition, what was seen, and the verdict."""
+"""`relay explain`: each condition with what was seen, and the decision."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from relay.workspaces import display_id
 
 
 def run(workspace: str, sync_id: int, dbt_run_id: int | None, *, wants_json: bool) -> int:
-    """Print the explanation and return the exit status; without a run, of the last one."""
+    """Print the explanation and return the exit status. `dbt_run_id` None: the last run."""
     with (
         on_database(Settings) as (settings, server),
         progress(f"Explaining sync {display_id(workspace, sync_id)}"),
@@ -34,9 +34,9 @@ def run(workspace: str, sync_id: int, dbt_run_id: int | None, *, wants_json: boo
 
 
 def describe_explanation(explained: Explanation, *, width: int | None = None) -> str:
-    """Each condition with what was seen, then the verdict and the models that decided it.
+    """Each condition with what was seen, then the decision and the models that decided it.
 
-    `width` is the terminal's, None for lines of any length.
+    `width` is the terminal's, None for unlimited lines.
     """
     at = explained.decided_at
     when = f"decided {at:%Y-%m-%d %H:%M:%S} UTC" if at else "as it would be decided now"

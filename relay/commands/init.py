@@ -1,4 +1,4 @@
-"""`relay init`: asks for the settings, tries them, and writes relay.env and a mapping file."""
+"""`relay init`: asks for settings, checks them, and writes relay.env and a mapping file."""
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -11,14 +11,14 @@ import click
 
 from relay.errors import BadArtifact, BadSettings, CannotWrite, Problem, VendorError
 from relay.operations.init import (
+    BY_NAME,
     CENSUS,
     DBT_CLOUD,
-    TAKEN,
     WEBHOOK,
-    Tried,
+    DbtCheck,
+    check_census,
+    check_dbt_cloud,
     read_texts,
-    try_census,
-    try_dbt_cloud,
 )
 from relay.operations.new_files import NewFile, write_new
 from relay.operations.starter import mapping_text, settings_text
@@ -28,7 +28,7 @@ from relay.terminal import exit_on_error
 
 Result = TypeVar("Result")
 
-FOR_ITS_OWNER, FOR_ALL = 0o600, 0o644
+OWNER_ONLY, WORLD_READABLE = 0o600, 0o644
 
 _QUESTIONS = {
     "DBT_CLOUD_URL": "dbt Cloud's access URL, such as https://ab123.us1.dbt.com",
@@ -43,84 +43,84 @@ _QUESTIONS = {
 }
 
 
-class Answers(Enum):
-    """Who answers what no option and no variable does."""
+class Prompts(Enum):
+    """Whether to prompt for settings that are not set."""
 
-    PERSON = "person"
-    NOBODY = "nobody"
+    ASK = "ask"
+    NEVER = "never"
 
 
 class Checks(Enum):
-    """Where the values are tried."""
+    """Whether to check the values with the vendors."""
 
     VENDORS = "vendors"
-    NOWHERE = "nowhere"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a person wants of `relay init`; `options` are settings, as variables or NAME_FILE."""
+class InitOptions:
+    """The options of `relay init`; `options` has settings by variable, also NAME_FILE."""
 
     options: Mapping[str, str]
     settings_file: Path
-    answers: Answers
+    prompts: Prompts
     checks: Checks
 
 
-def run(wanted: Wanted) -> None:
-    """Ask, try, and write; nothing is written before all is known."""
+def run(wanted: InitOptions) -> None:
+    """Ask, check, then write the files."""
     with exit_on_error():
-        _must_be_new(wanted.settings_file)
-        texts, tried = _Setup(wanted).collect()
+        _require_new(wanted.settings_file)
+        texts, checked = _Setup(wanted).collect()
         mapping = mapping_settings().path
-        files = list(_files(wanted.settings_file, mapping, texts, tried))
+        files = list(_files(wanted.settings_file, mapping, texts, checked))
         write_new(files)
-    _say_what_is_next(wanted.settings_file, mapping, [file.path for file in files], texts, tried)
+    _print_next_steps(wanted.settings_file, mapping, [file.path for file in files], texts, checked)
 
 
 class _Setup:
-    """The settings so far, and where the others come from."""
+    """Collects the settings: those given, and the answers to prompts."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: InitOptions) -> None:
         self._wanted = wanted
         self._texts = read_texts(_given(wanted.options))
-        self._did_not_work: dict[str, str] = {}
+        self._rejected: dict[str, str] = {}
 
-    def collect(self) -> tuple[dict[str, str], Tried]:
-        """All settings in the order of the README, and what dbt Cloud said.
+    def collect(self) -> tuple[dict[str, str], DbtCheck]:
+        """All settings, and the result of checking those of dbt Cloud.
 
         Raises BadSettings, VendorError, BadArtifact.
         """
-        if self._wanted.answers is Answers.NOBODY:
-            self._must_be_complete()
+        if self._wanted.prompts is Prompts.NEVER:
+            self._require_complete()
         elif self._texts:
             click.echo(f"Not asked for, because it is set: {', '.join(self._texts)}", err=True)
-        tried = self._group(DBT_CLOUD, try_dbt_cloud) or Tried()
-        self._group(CENSUS, try_census)
+        checked = self._group(DBT_CLOUD, check_dbt_cloud) or DbtCheck()
+        self._group(CENSUS, check_census)
         self._ask_for(WEBHOOK)
-        return {name: self._texts[name] for name in TAKEN if name in self._texts}, tried
+        return {name: self._texts[name] for name in BY_NAME if name in self._texts}, checked
 
-    def _must_be_complete(self) -> None:
-        missing = [name for name in (*DBT_CLOUD, *CENSUS) if self._is_open(name)]
+    def _require_complete(self) -> None:
+        missing = [name for name in (*DBT_CLOUD, *CENSUS) if self._is_missing(name)]
         if missing:
             what = "is not set: set it, or give it by an option of `relay init`"
             raise BadSettings(tuple(Problem(name, what) for name in missing))
 
-    def _is_open(self, name: str) -> bool:
-        return name not in self._texts and TAKEN[name].default is None
+    def _is_missing(self, name: str) -> bool:
+        return name not in self._texts and BY_NAME[name].default is None
 
     def _group(
-        self, names: tuple[str, ...], try_them: Callable[[Mapping[str, str]], Result]
+        self, names: tuple[str, ...], check: Callable[[Mapping[str, str]], Result]
     ) -> Result | None:
-        """Ask for what is not known yet, and try it until it works; None where it is not tried."""
+        """Ask for missing settings until the check succeeds; None if they are not checked."""
         while True:
             self._ask_for(names)
-            if self._wanted.checks is Checks.NOWHERE:
+            if self._wanted.checks is Checks.NONE:
                 return None
             try:
-                result = try_them(self._texts)
+                result = check(self._texts)
             except (VendorError, BadArtifact) as exc:
-                if self._wanted.answers is Answers.NOBODY:
+                if self._wanted.prompts is Prompts.NEVER:
                     raise
                 click.echo(f"Error: {exc}", err=True)
             else:
@@ -128,7 +128,7 @@ class _Setup:
                 return result
             if click.confirm("Keep these values all the same?", err=True):
                 return None
-            self._did_not_work = {name: self._texts.pop(name, "") for name in names}
+            self._rejected = {name: self._texts.pop(name, "") for name in names}
 
     def _ask_for(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -136,11 +136,11 @@ class _Setup:
                 self._texts |= self._answered(name)
 
     def _answered(self, name: str) -> dict[str, str]:
-        """A variable with its text; none where its default does."""
-        if self._wanted.answers is Answers.NOBODY:
+        """The variable with its value; empty if the default is used."""
+        if self._wanted.prompts is Prompts.NEVER:
             return {name: UNFILLED} if name in WEBHOOK else {}
         while True:
-            text = _ask(name, self._did_not_work.get(name))
+            text = _ask(name, self._rejected.get(name))
             if name in WEBHOOK and not text:
                 return {name: UNFILLED}
             try:
@@ -150,8 +150,8 @@ class _Setup:
 
 
 def _ask(name: str, earlier: str | None) -> str:
-    """What a person answers; an earlier answer, unless it is secret, is offered again."""
-    variable = TAKEN[name]
+    """Prompt for a value. The default is the earlier answer, unless it is secret."""
+    variable = BY_NAME[name]
     offered = None if variable.is_secret else earlier or variable.default
     answer: str = click.prompt(
         _QUESTIONS[name],
@@ -164,53 +164,57 @@ def _ask(name: str, earlier: str | None) -> str:
 
 
 def _given(options: Mapping[str, str]) -> dict[str, str]:
-    """What the environment and the options give; an option goes before a variable."""
+    """The values of the environment and the options; an option overrides a variable."""
     names = [*DBT_CLOUD, *CENSUS, *WEBHOOK]
-    given = environment_of([*names, *(f"{name}_FILE" for name in names if TAKEN[name].is_secret)])
+    given = environment_of([*names, *(f"{name}_FILE" for name in names if BY_NAME[name].is_secret)])
     for option in options:
         given.pop(option.removesuffix("_FILE"), None)
     return given | dict(options)
 
 
-def _must_be_new(path: Path) -> None:
+def _require_new(path: Path) -> None:
     if path.exists():
         raise CannotWrite(f"{path} is there already: relay overwrites nothing; move it away")
 
 
 def _files(
-    settings_file: Path, mapping: Path, texts: Mapping[str, str], tried: Tried
+    settings_file: Path, mapping: Path, texts: Mapping[str, str], checked: DbtCheck
 ) -> Iterator[NewFile]:
     own = environment_of(["RELAY_MAPPING"])
     yield NewFile(
         settings_file,
         settings_text({**texts, **own}, path=_in_a_shell(settings_file)),
-        FOR_ITS_OWNER,
+        OWNER_ONLY,
     )
     if not mapping.exists():
-        yield NewFile(mapping, mapping_text(tried.account), FOR_ALL)
+        yield NewFile(mapping, mapping_text(checked.account), WORLD_READABLE)
 
 
 def _in_a_shell(path: Path) -> str:
-    """A path for the command `.`, which looks a bare name up elsewhere."""
+    """A path for the shell's `.` command, which searches PATH for a bare name."""
     return str(path) if path.is_absolute() else f"./{path}"
 
 
-def _say_what_is_next(
-    settings_file: Path, mapping: Path, written: list[Path], texts: Mapping[str, str], tried: Tried
+def _print_next_steps(
+    settings_file: Path,
+    mapping: Path,
+    written: list[Path],
+    texts: Mapping[str, str],
+    checked: DbtCheck,
 ) -> None:
     for path in written:
         click.echo(f"Wrote {path}{', which you alone may read' if path == settings_file else ''}.")
     if mapping not in written:
         click.echo(f"{mapping} is there already and is left as it is.")
-    if tried.problem:
-        click.echo(f"warning: dbt Cloud's environments are not known: {tried.problem}", err=True)
+    if checked.problem:
+        click.echo(f"warning: dbt Cloud's environments are not known: {checked.problem}", err=True)
     click.echo("Next:")
-    for number, step in enumerate(_steps(settings_file, mapping, texts, tried), 1):
+    for number, step in enumerate(_steps(settings_file, mapping, texts, checked), 1):
         click.echo(f"  {number}. {step}")
 
 
 def _steps(
-    settings_file: Path, mapping: Path, texts: Mapping[str, str], tried: Tried
+    settings_file: Path, mapping: Path, texts: Mapping[str, str], checked: DbtCheck
 ) -> Iterator[str]:
     yield f"Write your syncs into {mapping}."
     if texts["DBT_CLOUD_WEBHOOK_SECRETS"] == UNFILLED:
@@ -220,6 +224,6 @@ def _steps(
         )
     yield f"set -a; . {shlex.quote(_in_a_shell(settings_file))}; set +a"
     yield "relay check"
-    run = tried.last_run_id or "ID"
+    run = checked.last_run_id or "ID"
     yield f"relay plan --run {run}   # what relay would do after a dbt run; it triggers nothing"
     yield "relay up"

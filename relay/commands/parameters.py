@@ -1,4 +1,4 @@
-"""The types of options that click does not have."""
+"""Option types that click does not have."""
 
 from contextlib import suppress
 from typing import Any
@@ -10,7 +10,7 @@ from relay.notation import read_duration
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
-    """Seconds, as `6h` or `2d`."""
+    """A duration such as `6h` or `2d`, in seconds."""
 
     name = "duration"
 
@@ -22,7 +22,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 
 
 class WebhookUrl(click.ParamType):  # type: ignore[type-arg]
-    """An address with its scheme, such as `https://relay.example.com/webhooks/dbt`."""
+    """A URL with its scheme, such as `https://relay.example.com/webhooks/dbt`."""
 
     name = "url"
 

@@ -1,4 +1,4 @@
-"""`relay plan`: what would happen, in a form for a terminal."""
+"""`relay plan`: prints what relay would do after a dbt run."""
 
 from collections.abc import Iterator
 
@@ -29,9 +29,9 @@ def run(dbt_run_id: int, *, wants_json: bool) -> None:
 
 
 def describe_plan(planned: Planned, *, width: int | None = None) -> str:
-    """The warnings, then a table, a line for each sync that the run affects.
+    """The warnings, then a table with a row for each sync that the run affects.
 
-    `width` is the terminal's, None for lines of any length.
+    `width` is the terminal's, None for unlimited lines.
     """
     if planned.never_counts:
         return f"dbt run {planned.dbt_run_id} never counts: {planned.never_counts}"
@@ -39,7 +39,7 @@ def describe_plan(planned: Planned, *, width: int | None = None) -> str:
         (
             display_id(sync.workspace, sync.sync_id),
             _decision(sync.reason),
-            _few(sync.models),
+            _shortened(sync.models),
         )
         for sync in planned.verdicts
     ]
@@ -69,6 +69,6 @@ def _decision(reason: Reason) -> Coloured:
     return Coloured(f"withhold: {reason}", "yellow")
 
 
-def _few(models: tuple[str, ...]) -> str:
+def _shortened(models: tuple[str, ...]) -> str:
     more = len(models) - MOST_NAMED
     return ", ".join(models[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

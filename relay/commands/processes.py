@@ -1,4 +1,4 @@
-"""`relay up`, `relay worker` and `relay migrate`: the long-lived processes, and their schema."""
+"""`relay up`, `relay worker` and `relay migrate`."""
 
 import socket
 import sys
@@ -16,7 +16,7 @@ from relay.terminal import ended_by_signals
 
 def run_up() -> None:
     """Run database, web and worker until a signal."""
-    from relay import up  # noqa: PLC0415 - each process loads what it needs
+    from relay import up  # noqa: PLC0415 - each process imports only what it needs
 
     with ended_by_signals(), started(ServiceSettings, logs_to=sys.stdout) as settings:
         load(settings.mapping, settings.census_hosts)
@@ -44,7 +44,7 @@ def run_migrate() -> None:
 
 
 def _require_free_port(port: int) -> None:
-    """Raise BadSettings where web could not listen: it would be started again and again."""
+    """Raise BadSettings if web cannot listen, which would restart it again and again."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
         try:

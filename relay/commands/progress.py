@@ -1,4 +1,4 @@
-"""What a command is waiting for, on a terminal's stderr: only what takes longer than a second."""
+"""A progress line on a terminal's stderr, for what takes longer than a second."""
 
 import sys
 import threading
@@ -10,7 +10,7 @@ ERASE_LINE = "\r\x1b[K"
 
 
 class Progress:
-    """One line that is replaced, and erased in the end. Safe to use from several threads."""
+    """One line that is replaced, and erased at the end. Thread-safe."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -19,21 +19,21 @@ class Progress:
         self._is_over = False
 
     def update(self, text: str) -> None:
-        """Show another text from now on."""
+        """Replace the text."""
         with self._lock:
             self._text = text
             if self._is_shown:
                 self._write()
 
     def show(self) -> None:
-        """Show the text, unless what it is about is over."""
+        """Show the text, unless it was erased."""
         with self._lock:
             if not self._is_over:
                 self._is_shown = True
                 self._write()
 
     def erase(self) -> None:
-        """Erase the line, for good."""
+        """Erase the line; it is not shown again."""
         with self._lock:
             self._is_over = True
             if self._is_shown:
@@ -50,7 +50,7 @@ def _write(text: str) -> None:
 
 @contextmanager
 def progress(text: str) -> Iterator[Progress]:
-    """Show what the block waits for, if it takes longer than a second and stderr is a terminal."""
+    """Show the text if the block takes longer than a second and stderr is a terminal."""
     shown = Progress(text)
     timer = threading.Timer(SHOWN_AFTER, shown.show)
     timer.daemon = True

@@ -1,4 +1,4 @@
-"""`relay replay`: what became of each run, and which syncs are left alone."""
+"""`relay replay`: prints the result for each run, and which syncs are not triggered again."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,28 +9,28 @@ from relay.commands.progress import progress
 from relay.commands.session import on_database, print_json
 from relay.commands.tables import terminal_width
 from relay.operations.replay import (
-    Asked,
     Previewed,
+    ReplayRequest,
     RunReplayed,
     preview,
     replay_run,
-    runs_asked_for,
+    runs_to_replay,
 )
 from relay.settings import AccountSettings
 from relay.store import Redo, Replayed, Triggered
 from relay.workspaces import display_id
 
-_WORDS = {
+_MESSAGES = {
     Replayed.DUE: "a worker will evaluate it",
     Replayed.RUNNING: "it is being evaluated already",
 }
 
 
-def run(asked: Asked, redo: Redo, *, only_shows: bool, wants_json: bool) -> None:
-    """Replay each run that is asked for, or only show it, and print what became of it."""
+def run(asked: ReplayRequest, redo: Redo, *, dry_run: bool, wants_json: bool) -> None:
+    """Replay each requested run, or only preview it, and print the result."""
     with on_database(AccountSettings) as (settings, server):
-        dbt_run_ids = runs_asked_for(server, settings, asked)
-        do = preview if only_shows else replay_run
+        dbt_run_ids = runs_to_replay(server, settings, asked)
+        do = preview if dry_run else replay_run
         results = []
         for dbt_run_id in dbt_run_ids:
             with progress(f"Looking at dbt run {dbt_run_id}"):
@@ -44,17 +44,17 @@ def run(asked: Asked, redo: Redo, *, only_shows: bool, wants_json: bool) -> None
 
 
 def describe(result: RunReplayed | Previewed) -> str:
-    """What becomes of the run, and a line for each sync that is left alone."""
+    """The result for the run, and a line for each sync that is not triggered again."""
     match result:
         case RunReplayed():
-            first = f"dbt run {result.dbt_run_id}: {_WORDS[result.replay]}"
+            first = f"dbt run {result.dbt_run_id}: {_MESSAGES[result.replay]}"
         case Previewed():
             alone = {(sync.workspace, sync.sync_id) for sync in result.left_alone}
             first = describe_plan(result.planned.without(alone), width=terminal_width())
-    return "\n".join((first, *_alone(result.left_alone)))
+    return "\n".join((first, *_skipped(result.left_alone)))
 
 
-def _alone(triggered: Sequence[Triggered]) -> Iterator[str]:
+def _skipped(triggered: Sequence[Triggered]) -> Iterator[str]:
     for sync in triggered:
         run = f"sync run {sync.sync_run_id}" if sync.sync_run_id else "its sync run is yet to start"
         name = display_id(sync.workspace, sync.sync_id)

@@ -1,4 +1,4 @@
-"""`relay send`: sign an event, deliver it, and print what relay answered."""
+"""`relay send`: sign an event, deliver it, and print the response."""
 
 from typing import BinaryIO
 

@@ -1,4 +1,4 @@
-"""What every command begins and ends with: settings, logging, the database, JSON."""
+"""Common to all commands: settings, logging, the database, JSON output."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 @contextmanager
 def started(needed: type[AnySettings], *, logs_to: TextIO) -> Iterator[AnySettings]:
-    """The settings, with logging set up; relay's own errors end the command in words."""
+    """The settings, with logging configured; relay's own errors end the command with a message."""
     settings = settings_or_exit(needed)
     logs.configure(settings, to=logs_to)
     with exit_on_error():
@@ -33,9 +33,9 @@ def started(needed: type[AnySettings], *, logs_to: TextIO) -> Iterator[AnySettin
 
 @contextmanager
 def on_database(needed: type[AnySettings]) -> Iterator[tuple[AnySettings, Server]]:
-    """The settings, and the server with its schema: for what a command asks.
+    """The settings and the server, for a command that reads or writes the database.
 
-    Where there is no database none is made, and the command ends.
+    If there is no database, none is created, and the command ends with an error.
     """
     with answering(needed) as settings, ExitStack() as stack:
         server = _find_server(settings, stack)
@@ -48,7 +48,7 @@ def on_database(needed: type[AnySettings]) -> Iterator[tuple[AnySettings, Server
 def with_or_without_database(
     needed: type[AnySettings],
 ) -> Iterator[tuple[AnySettings, Server | None]]:
-    """The same for what can do without a database: the server is None then, and stderr says so."""
+    """The same, but without a database the server is None, and stderr says so."""
     with answering(needed) as settings, ExitStack() as stack:
         server = _find_server(settings, stack)
         if server is None:
@@ -58,7 +58,7 @@ def with_or_without_database(
 
 @contextmanager
 def answering(needed: type[AnySettings]) -> Iterator[AnySettings]:
-    """Only warnings are logged, to stderr: what a command has to say is in its output."""
+    """The settings; only warnings are logged, to stderr, so that stdout has only the output."""
     settings = settings_or_exit(needed)
     is_quiet = settings.log_level == "info"
     logs.configure(replace(settings, log_level="warning") if is_quiet else settings, to=sys.stderr)
@@ -67,7 +67,7 @@ def answering(needed: type[AnySettings]) -> Iterator[AnySettings]:
 
 
 def _find_server(settings: Settings, stack: ExitStack) -> Server | None:
-    """The server that has relay's schema, joined until the stack ends; None if there is none."""
+    """The server with relay's schema, joined until the stack closes; None if there is none."""
     server = server_of(settings)
     if not has_database(settings):
         return None
@@ -78,7 +78,7 @@ def _find_server(settings: Settings, stack: ExitStack) -> Server | None:
 
 @contextmanager
 def _without_a_new_data_folder(settings: AnySettings) -> Iterator[AnySettings]:
-    """The settings, with a temporary folder where RELAY_DATA_DIR cannot be written to."""
+    """The settings, with a temporary folder if RELAY_DATA_DIR is not writable."""
     if os.access(settings.data_dir, os.W_OK | os.X_OK):
         yield settings
         return
@@ -88,5 +88,5 @@ def _without_a_new_data_folder(settings: AnySettings) -> Iterator[AnySettings]:
 
 
 def print_json(value: object) -> None:
-    """A value as JSON, for a pipe."""
+    """Print a value as JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2))

@@ -15,13 +15,13 @@ from relay.errors import DatabaseUnavailable
 from relay.operations.status import StatusReader
 from relay.settings import StatusSettings
 
-REDRAWN_EVERY = 2.0  # seconds
+REDRAW_SECONDS = 2.0
 CLEAR, HOME, ERASE_LINE, ERASE_BELOW = "\x1b[2J", "\x1b[H", "\x1b[K", "\x1b[J"
 CUT_LONG_LINES, WRAP_LONG_LINES = "\x1b[?7l", "\x1b[?7h"
 
 
 def run(newest: int, *, wants_json: bool) -> None:
-    """Print the status, so many rows of each."""
+    """Print the status, with the `newest` rows of each kind."""
     with on_database(StatusSettings) as (settings, server):
         report = StatusReader(server, settings).read(newest=newest)
     if wants_json:
@@ -31,19 +31,19 @@ def run(newest: int, *, wants_json: bool) -> None:
 
 
 def watch(newest: int) -> None:
-    """Draw the status again and again, until Ctrl-C."""
+    """Redraw the status every two seconds, until Ctrl-C."""
     if not sys.stdout.isatty():
         raise click.UsageError("--watch needs a terminal; without it the status is printed once")
     with on_database(StatusSettings) as (settings, server), _drawing():
         reader = StatusReader(server, settings)
         while True:
             _draw(_lines(reader, newest))
-            time.sleep(REDRAWN_EVERY)
+            time.sleep(REDRAW_SECONDS)
 
 
 @contextmanager
 def _drawing() -> Iterator[None]:
-    """An empty terminal whose lines are rows of it, until Ctrl-C."""
+    """Clear the terminal, and turn line wrapping off, until Ctrl-C."""
     click.echo(CLEAR + CUT_LONG_LINES, nl=False)
     try:
         with suppress(KeyboardInterrupt):
@@ -53,7 +53,7 @@ def _drawing() -> Iterator[None]:
 
 
 def _lines(reader: StatusReader, newest: int) -> Iterator[str]:
-    """The status, or why there is none now: a database that went away comes back."""
+    """The status, or the database's error, which may be temporary."""
     try:
         yield from describe(reader.read(newest=newest), width=terminal_width())
     except DatabaseUnavailable as exc:
@@ -61,7 +61,7 @@ def _lines(reader: StatusReader, newest: int) -> Iterator[str]:
 
 
 def _draw(lines: Iterator[str]) -> None:
-    """Write over what stands there, which flickers less than clearing it; no more than fits."""
+    """Overwrite the screen, which flickers less than clearing it, with the lines that fit."""
     fitting = list(lines)[: shutil.get_terminal_size().lines - 1]
     drawn = "".join(f"{line}{ERASE_LINE}\n" for line in fitting)
     click.echo(f"{HOME}{drawn}{ERASE_BELOW}", nl=False)

@@ -1,4 +1,4 @@
-"""The status in a form for a terminal: a head, what needs attention, then the newest."""
+"""The status as text: a head, what needs attention, then the newest rows."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -16,14 +16,14 @@ COLOURS = {
     **dict.fromkeys(("completed_with_rejects", "cooling down", "stuck"), YELLOW),
     "completed": GREEN,
 }
-GIVEN_UP = "given up"  # of JSON; in words: retries exhausted
+GIVEN_UP = "given up"  # in JSON; shown as: retries exhausted
 Rows = Sequence[Sequence[object]]
 
 
 def describe(report: StatusReport, *, width: int | None) -> Iterator[str]:
-    """The lines of the whole status; `width` None where they may be of any length.
+    """The lines of the status; `width` is the terminal's, None for unlimited lines.
 
-    A section without rows is left out.
+    Empty sections are omitted.
     """
     yield from _head(report)
     for section in _sections(report):
@@ -61,7 +61,7 @@ def _checked(check: Check, report: StatusReport) -> str:
 
 
 def _caught_up(report: StatusReport) -> str:
-    """How far dbt Cloud's list of runs was read, which is what the last catch-up came to."""
+    """How far dbt Cloud's list of runs was read by the last catch-up."""
     if report.catch_up_interval is None:
         return "never: RELAY_CATCH_UP_INTERVAL is 0"
     if report.caught_up_until is None:
@@ -83,7 +83,7 @@ def _census_version(each: CensusVersion, report: StatusReport) -> str:
 
 
 class _Section(NamedTuple):
-    """A table; `hint` is a line behind it."""
+    """A table; `hint` is printed after it."""
 
     title: str
     heading: tuple[str, ...]

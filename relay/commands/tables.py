@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import click
 
-NARROWEST = 8  # characters of a column that is made narrower
+NARROWEST = 8  # characters: columns are not made narrower than this
 GAP = "  "
 
 
@@ -21,21 +21,21 @@ class Coloured(NamedTuple):
 
 
 def coloured(text: str, colour: str) -> str:
-    """The text in a colour, for `click.echo`: that leaves it out where there is no terminal."""
+    """The text in a colour, which `click.echo` removes if the output is not a terminal."""
     return text if os.environ.get("NO_COLOR") else click.style(text, fg=colour)
 
 
 def terminal_width() -> int | None:
-    """How many characters fit into a line of stdout; None where that is no terminal."""
+    """The width of stdout in characters; None if it is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def table(
     heading: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None
 ) -> Iterator[str]:
-    """Columns as wide as they must be; a dash for what is not known.
+    """Columns as wide as their cells; a dash for None.
 
-    With a width the widest columns become narrower, and their cells take several lines.
+    With a width, the widest columns are made narrower, and their cells are wrapped.
     """
     texts = [[_text(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(heading, *texts, strict=True)]
@@ -50,7 +50,7 @@ def table(
 def without_empty_columns(
     heading: Sequence[str], rows: Sequence[Sequence[object]]
 ) -> tuple[list[str], list[list[object]]]:
-    """The columns in which some row has something."""
+    """Only the columns that have a value in some row."""
     kept = [place for place in range(len(heading)) if any(row[place] is not None for row in rows)]
     return [heading[place] for place in kept], [[row[place] for place in kept] for row in rows]
 
@@ -62,7 +62,7 @@ def _text(cell: object) -> str:
 
 
 def _fitted(widths: list[int], width: int | None) -> list[int]:
-    """The widths, the widest of them smaller until all fit, or none can become smaller."""
+    """Reduce the largest widths until all fit, or none can be reduced."""
     fitted = list(widths)
     while width is not None and sum(fitted) + len(GAP) * len(fitted) > width:
         widest = fitted.index(max(fitted))

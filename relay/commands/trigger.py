@@ -1,4 +1,4 @@
-"""`relay trigger`: have a sync triggered without a dbt run, and perhaps wait for its end."""
+"""`relay trigger`: trigger a sync without a dbt run, and wait for its end if requested."""
 
 from enum import Enum
 from pathlib import Path
@@ -26,21 +26,21 @@ _COLOURS = {Outcome.COMPLETED: "green", Outcome.COMPLETED_WITH_REJECTS: "yellow"
 
 
 class Unmapped(Enum):
-    """What becomes of a sync that the mapping file does not have."""
+    """How to treat a sync that is not in the mapping file."""
 
     REFUSED = "refused"
     TRIGGERED = "triggered"
 
 
 class Until(Enum):
-    """When the command ends."""
+    """What the command waits for."""
 
     REQUESTED = "requested"
     ENDED = "ended"  # the sync run has
 
 
 def run(sync_id: int, workspace: str, records: Records, *, unmapped: Unmapped, until: Until) -> int:
-    """Put a trigger of the sync where workers find it, and return the exit status."""
+    """Queue a manual trigger of the sync, and return the exit status."""
     with on_database(Settings) as (settings, server):
         mapping = load(settings.mapping, settings.census_hosts)
         if unmapped is Unmapped.REFUSED:
@@ -70,7 +70,7 @@ def _waits_for(worker: Check) -> str:
 
 
 def _wait(server: Server, trigger_id: int, shown: str) -> int:
-    """Wait until the sync run has ended, print how it did, and return the exit status."""
+    """Wait until the sync run has ended, print the outcome, and return the exit status."""
     last = None
     try:
         with progress(f"{shown}: waiting for a worker") as line:
@@ -96,6 +96,6 @@ def _end_of(last: TriggerProgress) -> str:
         "failed": last.records_failed,
         "invalid": last.records_invalid,
     }
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count is not None)
-    records = f", records: {told}" if told else ""
+    shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count is not None)
+    records = f", records: {shown}" if shown else ""
     return f"{run}{records}" + (f": {last.problem}" if last.problem else "")

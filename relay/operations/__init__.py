@@ -1,1 +1,1 @@
-"""What relay does for a person who asks, as functions that return values."""
+"""What the commands do, as functions that return values."""

@@ -1,4 +1,4 @@
-"""Everything that is wrong with the settings and the mapping file, at once."""
+"""All problems of the settings and the mapping file, at once."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,15 +19,15 @@ from relay.settings import ServiceSettings, WorkerSettings, mapping_settings, se
 from relay.spelling import nearest
 from relay.terminal import PROBLEM, WRONG_SETTINGS
 from relay.variables import misspelled_in
-from relay.vendors.census.client import V1_ENDS, speaks_v1
+from relay.vendors.census.client import V1_ENDS, uses_v1
 
 MOST_NAMED = 5  # nodes in one warning
-MOST_GUESSED = 50  # selectors: a project without so many is another one, and guesses are slow
+MOST_GUESSED = 50  # selectors: if more are missing, it is another project, and suggestions are slow
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found. `exit_status` is what a command should end with."""
+    """All problems and warnings, and the exit status of the command."""
 
     mapping: str
     syncs: int
@@ -36,14 +36,14 @@ class Report:
     exit_status: int
 
 
-def check(mapping: Path | None, manifest: Path | None, *, most: int) -> Report:
-    """Check the settings of every process and the mapping file they name, or one file alone.
+def check(mapping: Path | None, manifest: Path | None, *, max_nodes: int) -> Report:
+    """Check the settings of every process and their mapping file, or only the given file.
 
-    A named database is looked at, where it answers: whether relay can work with what leads to it.
+    If an external database responds, check too whether its connection pooler works with relay.
 
-    With a manifest.json also what the selectors of the mapping select there. One that selects
-    nothing, or only what is disabled, is a problem; a name that several packages have, and a
-    selector of more than `most` nodes, a warning.
+    With a manifest.json, check what the selectors of the mapping select there. One that selects
+    nothing, or only disabled nodes, is a problem; a name in several packages, and a selector of
+    more than `max_nodes` nodes, is a warning.
     """
     named = mapping_settings()
     path = mapping or named.path
@@ -55,7 +55,7 @@ def check(mapping: Path | None, manifest: Path | None, *, most: int) -> Report:
     if parsed:
         found.append(_Found(warnings=tuple(_syncs_of_every_environment(parsed))))
     if parsed and manifest:
-        found.append(_check_selectors(parsed, manifest, most))
+        found.append(_check_selectors(parsed, manifest, max_nodes))
     # A key may be the settings' own and a workspace's too.
     problems = tuple(dict.fromkeys(chain.from_iterable(part.problems for part in found)))
     return Report(
@@ -67,8 +67,8 @@ def check(mapping: Path | None, manifest: Path | None, *, most: int) -> Report:
     )
 
 
-def strictly(report: Report) -> Report:
-    """The same report, where every warning is a problem."""
+def as_strict(report: Report) -> Report:
+    """The same report with warnings as problems."""
     status = report.exit_status or (PROBLEM if report.warnings else 0)
     problems = (*report.problems, *report.warnings)
     return replace(report, problems=problems, warnings=(), exit_status=status)
@@ -98,11 +98,11 @@ def _read_mapping(
 
 
 def _check_workspaces(environment: Mapping[str, str], mapping: SyncMapping) -> _Found:
-    """What the environment has for the workspaces of the mapping file."""
+    """Problems and warnings about the workspaces of the mapping file."""
     problems = tuple(_problems_of_keys(environment, mapping))
     try:
         settings = WorkerSettings.from_environment(environment)
-    except BadSettings:  # reported with all others
+    except BadSettings:  # reported with the other problems
         return _Found(problems)
     return _Found(problems, tuple(_warnings(settings, mapping)))
 
@@ -117,7 +117,7 @@ def _syncs_of_every_environment(mapping: SyncMapping) -> Iterator[str]:
         )
 
 
-def _check_selectors(mapping: SyncMapping, path: Path, most: int) -> _Found:
+def _check_selectors(mapping: SyncMapping, path: Path, max_nodes: int) -> _Found:
     try:
         manifest = path.read_bytes()
         lineage, disabled = read_manifest(manifest), read_disabled(manifest)
@@ -128,12 +128,15 @@ def _check_selectors(mapping: SyncMapping, path: Path, most: int) -> _Found:
     selected = tuple(_selections(mapping, lineage))
     return _Found(
         problems=tuple(_selectors_without_nodes(selected, lineage, disabled)),
-        warnings=(*_ambiguous_names(selected, lineage), *_selectors_of_many_nodes(selected, most)),
+        warnings=(
+            *_ambiguous_names(selected, lineage),
+            *_selectors_of_many_nodes(selected, max_nodes),
+        ),
     )
 
 
 class _Selected(NamedTuple):
-    """A selector of the mapping, where it stands, and what it selects."""
+    """A selector of the mapping, its place in the file, and what it selects."""
 
     place: str
     selector: Selector
@@ -162,7 +165,7 @@ def _selectors_without_nodes(
 
 
 def _meant_by(selector: Selector, lineage: Lineage) -> str | None:
-    """A name or unique_id of the project that is nearly what the selector names."""
+    """A name or unique_id of the project that is similar to one in the selector."""
     for term in selector.terms:
         is_one = term.is_named and not has_wildcards(term.value)
         if is_one and not lineage.index.find(term.method, term.value):
@@ -182,10 +185,10 @@ def _ambiguous_names(selected: Iterable[_Selected], lineage: Lineage) -> Iterato
             )
 
 
-def _selectors_of_many_nodes(selected: Iterable[_Selected], most: int) -> Iterator[str]:
+def _selectors_of_many_nodes(selected: Iterable[_Selected], max_nodes: int) -> Iterator[str]:
     for place, selector, nodes in selected:
-        if len(nodes) > most:
-            yield f"{place}: {selector.text!r} selects {len(nodes)} nodes, more than {most}"
+        if len(nodes) > max_nodes:
+            yield f"{place}: {selector.text!r} selects {len(nodes)} nodes, more than {max_nodes}"
 
 
 def _problems_of_keys(environment: Mapping[str, str], mapping: SyncMapping) -> Iterator[str]:
@@ -200,5 +203,5 @@ def _problems_of_keys(environment: Mapping[str, str], mapping: SyncMapping) -> I
 
 
 def _warnings(settings: WorkerSettings, mapping: SyncMapping) -> Iterator[str]:
-    if speaks_v1(settings, mapping):
+    if uses_v1(settings, mapping):
         yield f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; v2 is ready here"

@@ -1,4 +1,4 @@
-"""What a dbt run did, with the manifest where a decision needs it: for worker and commands."""
+"""What a dbt run did, with the manifest if a decision needs it: for worker and commands."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,10 +14,10 @@ from relay.evidence.collect import Collector, Evidence
 def findings_of(
     collector: Collector, dbt_run_id: int, mapping: SyncMapping, *, now: datetime
 ) -> Iterator[Findings]:
-    """Collect what a run did; a large manifest is let go of when the block ends.
+    """Collect what a run did; a large manifest is released when the block ends.
 
-    Whatever keeps the manifest from being read makes only the syncs undecidable that need it.
-    Raises Unavailable (also for what is not there yet), Rejected, BadArtifact.
+    If the manifest cannot be read, only the syncs that need it are undecidable.
+    Raises Unavailable (also for an artifact that is not available yet), Rejected, BadArtifact.
     """
     evidence = collector.collect(dbt_run_id, now=now)
     with ExitStack() as held:
@@ -37,7 +37,7 @@ def _findings(
         return Findings(run, outcome, undecidable=without_ids)
     try:
         lineage = held.enter_context(collector.lineage(evidence, now=now))
-    except Exception as exc:  # noqa: BLE001 - whatever it is, others can be decided without
+    except Exception as exc:  # noqa: BLE001 - for any error, other syncs can be decided
         in_need = {sync.key: exc for sync in needing_lineage(run, outcome, mapping)}
         return Findings(run, outcome, undecidable={**in_need, **without_ids})
     return Findings(run, outcome, lineage, without_ids)

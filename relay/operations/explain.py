@@ -17,10 +17,10 @@ from relay.store import Decision, Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why a sync was triggered or withheld for a dbt run; `reason` None: it does not affect it.
+    """Why a sync was triggered or withheld for a dbt run.
 
-    `decided_at` is None for what was not decided, but would be now; `never_counts` is why the
-    run means nothing to any sync, None if it may.
+    `reason` is None if the run does not affect the sync, `decided_at` if nothing is recorded and
+    this is evaluated now. `never_counts` is why the run triggers no sync at all, None if it may.
     """
 
     workspace: str
@@ -44,10 +44,10 @@ def explain_sync(
 ) -> Explanation | None:
     """Why a sync was, or would be, triggered or withheld for a run.
 
-    Without a run it is the last one that affected the sync; None if there was none. What was
-    decided is reported as it was seen then: dbt Cloud is asked, and its settings are needed, only
-    for what was not. Raises NotMapped for a sync without a decision that the mapping does not have,
-    else as `plan_run` does.
+    Without a run it is the last one that affected the sync; None if there was none. A recorded
+    decision is reported as it was; only without one is dbt Cloud asked, and are its settings
+    needed. Raises NotMapped for a sync that has no decision and is not in the mapping, otherwise
+    as `plan_run` does.
     """
     with single_connection(server) as connections:
         decision = Store(connections).decisions.find(workspace, sync_id, dbt_run_id)

@@ -1,4 +1,4 @@
-"""The settings of a first set-up, read, and tried at both vendors."""
+"""`relay init`: reads the settings, and checks them with both vendors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,24 +10,24 @@ from relay.operations.starter import DbtAccount
 from relay.secret import Secret
 from relay.settings import DbtCloudSettings, WorkerSettings
 from relay.variables import VARIABLES, EnvironmentReader
-from relay.vendors.connect import Censuses, dbt_cloud_without_downloads
+from relay.vendors.connect import CensusClients, dbt_cloud_without_downloads
 from relay.workspaces import DEFAULT_WORKSPACE
 
-# In the order in which they are asked for.
+# In the order of the prompts.
 DBT_CLOUD = ("DBT_CLOUD_URL", "DBT_CLOUD_ACCOUNT_ID", "DBT_CLOUD_TOKEN")
 CENSUS = ("CENSUS_URL", "CENSUS_API_VERSION", "CENSUS_API_KEY")
 WEBHOOK = ("DBT_CLOUD_WEBHOOK_SECRETS",)
-TAKEN = {variable.name: variable for variable in VARIABLES}
+BY_NAME = {variable.name: variable for variable in VARIABLES}
 
 _LOOKED_BACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """What came of asking dbt Cloud; its defaults are for where it was not asked.
+class DbtCheck:
+    """The result of checking the dbt Cloud settings; the defaults mean that it was not done.
 
-    `last_run_id` is a run to try `relay plan` on, if one ended within the last hour; `problem` is
-    why environments and jobs are not known.
+    `last_run_id` is a run for `relay plan`, if one ended within the last hour; `problem` is why
+    environments and jobs are not known.
     """
 
     account: DbtAccount = field(default_factory=DbtAccount)
@@ -36,14 +36,14 @@ class Tried:
 
 
 def read_texts(given: Mapping[str, str]) -> dict[str, str]:
-    """The variables that are given, from themselves or from their files, as relay.env has them.
+    """The given variables, or the contents of their files, as text for relay.env.
 
     Raises BadSettings with every problem in them.
     """
     reader = EnvironmentReader(given)
     values = reader.read_all()
     reader.raise_problems()
-    names = {name.removesuffix("_FILE") if name not in TAKEN else name for name in given}
+    names = {name.removesuffix("_FILE") if name not in BY_NAME else name for name in given}
     return {
         variable.name: _as_text(values[variable.field], given.get(variable.name, ""))
         for variable in VARIABLES
@@ -51,8 +51,8 @@ def read_texts(given: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def try_dbt_cloud(texts: Mapping[str, str]) -> Tried:
-    """List runs, which relay must be able to, then environments and jobs, which it need not.
+def check_dbt_cloud(texts: Mapping[str, str]) -> DbtCheck:
+    """List runs, which relay needs, then environments and jobs, which are optional.
 
     Raises BadSettings, VendorError, BadArtifact.
     """
@@ -63,13 +63,15 @@ def try_dbt_cloud(texts: Mapping[str, str]) -> Tried:
     try:
         account = DbtAccount(dbt_cloud.list_environments(), dbt_cloud.list_jobs())
     except (VendorError, BadArtifact) as exc:
-        return Tried(last_run_id=last_run_id, problem=str(exc))
-    return Tried(account, last_run_id)
+        return DbtCheck(last_run_id=last_run_id, problem=str(exc))
+    return DbtCheck(account, last_run_id)
 
 
-def try_census(texts: Mapping[str, str]) -> None:
+def check_census(texts: Mapping[str, str]) -> None:
     """List one sync. Raises BadSettings, VendorError, BadArtifact."""
-    Censuses(WorkerSettings.from_environment(texts), dict).of(DEFAULT_WORKSPACE).require_access()
+    CensusClients(WorkerSettings.from_environment(texts), dict).of(
+        DEFAULT_WORKSPACE
+    ).require_access()
 
 
 def _as_text(value: object, written: str) -> str:

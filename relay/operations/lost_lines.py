@@ -1,4 +1,4 @@
-"""Reporting the log lines that a process could not write: its log cannot show them."""
+"""Records the log lines that a process could not write, because its log cannot show them."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Files that must not be there yet: all of them are written, or none."""
+"""Writes several new files, all or none."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from relay.errors import CannotWrite
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file to write; `mode` is who may read it."""
+    """A file to write; `mode` has its permissions."""
 
     path: Path
     text: str = field(repr=False)
@@ -20,10 +20,10 @@ class NewFile:
 
 
 def write_new(files: Iterable[NewFile]) -> None:
-    """Write the files, each with its folder.
+    """Write the files, and create their folders.
 
-    Raises CannotWrite, also where one is there already: nothing is ever overwritten, and then none
-    of the files is there. Ctrl-C has to wait until they are written.
+    Raises CannotWrite, also if a file exists: nothing is overwritten, and after an error none of
+    the files is left. Signals are handled after the files are written.
     """
     with _interrupts_deferred(), ExitStack() as undo:
         for file in files:

@@ -1,6 +1,6 @@
-"""What a dbt run would mean for the syncs now. Nothing is done.
+"""Which syncs a dbt run would trigger now. Nothing is triggered.
 
-It calls what the worker calls: what it says is what would happen.
+It calls the same functions as the worker.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -38,7 +38,7 @@ class Evaluation:
 
 @gc_paused()
 def plan_run(server: Server | None, settings: DbtCloudSettings, dbt_run_id: int) -> "Planned":
-    """What would be decided on a run now; without a server, as by a relay that never ran.
+    """What would be decided on a run now; without a server, with no history.
 
     Raises VendorError, BadArtifact, BadMapping, DatabaseUnavailable.
     """
@@ -60,7 +60,7 @@ def plan_run(server: Server | None, settings: DbtCloudSettings, dbt_run_id: int)
 
 
 def _warnings(settings: DbtCloudSettings, run: DbtRun, unbound: list[Sync]) -> Iterator[str]:
-    """That syncs for which every environment counts are triggered by one that is no production."""
+    """Warn if a run outside production triggers syncs that are not limited to environments."""
     where = _why_not_production(settings, run.environment_id) if unbound else None
     if where:
         yield (
@@ -71,7 +71,7 @@ def _warnings(settings: DbtCloudSettings, run: DbtRun, unbound: list[Sync]) -> I
 
 
 def _why_not_production(settings: DbtCloudSettings, environment_id: int | None) -> str | None:
-    """What is known of a run's environment; None where it is marked as production."""
+    """A description of a run's environment; None if it is marked as production."""
     if environment_id is None:
         return "of no environment that dbt Cloud names"
     try:
@@ -103,7 +103,7 @@ def _history(server: Server, findings: Findings, mapping: SyncMapping) -> Histor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedSync:
-    """What becomes of a sync. `until` is when a cool-down ends; None for all other reasons."""
+    """The decision on a sync. `until` is when a cool-down ends; None for other reasons."""
 
     workspace: str
     sync_id: int
@@ -114,7 +114,7 @@ class PlannedSync:
 
     @classmethod
     def of(cls, verdict: Verdict) -> "PlannedSync":
-        """A verdict, for a person or a pipe."""
+        """Convert a verdict."""
         return cls(
             workspace=verdict.sync.workspace,
             sync_id=verdict.sync.sync_id,
@@ -127,7 +127,7 @@ class PlannedSync:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnclearStep:
-    """A step that did more than its files say: what is unknown of it, and what to do."""
+    """A step whose artifacts are incomplete: what is unknown, and what to do."""
 
     step: int
     command: str
@@ -135,17 +135,17 @@ class UnclearStep:
 
     @classmethod
     def of(cls, step: Step, problem: str) -> "UnclearStep":
-        """A step, by its index and command; by its name where it has none."""
+        """Convert a step; `command` is its name if it has no command."""
         return cls(step=step.index, command=step.command or step.name, problem=problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unclear:
-    """What a run's files leave open; the worker logs the same.
+    """What is unknown after reading a run's artifacts; the worker logs the same.
 
-    `without_results` rebuilt something, and `tests_unknown` tested it, without a file of their own;
-    `not_of_this_run` are the indexes of steps that served a file of another run or step.
-    `unknown_statuses` has one node for each, `relations` the places of nodes that have several.
+    `without_results` has steps that build, `tests_unknown` steps that test, without a
+    run_results.json of their own; `not_of_this_run` the indexes of steps with one of another run or
+    step. `unknown_statuses` has one node for each, `relations` nodes built in several places.
     """
 
     without_results: tuple[UnclearStep, ...]
@@ -156,7 +156,7 @@ class Unclear:
 
     @classmethod
     def of(cls, outcome: RunOutcome) -> "Unclear":
-        """What a run's outcome says of itself."""
+        """Convert an outcome."""
         without, tests = outcome.without_results, outcome.unaccounted_tests
         return cls(
             without_results=tuple(UnclearStep.of(one, outcome.problem_of(one)) for one in without),
@@ -169,10 +169,10 @@ class Unclear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What a dbt run rebuilt, and what that means. `never_counts` is why it means nothing.
+    """What a dbt run rebuilt, and the decisions. `never_counts` is why it triggers no sync.
 
-    `problem` names the syncs that could not be decided; None if all could. `warnings` are what the
-    mapping file may not mean.
+    `problem` names the syncs that could not be decided; None if all could. `warnings` are about
+    triggers that the mapping file may not intend.
     """
 
     dbt_run_id: int
@@ -185,6 +185,6 @@ class Planned:
     warnings: tuple[str, ...] = ()
 
     def without(self, syncs: Collection[SyncKey]) -> "Planned":
-        """The same, but for these syncs, by workspace and id."""
+        """The same without these syncs, by workspace and id."""
         left = (sync for sync in self.verdicts if (sync.workspace, sync.sync_id) not in syncs)
         return replace(self, verdicts=tuple(left))

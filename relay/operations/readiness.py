@@ -1,4 +1,4 @@
-"""Whether the service can do its work: the database, the mapping file, a worker."""
+"""Readiness of the service: the database, the mapping file, a worker."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,12 +10,12 @@ from relay.settings import Settings
 from relay.store import Store
 from relay.store.transactions import server_message
 
-A_DEAD_WORKER = timedelta(seconds=60)
+WORKER_DEAD_AFTER = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked: is it well, and a detail for a person."""
+    """The result of one check, with a detail for the user."""
 
     name: str
     is_well: bool
@@ -23,7 +23,7 @@ class Check:
 
 
 def check_storing(store: Store) -> Check:
-    """A database that answers may still store nothing: a full disk, a read-only standby."""
+    """Whether the database can store: its disk may be full, or it may be a read-only standby."""
     try:
         store.deliveries.check_writable()
     except DatabaseUnavailable as exc:
@@ -32,23 +32,23 @@ def check_storing(store: Store) -> Check:
 
 
 def cannot_store(problem: str) -> Check:
-    """The database's check where it does not store what it is given."""
+    """The database's check if it cannot store."""
     return Check("database", is_well=False, detail=f"deliveries cannot be stored: {problem}")
 
 
 def check_worker(now: datetime, heartbeat: datetime | None) -> Check:
-    """Whether a worker gave a sign of life lately; `heartbeat` None: there is none."""
+    """Whether a worker has sent a heartbeat recently; `heartbeat` is None if there is none."""
     if heartbeat is None:
         return Check("worker", is_well=False, detail="there is none")
     silent = now - heartbeat
-    if silent > A_DEAD_WORKER:
+    if silent > WORKER_DEAD_AFTER:
         detail = f"silent for {round(silent.total_seconds())} s"
         return Check("worker", is_well=False, detail=detail)
     return Check("worker", is_well=True, detail="ok")
 
 
 def read_mapping(settings: Settings) -> tuple[Check, SyncMapping | None]:
-    """The mapping file's check, and the mapping; None where it cannot be used."""
+    """The mapping file's check, and the mapping, None if it cannot be used."""
     try:
         mapping = load(settings.mapping, settings.census_hosts)
     except BadMapping as exc:

@@ -1,4 +1,4 @@
-"""Have dbt runs evaluated again, or show what that would come to."""
+"""`relay replay`: queue dbt runs for evaluation again, or preview the decisions."""
 
 import uuid
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from relay.vendors.connect import dbt_cloud_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReplayed:
-    """What became of asking for a run; `left_alone` are syncs that were triggered for it."""
+    """The result of a replay; `left_alone` are syncs that were triggered for the run already."""
 
     dbt_run_id: int
     replay: Replayed
@@ -25,15 +25,15 @@ class RunReplayed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Previewed:
-    """What a replay of a run would come to, if it were decided now."""
+    """What a replay of a run would decide now."""
 
     planned: Planned
     left_alone: tuple[Triggered, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Which runs a person means: one, that of a delivery, or all reported in so many seconds."""
+class ReplayRequest:
+    """The runs to replay: one, that of a delivery, or those reported `since` seconds ago."""
 
     dbt_run_id: int | None
     delivery_id: uuid.UUID | None
@@ -41,8 +41,10 @@ class Asked:
     until: int = 0
 
 
-def runs_asked_for(server: Server, settings: AccountSettings, asked: Asked) -> tuple[int, ...]:
-    """Their ids, the first reported first. Raises NothingToReplay, DatabaseUnavailable."""
+def runs_to_replay(
+    server: Server, settings: AccountSettings, asked: ReplayRequest
+) -> tuple[int, ...]:
+    """The ids, oldest report first. Raises NothingToReplay, DatabaseUnavailable."""
     if asked.dbt_run_id is not None:
         return (asked.dbt_run_id,)
     with single_connection(server) as connections:
@@ -68,8 +70,8 @@ def replay_run(
 ) -> RunReplayed:
     """Put a run into the workers' queue.
 
-    Raises DatabaseUnavailable. A run that relay does not know is looked up in dbt Cloud: then also
-    BadSettings, and VendorError where dbt Cloud does not know it either.
+    Raises DatabaseUnavailable. A run that relay does not know is looked up in dbt Cloud: this also
+    raises BadSettings, and VendorError if dbt Cloud does not know it either.
     """
     account = settings.dbt_account_id
     with single_connection(server) as connections:
@@ -82,7 +84,7 @@ def replay_run(
 
 
 def preview(server: Server, settings: AccountSettings, dbt_run_id: int, redo: Redo) -> Previewed:
-    """What a replay would come to; nothing is done. Raises as `plan_run` does."""
+    """What a replay would decide; nothing is changed. Raises as `plan_run` does."""
     with single_connection(server) as connections:
         alone = Store(connections).replays.left_alone(settings.dbt_account_id, dbt_run_id, redo)
     planned = plan_run(server, settings.extended_to(DbtCloudSettings), dbt_run_id)

@@ -1,4 +1,4 @@
-"""Signing an event as dbt Cloud does, and delivering it."""
+"""Signs an event as dbt Cloud does, and delivers it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import requests
 from relay.dbt.deliveries import sign
 from relay.errors import Unavailable
 from relay.secret import Secret
-from relay.vendors.failures import in_words
+from relay.vendors.failures import describe_failure
 from relay.vendors.session import Session
 
 ACCEPTED = 202
@@ -15,7 +15,7 @@ ACCEPTED = 202
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What the service answered."""
+    """The response of the service."""
 
     http_status: int
     body: str
@@ -38,5 +38,5 @@ def deliver(body: bytes, url: str, secret: Secret) -> Delivered:
                 allow_redirects=False,
             )
     except requests.RequestException as exc:
-        raise Unavailable(in_words(exc, url)) from None
+        raise Unavailable(describe_failure(exc, url)) from None
     return Delivered(answer.status_code, answer.text.strip())

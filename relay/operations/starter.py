@@ -1,4 +1,4 @@
-"""What `relay init` writes: a file of settings, and a mapping file to begin with. No I/O here."""
+"""The files that `relay init` writes: settings and a starter mapping. No I/O here."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,19 +43,19 @@ syncs:
 
 @dataclass(frozen=True, slots=True)
 class DbtAccount:
-    """An account's environments and jobs; empty if dbt Cloud was not asked or did not answer."""
+    """An account's environments and jobs; empty if they are not known."""
 
     environments: tuple[DbtEnvironment, ...] = ()
     jobs: tuple[DbtJob, ...] = ()
 
     @property
     def production(self) -> tuple[DbtEnvironment, ...]:
-        """The environments that are marked as production."""
+        """The environments marked as production."""
         return tuple(found for found in self.environments if found.is_production)
 
 
 def settings_text(values: Mapping[str, str], *, path: str) -> str:
-    """The file of settings, in the form that shells, systemd and docker read alike."""
+    """The settings file, in a format that shells, systemd and docker read."""
     lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
     is_quoted = any(shlex.quote(value) != value for value in values.values())
     head = _SETTINGS.format(path=shlex.quote(path)) + (_QUOTED if is_quoted else "")
@@ -63,7 +63,7 @@ def settings_text(values: Mapping[str, str], *, path: str) -> str:
 
 
 def mapping_text(account: DbtAccount) -> str:
-    """The mapping file: only runs of production count, and one sync as an example."""
+    """The mapping file: limited to runs of production, with one example sync."""
     return "\n".join([_MAPPING.rstrip("\n"), "", *_defaults(account), "", *_jobs(account), _SYNCS])
 
 

@@ -1,4 +1,4 @@
-"""Whether relay is ready, what needs attention, recent work and open sync runs."""
+"""The status: readiness, what needs attention, recent work and open sync runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ RowOfASync = TypeVar(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CensusVersion:
-    """The API version a workspace is asked by; `ends_on` is None where it has no end."""
+    """The API version used for a workspace; `ends_on` is None if no end is announced."""
 
     workspace: str
     api_version: str
@@ -43,9 +43,9 @@ class CensusVersion:
 class StatusReport:
     """The head, then what needs attention, then the newest of each. `now` is the database's time.
 
-    `syncs` is None where the mapping file cannot be used. Other times are None for what has not
-    happened yet; `caught_up_until` is how far dbt Cloud's list of runs was read, and
-    `catch_up_interval`, in seconds, None for never.
+    `syncs` is None if the mapping file cannot be used. A time is None for what has not happened
+    yet; `caught_up_until` is how far dbt Cloud's list of runs was read. `catch_up_interval` is in
+    seconds, None if catch-up is disabled.
     """
 
     ready: bool
@@ -68,7 +68,7 @@ class StatusReport:
 
 
 class StatusReader:
-    """Reads the status again and again; the mapping file only when it has changed."""
+    """Reads the status repeatedly; the mapping file only when it has changed."""
 
     def __init__(self, server: Server, settings: StatusSettings) -> None:
         self._server = server
@@ -77,7 +77,7 @@ class StatusReader:
         self._mapping_check: tuple[Check, SyncMapping | None] | None = None
 
     def read(self, *, newest: int) -> StatusReport:
-        """The status, with so many rows of each kind. Raises DatabaseUnavailable."""
+        """The status, with the `newest` rows of each kind. Raises DatabaseUnavailable."""
         mapping_check, mapping = self._read_mapping()
         with single_connection(self._server) as connections:
             store = Store(connections)

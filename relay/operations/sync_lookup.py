@@ -1,4 +1,4 @@
-"""Finding the sync that a person named in the mapping file."""
+"""Finds a sync of the mapping file by its id."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from relay.workspaces import DEFAULT_WORKSPACE, display_id
 
 
 def require_workspace(mapping: SyncMapping, workspace: str) -> None:
-    """Raise BadSettings for a workspace that the mapping does not know."""
+    """Raise BadSettings for a workspace that is not in the mapping."""
     if workspace != DEFAULT_WORKSPACE and workspace not in mapping.workspaces:
         known = ", ".join([DEFAULT_WORKSPACE, *mapping.workspaces])
         raise BadSettings((Problem("--workspace", f"{workspace!r} is not one of {known}"),))
 
 
 def find_mapped(mapping: SyncMapping, file: Path, workspace: str, sync_id: int) -> Sync:
-    """The sync of that id. Raises NotMapped, with the one that may be meant; BadSettings."""
+    """The sync with this id. Raises NotMapped, with a suggestion, and BadSettings."""
     require_workspace(mapping, workspace)
     sync = mapping.sync(workspace, sync_id)
     if sync is None:
@@ -28,13 +28,13 @@ def find_mapped(mapping: SyncMapping, file: Path, workspace: str, sync_id: int) 
 
 
 def _meant_by(mapping: SyncMapping, workspace: str, sync_id: int) -> str | None:
-    """The same id in another workspace, else one that is spelled like it."""
+    """The same id in another workspace, else a similar id."""
     elsewhere = [sync.workspace for sync in mapping.syncs if sync.sync_id == sync_id]
     if elsewhere:
         return f"`--workspace {elsewhere[0]}`"
     names = {str(sync.sync_id): sync.name for sync in mapping.syncs if sync.workspace == workspace}
     digits = sorted(str(sync_id))
-    # Two digits that have changed places are the usual mistake with a number.
+    # The usual mistake in a number: two digits are swapped.
     swapped = next((known for known in names if sorted(known) == digits), None)
     near = swapped or nearest(str(sync_id), names)
     if near is None:

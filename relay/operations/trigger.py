@@ -1,4 +1,4 @@
-"""`relay trigger`: have a sync triggered without a dbt run, and see what comes of it."""
+"""`relay trigger`: trigger a sync without a dbt run, and follow its progress."""
 
 import time
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.store import Store, TriggerProgress
 
-POLLED_EVERY = 0.5  # seconds
+POLL_SECONDS = 0.5
 
 
 class Records(Enum):
-    """Which records of the sync's source are sent."""
+    """Which records of the sync's source to sync."""
 
     AS_MAPPED = "mapped"  # as the mapping file says
     ALL = "all"
@@ -25,7 +25,7 @@ class Records(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A trigger that waits for a worker, and whether there is one."""
+    """A queued trigger, and whether a worker runs."""
 
     trigger_id: int
     worker: Check
@@ -40,9 +40,9 @@ def trigger(
     *,
     now: datetime,
 ) -> Requested:
-    """Put a trigger of a sync, mapped or not, where workers find it.
+    """Queue a manual trigger of a sync, mapped or not.
 
-    Raises BadSettings for a workspace that the mapping does not know, DatabaseUnavailable.
+    Raises BadSettings for a workspace that is not in the mapping, DatabaseUnavailable.
     """
     require_workspace(mapping, workspace)
     mapped = mapping.sync(workspace, sync_id)
@@ -54,7 +54,7 @@ def trigger(
 
 
 def follow(server: Server, trigger_id: int) -> Iterator[TriggerProgress]:
-    """How far a trigger is, twice a second, until the sync run that answers it has ended.
+    """Yield a trigger's progress twice a second, until its sync run has ended.
 
     Raises DatabaseUnavailable.
     """
@@ -64,4 +64,4 @@ def follow(server: Server, trigger_id: int) -> Iterator[TriggerProgress]:
             yield progress
             if progress.outcome is not None:
                 return
-            time.sleep(POLLED_EVERY)
+            time.sleep(POLL_SECONDS)

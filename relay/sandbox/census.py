@@ -1,8 +1,8 @@
-"""A simulator of the Census API, as far as it starts syncs and tells what became of them.
+"""A simulator of the parts of the Census API that start syncs and report their runs.
 
-https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run and its neighbours, now
+https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run and related pages, now
 https://fivetran.com/docs/activations; before that docs.getcensus.com, "Sync Runs" (April 2023) and
-"API" (October 2021). An answer here has the old and the new names both, as the newest page does.
+"API" (October 2021). A response here has both the old and the new names, as the newest page does.
 """
 
 import base64
@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 from relay.clock import Clock, utc_now
 from relay.sandbox.census_answers import paged, sync_json, sync_run_json
 from relay.sandbox.census_runs import RECORDS, End, SandboxSync, SandboxSyncRun
-from relay.sandbox.wire import PASSING, Body, Simulator, as_json
+from relay.sandbox.wire import TRANSIENT, Body, Simulator, as_json
 
 _API = "/api/<any(v1, v2):version>"
 _FIRST_SYNC_RUN_ID = 90001
@@ -29,18 +29,18 @@ T = TypeVar("T")
 
 
 class Refused(Exception):
-    """Census will not start this sync; the text is what it says."""
+    """Census refuses to start this sync, with this message."""
 
 
 class SandboxCensus(Simulator):
     """One workspace of Census, its syncs and their runs.
 
-    A run is queued for a second, or a quarter of `runs_take` if that is less, then works until
-    `runs_take` after its beginning and completes. With None it works until `finish` ends it.
+    A run is queued for a second, or a quarter of `runs_take` if that is less, and completes
+    `runs_take` after its start. With None it runs until `finish` is called.
     """
 
-    # Not with 200: as the answer to a trigger that would be a refusal, and those do not pass.
-    passing_faults = (*PASSING, Body(b"<html>Back soon</html>", 503, "text/html"))
+    # Not with status 200: as a response to a trigger that is a refusal, which is not retried.
+    transient_faults = (*TRANSIENT, Body(b"<html>Back soon</html>", 503, "text/html"))
 
     def __init__(
         self, api_key: str, *, runs_take: timedelta | None = None, clock: Clock = utc_now
@@ -51,12 +51,12 @@ class SandboxCensus(Simulator):
         self._syncs: dict[int, SandboxSync] = {}
         self._sync_runs: dict[int, SandboxSyncRun] = {}
         self._of_sync: dict[int, list[int]] = {}
-        self._under_way: dict[int, int] = {}  # of a sync, the last run that was not skipped
+        self._last_active: dict[int, int] = {}  # by sync id: the last run that was not skipped
         self._ids = count(_FIRST_SYNC_RUN_ID)
         self._add_routes()
 
     def add_sync(self, sync: SandboxSync) -> None:
-        """Let there be this sync, in place of an earlier one of the same id."""
+        """Add a sync, or replace the one with the same id."""
         with self._lock:
             self._syncs[sync.sync_id] = sync
 
@@ -74,9 +74,9 @@ class SandboxCensus(Simulator):
             return [sync for _, sync in sorted(self._syncs.items())]
 
     def trigger(self, sync_id: int, *, full_sync: bool = False) -> SandboxSyncRun:
-        """Start a run, as POST trigger does, or a schedule, or a person.
+        """Start a run, as by POST trigger, a schedule, or a user.
 
-        While an earlier run of the sync is going the new one is skipped at once.
+        While an earlier run of the sync is running, the new one is skipped at once.
         Raises LookupError, Refused.
         """
         with self._lock:
@@ -84,7 +84,7 @@ class SandboxCensus(Simulator):
             if sync.refusal is not None:
                 raise Refused(sync.refusal)
             now = self.now()
-            busy = self._is_under_way(sync_id)
+            busy = self._is_running(sync_id)
             run = SandboxSyncRun(
                 sync_run_id=next(self._ids),
                 sync_id=sync_id,
@@ -95,11 +95,11 @@ class SandboxCensus(Simulator):
             self._sync_runs[run.sync_run_id] = run
             self._of_sync.setdefault(sync_id, []).append(run.sync_run_id)
             if not busy:
-                self._under_way[sync_id] = run.sync_run_id
+                self._last_active[sync_id] = run.sync_run_id
             return run
 
-    def _is_under_way(self, sync_id: int) -> bool:
-        last = self._under_way.get(sync_id)
+    def _is_running(self, sync_id: int) -> bool:
+        last = self._last_active.get(sync_id)
         return last is not None and self.sync_run(last).end is None
 
     def finish(
@@ -114,10 +114,10 @@ class SandboxCensus(Simulator):
         error_code: str | None = None,
         error_message: str | None = None,
     ) -> None:
-        """End a run that is going. Counts are of records.
+        """End a running run. Counts are of records.
 
-        A cancelled run is `canceled` beside a status, `completed` too. Raises LookupError where
-        there is no such run, ValueError where it has ended.
+        A cancelled run has `canceled` and a status, possibly `completed`. Raises LookupError for
+        an unknown run, ValueError for one that has ended.
         """
         with self._lock:
             run = self.sync_run(sync_run_id)
@@ -135,31 +135,31 @@ class SandboxCensus(Simulator):
             )
             self._sync_runs[sync_run_id] = replace(run, end=end)
 
-    def say(self, sync_run_id: int, status: str) -> None:
-        """Let a run that is going have this status, also a word Census does not have yet."""
+    def set_status(self, sync_run_id: int, status: str) -> None:
+        """Set the status of a running run, possibly to one unknown to Census."""
         with self._lock:
-            self._sync_runs[sync_run_id] = replace(self.sync_run(sync_run_id), says=status)
+            self._sync_runs[sync_run_id] = replace(self.sync_run(sync_run_id), forced_status=status)
 
     def sync_run(self, sync_run_id: int) -> SandboxSyncRun:
-        """A run as it stands now. Raises LookupError."""
+        """The current state of a run. Raises LookupError."""
         with self._lock:
-            run = self._sync_runs[sync_run_id].settled(self.now(), takes=self._runs_take)
+            run = self._sync_runs[sync_run_id].at_time(self.now(), takes=self._runs_take)
             self._sync_runs[sync_run_id] = run
             return run
 
     def sync_runs_of(self, sync_id: int) -> list[SandboxSyncRun]:
-        """The runs of a sync as they stand now, in the order they began."""
+        """The current state of a sync's runs, oldest first."""
         with self._lock:
             return [self.sync_run(sync_run_id) for sync_run_id in self._of_sync.get(sync_id, ())]
 
     @property
     def sync_runs(self) -> list[SandboxSyncRun]:
-        """All runs as they stand now, in the order they began."""
+        """The current state of all runs, oldest first."""
         with self._lock:
             return [self.sync_run(sync_run_id) for sync_run_id in list(self._sync_runs)]
 
     def status(self, run: SandboxSyncRun) -> str:
-        """Census's word for how a run stands."""
+        """A run's status, as Census names it."""
         return run.status_at(self.now(), takes=self._runs_take)
 
     def _add_routes(self) -> None:
@@ -179,7 +179,7 @@ class SandboxCensus(Simulator):
             abort(404)
         except Refused as exc:
             # "status: success or error indicating whether the sync was triggered. message:
-            # Present if error." Which HTTP status goes with it is not said.
+            # Present if error." The HTTP status is not documented.
             return as_json({"status": "error", "message": str(exc)})
         return _success({"sync_run_id": run.sync_run_id})
 
@@ -191,7 +191,7 @@ class SandboxCensus(Simulator):
         return _success(self._run_json(run))
 
     def _cancel(self, version: str, sync_run_id: int) -> Response:
-        """The OpenAPI file's answer; that of a run that has ended is not documented: the same."""
+        """As in the OpenAPI file; for a run that has ended it is not documented: the same."""
         with self._lock:
             try:
                 run = self.sync_run(sync_run_id)
@@ -223,7 +223,7 @@ class SandboxCensus(Simulator):
         ended = [run.end.status for run in self.sync_runs_of(sync.sync_id) if run.end]
         return sync_json(sync, last_status=ended[-1] if ended else None)
 
-    def _let_in(self) -> Response | None:
+    def _check_credentials(self) -> Response | None:
         # "Authorization: Bearer", and until February 2023 https://bearer:TOKEN@host, which is
         # HTTP Basic with the user `bearer`.
         basic = base64.b64encode(f"bearer:{self._api_key}".encode()).decode()
@@ -247,7 +247,7 @@ class SandboxCensus(Simulator):
         if code == HTTPStatus.BAD_REQUEST and path.startswith("/api/v2/"):
             # The same page of v2 has `message`, "The reason the request failed".
             return as_json({"status": code, "message": detail}, code)
-        # Others are undocumented: a page, as whatever stands before the API would send.
+        # Others are undocumented: an HTML page, as a proxy in front of the API would send.
         page = f"<html><body><h1>{code} {responses.get(code, '')}</h1></body></html>"
         return Response(page, code, content_type="text/html")
 
@@ -258,9 +258,8 @@ class SandboxCensus(Simulator):
 def _full_sync_is_forced() -> bool:
     """In the query, as documented, or in a JSON body: dagster-census, dagster_census/resources.py.
 
-    dagster-census calls its body `application/json;version=2`, paradime-io application/json. A body
-    that calls itself JSON and is none is 400, as Rails answers it. A form is
-    read like the query, as Rails does.
+    dagster-census calls its body `application/json;version=2`, paradime-io application/json. Rails
+    responds with 400 to invalid JSON, and reads a form like the query.
     """
     if request.values.get("force_full_sync") == "true":  # before the body is taken for JSON
         return True

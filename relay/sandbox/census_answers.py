@@ -1,4 +1,4 @@
-"""The Census API's answers: syncs, sync runs and pages of them.
+"""The Census API's responses: syncs, sync runs and pages of them.
 
 docs.getcensus.com "Sync Runs" (April 2023) and "API" (October 2021), and
 https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run, .../syncs/create-a-new-sync
@@ -18,7 +18,7 @@ MOST_PER_PAGE = 100
 
 
 def sync_run_json(run: SandboxSyncRun, *, status: str, now: datetime) -> dict[str, Any]:
-    """A run; its counts and its step as far as it has come."""
+    """A run, with its current counts and step."""
     end = run.end
     body: dict[str, Any] = {
         "id": run.sync_run_id,
@@ -72,7 +72,7 @@ def sync_json(sync: SandboxSync, *, last_status: str | None) -> dict[str, Any]:
     return {
         "id": sync.sync_id,
         "label": sync.label,
-        # Read by dagster-census for a sync without a label. The word before the colon is that of
+        # Read by dagster-census for a sync without a label. The part before the colon is from
         # Census's GitLink (sutrolabs/census-docs, basics/developers/gitlink.md); the rest a guess.
         "resource_identifier": f"sync:{sync.sync_id}",
         "schedule_frequency": sync.schedule_frequency,
@@ -114,9 +114,9 @@ def _triggers(sync: SandboxSync) -> dict[str, Any]:
 
 
 def paged(rows: Sequence[Any], args: Mapping[str, str], url: str) -> dict[str, Any]:
-    """One page of rows that stand in their order, and where the others are.
+    """One page of ordered rows, with links to the others.
 
-    `next`, a URL, is the older way to say so, kept beside `pagination`.
+    `next`, a URL, is the older form, still sent with `pagination`.
     """
     per_page = min(_positive(args.get("per_page"), PER_PAGE), MOST_PER_PAGE)
     page = _positive(args.get("page"), 1)

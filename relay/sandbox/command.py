@@ -11,7 +11,7 @@ from relay.terminal import exit_on_error
 
 
 def serve(*, dbt_port: int, census_port: int) -> None:
-    """Serve both until SIGINT or SIGTERM, and say how to point relay at them."""
+    """Serve both until SIGINT or SIGTERM, and print the settings for relay."""
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
@@ -23,7 +23,7 @@ def serve(*, dbt_port: int, census_port: int) -> None:
 
 
 def environment(dbt_cloud_url: str, census_url: str) -> dict[str, str]:
-    """The settings with which relay talks to the simulators."""
+    """The settings with which relay uses the simulators."""
     return {
         "DBT_CLOUD_WEBHOOK_SECRETS": story.WEBHOOK_SECRET,
         "DBT_CLOUD_URL": dbt_cloud_url,

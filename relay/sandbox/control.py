@@ -1,30 +1,30 @@
-"""Routes to steer the simulators from another shell, on both their ports.
+"""Routes to control the simulators from another shell, on both ports.
 
-Each takes a JSON body, whose keys are optional unless said otherwise; a wrong body is answered with
-400 and what is wrong with it.
+Each takes a JSON body, whose keys are optional unless marked as required; for an invalid body the
+response is 400 and the problem.
 
-- `GET /sandbox/state`: dbt runs, syncs, sync runs, how many requests of each kind came, and the
+- `GET /sandbox/state`: dbt runs, syncs, sync runs, the number of requests of each kind, and the
   newest 10,000 of each simulator
-- `POST /sandbox/dbt_runs`, `{"recording": "build_model_error"}`: let there be a dbt run, by default
-  one where all is well. `"pull_request": 42` makes it a CI run; `"status": "running"` leaves it in
-  the middle of its build, and `"cancelled"` cancels it there. Answers with the webhook body that
-  tells of its end, or, while it is running, of its start
+- `POST /sandbox/dbt_runs`, `{"recording": "build_model_error"}`: add a dbt run, by default
+  one that succeeded. `"pull_request": 42` makes it a CI run; `"status": "running"` stops it in
+  the middle of its build, and `"cancelled"` cancels it there. Returns the webhook body that
+  reports its end, or, while it is running, its start
 - `POST /sandbox/dbt_runs/DBT_RUN_ID/finish`, `{"status": "success"}`: end a dbt run that is
-  running; also `"error"` or `"cancelled"`, by default as its steps ended. Answers with its webhook
+  running; also `"error"` or `"cancelled"`, by default as its steps ended. Returns its webhook
 - `GET /sandbox/dbt_runs/DBT_RUN_ID/event`: the newest webhook body of a dbt run, for one that was
   started with `POST /jobs/ID/run/`
-- `POST /sandbox/syncs/SYNC_ID`, `{"paused": true}` or `{"refuses": "Not now"}`: let a sync be
-  paused, or refuse every trigger with this text; `false` and `null` let it start again
+- `POST /sandbox/syncs/SYNC_ID`, `{"paused": true}` or `{"refuses": "Not now"}`: pause a
+  sync, or refuse every trigger with this message; `false` and `null` undo it
 - `POST /sandbox/finish/SYNC_RUN_ID`, `{"records_failed": 3}`: end a sync run; the keys are those
   of `SandboxCensus.finish`
 - `POST /sandbox/fail`, `{"simulator": "census", "path": "/trigger", "status": 503, "times": 2}`:
-  let the next requests fail; `simulator` and `path` are required, and one of `status` (with it
-  `retry_after`, seconds), `status_after`, which fails after the work was done, or `hang_up`,
-  `"before"` or `"after"` the work
-- `POST /sandbox/fail_at_random`, `{"simulator": "both", "share": 0.1, "seed": 1}`: let from now on
-  this share of the requests meet one of the faults that a patient client comes through, which the
-  answer lists: 429, 5xx before and after the work, lost, late and broken answers; by default a
-  tenth of both simulators' with the seed 1. `"share": 0` ends it
+  the next requests fail; `simulator` and `path` are required, and one of `status` (with it
+  `retry_after`, seconds), `status_after`, which fails after the request was processed, or
+  `hang_up`, `"before"` or `"after"` processing
+- `POST /sandbox/fail_at_random`, `{"simulator": "both", "share": 0.1, "seed": 1}`: from now on
+  this share of the requests gets a transient fault; the response lists them: 429, 5xx before and
+  after processing, lost, late and broken responses; by default a tenth of both simulators' requests
+  with the seed 1. `"share": 0` ends it
 """
 
 from collections.abc import Iterator, Mapping
@@ -52,14 +52,14 @@ from relay.sandbox.dbt_cloud import SandboxDbtCloud
 from relay.sandbox.dbt_runs import PREPARATIONS, QUEUE_TAKES, RUNNING, STEP_TAKES, SandboxRun
 from relay.sandbox.wire import Simulator, as_json
 
-# How long a run that is put in the middle of its build has been there.
+# Since when a run that is added as running has been in the middle of its build.
 _INTO_BUILD = QUEUE_TAKES + STEP_TAKES * len(PREPARATIONS) + STEP_TAKES / 2
 
 
 def control(dbt_cloud: SandboxDbtCloud, census: SandboxCensus) -> Flask:
     """The routes above, for these two."""
     app = Flask(__name__, static_folder=None)
-    app.register_error_handler(HTTPException, _in_one_line)
+    app.register_error_handler(HTTPException, _as_text)
     _add_dbt_routes(app, dbt_cloud)
     _add_census_routes(app, census)
     _add_fault_routes(app, {"dbt_cloud": dbt_cloud, "census": census})
@@ -75,7 +75,7 @@ def _add_dbt_routes(app: Flask, dbt_cloud: SandboxDbtCloud) -> None:
     @app.post("/sandbox/dbt_runs")
     def add_run() -> Response:
         asked = read(NewRun)
-        with _problems_answered():
+        with _errors_as_responses():
             run = _new_run(asked, dbt_cloud.next_run_id)
         if asked.status is None:
             dbt_cloud.add_run(run)
@@ -88,13 +88,13 @@ def _add_dbt_routes(app: Flask, dbt_cloud: SandboxDbtCloud) -> None:
 
     @app.post("/sandbox/dbt_runs/<int:dbt_run_id>/finish")
     def finish_run(dbt_run_id: int) -> Response:
-        with _problems_answered(f"there is no dbt run {dbt_run_id}"):
+        with _errors_as_responses(f"there is no dbt run {dbt_run_id}"):
             dbt_cloud.finish_run(dbt_run_id, read(RunEnd).code)
         return _event(dbt_cloud, dbt_run_id)
 
     @app.get("/sandbox/dbt_runs/<int:dbt_run_id>/event")
     def event(dbt_run_id: int) -> Response:
-        with _problems_answered(f"there is no dbt run {dbt_run_id}"):
+        with _errors_as_responses(f"there is no dbt run {dbt_run_id}"):
             return _event(dbt_cloud, dbt_run_id)
 
 
@@ -103,12 +103,12 @@ def _add_census_routes(app: Flask, census: SandboxCensus) -> None:
     def change_sync(sync_id: int) -> Response:
         changes = msgspec.structs.asdict(read(SyncChange))
         given = {key: value for key, value in changes.items() if value is not msgspec.UNSET}
-        with _problems_answered(f"there is no sync {sync_id}"):
+        with _errors_as_responses(f"there is no sync {sync_id}"):
             return as_json(sync_json(census.change_sync(sync_id, **given)))
 
     @app.post("/sandbox/finish/<int:sync_run_id>")
     def finish(sync_run_id: int) -> Response:
-        with _problems_answered(f"there is no sync run {sync_run_id}"):
+        with _errors_as_responses(f"there is no sync run {sync_run_id}"):
             census.finish(sync_run_id, **msgspec.structs.asdict(read(SyncRunEnd)))
         return as_json(sync_run_json(census, census.sync_run(sync_run_id)))
 
@@ -126,13 +126,13 @@ def _add_fault_routes(app: Flask, simulators: Mapping[str, Simulator]) -> None:
         names = tuple(simulators) if asked.simulator == "both" else (asked.simulator,)
         chosen = {name: simulators[name] for name in names}
         for simulator in chosen.values():
-            simulator.fail_at_random(asked.share, simulator.passing_faults, seed=asked.seed)
-        faults = {name: list(map(str, chosen[name].passing_faults)) for name in chosen}
+            simulator.fail_at_random(asked.share, simulator.transient_faults, seed=asked.seed)
+        faults = {name: list(map(str, chosen[name].transient_faults)) for name in chosen}
         return as_json({"share": asked.share, "seed": asked.seed, "faults": faults})
 
 
 def _new_run(asked: NewRun, dbt_run_id: int) -> SandboxRun:
-    """Raises LookupError where there is no such recording."""
+    """Raises LookupError for an unknown recording."""
     if asked.pull_request is None:
         return story.nightly_run(dbt_run_id, recording=asked.recording)
     return story.ci_run(dbt_run_id, pull_request_id=asked.pull_request, recording=asked.recording)
@@ -143,8 +143,8 @@ def _event(dbt_cloud: SandboxDbtCloud, dbt_run_id: int) -> Response:
 
 
 @contextmanager
-def _problems_answered(nothing_found: str | None = None) -> Iterator[None]:
-    """Answer with 404 where something is not there, with 400 where it cannot be done."""
+def _errors_as_responses(nothing_found: str | None = None) -> Iterator[None]:
+    """Respond with 404 for an unknown id, with 400 for an impossible change."""
     try:
         yield
     except LookupError as exc:
@@ -153,5 +153,5 @@ def _problems_answered(nothing_found: str | None = None) -> Iterator[None]:
         abort(400, str(exc))
 
 
-def _in_one_line(exc: HTTPException) -> Response:
+def _as_text(exc: HTTPException) -> Response:
     return as_json({"error": exc.description}, exc.code or 500)

@@ -1,6 +1,6 @@
-"""What the control routes can be told: the JSON bodies, checked.
+"""The validated JSON bodies of the control routes.
 
-A key that is unknown, or that contradicts another, is refused by its name.
+Unknown and contradictory keys are refused by name.
 """
 
 from typing import Annotated, Literal, TypeVar
@@ -26,7 +26,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read(kind: type[T]) -> T:
-    """The body of the request; no body is one without keys. Another one is answered with 400."""
+    """The request's body; none is the same as `{}`. Aborts with 400 if it is invalid."""
     try:
         return msgspec.json.decode(request.get_data() or b"{}", type=kind)
     except msgspec.DecodeError as exc:
@@ -34,7 +34,7 @@ def read(kind: type[T]) -> T:
 
 
 class NewRun(Body, frozen=True):
-    """A dbt run. `pull_request` makes it a CI run; without a status it ended as its recording."""
+    """A dbt run. `pull_request` makes it a CI run; the default status is its recording's."""
 
     recording: str = "build"
     pull_request: AtLeastOne | None = None
@@ -42,13 +42,13 @@ class NewRun(Body, frozen=True):
 
 
 class RunEnd(Body, frozen=True):
-    """The end of a dbt run that is going; without a status as its steps ended."""
+    """The end of a running dbt run; the default status is that of its steps."""
 
     status: Literal["success", "error", "cancelled"] | None = None
 
     @property
     def code(self) -> int | None:
-        """The status, as dbt Cloud numbers it."""
+        """Dbt Cloud's number for the status."""
         return _ENDS[self.status] if self.status else None
 
 
@@ -65,14 +65,14 @@ class SyncRunEnd(Body, frozen=True):
 
 
 class SyncChange(Body, frozen=True):
-    """What a sync answers to a trigger from now on. A key that is not given changes nothing."""
+    """How a sync responds to triggers from now on. An absent key changes nothing."""
 
     refuses: str | msgspec.UnsetType | None = msgspec.UNSET
     paused: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Fail(Body, frozen=True):
-    """The next requests whose method and path contain `path` meet one fault."""
+    """A fault for the next requests whose method and path contain `path`."""
 
     simulator: Literal["dbt_cloud", "census"]
     path: str
@@ -83,7 +83,7 @@ class Fail(Body, frozen=True):
     times: AtLeastOne = 1
 
     def __post_init__(self) -> None:
-        """Raises ValueError, which names the keys that contradict each other."""
+        """Raises ValueError, which names contradictory keys."""
         faults = ("status", "status_after", "hang_up")
         given = [name for name in faults if getattr(self, name) is not None]
         if len(given) != 1:
@@ -95,7 +95,7 @@ class Fail(Body, frozen=True):
 
     @property
     def fault(self) -> Fault:
-        """The fault that is asked for."""
+        """The requested fault."""
         if self.status is not None:
             return Status(self.status, self.retry_after)
         if self.status_after is not None:
@@ -104,7 +104,7 @@ class Fail(Body, frozen=True):
 
 
 class FailAtRandom(Body, frozen=True):
-    """A share of the requests from now on meets faults that pass."""
+    """Transient faults for a share of the requests from now on."""
 
     simulator: Literal["dbt_cloud", "census", "both"] = "both"
     share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1

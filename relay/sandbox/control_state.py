@@ -1,4 +1,4 @@
-"""What the simulators hold, and what they were asked: the answers of the control routes."""
+"""The simulators' state and requests: the responses of the control routes."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from relay.sandbox.wire import Seen
 
 
 def state_json(dbt_cloud: SandboxDbtCloud, census: SandboxCensus) -> dict[str, Any]:
-    """All of it."""
+    """The whole state."""
     return {
         "dbt_runs": [dbt_run_json(run) for run in dbt_cloud.runs],
         "syncs": [sync_json(sync) for sync in census.syncs],
@@ -38,7 +38,7 @@ def dbt_run_json(run: SandboxRun) -> dict[str, Any]:
 
 
 def sync_json(sync: SandboxSync) -> dict[str, Any]:
-    """A sync; `refusal` is what it answers to a trigger, null where it starts."""
+    """A sync; `refusal` is the message for every trigger, null if it can start."""
     return {"sync_id": sync.sync_id, "label": sync.label, "refusal": sync.refusal}
 
 

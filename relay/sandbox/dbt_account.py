@@ -1,4 +1,4 @@
-"""What the simulated dbt Cloud keeps of an account: jobs, runs, webhook subscriptions."""
+"""The simulated dbt Cloud account: jobs, runs, webhook subscriptions."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ class DbtAccount(Simulator):
         self._subscriptions: dict[str, SandboxSubscription] = {}
 
     def add_job(self, job: SandboxJob) -> None:
-        """Let there be this job, its environment and project, in place of one of the same id."""
+        """Add a job with its environment and project, or replace the one with the same id."""
         with self._lock:
             self._jobs[job.dbt_job_id] = job
 
@@ -51,26 +51,26 @@ class DbtAccount(Simulator):
             return self._jobs[dbt_job_id]
 
     def add_run(self, run: SandboxRun) -> SandboxRun:
-        """Let there be this run, in place of an earlier one of the same id; returns it with times.
+        """Add a run, or replace the one with the same id; returns it with its times.
 
-        A run that goes on is one that is added again, with another status.
+        To change a run's status, add it again.
         """
-        placed = run.placed(self.now())
+        placed = run.with_times(self.now())
         with self._lock:
             self._runs[run.dbt_run_id] = placed
         return placed
 
     def run(self, dbt_run_id: int) -> SandboxRun:
-        """A run as it stands now. Raises LookupError."""
+        """The current state of a run. Raises LookupError."""
         with self._lock:
-            return self._runs[dbt_run_id].settled(self.now())
+            return self._runs[dbt_run_id].at_time(self.now())
 
     @property
     def runs(self) -> list[SandboxRun]:
-        """All runs as they stand now, by id."""
+        """The current state of all runs, by id."""
         with self._lock:
             now = self.now()
-            return [run.settled(now) for _, run in sorted(self._runs.items())]
+            return [run.at_time(now) for _, run in sorted(self._runs.items())]
 
     @property
     def next_run_id(self) -> int:
@@ -79,15 +79,15 @@ class DbtAccount(Simulator):
             return max(self._runs, default=FIRST_RUN_ID - 1) + 1
 
     def start_run(self, dbt_job_id: int, request: RunRequest) -> SandboxRun:
-        """Start a run of a job; it goes on by the clock. Raises LookupError."""
+        """Start a run of a job; it proceeds by the clock. Raises LookupError."""
         with self._lock:
             return self.add_run(request.run_of(self.job(dbt_job_id), self.next_run_id))
 
     def retry_run(self, dbt_run_id: int) -> SandboxRun:
-        """Start a run of what failed in this one and was skipped. Raises LookupError, NotRetryable.
+        """Start a run of what failed or was skipped in this one. Raises LookupError, NotRetryable.
 
-        It begins with `dbt retry`, which leaves the recording `retry`, whatever had failed. That
-        command, and the texts of the cause, are guesses.
+        It begins with `dbt retry`, always with the recording `retry`. That command, and the texts
+        of the cause, are guesses.
         """
         with self._lock:
             failed = self.run(dbt_run_id)
@@ -109,13 +109,13 @@ class DbtAccount(Simulator):
             return self.add_run(again)
 
     def skipped_commands(self, run: SandboxRun) -> tuple[str, ...]:
-        """The commands that a failed run did not come to."""
+        """The commands that a failed run did not execute."""
         job = self._jobs.get(run.dbt_job_id)
         commands = run.steps_override or (job.commands if job else ())
         return commands[len(run.invocations) :]
 
     def rerun_job(self, dbt_job_id: int) -> SandboxRun:
-        """Retry the job's newest run if that failed, else start another. Raises LookupError."""
+        """Retry the job's newest run if it failed, else start a new one. Raises LookupError."""
         with self._lock:
             of_job = [run for run in self.runs if run.dbt_job_id == dbt_job_id]
             if of_job and of_job[-1].status == ERROR:
@@ -123,10 +123,10 @@ class DbtAccount(Simulator):
             return self.start_run(dbt_job_id, RunRequest(cause="rerun"))
 
     def finish_run(self, dbt_run_id: int, status: int | None = None) -> SandboxRun:
-        """End a run that is going; without a status as its steps ended.
+        """End a running run; the default status is that of its steps.
 
-        Raises LookupError where there is no such run, ValueError where it has ended, or has not
-        started and is not cancelled.
+        Raises LookupError for an unknown run, ValueError if it has ended, or has not started and
+        is not cancelled.
         """
         with self._lock:
             run = self.run(dbt_run_id)
@@ -137,15 +137,15 @@ class DbtAccount(Simulator):
             return self.add_run(replace(run, status=status or outcome_of(run.steps)))
 
     def cancel_run(self, dbt_run_id: int) -> SandboxRun:
-        """Cancel a run; one that has ended stays as it is. Raises LookupError."""
+        """Cancel a run; no effect if it has ended. Raises LookupError."""
         with self._lock:
             run = self.run(dbt_run_id)
             return run if run.has_ended else self.finish_run(dbt_run_id, CANCELLED)
 
     def completed_event(self, dbt_run_id: int, *, event_id: str | None = None) -> bytes:
-        """The body of the webhook that tells of this run's end; `webhooks` has the other events.
+        """The body of the webhook that reports this run's end; `webhooks` has the other events.
 
-        Without an `event_id` each is an event of its own. Raises LookupError.
+        By default each has a new event id. Raises LookupError.
         """
         return webhooks.completed_event(
             self.run(dbt_run_id),
@@ -155,7 +155,7 @@ class DbtAccount(Simulator):
         )
 
     def newest_event(self, dbt_run_id: int) -> bytes:
-        """The webhook body of a run's end, or of its start while it is going.
+        """The webhook body of a run's end, or of its start while it is running.
 
         Raises LookupError, and ValueError for a run that has not started.
         """
@@ -163,13 +163,13 @@ class DbtAccount(Simulator):
         if run.has_ended:
             return self.completed_event(dbt_run_id)
         if run.started_at is None:
-            raise ValueError(f"dbt run {dbt_run_id} has not started: no webhook tells of it yet")
+            raise ValueError(f"dbt run {dbt_run_id} has not started: no webhook reports it yet")
         return webhooks.started_event(run, dbt_account_id=self.account_id, at=self.now())
 
     def add_subscription(self, subscription: SandboxSubscription) -> None:
-        """Let there be this webhook subscription, in place of an earlier one of the same id.
+        """Add a webhook subscription, or replace the one with the same id.
 
-        Nothing is sent to its URL: tests and `relay send` deliver what `completed_event` gives.
+        Nothing is sent to its URL: tests and `relay send` deliver what `completed_event` returns.
         """
         created_at = subscription.created_at or self.now()
         with self._lock:

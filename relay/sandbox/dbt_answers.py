@@ -1,8 +1,8 @@
-"""The Administrative API's answers: the envelope, errors, runs and their steps.
+"""The Administrative API's responses: the envelope, errors, runs and their steps.
 
 Fields: github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml, RunResponse, RunStepResponse,
-RunTrigger, InternalJobDefinition, ResponseStatus. Where it leaves a format open (times, durations,
-nulls), as in the recorded answers in open-metadata/OpenMetadata,
+RunTrigger, InternalJobDefinition, ResponseStatus. Where it does not define a format (times,
+durations, nulls), as in the recorded responses in open-metadata/OpenMetadata,
 ingestion/tests/unit/topology/pipeline/test_dbtcloud.py, and for a cancelled run in
 data-mie/dbt-cloud-cli, README.md.
 """
@@ -38,21 +38,21 @@ _MESSAGES = {
 
 
 def enveloped(answer: Any, *, extra: dict[str, Any] | None = None) -> Response:
-    """An answer with its status beside it; `extra` is a list's paging."""
+    """A response with its status; `extra` has the paging of a list."""
     status = _status(HTTPStatus.OK, "Success!")
     body = {"status": status, "data": answer}
     return as_json(body if extra is None else body | {"extra": extra})
 
 
 def error(code: int, detail: str | None = None) -> Response:
-    """An error; `detail` is what is wrong with a request, and in the others unsaid."""
+    """An error response; `detail` is the problem of an invalid request."""
     message = _MESSAGES.get(code) or responses.get(code, "")
     said = detail if code == HTTPStatus.BAD_REQUEST else None
     return as_json({"status": _status(code, message), "data": said}, code)
 
 
 def not_served(code: int, said: str) -> Response:
-    """The answer to a request for which the simulator has no route; dbt Cloud has no such."""
+    """The response for a route that the simulator lacks; not one of dbt Cloud's."""
     return as_json({"status": _status(code, said), "data": None}, code)
 
 
@@ -73,9 +73,9 @@ def run_json(
     host_url: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """A run, with its trigger, job, environment and steps where `related` names them.
+    """A run, with those of its trigger, job, environment and steps that `related` contains.
 
-    Else they are null, null, null and [].
+    The others are null, null, null and [].
     """
     failed = run.status == ERROR
     path = f"deploy/{dbt_account_id}/projects/{run.project_id}/runs/{run.dbt_run_id}/"
@@ -97,7 +97,7 @@ def run_json(
         "artifacts_saved": run.has_ended and run.started_at is not None,
         "artifact_s3_path": None,
         "has_docs_generated": run.has_docs,
-        "has_sources_generated": run.has_left("sources.json"),
+        "has_sources_generated": run.has_artifact("sources.json"),
         "notifications_sent": run.has_ended,
         "blocked_by": [],
         "created_at": time_json(run.created_at),

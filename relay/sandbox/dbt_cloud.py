@@ -1,4 +1,4 @@
-"""A simulator of dbt Cloud's Administrative API: runs, jobs, and where webhooks lead.
+"""A simulator of dbt Cloud's Administrative API: runs, jobs, and webhook subscriptions.
 
 Routes and parameters: github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml, shown at
 https://docs.getdbt.com/dbt-cloud/api-v2, and for the webhooks openapi-v3.yaml. `dbt_job_routes` has
@@ -18,7 +18,7 @@ from relay.sandbox.dbt_related import related_in
 from relay.sandbox.dbt_run_query import RUNS
 from relay.sandbox.dbt_runs import ARTIFACTS, ERROR, SandboxRun
 from relay.sandbox.dbt_subscriptions import page_of
-from relay.sandbox.wire import PASSING, Body
+from relay.sandbox.wire import TRANSIENT, Body
 
 _RUNS = "/api/v2/accounts/<int:account_id>/runs/"
 _RUN = f"{_RUNS}<int:dbt_run_id>/"
@@ -26,9 +26,9 @@ _SUBSCRIPTIONS = "/api/v3/accounts/<int:account_id>/webhooks/subscriptions"
 
 
 class SandboxDbtCloud(DbtAccount):
-    """One account of dbt Cloud, served."""
+    """One account of dbt Cloud, served over HTTP."""
 
-    passing_faults = (*PASSING, Body(b"<html>Log in</html>", content_type="text/html"))
+    transient_faults = (*TRANSIENT, Body(b"<html>Log in</html>", content_type="text/html"))
 
     def __init__(self, account_id: int, token: str, *, clock: Clock = utc_now) -> None:
         super().__init__(account_id, clock)
@@ -81,7 +81,7 @@ class SandboxDbtCloud(DbtAccount):
             abort(400, "RETRY_NOT_FAILED_RUN")
 
     def _list_artifacts(self, dbt_run_id: int) -> Response:
-        """The paths; null where there are none: dbt-labs/dbt-mcp, dbt_admin/client.py.
+        """The paths; null if there are none: dbt-labs/dbt-mcp, dbt_admin/client.py.
 
         openapi-v2.yaml has no `step` here; dbtc, prefect-dbt and apache/airflow send it.
         """
@@ -89,7 +89,7 @@ class SandboxDbtCloud(DbtAccount):
         left = [
             name
             for name in ARTIFACTS
-            if (run.has_left(name) if step is None else run.artifact(name, step) is not None)
+            if (run.has_artifact(name) if step is None else run.artifact(name, step) is not None)
         ]
         return enveloped(left or None)
 
@@ -122,7 +122,7 @@ class SandboxDbtCloud(DbtAccount):
             now=self.now(),
         )
 
-    def _let_in(self) -> Response | None:
+    def _check_credentials(self) -> Response | None:
         # "Both syntaxes are equivalent": the introduction of openapi-v2.yaml.
         said = request.headers.get("Authorization", "")
         right = said in (f"Token {self._token}", f"Bearer {self._token}")
@@ -142,7 +142,7 @@ class SandboxDbtCloud(DbtAccount):
 
 
 def _step() -> int | None:
-    """The `step` of the request. A request without a number there is refused."""
+    """The `step` of the request. Aborts with 400 if it is not a number."""
     step = request.args.get("step")
     if step is not None and not step.isdecimal():
         abort(400, f"{step!r} is not of type 'integer'")

@@ -1,9 +1,9 @@
-"""Durations as dbt Cloud writes them, for programs and for people.
+"""Durations in dbt Cloud's formats: clock time and text.
 
-The forms are those of recorded answers: open-metadata/OpenMetadata,
-ingestion/tests/unit/topology/pipeline/test_dbtcloud.py ("24:00:36" is "1 day", no time at all is
+The formats are those of recorded responses: open-metadata/OpenMetadata,
+ingestion/tests/unit/topology/pipeline/test_dbtcloud.py ("24:00:36" is "1 day", zero is
 "0 minutes"), and data-mie/dbt-cloud-cli, README.md ("1 minute, 37 seconds"). They look like
-Django's `timesince` with seconds, of which this does what those answers show.
+Django's `timesince` with seconds, of which this implements what those responses show.
 """
 
 from datetime import timedelta

@@ -1,7 +1,7 @@
-"""What the lists of projects, environments and jobs can be asked for.
+"""The query parameters of the lists of projects, environments and jobs.
 
-github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml and openapi-v3.yaml. For jobs it leaves
-open what they can be ordered by; for all, what else than `id`.
+github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml and openapi-v3.yaml. It does
+not say what jobs can be ordered by, nor, for the others, what besides `id`.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ Row = TypeVar("Row", bound=_Named)
 
 
 def _form(id_of: Callable[[Row], int], filters: Mapping[str, Filter[Row]]) -> ListForm[Row]:
-    """A list of what has an id and a name."""
+    """A list of objects with an id and a name."""
     common: dict[str, Filter[Row]] = {
         "pk": Filter(number, lambda row, value: id_of(row) == value),
         "pk__in": Filter(numbers, lambda row, values: id_of(row) in values),
@@ -52,7 +52,7 @@ JOBS: ListForm[SandboxJob] = _form(
         "project_id": Filter(number, lambda job, value: job.project_id == value),
         "project_id__in": Filter(numbers, lambda job, values: job.project_id in values),
         "environment_id": Filter(number, lambda job, value: job.environment_id == value),
-        # A job without a version of its own has that of its environment.
+        # A job without its own version has that of its environment.
         "dbt_version__in": Filter(words, lambda job, values: job.dbt_version in values),
         "triggers_schedule": Filter(flag, lambda job, value: (job.cron is not None) == value),
         "is_system": Filter(flag, lambda _, value: not value),

@@ -1,7 +1,7 @@
 """The routes of an account, its projects, environments and jobs.
 
 github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml and openapi-v3.yaml. Clients differ in
-the version they ask: dagster-dbt and tap-dbt v2 alone, apache/airflow v3 for projects and
+the version they use: dagster-dbt and tap-dbt v2 alone, apache/airflow v3 for projects and
 environments, dbtc v3 for projects. A project is served in both, with the same fields.
 """
 
@@ -38,13 +38,13 @@ _EITHER = f"{_ACCOUNTS}<int:account_id>/"
 
 
 class JobRoutes:
-    """The views of one account; of its runs there is only what a job says of its newest."""
+    """The views of one account, without those of its runs."""
 
     def __init__(self, account: DbtAccount) -> None:
         self._account = account
 
     def blueprint(self) -> Blueprint:
-        """The routes, each with its view."""
+        """The routes and their views."""
         routes = Blueprint("jobs", __name__)
         add = routes.add_url_rule
         add(_ACCOUNTS, view_func=self._list_accounts)

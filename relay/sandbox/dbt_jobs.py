@@ -1,4 +1,4 @@
-"""Jobs as the simulated dbt Cloud keeps them, and what their commands do."""
+"""The simulated dbt Cloud's jobs, and what their commands do."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from relay.sandbox.dbt_projects import SandboxEnvironment
 from relay.sandbox.dbt_runs import DOCS, ERROR, SandboxRun, SandboxStep, invoke
 from relay.sandbox.recordings import load
 
-# The recording of the same command; options, such as a selection, change nothing in it.
+# The recording for each command; options, such as a selection, have no effect.
 _RECORDINGS = {
     "dbt build": "build",
     "dbt run": "run",
@@ -50,7 +50,7 @@ class SandboxJob:
         return self.environment.dbt_version
 
     def run(self, *invocations: SandboxStep, dbt_run_id: int, **fields: Any) -> SandboxRun:
-        """A run of this job that did this; `fields` are those of `SandboxRun`."""
+        """A run of this job with these steps; `fields` are those of `SandboxRun`."""
         of_the_job = {
             "dbt_job_id": self.dbt_job_id,
             "job_name": self.name,
@@ -65,9 +65,9 @@ class SandboxJob:
 
 
 def executed(commands: Iterable[str]) -> tuple[SandboxStep, ...]:
-    """The steps that these dbt commands make, up to the first that fails.
+    """The steps of these dbt commands, up to the first that fails.
 
-    A command leaves what was recorded of it, or nothing where there is no recording.
+    A command has the artifacts of its recording, or none if there is no recording.
     """
     return tuple(_up_to_an_error(_step(command) for command in commands))
 

@@ -1,10 +1,10 @@
-"""What a list of the Administrative API can be asked for: filters, an order, a page.
+"""The query of a list of the Administrative API: filters, an order, a page.
 
 github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml. It declares some filters as arrays and
-leaves their form open. On the wire they are JSON: `finished_at__range=["…", "…"]`
+does not define their format. Clients send JSON: `finished_at__range=["…", "…"]`
 (dagster-io/dagster, dagster_dbt/cloud_v2/client.py, in production); a comma between two times,
-brackets in the name, the name twice, and parameters it does not know were each answered 400 in
-October 2025. Numbers and words are taken with commas too, which Python's clients make of a list.
+brackets in the name, the name twice, and unknown parameters each got a 400 in October 2025.
+Numbers and texts may also have commas between them, as some Python clients send a list.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +17,17 @@ import msgspec
 Row = TypeVar("Row")
 
 MOST_PER_PAGE = 100
-# Whether a list in this state has rows: here none was ever deleted.
+# Whether a list has rows in this state: here no row is ever deleted.
 _STATES = {"active": True, "1": True, "deleted": False, "2": False, "all": True}
 _FLAGS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Filter(Generic[Row]):
-    """A parameter of a list: how its value is read, and which rows it keeps.
+    """A parameter of a list: how its value is parsed, and which rows it keeps.
 
-    Make it without its type in brackets: Python 3.11 cannot, for a frozen dataclass with slots.
+    Create it without its type in brackets: in Python 3.11 that fails for a frozen dataclass with
+    slots.
     """
 
     read: Callable[[str], Any]
@@ -35,9 +36,9 @@ class Filter(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class ListForm(Generic[Row]):
-    """A list: the filters it has, and what it can be ordered by.
+    """A list: its filters, and what it can be ordered by.
 
-    Every list also has `account_id`, which dagster-dbt sends and no document names.
+    Every list also has `account_id`, which dagster-dbt sends although it is not documented.
     """
 
     filters: Mapping[str, Filter[Row]]
@@ -45,7 +46,7 @@ class ListForm(Generic[Row]):
     default_state: str = "active"
 
     def read(self, args: Mapping[str, str]) -> "ListQuery[Row]":
-        """Read a query string. Raises ValueError in the words of the API's validation."""
+        """Parse a query string. Raises ValueError with the API's message."""
         asked = {key: value for key, value in args.items() if key != "include_related"}
         account_id = asked.pop("account_id", None)
         query = ListQuery(
@@ -55,7 +56,7 @@ class ListForm(Generic[Row]):
             order_by=asked.pop("order_by", "id"),
             limit=number(asked.pop("limit", str(MOST_PER_PAGE))),
             offset=number(asked.pop("offset", "0")),
-            filters=self._filters(asked),  # comes last: what is left are filters
+            filters=self._filters(asked),  # last: the remaining parameters are filters
         )
         _one_of(self.orders, query.order_by.removeprefix("-"))
         if query.limit > MOST_PER_PAGE:
@@ -71,7 +72,7 @@ class ListForm(Generic[Row]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery(Generic[Row]):
-    """Filters, each with the value it was given, and which part of the rows they leave."""
+    """Filters with their values, an order and a page."""
 
     form: ListForm[Row]
     account_id: int | None
@@ -82,7 +83,7 @@ class ListQuery(Generic[Row]):
     filters: Mapping[str, Any]
 
     def answered(self, rows: Sequence[Row], account_id: int) -> tuple[list[Row], dict[str, Any]]:
-        """The page that is asked for, and the `extra` of the answer."""
+        """The requested page, and the `extra` of the response."""
         found = self._found_in(rows, account_id)
         page = found[self.offset : self.offset + self.limit]
         asked = {"limit": self.limit, "offset": self.offset, "state": self.state}
@@ -118,7 +119,7 @@ def number(text: str) -> int:
 
 
 def flag(text: str) -> bool:
-    """`true` or `false`; `True` too, which is what Python's clients make of theirs."""
+    """`true` or `false`; `True` too, as Python clients send it."""
     if text.lower() not in _FLAGS:
         raise ValueError(f"{text!r} is not of type 'boolean'")
     return _FLAGS[text.lower()]
@@ -142,7 +143,7 @@ def words(text: str) -> list[str]:
 
 
 def times(text: str) -> tuple[datetime, datetime]:
-    """A JSON list of two times; one without a zone is of UTC."""
+    """A JSON list of two times; UTC if they have no time zone."""
     first, last = msgspec.json.decode(text, type=tuple[str, str])
     return _time(first), _time(last)
 

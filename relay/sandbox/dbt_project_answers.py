@@ -1,8 +1,8 @@
-"""The Administrative API's answers about an account, its projects, environments and jobs.
+"""The Administrative API's responses about an account, its projects, environments and jobs.
 
 Fields: github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml, AccountResponse,
 ProjectResponse, EnvironmentV2Response and HumanReadableJobDefinitionResponse; of an account those
-that clients read. Formats and nulls are those of the recorded answers in data-mie/dbt-cloud-cli,
+that clients read. Formats and nulls are those of the recorded responses in data-mie/dbt-cloud-cli,
 README.md, and, for jobs, in open-metadata/OpenMetadata,
 ingestion/tests/unit/topology/pipeline/test_dbtcloud.py. v3 has the same fields here.
 """
@@ -14,7 +14,7 @@ from relay.sandbox.dbt_jobs import SandboxJob
 from relay.sandbox.dbt_projects import SandboxEnvironment, SandboxProject
 from relay.sandbox.dbt_subscriptions import ACCOUNT_IDENTIFIER
 
-# None of these is ever changed here, so that one time does for all.
+# None of these is ever changed here, so one time is enough.
 _CREATED_AT = datetime(2023, 5, 29, 7, 0, tzinfo=UTC)
 
 
@@ -148,7 +148,7 @@ def job_json(job: SandboxJob, dbt_account_id: int) -> dict[str, Any]:
 
 
 def _schedule_json(cron: str) -> dict[str, Any]:
-    # A job without a schedule has one all the same: recorded, with `triggers.schedule` false.
+    # A job without a schedule has this field too, as recorded, with `triggers.schedule` false.
     return {
         "cron": cron,
         "date": {"type": "custom_cron", "cron": cron},
@@ -157,5 +157,5 @@ def _schedule_json(cron: str) -> dict[str, Any]:
 
 
 def time_json(at: datetime | None) -> str | None:
-    """With a blank, as recorded: "2024-05-27 10:42:16.179903+00:00"; jobs alone have a T."""
+    """With a space, as recorded: "2024-05-27 10:42:16.179903+00:00"; jobs alone have a T."""
     return at.astimezone(UTC).isoformat(sep=" ", timespec="microseconds") if at else None

@@ -1,4 +1,4 @@
-"""Projects and environments as the simulated dbt Cloud keeps them."""
+"""The simulated dbt Cloud's projects and environments."""
 
 from dataclasses import dataclass
 

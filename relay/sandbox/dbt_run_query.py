@@ -1,4 +1,4 @@
-"""What `GET /runs/` can be asked for.
+"""The query parameters of `GET /runs/`.
 
 github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml, "List Runs", has all of these.
 """
@@ -29,7 +29,7 @@ RUNS: ListForm[SandboxRun] = ListForm(
         "deferring_run_id": Filter(number, lambda run, value: run.deferring_run_id == value),
         "has_docs_generated": Filter(flag, lambda run, value: run.has_docs == value),
         "has_sources_generated": Filter(
-            flag, lambda run, value: run.has_left("sources.json") == value
+            flag, lambda run, value: run.has_artifact("sources.json") == value
         ),
         "dbt_version": Filter(str, lambda run, value: run.dbt_version == value),
         "dbt_version__in": Filter(words, lambda run, values: run.dbt_version in values),

@@ -1,4 +1,4 @@
-"""What a client can ask of a run that it starts: the body of `POST /jobs/ID/run/`.
+"""The body of `POST /jobs/ID/run/`, which starts a run.
 
 github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v2.yaml, TriggerRunRequestRequest.
 """
@@ -10,7 +10,7 @@ import msgspec
 from relay.sandbox.dbt_jobs import SandboxJob, executed
 from relay.sandbox.dbt_runs import DOCS, QUEUED, SandboxRun, outcome_of
 
-# A SandboxRun has these under the same name.
+# SandboxRun has fields of the same names.
 _KEPT = (
     "cause",
     "git_sha",
@@ -25,7 +25,7 @@ _KEPT = (
 
 
 class RunRequest(msgspec.Struct, frozen=True):
-    """The cause and what is overridden. Threads and timeout make no difference to a recording."""
+    """The cause and the overrides. Threads and timeout have no effect on a recording."""
 
     cause: Annotated[str, msgspec.Meta(min_length=1)]
     git_sha: str | None = None
@@ -41,7 +41,7 @@ class RunRequest(msgspec.Struct, frozen=True):
     steps_override: tuple[str, ...] | None = None
 
     def run_of(self, job: SandboxJob, dbt_run_id: int) -> SandboxRun:
-        """The run of this job that is asked for, still queued."""
+        """The requested run of this job, still queued."""
         steps = executed(self._commands(job))
         return job.run(
             *steps,

@@ -1,4 +1,4 @@
-"""A simulated run of dbt Cloud: what it was started for, its steps, and what they left."""
+"""A simulated run of dbt Cloud: its trigger, its steps, and their artifacts."""
 
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, replace
@@ -31,12 +31,12 @@ STEP_TAKES = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class SandboxStep:
-    """A step of a run. `command` is None for the steps that run no dbt; they leave no artifacts.
+    """A step of a run. `command` is None for steps that do not run dbt; they have no artifacts.
 
-    `recording` is what the step left, None where nothing. With an `invocation_id` its artifacts
-    bear that and the time of the step; with None they are served as recorded, which makes two
-    steps, or two runs, that share a recording one invocation. `run_results` is served, byte for
-    byte, in place of the recording's.
+    `recording` has the step's artifacts, None if there are none. With an `invocation_id` they
+    contain that and the time of the step; with None they are served as recorded, so that two
+    steps, or two runs, with the same recording are one invocation. `run_results` replaces the
+    recording's, byte for byte.
     """
 
     name: str
@@ -48,7 +48,7 @@ class SandboxStep:
     run_results: bytes | None = None
 
     def artifact(self, name: str, *, at: datetime) -> bytes | None:
-        """One of ARTIFACTS as it was written at this time; None where the step left none."""
+        """One of ARTIFACTS as written at this time; None if the step did not write it."""
         if name == "run_results.json" and self.run_results is not None:
             return self.run_results
         recorded = self._recorded(name)
@@ -56,8 +56,8 @@ class SandboxStep:
             return recorded
         return stamped(recorded, invocation_id=self.invocation_id, generated_at=at)
 
-    def has_left(self, name: str) -> bool:
-        """Whether there is this artifact."""
+    def has_artifact(self, name: str) -> bool:
+        """Whether the step wrote this artifact."""
         overridden = name == "run_results.json" and self.run_results is not None
         return overridden or self._recorded(name) is not None
 
@@ -81,10 +81,10 @@ def invoke(
     invocation_id: str | None = None,
     run_results: bytes | None = None,
 ) -> SandboxStep:
-    """A step that ran `dbt build` or another dbt command, an invocation of its own.
+    """A step that ran `dbt build` or another dbt command, with a new invocation id.
 
-    Without a status it ended as its recording did. Given another step's `invocation_id` and
-    recording, it is a step that wrote nothing and still serves that step's files.
+    The default status is that of its recording. With another step's `invocation_id` and
+    recording, it is a step that wrote nothing and serves that step's files.
     """
     if status is None:
         status = ERROR if recording is not None and recording.failed else SUCCESS
@@ -110,14 +110,13 @@ PREPARATIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxRun:
-    """A run of a job, in the Administrative API's words. `of` makes one with all its steps.
+    """A run of a job, with the Administrative API's names. `of` creates one with all its steps.
 
-    Where `created_at` and `finished_at` are None, `DbtAccount.add_run` fills them in: the run
-    ended when it was added, or, if it is still going, began then.
+    If `created_at` and `finished_at` are None, `DbtAccount.add_run` sets them: the run ended when
+    it was added, or, if it is still running, began then.
 
-    A run that is going stays so until it is finished, cancelled, or added again with another
-    status. With `ends_as` it goes on by the clock and ends with that status once each step has
-    had its time.
+    A running run stays so until it is finished, cancelled, or added again with another status.
+    With `ends_as` it proceeds by the clock, and has that status after its last step.
     """
 
     dbt_run_id: int
@@ -150,9 +149,9 @@ class SandboxRun:
 
     @classmethod
     def of(cls, *invocations: SandboxStep, dbt_run_id: int, **fields: Any) -> "SandboxRun":
-        """A run that did this after the three steps every run begins with.
+        """A run with these steps after the three with which every run begins.
 
-        Unless told its status it ended in error if one of the invocations did.
+        The default status is error if one of the invocations failed, else success.
         """
         steps = (*PREPARATIONS, *invocations)
         fields.setdefault("status", outcome_of(steps))
@@ -160,24 +159,24 @@ class SandboxRun:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will happen in it."""
+        """Whether its status is final."""
         return self.status not in GOING
 
-    def placed(self, now: datetime) -> "SandboxRun":
-        """The same run, its times known."""
+    def with_times(self, now: datetime) -> "SandboxRun":
+        """The same run with its times set."""
         finished_at = (self.finished_at or now) if self.has_ended else None
         created_at = self.created_at or (finished_at or now) - self._lasted
         return replace(self, created_at=created_at, finished_at=finished_at)
 
     @property
     def _lasted(self) -> timedelta:
-        """How long ago a run with this status was created, unless it is known."""
+        """How long ago a run with this status was created, by default."""
         if self.status in (QUEUED, STARTING):
             return timedelta()
         return QUEUE_TAKES + (STEP_TAKES * len(self.steps) if self.has_ended else timedelta())
 
-    def settled(self, now: datetime) -> "SandboxRun":
-        """The same run as far as it has come by then. Only of a run that was `placed`."""
+    def at_time(self, now: datetime) -> "SandboxRun":
+        """The run's state at this time. Only after `with_times`."""
         if self.has_ended or self.ends_as is None or now < self._starts_at:
             return self
         ends_at = self._starts_at + STEP_TAKES * len(self.steps)
@@ -187,7 +186,7 @@ class SandboxRun:
 
     @property
     def started_at(self) -> datetime | None:
-        """When its first step began; None if none did. Only of a run that was `placed`."""
+        """When its first step began; None if none did. Only after `with_times`."""
         was_cancelled_before = self.finished_at is not None and self.finished_at < self._starts_at
         waits = self.status in (QUEUED, STARTING)
         return None if waits or was_cancelled_before else self._starts_at
@@ -199,31 +198,31 @@ class SandboxRun:
         return self.created_at + QUEUE_TAKES
 
     def step_finished_at(self, index: int) -> datetime:
-        """When a step ended, or is to end; they are counted from 1."""
+        """When a step ended, or will end; the first index is 1."""
         ended = self._starts_at + STEP_TAKES * index
         return min(ended, self.finished_at) if self.finished_at else ended
 
     def steps_begun(self, now: datetime) -> tuple[SandboxStep, ...]:
-        """The steps so far. The one under way, or cut off by a cancellation, has the run's status.
+        """The steps so far. A running or cancelled step has the run's status.
 
-        Nothing says how dbt Cloud shows that one: a guess.
+        How dbt Cloud shows that step is not documented: a guess.
         """
         if self.status in (SUCCESS, ERROR):
             return self.steps
         if self.started_at is None:
             return ()
         ended = self._steps_ended(self.finished_at or now)
-        under_way = self.steps[len(ended) :][:1]
-        if not (under_way or self.has_ended):  # it goes on although its steps had their time
-            ended, under_way = ended[:-1], ended[-1:]
-        return (*ended, *(replace(step, status=self.status) for step in under_way))
+        running = self.steps[len(ended) :][:1]
+        if not (running or self.has_ended):  # it still runs although its steps are over
+            ended, running = ended[:-1], ended[-1:]
+        return (*ended, *(replace(step, status=self.status) for step in running))
 
     def _steps_ended(self, by: datetime) -> tuple[SandboxStep, ...]:
         return self.steps[: max(0, (by - self._starts_at) // STEP_TAKES)]
 
     @property
     def environment(self) -> SandboxEnvironment:
-        """Where it ran, as far as the run itself knows."""
+        """Its environment."""
         project = SandboxProject(self.project_id, self.project_name)
         return SandboxEnvironment(
             environment_id=self.environment_id,
@@ -234,7 +233,7 @@ class SandboxRun:
 
     @property
     def invocations(self) -> tuple[SandboxStep, ...]:
-        """The steps after those every run begins with: the job's own."""
+        """The job's own steps, after those with which every run begins."""
         return tuple(step for step in self.steps if step not in PREPARATIONS)
 
     @property
@@ -242,12 +241,12 @@ class SandboxRun:
         """Whether a step has generated the project's documentation."""
         return any((step.command or "").startswith(DOCS) for step in self._steps_with_artifacts)
 
-    def has_left(self, name: str) -> bool:
-        """Whether any step left this artifact. None can be fetched before the run has ended."""
-        return any(step.has_left(name) for step in self._steps_with_artifacts)
+    def has_artifact(self, name: str) -> bool:
+        """Whether any step wrote this artifact. None is available before the run has ended."""
+        return any(step.has_artifact(name) for step in self._steps_with_artifacts)
 
     def artifact(self, name: str, index: int | None) -> bytes | None:
-        """A file that a step left, the last step without an index; None where there is none."""
+        """A step's artifact, by default the last step's; None if there is none."""
         steps = self._steps_with_artifacts
         index = len(steps) if index is None else index
         if not 1 <= index <= len(steps):
@@ -256,12 +255,12 @@ class SandboxRun:
 
     @property
     def _steps_with_artifacts(self) -> tuple[SandboxStep, ...]:
-        """A step that was cut off by a cancellation has left nothing: a guess."""
+        """A cancelled step has written no artifacts: a guess."""
         if self.status == CANCELLED and self.finished_at is not None:
             return self._steps_ended(self.finished_at)
         return self.steps if self.has_ended else ()
 
 
 def outcome_of(steps: Iterable[SandboxStep]) -> int:
-    """The status of a run whose steps ended so."""
+    """The status of a run with these steps."""
     return ERROR if any(step.status == ERROR for step in steps) else SUCCESS

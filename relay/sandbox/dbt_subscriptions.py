@@ -1,8 +1,8 @@
-"""Webhook subscriptions as the simulated dbt Cloud keeps them, and how it lists them.
+"""The simulated dbt Cloud's webhook subscriptions, and their list.
 
-The fields and forms are those of the sample in https://docs.getdbt.com/docs/deploy/webhooks, "List
-all webhook subscriptions"; `deactivate_reason` is from github.com/dbt-labs/dbt-cloud-openapi-spec,
-openapi-v3.yaml, Subscription.
+The fields and formats are those of the sample in https://docs.getdbt.com/docs/deploy/webhooks,
+"List all webhook subscriptions"; `deactivate_reason` is from
+github.com/dbt-labs/dbt-cloud-openapi-spec, openapi-v3.yaml, Subscription.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ from werkzeug.wrappers import Response
 from relay.sandbox.wire import as_json
 
 ACCOUNT_IDENTIFIER = "act_2QGRb5hzzeCNe5y2YBLsVKBWaB8"
-PER_PAGE = 10  # as the sample's; neither source says what holds without `limit`
+PER_PAGE = 10  # as in the sample; the default is not documented
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSubscription:
-    """A webhook subscription, in the API's words; no job_ids are all jobs.
+    """A webhook subscription, with the API's names; without job_ids it is for all jobs.
 
-    `created_at` None is the time at which it is added.
+    `created_at` None means the time at which it is added.
     """
 
     webhook_id: str
@@ -40,7 +40,7 @@ class SandboxSubscription:
 def page_of(
     subscriptions: Sequence[SandboxSubscription], args: Mapping[str, str], *, account_id: int
 ) -> Response:
-    """The part that is asked for. Raises ValueError for a limit or an offset that is no number."""
+    """The requested page. Raises ValueError for a limit or an offset that is not a number."""
     limit, offset = int(args.get("limit", PER_PAGE)), int(args.get("offset", 0))
     page = subscriptions[offset : offset + limit]
     return as_json(

@@ -1,7 +1,7 @@
-"""`relay demo`: the real service on the sandbox, one night's run, and what became of it.
+"""`relay demo`: the real service with the sandbox, one nightly run, and the results.
 
-Web, worker and database are the ones `relay up` runs, in processes of their own; what is
-printed are their own log lines.
+Web, worker and database are started by `relay up` as separate processes; the output is their log
+lines.
 """
 
 import json
@@ -34,7 +34,7 @@ from relay.vendors.session import Session
 
 Line = dict[str, Any]
 
-PATIENCE = 20.0  # seconds for anything that should take one
+TIMEOUT = 20.0  # seconds for anything that usually takes one
 RUNS_TAKE = timedelta(seconds=1)
 TIMED_DELIVERIES = 5
 SLOWEST_MEDIAN = 0.3  # seconds from delivery to sync.triggered
@@ -43,10 +43,10 @@ _NOT_SHOWN = frozenset({"timestamp", "level", "event", "dbt_account_id", "delive
 
 
 def run() -> int:
-    """Play the story; 0 if everything came out as it should, 1 if anything fell short."""
+    """Run the demo; return 0 if every result was as expected, otherwise 1."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="relay-demo-") as folder:
-        Path(folder).chmod(0o711)  # as root, PostgreSQL is another user, who passes through here
+        Path(folder).chmod(0o711)  # run by root, PostgreSQL is another user, who needs this folder
         with open_sandbox(runs_take=RUNS_TAKE) as sandbox, _service(sandbox, folder) as service:
             try:
                 fell_short = _play(sandbox, service)
@@ -105,7 +105,7 @@ def _shortcomings(
 
 
 def _deliver(sandbox: Sandbox, service: "_Service", dbt_run_id: int, recording: str) -> Line:
-    """Let dbt Cloud tell of a run's end, and wait for relay's plan."""
+    """Deliver the webhook of a run's end, and wait for relay's plan."""
     sandbox.dbt_cloud.add_run(story.nightly_run(dbt_run_id, recording=recording))
     service.post(sandbox.dbt_cloud.completed_event(dbt_run_id))
     return service.wait_for(
@@ -129,7 +129,7 @@ def _until_all_ended(service: "_Service", plan: Line) -> list[Line]:
 
 
 def _rows(service: "_Service", plan: Line, ends: list[Line]) -> Iterator[tuple[object, ...]]:
-    """A row a sync the run affected: dbt run, model, sync, sync run id, outcome."""
+    """A row for each affected sync: dbt run, model, sync, sync run id, outcome."""
     names = {sync.sync_id: f"{sync.sync_id} {sync.label}" for sync in story.SYNCS}
     outcomes = {end["sync_run_id"]: end["outcome"] for end in ends}
     dbt_run_id = plan["dbt_run_id"]
@@ -148,7 +148,7 @@ def _rows(service: "_Service", plan: Line, ends: list[Line]) -> Iterator[tuple[o
 
 
 def _time_deliveries(sandbox: Sandbox, service: "_Service") -> float:
-    """The median of seconds from a delivery's first byte to its line sync.triggered."""
+    """The median seconds from a delivery's first byte to its log line sync.triggered."""
     seconds = []
     service.show = False
     for number in range(TIMED_DELIVERIES):
@@ -171,7 +171,7 @@ class _FellShort(Exception):
 
 
 class _Service:
-    """`relay up` in a process of its own, and the lines it logs."""
+    """A `relay up` process, and its log lines."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.seen: list[Line] = []
@@ -182,7 +182,7 @@ class _Service:
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             self._take(0.1)
             try:
@@ -199,7 +199,7 @@ class _Service:
             raise _FellShort(f"the delivery was answered with HTTP {answer.http_status}")
 
     def wait_for(self, wanted: Callable[[Line], bool], what: str) -> Line:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         looked_at = 0
         while True:
             for line in self.seen[looked_at:]:
@@ -208,7 +208,7 @@ class _Service:
             looked_at = len(self.seen)
             left = deadline - time.monotonic()
             if left <= 0:
-                raise _FellShort(f"waited {PATIENCE:.0f} s for {what}")
+                raise _FellShort(f"waited {TIMEOUT:.0f} s for {what}")
             self._take(left)
 
     def stop(self) -> None:

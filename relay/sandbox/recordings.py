@@ -1,6 +1,6 @@
-"""What dbt wrote, recorded: the artifacts of one invocation each, and copies with changes.
+"""Recorded artifacts of dbt, those of one invocation each, and changed copies of them.
 
-recordings/README.md says what each of them is and how they were made.
+recordings/README.md describes each of them and how they were made.
 """
 
 import gzip
@@ -18,8 +18,7 @@ import msgspec
 _FOLDER = resources.files("relay.sandbox") / "recordings"
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 
-# When an invocation began, ran and wrote: what makes two of them differ. Other times, such as
-# those of a microbatch, belong to the data.
+# The times of an invocation itself. Other times, such as those of a microbatch, are data.
 _TIMES = re.compile(
     rb'("(?:generated_at|invocation_started_at|run_started_at|started_at|completed_at|'
     rb'max_loaded_at|snapshotted_at)":\s*")([^"]+)(")'
@@ -28,7 +27,7 @@ _TIMES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The artifacts one dbt invocation left, as bytes; None where it wrote no such file."""
+    """The artifacts of one dbt invocation, as bytes; None for a file that it did not write."""
 
     name: str
     run_results: bytes | None
@@ -37,7 +36,7 @@ class Recording:
 
     @property
     def command(self) -> str:
-        """The command that dbt says it ran: `dbt build`, `dbt docs generate`."""
+        """The command according to dbt: `dbt build`, `dbt docs generate`."""
         written = msgspec.json.decode(self.run_results or b"{}")
         which = written.get("args", {}).get("which", "build")
         return "dbt docs generate" if which == "generate" else f"dbt {which}"
@@ -50,19 +49,19 @@ class Recording:
         return any(result["status"] in _FAILED for result in results)
 
     def with_results(self, statuses: Mapping[str, str]) -> "Recording":
-        """The same invocation, but these nodes ended so: `{unique_id: status}`."""
+        """The same invocation with other statuses of nodes: `{unique_id: status}`."""
         return self._with_each(statuses, "status")
 
     def with_message(self, unique_id: str, message: str) -> "Recording":
-        """The same invocation, but this node ended with this message."""
+        """The same invocation with another message of a node."""
         return self._with_each({unique_id: message}, "message")
 
     def with_args(self, **args: Any) -> "Recording":
-        """The same invocation, but started with these flags too."""
+        """The same invocation with additional flags."""
         return self._with_run_results(lambda artifact: artifact["args"].update(args))
 
     def only(self, *unique_ids: str) -> "Recording":
-        """The same invocation, but it executed these nodes only."""
+        """The same invocation, limited to these nodes."""
 
         def keep(artifact: dict[str, Any]) -> None:
             results = _by_id(artifact)
@@ -79,7 +78,7 @@ class Recording:
         return self._with_run_results(change)
 
     def _with_run_results(self, change: Callable[[dict[str, Any]], None]) -> "Recording":
-        """Raises LookupError where there is no run_results.json, or not these nodes in it."""
+        """Raises LookupError if there is no run_results.json, or if it lacks the nodes."""
         if self.run_results is None:
             raise LookupError(f"the recording {self.name!r} has no run_results.json")
         artifact = msgspec.json.decode(self.run_results)
@@ -93,7 +92,7 @@ def _by_id(artifact: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @lru_cache
 def load(name: str) -> Recording:
-    """A recording as it was made. Raises LookupError."""
+    """A recording. Raises LookupError."""
     if name not in names():
         raise LookupError(f"no recording {name!r}, there are: {', '.join(names())}")
     folder = _FOLDER / name
@@ -125,9 +124,9 @@ class _Artifact(msgspec.Struct):
 
 
 def stamped(artifact: bytes, *, invocation_id: str, generated_at: datetime) -> bytes:
-    """The artifact as the same command would have written it at another time.
+    """The artifact as the same command would write it at another time.
 
-    All its times move by as much as `generated_at` does.
+    All its times are shifted by as much as `generated_at`.
     """
     recorded = msgspec.json.decode(artifact, type=_Artifact).metadata
     later = generated_at - recorded.generated_at

@@ -17,14 +17,14 @@ from relay.sandbox.dbt_cloud import SandboxDbtCloud
 from relay.sandbox.wire import Simulator
 
 HOST = "127.0.0.1"
-_POLL_SECONDS = 0.01  # how long stopping a server may take
+_POLL_SECONDS = 0.01  # how often a server checks whether to stop
 
 
 class Sandbox:
     """dbt Cloud and Census on loopback, from `start` to `stop` or as a context manager.
 
-    Port 0 is any free port; the `url` of each simulator then says which. Both ports also answer the
-    routes in `control`.
+    Port 0 is any free port; see the `url` of each simulator. Both ports also serve the routes in
+    `control`.
     """
 
     def __init__(
@@ -42,17 +42,21 @@ class Sandbox:
 
     def start(self) -> Self:
         """Serve both, in threads that end with the process."""
-        steering = control(self.dbt_cloud, self.census)
+        control_app = control(self.dbt_cloud, self.census)
         for simulator, port in zip((self.dbt_cloud, self.census), self._ports, strict=True):
             server = make_server(
-                HOST, port, _Steered(simulator, steering), threaded=True, request_handler=_Quiet
+                HOST,
+                port,
+                _WithControlRoutes(simulator, control_app),
+                threaded=True,
+                request_handler=_Quiet,
             )
             self._stops.append(_serve(server))
             simulator.url = f"http://{HOST}:{server.port}"
         return self
 
     def stop(self) -> None:
-        """Close both ports. A request under way is answered, or hung up on if it was delayed."""
+        """Close both ports. Running requests are completed; delayed ones are dropped."""
         self.dbt_cloud.close()
         self.census.close()
         while self._stops:
@@ -77,9 +81,9 @@ def open_sandbox(
     dbt_cloud_port: int = 0,
     census_port: int = 0,
 ) -> Sandbox:
-    """Both simulators with the jobs, subscription and syncs of `story`, no run yet; not started.
+    """Both simulators with the jobs, subscription and syncs of `story`, without runs; not started.
 
-    `runs_take` is how long each sync run goes on, None for until it is told to end.
+    `runs_take` is the duration of each sync run; None: until it is ended by a call.
     """
     dbt_cloud = SandboxDbtCloud(story.DBT_ACCOUNT_ID, story.DBT_TOKEN, clock=clock)
     for job in story.JOBS:
@@ -100,8 +104,8 @@ class _Quiet(WSGIRequestHandler):
         self.close_connection = True
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        # The Date header tells the simulator's time of day, like the times in its answers.
-        now = cast(_Steered, self.server.app).simulator.now()
+        # The Date header has the simulator's time, like the times in its responses.
+        now = cast(_WithControlRoutes, self.server.app).simulator.now()
         return super().date_time_string(timestamp or now.timestamp())
 
 
@@ -116,13 +120,13 @@ def _serve(server: BaseWSGIServer) -> Callable[[], None]:
     return stop
 
 
-class _Steered:
-    """A simulator with the control routes beside it; those are in no journal and meet no fault."""
+class _WithControlRoutes:
+    """A simulator with the control routes, which are not in its journal and get no faults."""
 
-    def __init__(self, simulator: Simulator, steering: WSGIApplication) -> None:
+    def __init__(self, simulator: Simulator, control_app: WSGIApplication) -> None:
         self.simulator = simulator
-        self._steering = steering
+        self._control_app = control_app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        steering = environ["PATH_INFO"].startswith("/sandbox/")
-        return (self._steering if steering else self.simulator)(environ, start_response)
+        is_control = environ["PATH_INFO"].startswith("/sandbox/")
+        return (self._control_app if is_control else self.simulator)(environ, start_response)

@@ -1,4 +1,4 @@
-"""What `relay sandbox` and `relay demo` play: an account, a workspace, and a nightly run."""
+"""The data of `relay sandbox` and `relay demo`: an account, a workspace, a nightly run."""
 
 from relay.sandbox.census_runs import SandboxSync
 from relay.sandbox.dbt_account import FIRST_RUN_ID
@@ -9,7 +9,7 @@ from relay.sandbox.dbt_subscriptions import SandboxSubscription
 from relay.sandbox.recordings import load
 from relay.sandbox.webhooks import WEBHOOK_ID, WEBHOOK_NAME
 
-# The secrets of nobody: they open what is on this machine's loopback and holds invented data.
+# Not secret: they are valid only for the simulators on loopback, with invented data.
 DBT_ACCOUNT_ID = 66847
 DBT_TOKEN = "dbtc_sandbox"  # noqa: S105
 CENSUS_API_KEY = "secret-token:sandbox"
@@ -64,7 +64,7 @@ SYNCS = (
     ),
 )
 
-# To where relay listens unless it is told otherwise.
+# relay's default address.
 SUBSCRIPTION = SandboxSubscription(
     webhook_id=WEBHOOK_ID, name=WEBHOOK_NAME, client_url="http://127.0.0.1:8080/webhooks/dbt"
 )
@@ -89,10 +89,10 @@ syncs:
 
 
 def nightly_run(dbt_run_id: int = FIRST_DBT_RUN_ID, *, recording: str = "build") -> SandboxRun:
-    """`dbt build`, then `dbt docs generate`: its last artifacts say every node is a success.
+    """`dbt build`, then `dbt docs generate`, in whose artifacts every node is a success.
 
-    Another recording, such as `build_model_error`, makes it another night, of that recording's
-    command; after an error there is no docs step. Raises LookupError.
+    The command is that of the recording, such as `build_model_error`; after an error there is no
+    docs step. Raises LookupError.
     """
     build = invoke(load(recording).command, load(recording))
     if load(recording).failed:
@@ -104,10 +104,10 @@ def nightly_run(dbt_run_id: int = FIRST_DBT_RUN_ID, *, recording: str = "build")
 def ci_run(
     dbt_run_id: int = FIRST_DBT_RUN_ID, *, pull_request_id: int, recording: str = "build"
 ) -> SandboxRun:
-    """`dbt build` of a pull request, into a schema of its own. Raises LookupError.
+    """`dbt build` of a pull request, into its own schema. Raises LookupError.
 
-    https://docs.getdbt.com/docs/deploy/ci-jobs has the form of the schema's name; the cause is a
-    guess.
+    https://docs.getdbt.com/docs/deploy/ci-jobs documents the schema's name; the cause is
+    a guess.
     """
     return CI_JOB.run(
         invoke("dbt build", load(recording)),

@@ -13,7 +13,7 @@ import msgspec
 
 from relay.sandbox.dbt_runs import CANCELLED, ERROR, RUNNING, SUCCESS, SandboxRun
 
-# The docs' words; "Canceled" with one l is the release notes' of 25 February 2026.
+# As in the docs; "Canceled" with one l as in the release notes of 25 February 2026.
 _RUN_STATUS = {RUNNING: "Running", SUCCESS: "Success", ERROR: "Errored", CANCELLED: "Canceled"}
 _KSUID_LENGTH = 27
 
@@ -25,9 +25,9 @@ WEBHOOK_NAME = "relay"
 def completed_event(
     run: SandboxRun, *, dbt_account_id: int, at: datetime, event_id: str | None = None
 ) -> bytes:
-    """`job.run.completed`: a run's end, also a failed or cancelled one's.
+    """`job.run.completed`: the end of a run, also of a failed or cancelled one.
 
-    `at` is when it is sent. Without an `event_id` it is an event of its own.
+    `at` is when it is sent. By default it has a new event id.
     """
     finished = {"runFinishedAt": _to_the_second(run.finished_at)}
     data = _data(run, run.status) | finished
@@ -37,14 +37,14 @@ def completed_event(
 def started_event(
     run: SandboxRun, *, dbt_account_id: int, at: datetime, event_id: str | None = None
 ) -> bytes:
-    """`job.run.started`, whatever became of the run since."""
+    """`job.run.started`, whatever the run's status is now."""
     return _event("job.run.started", _data(run, RUNNING), dbt_account_id, at, event_id)
 
 
 def errored_event(
     run: SandboxRun, *, dbt_account_id: int, at: datetime, event_id: str | None = None
 ) -> bytes:
-    """`job.run.errored`: comes at once, before the artifacts; `completed` follows it."""
+    """`job.run.errored`: sent before the artifacts are available; `completed` follows."""
     data = _data(run, ERROR) | {"runErroredAt": _to_the_second(run.finished_at)}
     return _event("job.run.errored", data, dbt_account_id, at, event_id)
 
@@ -52,7 +52,7 @@ def errored_event(
 def endpoint_test_event(*, dbt_account_id: int, at: datetime, event_id: str | None = None) -> bytes:
     """What the button `Test endpoint` sends: the docs' sample values, and no run status.
 
-    Its exact body is published nowhere; that it carries no status is what receivers report.
+    Its exact body is not published; receivers report that it has no status.
     """
     data = {
         "jobId": "123",
@@ -79,7 +79,7 @@ def _data(run: SandboxRun, status: int) -> dict[str, Any]:
         "projectId": str(run.project_id),
         "runStatus": _RUN_STATUS[status],
         "runStatusCode": status,
-        # The word None, not null. A failed run's text: zulip/zulip,
+        # The text None, not null. A failed run's text: zulip/zulip,
         # zerver/webhooks/dbt/fixtures/job_run_completed_errored.json
         "runStatusMessage": "dbt command failed" if status == ERROR else "None",
         "runReason": run.cause,
@@ -108,6 +108,6 @@ def _new_event_id() -> str:
 
 
 def _to_the_second(at: datetime | None) -> str:
-    # The release notes of 21 January 2026: a missing time reads as the beginning of 1970.
+    # The release notes of 21 January 2026: a missing time is sent as the beginning of 1970.
     moment = at or datetime.fromtimestamp(0, UTC)
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""What both simulators share: the wire to them, faults put into it, a journal of requests."""
+"""The base of both simulators: HTTP, injected faults, a journal of requests."""
 
 import random
 import re
@@ -19,13 +19,13 @@ from werkzeug.wrappers import Response
 
 from relay.clock import Clock
 
-KEPT_REQUESTS = 10_000  # of each simulator; those before are only counted
+KEPT_REQUESTS = 10_000  # of each simulator; older ones are only counted
 _IN_PATH = re.compile(r"(?<=/)[0-9]+(?=/|$)")  # an id
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Answer with this status at once; `retry_after` is seconds, None for no such header."""
+    """Respond with this status without processing; `retry_after` in seconds, None: no header."""
 
     code: int
     retry_after: int | None = None
@@ -33,31 +33,31 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class StatusAfter:
-    """Do the work, then answer with this status: a gateway that gave up too early."""
+    """Process the request, then respond with this status, like a gateway that timed out."""
 
     code: int
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Close the connection without doing or answering anything."""
+    """Close the connection without processing the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class HangUpAfter:
-    """Do the work, then close the connection without an answer: the answer is lost."""
+    """Process the request, then close the connection without a response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Do the work at once and answer this much later: who gives up waiting loses the answer."""
+    """Process the request at once, but delay the response, in seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Answer with this instead: a login page, half a JSON document, another error."""
+    """Respond with this instead: a login page, half a JSON document, another error."""
 
     content: bytes
     status: int = 200
@@ -66,13 +66,13 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class TruncatedBody:
-    """Do the work, promise the whole answer and close after half of it."""
+    """Process the request, and close the connection after half of the response."""
 
 
 Fault = Status | StatusAfter | HangUp | HangUpAfter | Delay | Body | TruncatedBody
 
-# What passes: whoever looks at what was done and asks again comes through all of it.
-PASSING: tuple[Fault, ...] = (
+# Transient faults: a client succeeds if it checks what was done, and retries.
+TRANSIENT: tuple[Fault, ...] = (
     Status(500),
     Status(502),
     Status(429, retry_after=1),
@@ -86,7 +86,7 @@ PASSING: tuple[Fault, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request as it came; `query` is still encoded."""
+    """A received request; `query` is still encoded."""
 
     method: str
     path: str
@@ -95,12 +95,12 @@ class Seen:
 
     @property
     def line(self) -> str:
-        """`POST /api/v1/syncs/5123/trigger`: what `fail_next` and `requests_to` look into."""
+        """`POST /api/v1/syncs/5123/trigger`: what `fail_next` and `requests_to` search."""
         return f"{self.method} {self.path}"
 
     @property
     def kind(self) -> str:
-        """`POST /api/v1/syncs/*/trigger`: what requests are counted by."""
+        """`POST /api/v1/syncs/*/trigger`: the key by which requests are counted."""
         return _IN_PATH.sub("*", self.line)
 
 
@@ -112,24 +112,24 @@ class _Armed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Weather:
-    """Some requests meet a fault: which ones, and which fault, the seed has settled."""
+class _RandomFaults:
+    """Random faults for a share of the requests, determined by the seed."""
 
     share: float
     faults: Sequence[Fault]
     chance: random.Random
 
     def next_fault(self) -> Fault | None:
-        # Both are drawn for every request: what the n-th meets does not hang on those before it.
+        # Both numbers are drawn for every request, so that the n-th is independent of the others.
         met, fault = self.chance.random() < self.share, self.chance.choice(self.faults)
         return fault if met else None
 
 
 class Simulator(ABC):
-    """A vendor's API as a WSGI app. Safe to ask and to steer from several threads at once."""
+    """A vendor's API as a WSGI app. Thread-safe."""
 
     url = ""  # where it is served; `Sandbox` fills it in
-    passing_faults: ClassVar[tuple[Fault, ...]] = PASSING
+    transient_faults: ClassVar[tuple[Fault, ...]] = TRANSIENT
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -138,49 +138,49 @@ class Simulator(ABC):
         self._requests: deque[Seen] = deque(maxlen=KEPT_REQUESTS)
         self._counts: Counter[str] = Counter()
         self._armed: list[_Armed] = []
-        self._weather: _Weather | None = None
+        self._weather: _RandomFaults | None = None
         self._app = Flask(type(self).__module__, static_folder=None)
-        self._app.before_request(self._let_in)
-        self._app.register_error_handler(HTTPException, self._in_our_words)
+        self._app.before_request(self._check_credentials)
+        self._app.register_error_handler(HTTPException, self._error_response)
 
     def fail_next(self, path_part: str, fault: Fault, *, times: int = 1) -> None:
-        """Let the next requests whose `METHOD /path` contains `path_part` meet this fault.
+        """Inject a fault into the next requests whose `METHOD /path` contains `path_part`.
 
-        A request meets one fault: of those that fit, the one that was asked for first.
+        A request gets one fault: of several that match, the one that was added first.
         """
         with self._lock:
             self._armed.append(_Armed(path_part, fault, times))
 
     def fail_at_random(self, share: float, faults: Sequence[Fault], *, seed: int) -> None:
-        """Let from now on this share of the requests, from 0 to 1, meet one of these faults each.
+        """Inject one of these faults into each of this share of the requests, from 0 to 1.
 
-        The n-th request from now meets the same under the same seed, whichever thread asks it. A
-        fault of `fail_next` goes first. In place of an earlier share; `heal` ends it.
-        `passing_faults` are those that a patient client comes through. Raises ValueError.
+        With the same seed, the n-th request from now gets the same fault. Faults of `fail_next`
+        come first. Replaces an earlier share; `clear_faults` ends it. `transient_faults` are those
+        that a client survives by retrying. Raises ValueError.
         """
         if not 0 <= share <= 1:
             raise ValueError(f"a share is a number from 0 to 1, not {share}")
         if not faults:
-            raise ValueError("there is no fault to meet")
-        chance = random.Random(seed)  # noqa: S311  no secret: to be had again is its purpose
+            raise ValueError("faults is empty")
+        chance = random.Random(seed)  # noqa: S311 - not a secret, but reproducible
         with self._lock:
-            self._weather = _Weather(share, tuple(faults), chance)
+            self._weather = _RandomFaults(share, tuple(faults), chance)
 
-    def heal(self) -> None:
-        """Forget every fault that no request has met yet, and those met at random."""
+    def clear_faults(self) -> None:
+        """Remove all pending and random faults."""
         with self._lock:
             self._armed.clear()
             self._weather = None
 
     @property
     def requests(self) -> list[Seen]:
-        """The newest KEPT_REQUESTS requests, in the order they came, the failed ones too."""
+        """The newest KEPT_REQUESTS requests, oldest first, failed ones too."""
         with self._lock:
             return list(self._requests)
 
     @property
     def request_counts(self) -> dict[str, int]:
-        """How many requests came, of each method and path, ids in it as `*`; all since the start.
+        """The number of requests since the start, by method and path, with ids as `*`.
 
         `{"POST /api/v1/syncs/*/trigger": 7}`
         """
@@ -196,11 +196,11 @@ class Simulator(ABC):
         return self._clock()
 
     def close(self) -> None:
-        """Let no delayed answer hold anyone up any longer."""
+        """Send all delayed responses now."""
         self._closing.set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request, or let it meet a fault."""
+        """Respond to a request, or inject a fault."""
         match self._fault_for(environ):
             case None:
                 return self._app(environ, start_response)
@@ -213,7 +213,7 @@ class Simulator(ABC):
                 self._work(environ)
                 return self._error(code, environ["PATH_INFO"])(environ, start_response)
             case HangUp():
-                raise ConnectionAbortedError  # the server closes the connection, and says nothing
+                raise ConnectionAbortedError  # the server closes the connection without a response
             case HangUpAfter():
                 self._work(environ)
                 raise ConnectionAbortedError
@@ -251,24 +251,24 @@ class Simulator(ABC):
     def _work(self, environ: WSGIEnvironment) -> Response:
         return Response.from_app(self._app, environ, buffered=True)
 
-    def _in_our_words(self, exc: HTTPException) -> Response:
+    def _error_response(self, exc: HTTPException) -> Response:
         if exc is request.routing_exception:
-            # Not 404: dagster-dbt takes that for "deleted already", and relay for "no such file".
+            # Not 404: dagster-dbt would read it as "already deleted", relay as "no such file".
             said = f"The sandbox does not serve {request.method} {request.path}."
             return self._not_served(HTTPStatus.NOT_IMPLEMENTED, said)
         return self._error(exc.code or 500, request.path, exc.description)
 
     @abstractmethod
-    def _let_in(self) -> Response | None:
-        """The answer to a request without the right credentials, None to let it in."""
+    def _check_credentials(self) -> Response | None:
+        """The response to a request without valid credentials; None if they are valid."""
 
     @abstractmethod
     def _error(self, code: int, path: str, detail: str | None = None) -> Response:
-        """How this vendor words an error for this path."""
+        """This vendor's response for an error on this path."""
 
     @abstractmethod
     def _not_served(self, code: int, said: str) -> Response:
-        """The answer to a request for which there is no route, in this vendor's form."""
+        """This vendor's response for a request without a route."""
 
 
 def _first_half(content: bytes) -> Iterator[bytes]:
@@ -277,5 +277,5 @@ def _first_half(content: bytes) -> Iterator[bytes]:
 
 
 def as_json(body: Any, code: int = 200) -> Response:
-    """A JSON answer, its keys in the order given."""
+    """A JSON response, with its keys in the given order."""
     return Response(msgspec.json.encode(body), code, content_type="application/json")

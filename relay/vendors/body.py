@@ -1,4 +1,4 @@
-"""A response's body: inflated on the way into its file, bounded in bytes and seconds."""
+"""Reading a response's body into a file: decompressed, with limits for bytes and seconds."""
 
 import mmap
 import time
@@ -14,52 +14,52 @@ from relay.vendors.encodings import CHUNK, inflated, inflaters_of
 
 
 class BeyondLimits(OSError):
-    """A body that is not read to its end: what it means depends on what was asked."""
+    """A body over a limit, not read to its end; what that means depends on the request."""
 
 
 class TooLarge(BeyondLimits):
-    """It has too many bytes."""
+    """The body has too many bytes."""
 
 
 class TooSlow(BeyondLimits):
-    """It took too many seconds."""
+    """The body took too many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """Where a body goes, how many bytes of it, and for how many seconds.
+    """Where a body is written, and its limits in bytes and seconds.
 
-    `compressed` is how many bytes it may have on the wire, where it is compressed.
+    `max_compressed` limits the bytes on the wire of a compressed body.
     """
 
     file: BinaryIO
-    most: int
+    max_bytes: int
     seconds: float
-    compressed: int
+    max_compressed: int
 
 
-def take_body(response: requests.Response, sink: Sink) -> None:
-    """Write the body into its sink. Raises BeyondLimits, and what requests and urllib3 raise."""
+def read_body(response: requests.Response, sink: Sink) -> None:
+    """Write the body to the sink. Raises BeyondLimits, and what requests and urllib3 raise."""
     for piece in _pieces(response, sink):
         sink.file.write(piece)
-        if sink.file.tell() > sink.most:
-            raise TooLarge(f"the answer has more than {sink.most} bytes")
+        if sink.file.tell() > sink.max_bytes:
+            raise TooLarge(f"the response has more than {sink.max_bytes} bytes")
 
 
 def _pieces(response: requests.Response, sink: Sink) -> Iterator[bytes]:
-    """The body as it comes, inflated."""
+    """The decompressed body, piece by piece."""
     until = time.monotonic() + sink.seconds
 
     def check() -> None:
         if time.monotonic() > until:
-            raise TooSlow(f"the answer took over {sink.seconds:g} s")
+            raise TooSlow(f"the response took over {sink.seconds:g} s")
 
     inflaters = inflaters_of(response.headers.get("Content-Encoding", ""))
     taken = 0
     while compressed := response.raw.read1(CHUNK, decode_content=False):
         taken += len(compressed)
-        if taken > sink.compressed and inflaters:
-            raise TooLarge(f"more than {sink.compressed} compressed bytes")
+        if taken > sink.max_compressed and inflaters:
+            raise TooLarge(f"more than {sink.max_compressed} compressed bytes")
         check()
         yield from inflated(compressed, inflaters, check=check)
     if not all(inflater.is_at_an_end for inflater in inflaters):
@@ -68,7 +68,7 @@ def _pieces(response: requests.Response, sink: Sink) -> Iterator[bytes]:
 
 @contextmanager
 def mapped(file: BinaryIO) -> Iterator[memoryview]:
-    """The file's content without a copy of it in memory."""
+    """The file's content, memory-mapped instead of copied."""
     if file.tell() == 0:
         yield memoryview(b"")
         return

@@ -1,4 +1,4 @@
-"""Clients of both vendors, as the settings and the mapping file describe them."""
+"""The clients of both vendors, built from the settings and the mapping file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,8 +18,8 @@ CONNECTIONS = 16  # to each vendor at once, as many as the worker runs jobs
 log = get_logger()
 
 
-class Censuses:
-    """The Census of each workspace. A changed mapping may bring new ones."""
+class CensusClients:
+    """The Census client of each workspace. A changed mapping may add workspaces."""
 
     def __init__(
         self,
@@ -27,22 +27,22 @@ class Censuses:
         workspaces: Callable[[], Mapping[str, Workspace]],
         stopwatch: Stopwatch = stopwatch,
     ) -> None:
-        """`workspaces` are those of the mapping file in force, by name."""
+        """`workspaces` returns those of the current mapping file, by name."""
         self._settings = settings
         self._workspaces = workspaces
         self._stopwatch = stopwatch
-        self._made: dict[Workspace, Census] = {}
+        self._clients: dict[Workspace, Census] = {}
 
     def of(self, workspace: str) -> Census:
-        """The Census of a workspace.
+        """The client of a workspace.
 
-        Raises Rejected if the mapping or the key is gone, Unavailable if the key cannot be used
-        now: its file may be being replaced.
+        Raises Rejected if the mapping lacks the workspace or the key is not set, Unavailable if
+        the key cannot be read now: its file may be being replaced.
         """
-        described = self._describe(workspace)
-        if described not in self._made:
-            self._made[described] = self._make(described)
-        return self._made[described]
+        resolved = self._describe(workspace)
+        if resolved not in self._clients:
+            self._clients[resolved] = self._create(resolved)
+        return self._clients[resolved]
 
     def _describe(self, workspace: str) -> Workspace:
         if workspace == DEFAULT_WORKSPACE:
@@ -58,7 +58,7 @@ class Censuses:
             raise Rejected(f"the mapping file has no workspace {workspace!r} any more")
         return known[workspace]
 
-    def _make(self, workspace: Workspace) -> Census:
+    def _create(self, workspace: Workspace) -> Census:
         transport = Transport(
             vendor="Census",
             setting=_setting(workspace),
@@ -94,7 +94,7 @@ def dbt_cloud_of(settings: DbtCloudSettings, stopwatch: Stopwatch = stopwatch) -
 
 
 def dbt_cloud_without_downloads(settings: DbtCloudSettings) -> DbtCloud:
-    """The account's dbt Cloud, for all but artifacts: no folder is made for these."""
+    """The account's dbt Cloud, without a folder for artifacts: it must not download any."""
     return _dbt_cloud(settings, None, stopwatch)
 
 
@@ -115,10 +115,10 @@ def _dbt_cloud(
 
 
 def _folder_for_downloads(data_dir: Path) -> Path | None:
-    """A folder on a disk; a temporary folder is memory in many a container.
+    """A folder on disk, because the temporary folder is in memory in many containers.
 
-    None, for the temporary folder, where RELAY_DATA_DIR cannot be written: a worker with a named
-    PostgreSQL can do without.
+    None, for the temporary folder, if RELAY_DATA_DIR is not writable: a worker with an external
+    PostgreSQL does not need it.
     """
     folder = data_dir / "downloads"
     try:

@@ -1,4 +1,4 @@
-"""A compressed body, inflated piece by piece: a small one may hold a very large one."""
+"""Decompresses a body piece by piece, because a small one may expand to a very large one."""
 
 import zlib
 from abc import ABC, abstractmethod
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib3.exceptions import HTTPError
 
 CHUNK = 2**18
-MOST_ENCODINGS = 5  # one inside the other, as urllib3 takes them
+MOST_ENCODINGS = 5  # nested; urllib3 has the same limit
 GZIP_HEADER = 10  # bytes, at least: RFC 1952
 GZIP_MAGIC = b"\x1f\x8b\x08"
 
@@ -17,7 +17,7 @@ class Inflater(ABC):
 
     @abstractmethod
     def inflate(self, compressed: bytes) -> Iterator[bytes]:
-        """What the next bytes hold. Raises zlib.error."""
+        """Decompress the next bytes. Raises zlib.error."""
 
     @property
     @abstractmethod
@@ -26,23 +26,23 @@ class Inflater(ABC):
 
 
 def inflaters_of(content_encoding: str) -> list[Inflater]:
-    """The inflaters that a Content-Encoding asks for, in the order in which a body needs them.
+    """The inflaters for a Content-Encoding, in the order in which to apply them.
 
-    None for one with a word that is not known: the body is then taken as it is. Raises HTTPError
-    for more encodings than any server has a reason for.
+    Empty if it has an unknown encoding: the body is then read as it is. Raises HTTPError for more
+    than MOST_ENCODINGS encodings.
     """
-    words = [word.strip().lower() for word in content_encoding.split(",")]
-    if not all(word in _INFLATERS for word in words):
+    names = [name.strip().lower() for name in content_encoding.split(",")]
+    if not all(name in _INFLATERS for name in names):
         return []
-    if len(words) > MOST_ENCODINGS:
+    if len(names) > MOST_ENCODINGS:
         raise HTTPError(f"the body is compressed more than {MOST_ENCODINGS} times")
-    return [_INFLATERS[word]() for word in reversed(words)]
+    return [_INFLATERS[name]() for name in reversed(names)]
 
 
 def inflated(
     piece: bytes, inflaters: Sequence[Inflater], *, check: Callable[[], None]
 ) -> Iterator[bytes]:
-    """What a piece of the body comes to; `check` is called often. Raises zlib.error."""
+    """A decompressed piece of the body; `check` is called often. Raises zlib.error."""
     pieces: Iterable[bytes] = (piece,)
     for inflater in inflaters:
         pieces = _through(inflater, pieces, check)
@@ -58,9 +58,9 @@ def _through(
 
 
 class _Gzip(Inflater):
-    """Any number of gzip members, also none.
+    """Any number of gzip members, or none.
 
-    What follows the last member and is none is ignored, as gzip itself and requests do.
+    Other data after the last member is ignored, as gzip itself and requests do.
     """
 
     def __init__(self) -> None:
@@ -98,9 +98,9 @@ class _Gzip(Inflater):
 
 
 class _Deflate(Inflater):
-    """A zlib stream, or the bare one inside it, which some servers send. What follows is ignored.
+    """A zlib stream, or a raw deflate stream, which some servers send. Data after it is ignored.
 
-    RFC 9110, 8.4.1.2, has both.
+    RFC 9110, 8.4.1.2, describes both.
     """
 
     def __init__(self) -> None:

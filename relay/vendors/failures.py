@@ -1,4 +1,4 @@
-"""What went wrong on the wire, in words: requests' own text repeats the URL."""
+"""Messages for network failures: those of requests repeat the URL, which may hold secrets."""
 
 import http.client
 import zlib
@@ -16,26 +16,26 @@ from urllib3.exceptions import (
 from relay.vendors.body import BeyondLimits
 
 _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
-    (NameResolutionError, "its name cannot be resolved"),
-    (http.client.RemoteDisconnected, "it was closed without an answer"),
-    (IncompleteRead, "the answer ended too early"),
-    (http.client.IncompleteRead, "the answer ended too early"),
-    (http.client.HTTPException, "the answer is not HTTP"),
-    (requests.exceptions.InvalidURL, "it is no valid address"),
-    (zlib.error, "the compressed answer cannot be read"),
+    (NameResolutionError, "host name cannot be resolved"),
+    (http.client.RemoteDisconnected, "closed without a response"),
+    (IncompleteRead, "the response ended too early"),
+    (http.client.IncompleteRead, "the response ended too early"),
+    (http.client.HTTPException, "the response is not HTTP"),
+    (requests.exceptions.InvalidURL, "the address is not valid"),
+    (zlib.error, "the compressed response cannot be read"),
 )
 
 
 def never_connected(exc: Exception) -> bool:
-    """Whether nothing can have been sent."""
+    """Whether it failed before anything was sent."""
     if isinstance(exc, requests.ConnectTimeout):
         return True
     reason = getattr(exc.args[0], "reason", None) if exc.args else None
     return isinstance(reason, NewConnectionError)
 
 
-def in_words(exc: Exception, url: str) -> str:
-    """What happened at the host of a URL, and why, without the rest of the URL."""
+def describe_failure(exc: Exception, url: str) -> str:
+    """What failed and why, with the URL's host but not the rest of the URL."""
     host = _host(url)
     match exc:
         case BeyondLimits():
@@ -43,9 +43,9 @@ def in_words(exc: Exception, url: str) -> str:
         case requests.ConnectTimeout():
             return f"no connection to {host} in time"
         case requests.Timeout():
-            return f"no answer from {host} in time"
+            return f"no response from {host} in time"
         case requests.exceptions.SSLError():
-            return f"no TLS connection to {host} that can be trusted"
+            return f"no trusted TLS connection to {host}"
         case _ if never_connected(exc):
             return f"no connection to {host}{_because(exc)}"
         case _:
@@ -65,13 +65,13 @@ def _because(exc: Exception) -> str:
     for link in chain:
         if isinstance(link, OSError) and not isinstance(link, requests.RequestException):
             return f": {link.strerror}" if link.strerror else ""
-        if type(link) is HTTPError:  # relay's own, of a body
+        if type(link) is HTTPError:  # raised by relay.vendors.encodings and body
             return f": {link}"
     return ""
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """The exception and all that it wraps, as requests, urllib3 and Python do."""
+    """The exception and all that it wraps, in the ways of requests, urllib3 and Python."""
     while exc is not None:
         yield exc
         wrapped = (*exc.args[:2], getattr(exc, "reason", None), exc.__cause__, exc.__context__)

@@ -1,4 +1,4 @@
-"""The ids and counts in vendors' answers, as far as relay's database can hold them."""
+"""Ids and counts in vendors' responses, limited to what relay's database can store."""
 
 from typing import Annotated, Any
 
@@ -10,16 +10,16 @@ VendorId = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
 
 
 class WrittenId(int):
-    """An id from 1 on that is a number or, as some answers have it, text. See `id_decoder`."""
+    """An id from 1 up, sent as a number or, in some responses, as text. See `id_decoder`."""
 
 
 def id_decoder(form: Any) -> "msgspec.json.Decoder[Any]":
-    """A decoder of a form with fields that are a WrittenId."""
+    """A decoder for a type that has WrittenId fields."""
     return msgspec.json.Decoder(form, dec_hook=_read_written_id)
 
 
 def read_count(written: Any) -> int | None:
-    """A count, also where it is written as text; None for what is none or too large to store."""
+    """A count, sent as a number or as text; None if it is neither or too large to store."""
     if isinstance(written, str) and _is_digits(written):
         written = int(written[: len(str(LARGEST_ID)) + 1])
     is_number = isinstance(written, int) and not isinstance(written, bool)

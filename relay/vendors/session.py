@@ -1,4 +1,4 @@
-"""A requests session whose requests carry what relay gives them, and nothing of the machine's."""
+"""A requests session that sends no credentials from the machine (~/.netrc, cookies)."""
 
 import urllib.parse
 from http.cookiejar import DefaultCookiePolicy
@@ -11,7 +11,7 @@ from relay.secret import Secret
 
 
 class Session(requests.Session):
-    """Follows no redirect, keeps no cookie, and reaches this machine itself without a proxy.
+    """Follows no redirect, keeps no cookie, and uses no proxy for this machine itself.
 
     Other hosts are reached through the user's proxy (HTTPS_PROXY, ALL_PROXY, NO_PROXY).
     """
@@ -23,21 +23,21 @@ class Session(requests.Session):
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """None, whatever the answer says.
+        """None, whatever the response says.
 
-        requests prepares the next request also where it is not to be sent: it takes all of the body
-        for that, and an address that it cannot read is a ValueError after a POST has been sent.
+        requests prepares the next request even if it is not to be sent: it reads the whole body for
+        that, and raises ValueError for an invalid address, after a POST has been sent.
         """
         return None
 
     def merge_environment_settings(self, url: Any, proxies: Any, *others: Any) -> Any:
-        """Use no proxy for this machine: it would reach another loopback, and see the token."""
+        """Use no proxy for this machine: it would reach its own loopback, and see the token."""
         settings = super().merge_environment_settings(url, proxies, *others)
         return {**settings, "proxies": {}} if _is_this_machine(url) else settings
 
 
 class _Authorization(requests.auth.AuthBase):
-    """An auth of the session's own also keeps requests from reading ~/.netrc instead."""
+    """Sets the Authorization header. With an auth set, requests does not read ~/.netrc."""
 
     def __init__(self, value: Secret | None) -> None:
         self._value = value

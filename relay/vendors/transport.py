@@ -1,7 +1,7 @@
-"""requests with time limits; whatever the wire does becomes one of three errors.
+"""HTTP requests with time limits; every network failure becomes one of three errors.
 
-`ask` is for questions, which may be asked again; `command` for what starts something, where
-an answer lost on the way must not lead to a second start.
+`get` is for requests that may be retried; `post` for those that start something, where a lost
+response must not lead to a second start.
 """
 
 import email.utils
@@ -25,15 +25,15 @@ from relay.clock import Stopwatch, stopwatch, utc_now
 from relay.errors import Rejected, Unanswered, Unavailable
 from relay.notation import LONGEST_MESSAGE, short_message
 from relay.secret import Secret
-from relay.vendors.body import Sink, TooLarge, mapped, take_body
-from relay.vendors.failures import in_words, never_connected
+from relay.vendors.body import Sink, TooLarge, mapped, read_body
+from relay.vendors.failures import describe_failure, never_connected
 from relay.vendors.session import Session, bearer
 
 CONNECT_SECONDS = 3.05
-LARGEST_ANSWER = 16 * 2**20  # bytes, of an answer that is held in memory
+LARGEST_ANSWER = 16 * 2**20  # bytes, of a response that is held in memory
 LARGEST_DOWNLOAD = 2**30  # bytes on disk; a manifest of 50,000 models
 LARGEST_COMPRESSED = 2**28  # bytes on the wire; artifacts shrink to a tenth
-# Seconds that a body may take: the read time-out alone would let it drip for ever.
+# Seconds that a body may take: the read timeout alone does not limit a slow body.
 LONGEST_ANSWER, LONGEST_DOWNLOAD = 60.0, 600.0
 LONGEST_WAIT = 3600  # seconds that a vendor may ask for
 TOO_MANY_REQUESTS = 429
@@ -41,7 +41,7 @@ TOO_MANY_REQUESTS = 429
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A vendor's answer of any status below 500. `vendor_now` is its Date header."""
+    """A vendor's response with any status below 500. `vendor_now` is its Date header."""
 
     http_status: int
     body: bytes
@@ -53,13 +53,13 @@ class Answer:
 
     @property
     def excerpt(self) -> str:
-        """The first words of the body, on one line, for a message."""
+        """The beginning of the body, on one line, for a message."""
         return short_message(self.body[: 4 * LONGEST_MESSAGE].decode(errors="replace"))
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An answer whose body is on disk; `content` may be read while the download is open."""
+    """A response whose body is on disk; `content` is readable while the download is open."""
 
     http_status: int
     content: memoryview
@@ -71,7 +71,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a body is taken, in bytes, and for how long, in seconds."""
+    """Limits for a body, in bytes and seconds."""
 
     answer: int = LARGEST_ANSWER
     answer_seconds: float = LONGEST_ANSWER
@@ -83,8 +83,8 @@ class Limits:
 class Transport:
     """A vendor's base URL and our token for it.
 
-    While a vendor that was asked too often wants to be left alone, it is: what would be sent
-    meanwhile ends as if it had said so again. Each has such a rest of its own.
+    After HTTP 429 nothing is sent until the pause that the vendor asked for is over: each request
+    fails as if the vendor had responded with 429 again. Each Transport has its own pause.
     """
 
     def __init__(
@@ -100,9 +100,9 @@ class Transport:
         limits: Limits | None = None,
         stopwatch: Stopwatch = stopwatch,
     ) -> None:
-        """`setting` is where a person sets `base_url`.
+        """`setting` is the name of the setting for `base_url`.
 
-        `downloads` is the folder for large bodies; None for the machine's temporary one.
+        `downloads` is the folder for large bodies; None for the system's temporary folder.
         """
         self._vendor = vendor
         self._setting = setting
@@ -111,7 +111,7 @@ class Transport:
         self._downloads = downloads
         self._limits = limits or Limits()
         self._stopwatch = stopwatch
-        self._rest_until: float | None = None  # by the stopwatch; None before the first 429
+        self._paused_until: float | None = None  # by the stopwatch; None before the first 429
         self._session = Session(bearer(token))
         self._session.headers["Accept-Encoding"] = "gzip"
         self._session.mount(base_url, HTTPAdapter(pool_maxsize=connections))
@@ -119,25 +119,25 @@ class Transport:
     def __repr__(self) -> str:
         return f"Transport({self._vendor}, {self._base_url})"
 
-    def ask(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        """GET. Raises Unavailable where there is no answer, or one of 429 or from 500 up."""
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """GET. Raises Unavailable for no response, and for HTTP 429 and from 500 up."""
         body = io.BytesIO()
-        http_status, vendor_now = self._ask(path, params, self._answer_into(body))
+        http_status, vendor_now = self._get(path, params, self._answer_into(body))
         return Answer(http_status, body.getvalue(), vendor_now)
 
     @contextmanager
     def download(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Download]:
-        """GET a large body into a temporary file; it is gone when the block ends.
+        """GET a large body into a temporary file, which is deleted when the block ends.
 
-        Raises Unavailable as `ask` does, Rejected for a body beyond the limits.
+        Raises Unavailable as `get` does, Rejected for a body over the limits.
         """
         with tempfile.TemporaryFile(dir=self._downloads) as file:
-            http_status, _ = self._ask(path, params, self._download_into(file))
+            http_status, _ = self._get(path, params, self._download_into(file))
             file.flush()
             with mapped(file) as content:
                 yield Download(http_status, content)
 
-    def _ask(
+    def _get(
         self, path: str, params: Mapping[str, str] | None, into: Sink
     ) -> tuple[int, datetime | None]:
         what = f"GET {path}{_query(params)} at {self._vendor}"
@@ -148,8 +148,8 @@ class Transport:
         except TooLarge as exc:
             raise Rejected(f"{what}: {exc}") from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
-            raise Unavailable(f"{what}: {in_words(exc, self._base_url)}") from None
-        if isinstance(answer, _Trouble):
+            raise Unavailable(f"{what}: {describe_failure(exc, self._base_url)}") from None
+        if isinstance(answer, _ErrorStatus):
             raise Unavailable(
                 f"{what}: HTTP {answer.http_status}",
                 http_status=answer.http_status,
@@ -157,11 +157,11 @@ class Transport:
             )
         return answer
 
-    def command(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+    def post(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """POST without a body.
 
-        Raises Unavailable where it surely did nothing (no connection, 429), Unanswered where
-        nobody can tell (the answer was lost, is beyond the limits, or is from 500 up).
+        Raises Unavailable if it certainly did nothing (no connection, 429), Unanswered if it is
+        unknown whether it did (the response was lost, is over the limits, or is from 500 up).
         """
         what = f"POST {path}{_query(params)} at {self._vendor}"
         body = io.BytesIO()
@@ -171,9 +171,9 @@ class Transport:
             raise self._wrong_address(what, exc) from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
             if never_connected(exc):
-                raise Unavailable(f"{what}: {in_words(exc, self._base_url)}") from None
-            raise Unanswered(f"{what}: {in_words(exc, self._base_url)}") from None
-        if isinstance(answer, _Trouble):
+                raise Unavailable(f"{what}: {describe_failure(exc, self._base_url)}") from None
+            raise Unanswered(f"{what}: {describe_failure(exc, self._base_url)}") from None
+        if isinstance(answer, _ErrorStatus):
             message = f"{what}: HTTP {answer.http_status}"
             if answer.http_status == TOO_MANY_REQUESTS:
                 raise Unavailable(
@@ -195,9 +195,9 @@ class Transport:
         path: str,
         params: Mapping[str, str] | None,
         into: Sink,
-    ) -> "tuple[int, datetime | None] | _Trouble":
-        if (rest := self._rest_left()) > 0:
-            return _Trouble(TOO_MANY_REQUESTS, rest)
+    ) -> "tuple[int, datetime | None] | _ErrorStatus":
+        if (pause := self._pause_left()) > 0:
+            return _ErrorStatus(TOO_MANY_REQUESTS, pause)
         with self._session.request(
             method,
             self._base_url + path,
@@ -211,16 +211,16 @@ class Transport:
             if status == TOO_MANY_REQUESTS or status >= 500:  # noqa: PLR2004
                 wait = _seconds_to_wait(response.headers)
                 if status == TOO_MANY_REQUESTS:
-                    rest = max(wait or 0.0, self._rest_left())
-                    self._rest_until = self._stopwatch() + rest
-                return _Trouble(status, wait)
+                    pause = max(wait or 0.0, self._pause_left())
+                    self._paused_until = self._stopwatch() + pause
+                return _ErrorStatus(status, wait)
             if 300 <= status < 400:  # noqa: PLR2004
                 raise _Redirected(_host(response.headers.get("Location")))
-            take_body(response, into)
+            read_body(response, into)
             return status, _http_date(response.headers.get("Date"))
 
-    def _rest_left(self) -> float:
-        return 0.0 if self._rest_until is None else self._rest_until - self._stopwatch()
+    def _pause_left(self) -> float:
+        return 0.0 if self._paused_until is None else self._paused_until - self._stopwatch()
 
     def _answer_into(self, file: BinaryIO) -> Sink:
         return Sink(file, self._limits.answer, self._limits.answer_seconds, self._limits.compressed)
@@ -232,7 +232,7 @@ class Transport:
 
 
 class _Redirected(Exception):
-    """An answer that only leads elsewhere; `host` is all of the address that may be said."""
+    """A redirect; `host` is the only part of the address that a message may contain."""
 
     def __init__(self, host: str) -> None:
         super().__init__(host)
@@ -240,14 +240,14 @@ class _Redirected(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Trouble:
+class _ErrorStatus:
     http_status: int
     retry_after: float | None
 
 
 def _host(location: str | None) -> str:
     if location is None:
-        return "an address that it does not name"
+        return "an address that the response does not contain"
     try:
         return short_message(urllib.parse.urlsplit(location).hostname or "another path")
     except ValueError:
@@ -259,9 +259,9 @@ def _query(params: Mapping[str, str] | None) -> str:
 
 
 def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
-    """Retry-After is a number of seconds or an HTTP date; anything else asks for nothing.
+    """The seconds of Retry-After, which is a number or an HTTP date; None for anything else.
 
-    A date is one of the vendor's clock, which the Date header shows: ours may be another.
+    A date is compared with the vendor's clock (the Date header), because ours may differ.
     """
     retry_after = headers.get("Retry-After")
     if retry_after is None:
@@ -276,7 +276,7 @@ def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def _http_date(text: str | None) -> datetime | None:
-    """An HTTP date, in UTC where it names no zone; None for what is none."""
+    """An HTTP date, in UTC if it has no time zone; None if it is not a date."""
     try:
         at = email.utils.parsedate_to_datetime(text) if text else None
     except (ValueError, OverflowError):

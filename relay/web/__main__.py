@@ -1,7 +1,6 @@
-"""`python -P -m relay.web`: the `gunicorn` command, for an application that is installed.
+"""`python -P -m relay.web`: the `gunicorn` command without the working directory in sys.path.
 
-`gunicorn` itself puts the working directory first on sys.path, because an application usually
-lies there. A `relay.py` or `click.py` in that directory must not replace the installed one.
+`gunicorn` puts it first. A `relay.py` or `click.py` there must not replace the installed one.
 """
 
 import os
@@ -11,7 +10,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 
 class _Gunicorn(WSGIApplication):  # type: ignore[misc]
     def chdir(self) -> None:
-        """Change to the configured directory, but leave sys.path alone."""
+        """Change to the configured directory, but do not change sys.path."""
         os.chdir(self.cfg.chdir)
 
 

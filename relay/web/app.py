@@ -1,7 +1,7 @@
 """The web process: verify a delivery, store it, respond. It does nothing else.
 
-It imports no task and no HTTP client, so it starts at once, stays small, and goes on
-recording while the worker is down.
+It imports no task and no HTTP client, so it starts quickly, stays small, and keeps recording
+while the worker is down.
 """
 
 import uuid
@@ -32,7 +32,7 @@ LARGEST_BODY = 2**20  # bytes; dbt's own are under 1 kB
 log = get_logger()
 
 DELIVERIES = prometheus_client.Counter(
-    "relay_deliveries", "Webhook deliveries by what became of them.", ["status"]
+    "relay_deliveries", "Webhook deliveries by status.", ["status"]
 )
 
 
@@ -41,7 +41,7 @@ def create_app(
 ) -> Flask:
     """The WSGI application."""
     app = Flask("relay", static_folder=None)
-    # It would redirect `/webhooks//dbt` to a URL made of the Host header.
+    # Otherwise it redirects `/webhooks//dbt` to a URL built from the Host header.
     app.url_map.merge_slashes = False
     refusals = RefusalLog()
     expected = _Expected(
@@ -73,7 +73,7 @@ def create_app(
 
     @app.errorhandler(HTTPException)
     def refuse(exc: HTTPException) -> Response:
-        if isinstance(exc, NotFound) and _is_the_webhook_path_but_for_slashes(request.path):
+        if isinstance(exc, NotFound) and _is_webhook_path_with_other_slashes(request.path):
             refusals.wrong_path(expected=WEBHOOK_PATH)
         answer = _answer(exc.code or 500, {"status": "refused", "reason": exc.name.lower()})
         if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
@@ -84,7 +84,7 @@ def create_app(
 
 
 def application() -> Flask:
-    """The application as the environment describes it, for gunicorn to call.
+    """The application with the settings of the environment, for gunicorn.
 
     Raises BadSettings.
     """
@@ -107,13 +107,13 @@ def _receive(
 ) -> Response:
     signature = request.headers.get("Authorization")
     try:
-        mac_of(signature)  # a body without one is not worth receiving
+        mac_of(signature)  # the body of an unsigned request is not read
     except NotGenuine as exc:
         return _refuse(refusals, 401, exc.reason)
     try:
         body = _read_body()
     except (OSError, ClientDisconnected):
-        # It stopped sending. relay's own gunicorn worker notices that before it calls this.
+        # The client stopped sending. relay's gunicorn worker detects that before it calls this.
         return _refuse(refusals, 408, "body_incomplete")
     if body is None:
         return _refuse(refusals, 413, "body_too_large")
@@ -132,12 +132,12 @@ def _receive(
     return _record(recorder, body, event)
 
 
-def _is_the_webhook_path_but_for_slashes(path: str) -> bool:
+def _is_webhook_path_with_other_slashes(path: str) -> bool:
     return [part for part in path.split("/") if part] == WEBHOOK_PATH.split("/")[1:]
 
 
 def _read_body() -> bytes | None:
-    """The raw body; None if it is too large. One byte more is read, to see a chunked one's size."""
+    """The raw body; None if it is too large. One extra byte shows that a chunked one is."""
     if (request.content_length or 0) > LARGEST_BODY:
         return None
     body = request.stream.read(LARGEST_BODY + 1)

@@ -1,4 +1,4 @@
-"""Requests that end before they are whole: how they are answered, and a log line a minute."""
+"""Requests that were never complete: the responses, and at most one log line a minute."""
 
 import time
 from collections import Counter
@@ -15,20 +15,20 @@ from gunicorn.http.errors import (
 
 from relay.logs import get_logger
 
-SECONDS_BETWEEN_LINES = 60.0  # whoever sends nonsense does not fill the log with it
+SECONDS_BETWEEN_LINES = 60.0  # so that malformed requests cannot fill the log
 LONGEST_PROBLEM = 200  # characters
 
 log = get_logger()
 
 
 class Reason(StrEnum):
-    """Why a client gets no answer of the application's."""
+    """Why a request does not reach the application."""
 
     TOO_SLOW = "too_slow"
     MALFORMED = "malformed"
-    TOO_MANY_LARGE = "too_many_large"  # it waited too long for others that are large
-    CROWDED_OUT = "crowded_out"  # there were too many connections; it gets no answer at all
-    FAILED = "failed"  # an error that relay did not foresee
+    TOO_MANY_LARGE = "too_many_large"  # it waited too long for other large requests
+    CROWDED_OUT = "crowded_out"  # there were too many connections; closed without a response
+    FAILED = "failed"  # an unexpected error
 
 
 _STATUS = {
@@ -45,7 +45,7 @@ _STATUS_OF_PROBLEM: dict[type, HTTPStatus] = {
 }
 
 
-def answer_to(reason: Reason, problem: object) -> bytes:
+def error_response(reason: Reason, problem: object) -> bytes:
     """The whole HTTP response; `problem` is gunicorn's exception, or None."""
     status = _STATUS_OF_PROBLEM.get(type(problem), _STATUS[reason])
     body = msgspec.json.encode({"status": "refused", "reason": reason})
@@ -59,7 +59,7 @@ def answer_to(reason: Reason, problem: object) -> bytes:
 
 
 class ClientRefusals:
-    """Counts them, and logs what came together."""
+    """Counts refused requests, and logs the counts."""
 
     def __init__(self) -> None:
         self._counts: Counter[Reason] = Counter()
@@ -67,19 +67,19 @@ class ClientRefusals:
         self._next_line_at = 0.0
 
     def count(self, reason: Reason, problem: object = None) -> None:
-        """Count one. The next line has the last problem."""
+        """Count one. The next log line contains the last problem."""
         self._counts[reason] += 1
         if problem is not None:
             self._problem = str(problem)[:LONGEST_PROBLEM]
 
     def count_failure(self, exc: Exception) -> None:
-        """Note an error that relay did not foresee. The first one's traceback is logged."""
+        """Count an unexpected error; the first one's traceback is logged."""
         if Reason.FAILED not in self._counts:
             log.error("clients.request_failed", exc_info=exc)
         self.count(Reason.FAILED, f"{type(exc).__name__}: {exc}")
 
     def log(self) -> None:
-        """Log the counts since the last line, if there are any and it is time."""
+        """Log the counts since the last line, if there are any and a minute has passed."""
         if not self._counts or time.monotonic() < self._next_line_at:
             return
         log.warning("clients.refused", reasons=dict(self._counts), problem=self._problem)

@@ -1,4 +1,4 @@
-"""gunicorn's configuration of the web process. Every value has its reason beside it."""
+"""gunicorn's configuration of the web process, with the reason for every value."""
 
 from relay.web.descriptors import connections_within, raise_limit
 from relay.web.gunicorn_hooks import (  # noqa: F401 - gunicorn looks hooks up by their names
@@ -12,23 +12,23 @@ wsgi_app = "relay.web.app:application()"
 bind = f"0.0.0.0:{SETTINGS.port}"
 workers = SETTINGS.web_concurrency
 
-# No thread waits for a client (relay/web/gunicorn_worker.py says why that is needed). They wait
-# for the database, together; they are created as they are needed.
+# No thread waits for a client (relay/web/gunicorn_worker.py has the reason). Threads wait for the
+# database, together; they are created on demand.
 worker_class = "relay.web.gunicorn_worker.ReceivingWorker"
 threads = 256
-# 1,000, or fewer where the limit of open files is low: then those that are waited for longest are
-# closed.
+# 1,000, or fewer if the limit of open files is low. Beyond that, the connection that has waited
+# longest is closed.
 worker_connections = connections_within(raise_limit())
 
 # The application is loaded once and shared by the workers: less memory.
 preload_app = True
 
-timeout = 30  # seconds without a sign of life until a worker is replaced
+timeout = 30  # seconds without a heartbeat until a worker is replaced
 graceful_timeout = 20  # seconds for the requests in progress after SIGTERM
 keepalive = 75  # seconds: longer than the usual proxy keeps its connections
 
-# relay uses neither the scheme nor the script name. gunicorn would answer 400 where two headers of
-# a proxy disagree on the scheme, and 500 where a path does not begin with a SCRIPT_NAME header.
+# relay uses neither the scheme nor the script name. gunicorn would respond with 400 if two headers
+# of a proxy disagree on the scheme, and with 500 if a path does not begin with SCRIPT_NAME.
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 

@@ -1,4 +1,4 @@
-"""A client's connection, as relay's gunicorn worker keeps it."""
+"""A client's connection, for relay's gunicorn worker."""
 
 import socket
 import time
@@ -16,26 +16,26 @@ class Connection(TConn):  # type: ignore[misc]
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, sock, client, server)
         self.received = RequestBuffer(cfg, client)
-        self.since = 0.0  # when it came to be in its state; `timeout` is when that ends
+        self.since = 0.0  # when its current state began; `timeout` is when that ends
         self.drained = 0
-        self.has_waited = False  # for a place, while its request came in
-        self.is_watched = False  # by the main loop
+        self.has_waited = False  # for a slot, while it was received
+        self.is_watched = False  # registered with the main loop
         self.react: Reaction = ignore
 
     def wait(self, seconds: float) -> None:
-        """Note that it enters a state that lasts so long at most."""
+        """Enter a state that lasts at most so many seconds."""
         self.since = time.monotonic()
         self.timeout = self.since + seconds
 
     def send(self, answer: bytes) -> None:
-        """Send what fits; a client that is gone, or takes nothing, misses it."""
+        """Send without blocking; the rest is lost if the client does not read, or has closed."""
         try:
             self.sock.send(answer)
         except OSError:
             return
 
     def on_readable(self, sock: socket.socket) -> None:
-        """Do what the worker does in this state when something comes."""
+        """Call the handler of the current state."""
         self.react(self, sock)
 
 
@@ -43,4 +43,4 @@ Reaction = Callable[[Connection, socket.socket], None]
 
 
 def ignore(conn: Connection, sock: socket.socket) -> None:
-    """React to what the loop had heard of a connection before it was closed."""
+    """Ignore an event that the loop received before the connection was closed."""

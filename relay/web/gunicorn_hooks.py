@@ -1,4 +1,4 @@
-"""What relay has gunicorn's master process do: settings, the database, the listening sockets."""
+"""Hooks of gunicorn's master process: settings, the database, the listening sockets."""
 
 import socket
 import sys
@@ -14,7 +14,7 @@ from relay.settings import WebSettings
 from relay.terminal import ended_by_signals, exit_on_error, settings_or_exit
 
 SILENT_SECONDS = 10  # from a connection's start to its first bytes
-LARGEST_ANSWER = 2**16  # bytes that the kernel takes at once: no thread waits for a client
+SEND_BUFFER = 2**16  # bytes that the kernel buffers, so that no thread waits for a client
 
 SETTINGS = settings_or_exit(WebSettings)
 logs.configure(SETTINGS)
@@ -24,10 +24,10 @@ log = logs.get_logger()
 
 
 def on_starting(arbiter: Any) -> None:
-    """Have the database run and up to date; without it web starts all the same, and says 503."""
+    """Start and migrate the database; if it is unavailable, web starts and responds with 503."""
     if arbiter.cfg.is_ssl:
         raise SystemExit(
-            "relay's web speaks no TLS: take certfile and keyfile out, and put a proxy in front"
+            "relay's web does not support TLS: remove certfile and keyfile, and use a proxy for TLS"
         )
     with ended_by_signals(), _server_left_when_ended(), exit_on_error():
         try:
@@ -39,7 +39,7 @@ def on_starting(arbiter: Any) -> None:
 
 @contextmanager
 def _server_left_when_ended() -> Iterator[None]:
-    """Leave it where a signal ends us: `on_exit` is called only where gunicorn has begun."""
+    """Leave the server if a signal ends the start: gunicorn calls `on_exit` only later."""
     try:
         yield
     except SystemExit:
@@ -51,9 +51,9 @@ def when_ready(arbiter: Any) -> None:
     """Set options on the listening sockets: each connection inherits them."""
     for listener in arbiter.LISTENERS:
         sock = listener.sock
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_ANSWER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if sys.platform == "linux" and sock.family != socket.AF_UNIX:
-            # A connection is no work until its first bytes are there.
+            # Accept a connection only when its first bytes have arrived.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_SECONDS)
 
 

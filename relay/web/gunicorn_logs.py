@@ -1,4 +1,4 @@
-"""gunicorn's lines among relay's own. Only web loads this: importing gunicorn takes a while."""
+"""gunicorn's log lines in relay's format. Only web imports this: importing gunicorn is slow."""
 
 import logging
 from typing import Any
@@ -7,7 +7,7 @@ from gunicorn.glogging import Logger as _GunicornsLogger
 
 
 class GunicornLogger(_GunicornsLogger):  # type: ignore[misc]
-    """gunicorn's lines among relay's own: it keeps no handlers, so that the root's speaks."""
+    """Passes gunicorn's lines to the root logger's handler."""
 
     def setup(self, cfg: Any) -> None:
         self.cfg = cfg
@@ -19,4 +19,4 @@ class GunicornLogger(_GunicornsLogger):  # type: ignore[misc]
         self.access_log.disabled = cfg.accesslog is None
 
     def reopen_files(self) -> None:
-        """There are none."""
+        """Do nothing: there are no log files."""

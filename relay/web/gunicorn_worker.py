@@ -1,10 +1,10 @@
-"""A gunicorn worker in which no thread waits for a client. It builds on gunicorn 27's gthread.
+"""A gunicorn worker in which no thread waits for a client, based on gunicorn 27's gthread.
 
-gthread 27.0 gives each connection a thread, which reads the request however slowly it comes, and
-closes connections in its main loop, two seconds for each client that leaves its side open. So a
-few hundred slow clients take all threads, and a dozen open ones stop the loop. Here the main
-loop receives each request piece by piece, and waits for clients to hang up. A thread is given
-what has been received, and does not wait for its client to take the answer.
+gthread 27.0 gives each connection a thread, which reads the request however slow the client is. It
+closes connections in its main loop, and blocks two seconds for each client that keeps its side
+open. So a few hundred slow clients occupy all threads, and a dozen open connections stall the
+loop. Here the main loop receives each request piece by piece, and waits for clients to close. A
+thread gets the received request, and does not wait for the client to read the response.
 """
 
 import errno
@@ -19,81 +19,80 @@ from typing import Any
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from relay.web.client_refusals import ClientRefusals, Reason, answer_to
+from relay.web.client_refusals import ClientRefusals, Reason, error_response
 from relay.web.gunicorn_connection import Connection, Reaction, ignore
 from relay.web.memory import return_freed_memory
 
-REQUEST_SECONDS = 10.0  # for a whole request to come in: dbt Cloud itself waits no longer
-LINGER_SECONDS = 2.0  # for a client to read its answer and hang up; as long as gunicorn's
-MOST_DRAINED = 2**23  # bytes of its own that it may still send meanwhile
-PIECE = 2**14  # bytes received at once: everybody gets a turn
-SMALL_REQUEST = 2**15  # bytes; a larger request needs a place
-LARGE_AT_ONCE = 4  # places: each may take some megabytes while it is worked on
+REQUEST_SECONDS = 10.0  # to receive a whole request: dbt Cloud itself waits no longer
+LINGER_SECONDS = 2.0  # for a client to read its response and close; the same as gunicorn's
+MOST_DRAINED = 2**23  # bytes that it may still send meanwhile
+PIECE = 2**14  # bytes received at once, so that every client is served
+SMALL_REQUEST = 2**15  # bytes; a larger request needs a slot
+LARGE_AT_ONCE = 4  # slots: each may need some megabytes while it is processed
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-NOBODY_THERE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+NO_CONNECTION = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
 
 
 class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
-    """Accepts, receives and hangs up in the main loop, and works on requests in threads.
+    """Accepts, receives and closes in the main loop, and processes requests in threads.
 
-    A connection is being received from, or a thread works on it, or it is idle (gthread's
-    `keepalived_conns`), or it lingers: what its client still sends is thrown away. All of them
-    are kept in the order in which their time is up.
+    A connection is receiving, or processed by a thread, or idle (gthread's `keepalived_conns`), or
+    lingering: then what its client still sends is discarded. Each group is ordered by timeout.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._receiving: dict[Connection, None] = {}
         self._lingering: dict[Connection, None] = {}
-        self._large: set[Connection] = set()  # those with a place for a large request
-        self._paused: dict[Connection, None] = {}  # wait for a place; not read from
+        self._large: set[Connection] = set()  # connections with a slot for a large request
+        self._paused: dict[Connection, None] = {}  # wait for a slot; not read from
         self._piece = memoryview(bytearray(PIECE))
         self._refusals = ClientRefusals()
 
     def init_process(self) -> None:
-        """Set the process up, and run."""
+        """Set up the process, and run."""
         return_freed_memory()
         super().init_process()
 
-    # What gthread's main loop and its threads call
+    # Called by gthread's main loop and its threads
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new client. If there is no room, the one that is waited for longest goes."""
+        """Accept a new client. If there are too many, close the one that has waited longest."""
         try:
             sock, client = listener.accept()
         except OSError as exc:
-            if exc.errno not in (*OUT_OF_RESOURCES, *NOBODY_THERE):
+            if exc.errno not in (*OUT_OF_RESOURCES, *NO_CONNECTION):
                 raise
-            if exc.errno in OUT_OF_RESOURCES and not self._crowd_one_out():
+            if exc.errno in OUT_OF_RESOURCES and not self._evict_oldest():
                 self.set_accept_enabled(False)  # the loop enables it again
             return
         self.nr_conns += 1
         if self.nr_conns >= self.worker_connections:
-            self._crowd_one_out()
+            self._evict_oldest()
         self._receive_from(Connection(self.cfg, sock, client, listener.getsockname()))
 
     def handle(self, conn: Connection) -> bool:
-        """Answer a request, in a thread; whether the connection can be kept.
+        """Process a request, in a thread; return whether the connection is kept open.
 
-        Raises ParseException where the body is malformed.
+        Raises ParseException if the body is malformed.
         """
         try:
             is_kept: bool = self.handle_request(conn.received.take(), conn)
         except ParseException:
             raise
         except (ConnectionError, BlockingIOError, StopIteration) as exc:
-            # After StopIteration gunicorn has logged why, and hung up.
-            self.log.debug("A client did not take its answer: %s", exc)
+            # Before StopIteration gunicorn has logged the cause, and closed the connection.
+            self.log.debug("A client did not read its response: %s", exc)
             return False
         except Exception as exc:  # noqa: BLE001 - it ends this request only, and is logged
             self._refusals.count_failure(exc)
-            conn.send(answer_to(Reason.FAILED, None))
+            conn.send(error_response(Reason.FAILED, None))
             return False
         return is_kept
 
     def finish_request(self, conn: Connection, future: "Future[bool]") -> None:
-        """Go on with a connection that a thread has worked on."""
-        self._give_up_place(conn)
+        """Continue with a connection after a thread has processed its request."""
+        self._release_slot(conn)
         try:
             is_kept = not future.cancelled() and future.result()
         except ParseException as exc:
@@ -102,15 +101,15 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         if not is_kept:
             self._linger(conn)
             return
-        conn.received.go_on()
-        if len(conn.received):  # the client did not wait for the answer
+        conn.received.next_request()
+        if len(conn.received):  # the client did not wait for the response
             self._receive_from(conn)
             self._advance(conn)
         else:
             self._idle(conn)
 
     def murder_pending(self) -> None:
-        """End what has lasted too long. gthread calls this every second at least."""
+        """Close connections that timed out. gthread calls this at least every second."""
         for conn in _overdue(self._receiving):
             reason = Reason.TOO_MANY_LARGE if conn.has_waited else Reason.TOO_SLOW
             self._stop_receiving(conn)
@@ -146,28 +145,28 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             self._stop_receiving(conn)
             self._refuse(conn, Reason.MALFORMED, exc)
             return
-        except Exception as exc:  # noqa: BLE001 - what the parser did not foresee ends no worker
+        except Exception as exc:  # noqa: BLE001 - an unexpected error of the parser must not end the worker
             self._stop_receiving(conn)
             self._refusals.count_failure(exc)
-            conn.send(answer_to(Reason.FAILED, None))
+            conn.send(error_response(Reason.FAILED, None))
             self._linger(conn)
             return
         if is_received:
             self._stop_receiving(conn)
-            # Not before there is more to read: most clients wait for their answer.
+            # Unregister only when there is more to read: most clients wait for the response.
             conn.react = self._unwatch
             self.enqueue_req(conn)
             return
         if conn.received.takes_expectation():
             conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         if len(conn.received) > SMALL_REQUEST:
-            self._take_place(conn)
+            self._acquire_slot(conn)
 
     def _stop_receiving(self, conn: Connection) -> None:
         del self._receiving[conn]
         self._paused.pop(conn, None)
 
-    def _take_place(self, conn: Connection) -> None:
+    def _acquire_slot(self, conn: Connection) -> None:
         if conn in self._large:
             return
         if len(self._large) < LARGE_AT_ONCE:
@@ -177,7 +176,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             conn.has_waited = True
             self._unwatch(conn)
 
-    def _give_up_place(self, conn: Connection) -> None:
+    def _release_slot(self, conn: Connection) -> None:
         if conn not in self._large:
             return
         self._large.remove(conn)
@@ -186,7 +185,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             self._large.add(successor)
             self._watch(successor, self._receive)
 
-    # Idling, and ending
+    # Idle and closing connections
 
     def _idle(self, conn: Connection) -> None:
         conn.wait(self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER)
@@ -199,17 +198,17 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         self._receive(conn, sock)
 
     def _refuse(self, conn: Connection, reason: Reason, problem: object = None) -> None:
-        """Answer in place of the application, which gets whole requests only."""
+        """Respond with an error instead of calling the application."""
         self._refusals.count(reason, problem)
-        conn.send(answer_to(reason, problem))
+        conn.send(error_response(reason, problem))
         self._linger(conn)
 
     def _linger(self, conn: Connection) -> None:
-        """Say that no more will come, and go on reading until the client has hung up.
+        """Shut down sending, and keep reading until the client has closed.
 
-        A socket that is closed with something unread in it takes the answer back.
+        Closing a socket with unread data resets the connection, and the response may be lost.
         """
-        self._give_up_place(conn)
+        self._release_slot(conn)
         conn.received.clear()
         try:
             conn.sock.shutdown(socket.SHUT_WR)
@@ -230,8 +229,8 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         del self._lingering[conn]
         self._close(conn)
 
-    def _crowd_one_out(self) -> bool:
-        """Close the connection that is waited for longest; False if none is waited for."""
+    def _evict_oldest(self) -> bool:
+        """Close the connection that has waited longest for its client; False if there is none."""
         if self._lingering:
             self._stop_lingering(next(iter(self._lingering)))
             return True
@@ -248,7 +247,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
         return True
 
     def _close(self, conn: Connection) -> None:
-        self._give_up_place(conn)
+        self._release_slot(conn)
         self._unwatch(conn)
         conn.react = ignore
         self.nr_conns -= 1
@@ -268,7 +267,7 @@ class ReceivingWorker(ThreadWorker):  # type: ignore[misc]
             self.poller.unregister(conn.sock)
 
     def _read(self, sock: socket.socket) -> int | None:
-        """How many bytes are in `_piece` now; 0 if the client is gone, None if none came."""
+        """How many bytes are in `_piece` now; 0 if the client has closed, None if none arrived."""
         try:
             return sock.recv_into(self._piece)
         except BlockingIOError:

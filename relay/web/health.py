@@ -1,4 +1,4 @@
-"""Whether the service can do its work: the database, the mapping file, a worker, the log."""
+"""Readiness of the service: the database, the mapping file, a worker, the log."""
 
 import threading
 import time
@@ -24,11 +24,11 @@ from relay.settings import Settings
 from relay.store import Store
 from relay.store.transactions import server_message
 
-KEPT_FOR = 2.0  # seconds: however often it is asked, it checks no more often
+CACHE_SECONDS = 2.0  # seconds that a result is cached
 
 
 class Health:
-    """Checks everything, one request at a time, and keeps the result for KEPT_FOR seconds."""
+    """Runs all checks, one request at a time, and caches the result for CACHE_SECONDS."""
 
     def __init__(
         self,
@@ -45,9 +45,9 @@ class Health:
         self._checked_at = 0.0
 
     def check(self) -> tuple[Check, ...]:
-        """Every check, the database's within a few seconds."""
+        """All checks; that of the database takes a few seconds at most."""
         with self._lock:
-            if not self._checks or self._timer() - self._checked_at >= KEPT_FOR:
+            if not self._checks or self._timer() - self._checked_at >= CACHE_SECONDS:
                 self._checks = (
                     *self._check_database_and_worker(),
                     self._mapping.check(),
@@ -60,16 +60,16 @@ class Health:
         try:
             with connect_with_timeout(self._server.conninfo) as connection:
                 if not is_current(connection):
-                    return _both_unwell("its schema is not up to date")
+                    return _both_failed("its schema is not up to date")
                 store = Store(OneConnection(connection))
                 now, heartbeat = store.status.last_heartbeat()
                 return _check_storing(store), check_worker(now, heartbeat)
         except (psycopg.Error, DatabaseUnavailable, OSError):  # OSError: no descriptor left
-            return _both_unwell("it does not answer")
+            return _both_failed("it does not answer")
 
 
 class _MappingCheck:
-    """Reads the mapping file again only when it has changed: a large one takes a second."""
+    """Reads the mapping file only when it has changed, because a large one takes a second."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -84,7 +84,7 @@ class _MappingCheck:
         return self._check
 
 
-def _both_unwell(detail: str) -> tuple[Check, Check]:
+def _both_failed(detail: str) -> tuple[Check, Check]:
     unknown = "unknown: workers report to the database"
     return (
         Check("database", is_well=False, detail=detail),
@@ -103,7 +103,7 @@ def _check_storing(store: Store) -> Check:
 
 
 def _log_check() -> Check:
-    """Lost log lines are shown, but a service whose log is gone still does its work."""
+    """Lost log lines are shown, but do not make the service unready."""
     lost = logs.lost_lines()
     detail = f"{lost.count} lines could not be written: {lost.problem}" if lost.count else "ok"
     return Check("log", is_well=True, detail=detail)

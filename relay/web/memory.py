@@ -1,4 +1,4 @@
-"""Has glibc give memory back that is not needed any more."""
+"""Makes glibc return freed memory to the system."""
 
 import ctypes
 
@@ -7,10 +7,10 @@ LARGE = 2**17  # bytes: glibc's own threshold, at first
 
 
 def return_freed_memory() -> None:
-    """Have what is large go back to the system as soon as it is freed. No effect without glibc.
+    """Return large blocks to the system as soon as they are freed. No effect without glibc.
 
-    By itself glibc raises the threshold when the first large body is freed, and takes the next
-    ones from its arenas, which keep what lies below anything that is still in use.
+    By default glibc raises the threshold when the first large body is freed, and allocates the
+    next ones in its arenas, which cannot shrink below a block that is still in use.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,8 +1,8 @@
-"""Group commit: deliveries that wait together are written together, in one transaction.
+"""Group commit: deliveries that wait at the same time are written in one transaction.
 
-A thread that finds no leader becomes one: it writes for all that wait, its followers, then makes
-the first of those that came meanwhile the next leader. Under load a batch grows by itself to what
-came in during the last commit; a lone delivery waits for nobody.
+A thread that finds no leader becomes the leader: it writes the deliveries of all waiting threads,
+then makes the first thread that has arrived meanwhile the next leader. Under load a batch contains
+what arrived during the last commit; a single delivery does not wait.
 """
 
 import threading
@@ -18,12 +18,12 @@ from relay.postgres.connections import OneConnection, TimeoutConnection, connect
 from relay.postgres.server import Server
 from relay.store import Deliveries, Delivery
 
-PATIENCE = 4.0  # seconds until a delivery is answered with 503; dbt waits for 10
-SHORTEST_WRITE = 0.7  # of it at least for a write: a late leader writes for others too
+PATIENCE = 4.0  # seconds until the response is 503; dbt waits 10
+SHORTEST_WRITE = 0.7  # seconds at least for a write: a late leader writes for others too
 SHORTEST_CONNECT = 2.0  # seconds; libpq's own limit is no shorter
 MOST_AT_ONCE = 200  # deliveries in one transaction
-# What another connection may not meet: this one may lead to a server that is none any more, or
-# was opened while the database took no writes.
+# Errors that a new connection may not have: the old one may be to a server that is gone, or was
+# opened while the database was read-only.
 _CONNECTION_FAULTS = (
     DatabaseUnavailable,
     psycopg.OperationalError,
@@ -31,7 +31,7 @@ _CONNECTION_FAULTS = (
 )
 
 
-def _closed_lock() -> threading.Lock:
+def _acquired_lock() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()
     return lock
@@ -41,15 +41,15 @@ def _closed_lock() -> threading.Lock:
 class _Waiting:
     """A delivery and the thread that waits for it.
 
-    It is woken when the delivery is written, or to lead. A lock that is waited for once is all that
-    takes; an Event would make a condition with a lock of its own for each delivery.
+    The thread is woken when the delivery is written, or to become the leader. A lock is enough for
+    that; an Event would create a condition with its own lock for each delivery.
     """
 
     delivery: Delivery
-    woken: threading.Lock = field(default_factory=_closed_lock)
+    woken: threading.Lock = field(default_factory=_acquired_lock)
     leads: bool = False
     is_new: bool = False
-    # Until it is known to be on disk, it is not: nothing is acknowledged by default.
+    # Replaced once the delivery is on disk: by default nothing is acknowledged.
     error: DatabaseUnavailable | None = field(
         default_factory=lambda: DatabaseUnavailable("a delivery was not recorded")
     )
@@ -66,33 +66,33 @@ class Recorder:
         self._connection: TimeoutConnection | None = None  # the leader's
 
     def record(self, delivery: Delivery) -> bool:
-        """Write a delivery to disk; return whether it brought a new run.
+        """Write a delivery to disk; return whether its run is new.
 
-        Raises DatabaseUnavailable within PATIENCE seconds: then nothing may be acknowledged.
+        Raises DatabaseUnavailable within PATIENCE seconds: then do not acknowledge it.
         """
         mine = _Waiting(delivery)
         deadline = time.monotonic() + PATIENCE
-        self._queue_up(mine)
+        self._enqueue(mine)
         if not mine.leads and not mine.woken.acquire(timeout=PATIENCE):
             self._withdraw(mine)
             raise DatabaseUnavailable("the database did not take a delivery in time")
         if mine.leads:
-            self._write_what_waits(deadline)
+            self._write_batch(deadline)
         if mine.error is not None:
             raise mine.error
         return mine.is_new
 
     def close(self) -> None:
-        """Let go of the connection. Nobody may be recording any more."""
+        """Close the connection, after all calls of `record` have returned."""
         self._drop_connection()
 
-    def _queue_up(self, mine: _Waiting) -> None:
+    def _enqueue(self, mine: _Waiting) -> None:
         with self._lock:
             self._waiting.append(mine)
             if not self._has_leader:
                 self._has_leader = mine.leads = True
 
-    def _write_what_waits(self, deadline: float) -> None:
+    def _write_batch(self, deadline: float) -> None:
         with self._lock:
             batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
         try:
@@ -110,16 +110,16 @@ class Recorder:
                 if not waiting.leads:
                     waiting.woken.release()
             with self._lock:
-                self._make_the_next_lead()
+                self._promote_next_leader()
 
-    def _make_the_next_lead(self) -> None:
+    def _promote_next_leader(self) -> None:
         self._has_leader = bool(self._waiting)
         if self._has_leader:
             self._waiting[0].leads = True
             self._waiting[0].woken.release()
 
     def _write(self, deliveries: list[Delivery], deadline: float) -> frozenset[uuid.UUID]:
-        """Write them, over a new connection if the one we had turns out to be dead."""
+        """Write the deliveries, over a new connection if the old one is broken."""
         had_a_connection = self._connection is not None
         try:
             return self._write_once(deliveries, deadline)
@@ -145,7 +145,7 @@ class Recorder:
         try:
             return connect_with_timeout(self._server.conninfo)
         except psycopg.OperationalError:
-            # relay's own server may have been killed; somebody else's is left alone.
+            # The embedded server may have been killed, and is restarted; an external one is not.
             left = deadline - time.monotonic()
             return connect_with_timeout(self._server.ensure_running(within=left))
 
@@ -153,8 +153,8 @@ class Recorder:
         with self._lock:
             if mine in self._waiting:
                 self._waiting.remove(mine)
-                if mine.leads:  # it was made leader in the moment it gave up
-                    self._make_the_next_lead()
+                if mine.leads:  # it became the leader when it timed out
+                    self._promote_next_leader()
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

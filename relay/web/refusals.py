@@ -1,6 +1,6 @@
-"""Log lines about refused deliveries: so many a minute at most, the rest counted.
+"""Rate-limited log lines about refused deliveries; those over the limit are counted.
 
-Anybody can send unsigned requests, and a log costs disk and money.
+Any client can send unsigned requests, and logs cost disk space and money.
 """
 
 import threading
@@ -16,10 +16,10 @@ log = get_logger()
 
 
 class RefusalLog:
-    """The refused deliveries of one process. Safe to use from several threads."""
+    """The refused deliveries of one process. Thread-safe."""
 
     def __init__(self, *, window: float = WINDOW) -> None:
-        """Allow LINES lines in each `window` of so many seconds."""
+        """Allow LINES lines in each `window`, in seconds."""
         self._window = window
         self._lock = threading.Lock()  # for all below
         self._window_ends_at = 0.0
@@ -27,12 +27,12 @@ class RefusalLog:
         self._not_logged: Counter[str] = Counter()
 
     def refused(self, reason: str) -> None:
-        """Log a refused delivery, or count it where this window has its lines already."""
+        """Log a refused delivery, or only count it if the limit is reached."""
         if self._may_log(reason):
             log.warning("delivery.refused", reason=reason)
 
     def wrong_path(self, *, expected: str) -> None:
-        """The same for a delivery to a path that is almost the webhook's."""
+        """The same for a delivery to the webhook's path with a wrong slash."""
         if self._may_log("wrong_path"):
             log.warning("delivery.refused", reason="wrong_path", expected=expected)
 

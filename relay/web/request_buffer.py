@@ -1,7 +1,7 @@
-"""What one client has sent so far, and whether a whole request is in it. No I/O here.
+"""What one client has sent so far, and whether it contains a complete request. No I/O here.
 
-gunicorn's parser reads the head and the chunks, and its word on them is final. What stands here
-only finds out, without blocking, when it is time to ask it.
+gunicorn's parser reads the head and the chunks, and decides what is valid. This module only finds
+out, without blocking, when the parser has enough data.
 """
 
 import io
@@ -16,22 +16,22 @@ from relay.dbt.deliveries import mac_of
 from relay.errors import NotGenuine
 from relay.web.app import LARGEST_BODY
 
-LARGEST_HEAD = 2**15  # bytes; dbt's own are under 1 kB, with a proxy's headers a few more
-MOST_CHUNKS = 1024  # of a body: even single kilobytes are enough for the largest
-PIECE = 2**13  # bytes given to the parser at once: it copies what it has not used yet
-LONGEST_CHUNK_SIZE = 16  # hexadecimal digits: more than any body has, and no work to read
-LONGEST_CHUNK_LINE = 2**13  # bytes; as gunicorn's own limit. Trailers get as much
+LARGEST_HEAD = 2**15  # bytes; dbt's own are under 1 kB, a proxy adds a few headers
+MOST_CHUNKS = 1024  # of a body: enough for the largest one in chunks of 1 kB
+PIECE = 2**13  # bytes given to the parser at once: it copies the unused rest each time
+LONGEST_CHUNK_SIZE = 16  # hexadecimal digits: more than any body needs, and cheap to parse
+LONGEST_CHUNK_LINE = 2**13  # bytes; gunicorn's own limit. The same for trailers
 
 
 class NotReceived(ParseException):  # type: ignore[misc]
-    """The parser wants more than has been received."""
+    """The parser needs more than has been received."""
 
     def __str__(self) -> str:
         return "The request ends too early."
 
 
 class RequestBuffer(Unreader):  # type: ignore[misc]
-    """What a client has sent: at most one request being received, and what it sent after it."""
+    """Received bytes: at most one request in progress, and what the client sent after it."""
 
     def __init__(self, cfg: Any, client: Any) -> None:
         super().__init__()
@@ -39,23 +39,23 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
         self._data = bytearray()
         self._requests = 0
         self._expects_continue = False
-        self._start_anew()
+        self._reset()
 
     def __len__(self) -> int:
         return len(self._data)
 
     def add(self, piece: memoryview) -> None:
-        """Take what has come from the client."""
+        """Append received bytes."""
         self._data += piece
 
     def is_received(self) -> bool:
-        """Whether the next request is there: whole, or as far as it will be read.
+        """Whether the next request is received: completely, or as far as it will be read.
 
-        Raises gunicorn's ParseException where it is malformed.
+        Raises gunicorn's ParseException if it is malformed.
         """
         if self._request is None and not self._read_head():
             return False
-        if self._body.is_whole(self._data):
+        if self._body.is_complete(self._data):
             return True
         if self._body.is_too_large or not self._is_signed():
             self._is_left_unread = True
@@ -64,12 +64,12 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
         return False
 
     def takes_expectation(self) -> bool:
-        """Whether the client waits for `100 Continue` before its body; True once."""
+        """Whether the client waits for `100 Continue`; True only once for each request."""
         expects, self._expects_continue = self._expects_continue, False
         return expects
 
     def take(self) -> Any:
-        """The request, its body in memory. Raises ParseException for malformed chunks."""
+        """The request, with its body in memory. Raises ParseException for malformed chunks."""
         request = self._request
         if self._is_left_unread:
             request.headers = self._body.headers_unread(request)
@@ -78,15 +78,15 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
             request.body = io.BytesIO(self._body.read(request, self._data))
         return request
 
-    def go_on(self) -> None:
-        """Forget the request that was taken, and keep what the client has sent after it."""
+    def next_request(self) -> None:
+        """Drop the request that was taken, and keep what the client has sent after it."""
         del self._data[: self._body.end_in(self)]
-        self._start_anew()
+        self._reset()
 
     def clear(self) -> None:
-        """Forget all that has come."""
+        """Drop everything."""
         self._data = bytearray()
-        self._start_anew()
+        self._reset()
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """Give gunicorn's parser the next piece. Raises NotReceived."""
@@ -103,7 +103,7 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
         unused: int = self.buf.getbuffer().nbytes
         return self._given - unused
 
-    def _start_anew(self) -> None:
+    def _reset(self) -> None:
         self.take_buffered()
         self._given = 0  # bytes that the parser has been given
         self._searched = 0
@@ -120,19 +120,19 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
             return False
         try:
             request = Request(self._cfg, self, self._client, self._requests + 1)
-        except NotReceived:  # with the PROXY protocol an empty line need not end the head
+        except NotReceived:  # with the PROXY protocol an empty line may not end the head
             self.take_buffered()
             self._given = 0
             return False
         self._requests += 1
-        # gunicorn sends `100 Continue` when it calls the application: after the body.
+        # gunicorn would send `100 Continue` only after the body, when it calls the application.
         self._expects_continue = bool(request._expected_100_continue)  # noqa: SLF001
         request._expected_100_continue = False  # noqa: SLF001
         self._request, self._body = request, _framing(request, self.parsed)
         return True
 
     def _is_signed(self) -> bool:
-        """Whether it may be a delivery: any other body is not worth waiting for."""
+        """Whether it has a signature: the body of any other request is not read."""
         signatures = [value for name, value in self._request.headers if name == "AUTHORIZATION"]
         try:
             mac_of(",".join(signatures) if signatures else None)
@@ -153,7 +153,7 @@ class _Length:
         self._start, self._end = start, start + length
         self.is_too_large = length > LARGEST_BODY
 
-    def is_whole(self, data: bytearray) -> bool:
+    def is_complete(self, data: bytearray) -> bool:
         return len(data) >= self._end and not self.is_too_large
 
     def read(self, request: Any, data: bytearray) -> bytes:
@@ -167,10 +167,10 @@ class _Length:
 
 
 class _Chunks:
-    """A body in chunks: it goes from one to the next, to see where the last one ends."""
+    """A chunked body: finds where the last chunk ends, from one size to the next."""
 
     def __init__(self, start: int) -> None:
-        self._at = start  # where a line with a size begins
+        self._at = start  # where the next size line begins
         self._chunks = 0
         self._size = 0
 
@@ -178,20 +178,20 @@ class _Chunks:
     def is_too_large(self) -> bool:
         return self._size > LARGEST_BODY
 
-    def is_whole(self, data: bytearray) -> bool:
+    def is_complete(self, data: bytearray) -> bool:
         while not self.is_too_large:
             end_of_line = data.find(b"\r\n", self._at, self._at + LONGEST_CHUNK_LINE)
             if end_of_line < 0:
                 return len(data) - self._at >= LONGEST_CHUNK_LINE  # read() refuses such a line
             size = _chunk_size(data[self._at : end_of_line])
             if size is None:
-                return True  # read() says what is wrong with it
+                return True  # read() reports the error
             if size == 0:
                 return _have_trailers_ended(data, end_of_line)
-            self._go_beyond(end_of_line, size)
+            self._skip_chunk(end_of_line, size)
         return False
 
-    def _go_beyond(self, end_of_line: int, size: int) -> None:
+    def _skip_chunk(self, end_of_line: int, size: int) -> None:
         self._chunks += 1
         self._size += size
         self._at = end_of_line + 2 + size + 2
@@ -204,7 +204,7 @@ class _Chunks:
         return body
 
     def headers_unread(self, request: Any) -> list[tuple[str, str]]:
-        """With what is known of its length: the application refuses a body by that."""
+        """With the size so far as length, so that the application refuses the body."""
         headers = [header for header in request.headers if header[0] != "TRANSFER-ENCODING"]
         return [*headers, ("CONTENT-LENGTH", str(self._size))]
 
@@ -213,7 +213,7 @@ class _Chunks:
 
 
 def _chunk_size(line: bytearray) -> int | None:
-    """None if it is no number. Raises InvalidChunkSize if it is far too large."""
+    """None if it is not a number. Raises InvalidChunkSize if it has too many digits."""
     digits = line.partition(b";")[0].rstrip()
     is_hex = digits and not digits.strip(b"0123456789abcdefABCDEF")
     if is_hex and len(digits) > LONGEST_CHUNK_SIZE:

@@ -1,4 +1,4 @@
-"""The engine's database connector, which reports a lost database at once."""
+"""The engine's database connector, which reports a lost connection immediately."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,15 +9,15 @@ from procrastinate.exceptions import ConnectorException
 
 
 class Connector(procrastinate.PsycopgConnector):
-    """Procrastinate's own, and a callback for the first query that fails.
+    """Procrastinate's own, with a callback for a failed query.
 
-    By itself the engine waits for its jobs before it stops, and they may hang in a call to a
+    Otherwise the engine waits for its jobs before it stops, and they may hang in a call to a
     vendor.
     """
 
-    def __init__(self, when_lost: Callable[[], None], **arguments: Any) -> None:
+    def __init__(self, on_connection_lost: Callable[[], None], **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._when_lost = when_lost
+        self._on_connection_lost = on_connection_lost
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
         with self._reporting_loss():
@@ -36,5 +36,5 @@ class Connector(procrastinate.PsycopgConnector):
         try:
             yield
         except ConnectorException:
-            self._when_lost()
+            self._on_connection_lost()
             raise

@@ -1,4 +1,4 @@
-"""The worker: Procrastinate running relay's tasks, its takeover of dead workers, its shutdown."""
+"""The worker process: Procrastinate with relay's tasks, recovery of jobs, and shutdown."""
 
 import asyncio
 import os
@@ -24,40 +24,43 @@ from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
 from relay.settings import WorkerSettings
 from relay.store import Store, jobs
-from relay.vendors.census.client import V1_ENDS, speaks_v1
+from relay.vendors.census.client import V1_ENDS, uses_v1
 from relay.vendors.connect import CONNECTIONS
 from relay.worker import tasks
 from relay.worker.connector import Connector
 from relay.worker.services import Services, build_services
 from relay.worker.watch import HEARTBEAT_SECONDS, EngineJobs, JobWatch, ids_of
 
-# The engine forgets a worker after this; the watch takes over its jobs long before.
+# When the engine deletes a silent worker; the watch takes over its jobs long before.
 FORGOTTEN_SECONDS = 3600.0
-SPARE_THREADS = 4  # to look up a host's name, while every job hangs in a call to a vendor
+SPARE_THREADS = 4  # for DNS look-ups, while every job hangs in a call to a vendor
 
 POLLING_SECONDS = 1.0  # scheduled jobs are seen by polling, new ones by NOTIFY
 MAPPING_SECONDS = 5.0
 DRAIN_SECONDS = 20.0
-LAST_SECONDS = 24.0  # of the 25 that a platform gives after SIGTERM
+EXIT_SECONDS = 24.0  # of the 25 that a platform gives after SIGTERM
 RESTART_SECONDS = 2.0
 
 log = get_logger()
 
 
 def run(settings: WorkerSettings, server: Server) -> None:
-    """Work until SIGTERM or SIGINT, then let the jobs under way end.
+    """Run jobs until SIGTERM or SIGINT, then wait for the running ones.
 
-    Raises BadSettings, BadMapping or DatabaseUnavailable where it cannot start.
+    Raises BadSettings, BadMapping or DatabaseUnavailable if it cannot start.
     """
     log_misspelled_variables(settings)
     mapping = MappingFile(settings.mapping, settings.census_hosts)
-    if speaks_v1(settings, mapping.current):
+    if uses_v1(settings, mapping.current):
         log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
-    with open_pool(server, max_size=CONNECTIONS) as pool, open_pool(server, max_size=1) as watchs:
+    with (
+        open_pool(server, max_size=CONNECTIONS) as pool,
+        open_pool(server, max_size=1) as watch_pool,
+    ):
         services = build_services(settings, mapping, Store(pool))
         tasks.start_periodic_tasks(services)
-        watch = JobWatch(replace(services, store=Store(watchs)))
+        watch = JobWatch(replace(services, store=Store(watch_pool)))
         asyncio.run(_Worker(services, server, watch).work())
         log.info("worker.stopped", pid=os.getpid())
 
@@ -74,46 +77,46 @@ class _Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.set_exception_handler(self._note_breakage)
+        loop.set_exception_handler(self._on_engine_error)
         threads = ThreadPoolExecutor(CONNECTIONS + SPARE_THREADS, thread_name_prefix="job")
         loop.set_default_executor(threads)
-        log.info("worker.started", pid=os.getpid())  # from here on it can be told to stop
+        log.info("worker.started", pid=os.getpid())  # from here on it handles signals
         engines = asyncio.create_task(self._run_engines())
-        beside = [
-            asyncio.create_task(self._watch_the_mapping()),
-            asyncio.create_task(self._watch.keep()),
+        background = [
+            asyncio.create_task(self._refresh_mapping()),
+            asyncio.create_task(self._watch.run()),
         ]
         try:
-            await _first_of(engines, *beside)
-            for each in (*beside, engines):
+            await _first_of(engines, *background)
+            for each in (*background, engines):
                 if each.done():
-                    await each  # raises what nobody foresaw
+                    await each  # raises unexpected errors
         finally:
-            for each in beside:
+            for each in background:
                 each.cancel()
 
     async def _run_engines(self) -> None:
-        """Run one after another: a database that went away comes back.
+        """Run engines, one after another: each lost connection to the database ends one.
 
-        A broken one ends its jobs beside its successor. What it could not record is taken back:
-        to the database the new engine is a new worker.
+        A broken engine finishes its jobs while its successor runs. Jobs whose end it could not
+        record are retried: to the database, the new engine is a new worker.
         """
         engines: set[asyncio.Task[None]] = set()
         while not self._stopping.is_set():
             self._broken = asyncio.Event()
-            engine = asyncio.create_task(self._run_an_engine(self._broken))
+            engine = asyncio.create_task(self._run_engine(self._broken))
             engines.add(engine)
             engine.add_done_callback(engines.discard)
             await _first_of(engine, self._stopping.wait(), self._broken.wait())
             if engine.done():
-                await engine  # raises what nobody foresaw
+                await engine  # raises unexpected errors
             if self._broken.is_set():
                 await _first_of(self._stopping.wait(), asyncio.sleep(RESTART_SECONDS))
         await asyncio.gather(*engines)
 
-    async def _run_an_engine(self, broken: asyncio.Event) -> None:
-        """Run it until it is to stop, or breaks, and its jobs have ended."""
-        ours = self._watch.new_engine()
+    async def _run_engine(self, broken: asyncio.Event) -> None:
+        """Run one engine until it stops or breaks, and its jobs have ended."""
+        ours = self._watch.add_engine()
         try:
             engine = engine_of(self._services, self._server, broken.set)
             async with engine.open_async():
@@ -137,16 +140,16 @@ class _Worker:
                 shutdown_graceful_timeout=DRAIN_SECONDS,
                 delete_jobs="successful",
                 install_signal_handlers=False,
-                worker_middleware=[ours.note],
+                worker_middleware=[ours.track],
             )
         )
         await _first_of(running, self._stopping.wait(), broken.wait())
         ours.is_ending = True
-        running.cancel()  # the engine then takes no new job, and waits for those under way
+        running.cancel()  # the engine then takes no new job, and waits for running ones
         with suppress(asyncio.CancelledError):
             await running
 
-    async def _watch_the_mapping(self) -> None:
+    async def _refresh_mapping(self) -> None:
         while True:
             await asyncio.sleep(MAPPING_SECONDS)
             self._services.mapping.refresh()
@@ -154,33 +157,33 @@ class _Worker:
     def _stop(self) -> None:
         if not self._stopping.is_set():
             self._stopping.set()
-            last = threading.Timer(LAST_SECONDS, self._leave_at_once)
-            last.daemon = True
-            last.start()
+            timer = threading.Timer(EXIT_SECONDS, self._exit_now)
+            timer.daemon = True
+            timer.start()
 
-    def _leave_at_once(self) -> None:
-        """A call to a vendor outlasted the drain: its job is left for another worker."""
+    def _exit_now(self) -> None:
+        """Exit although a job still runs: another worker takes it over."""
         log.warning("worker.stopped", pid=os.getpid(), drained=False)
         self._server.leave()
         os._exit(0)
 
-    def _note_breakage(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A task of an engine failed unheard, most likely to record how a job ended."""
+    def _on_engine_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle an exception of an engine's background task, such as one that records a result."""
         problem = context.get("exception") or context.get("message")
         log.warning("worker.engine_restarted", problem=_problem(problem))
         if not isinstance(problem, ConnectorException):
-            self._broken.set()  # the connector reports those of the database
+            self._broken.set()  # the connector reports database errors itself
 
 
 def engine_of(
-    services: Services, server: Server, when_lost: Callable[[], None] = lambda: None
+    services: Services, server: Server, on_connection_lost: Callable[[], None] = lambda: None
 ) -> procrastinate.App:
-    """Procrastinate with relay's tasks, its jobs in the server's database.
+    """Procrastinate with relay's tasks and jobs in the server's database.
 
-    `when_lost` is called when the database does not do what the engine asks of it.
+    `on_connection_lost` is called when a query of the engine fails.
     """
     connector = Connector(
-        when_lost,
+        on_connection_lost,
         pool_factory=engine_pool,
         conninfo=server.ensure_running,
         min_size=1,
@@ -190,15 +193,15 @@ def engine_of(
     engine = procrastinate.App(connector=connector)
     for name, task in _TASKS.items():
         former = [jobs.FORMER_NAMES[name]] if name in jobs.FORMER_NAMES else []
-        add = engine.task(name=name, queue=jobs.QUEUE, retry=_Persistence(), aliases=former)
-        add(_bound(name, task, services))
-    engine.task(name=jobs.FORMER_ROUND, queue=jobs.QUEUE)(_nothing)
+        add = engine.task(name=name, queue=jobs.QUEUE, retry=_RetryForever(), aliases=former)
+        add(_with_context(name, task, services))
+    engine.task(name=jobs.FORMER_ROUND, queue=jobs.QUEUE)(_noop)
     return engine
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What a job does, and what records an unforeseen error of it; None: the engine tries again."""
+    """A job's function, and the one that records an unexpected error; None: the engine retries."""
 
     run: Callable[..., None]
     record_failure: Callable[..., None] | None
@@ -214,10 +217,10 @@ _TASKS: dict[str, _Task] = {
 }
 
 
-class _Persistence(procrastinate.BaseRetryStrategy):
-    """A job that could not even record its failure is tried again, ever more slowly, without end.
+class _RetryForever(procrastinate.BaseRetryStrategy):
+    """Retries a job that could not record its failure, with exponential backoff, without end.
 
-    It is the database that has failed then, not the run.
+    In that case the database has failed, not the run.
     """
 
     def get_retry_decision(
@@ -228,8 +231,8 @@ class _Persistence(procrastinate.BaseRetryStrategy):
         )
 
 
-def _bound(name: str, task: _Task, services: Services) -> Callable[..., None]:
-    """The task, with its ids bound to every line it logs, and a line if it fails."""
+def _with_context(name: str, task: _Task, services: Services) -> Callable[..., None]:
+    """The task, with its ids in every log line, and a log line if it fails."""
 
     def perform(**arguments: Any) -> None:
         clear_contextvars()
@@ -256,19 +259,19 @@ def _run(name: str, task: _Task, services: Services, arguments: Mapping[str, Any
         task.record_failure(services, problem, **arguments)
 
 
-def _nothing(timestamp: int) -> None:
-    """What a worker of the version before still defers during an upgrade: the watch does it now."""
+def _noop(timestamp: int) -> None:
+    """A task that workers of the previous version defer during an upgrade; unused now."""
 
 
 def _problem(problem: object) -> str:
-    """What went wrong, in words. The engine's own exception has the reason in its cause."""
+    """The message of an error. The engine's own exception has the reason in its cause."""
     if isinstance(problem, ConnectorException) and problem.__cause__ is not None:
         problem = problem.__cause__
     return redact(describe_error(problem) if isinstance(problem, BaseException) else str(problem))
 
 
 async def _first_of(*waits: Awaitable[Any]) -> None:
-    """Wait until one of them is done; a task that was given goes on."""
+    """Wait until one is done; coroutines among the others are cancelled, tasks are not."""
     ours = [asyncio.ensure_future(wait) for wait in waits]
     await asyncio.wait(ours, return_when=asyncio.FIRST_COMPLETED)
     for wait, given in zip(ours, waits, strict=True):

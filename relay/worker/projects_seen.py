@@ -6,7 +6,7 @@ from relay.dbt.runs import DbtRun
 from relay.decision.findings import Findings
 from relay.decision.mapping import PlacedSelector, SyncMapping
 
-# Of each job; a state that is older than so many others may be reported again.
+# For each job; if more states follow, the oldest one may be reported again.
 MOST_STATES = 1000
 
 _Job = tuple[int | None, int | None, int | None]  # project, environment, job
@@ -14,18 +14,18 @@ _State = tuple[str | None, str]  # commit, digest of the mapping
 
 
 class ProjectsSeen:
-    """Remembers what was reported, so that it is once for each state of a project and mapping.
+    """Remembers what was reported: each selector once for each state of a project and mapping.
 
-    An account may have several projects and one mapping: what selects something in another
-    project that was seen is not reported.
+    An account may have several projects and one mapping: a selector that selects something in
+    another known project is not reported.
     """
 
     def __init__(self) -> None:
-        self._states: dict[_Job, dict[_State, None]] = {}  # in the order in which they came
+        self._states: dict[_Job, dict[_State, None]] = {}  # oldest first
         self._selecting: dict[int | None, frozenset[str]] = {}  # by project
 
     def select_nothing(self, findings: Findings, mapping: SyncMapping) -> Iterator[PlacedSelector]:
-        """The selectors to report now: none where the run's manifest was not fetched."""
+        """The selectors to report now; none if the run's manifest was not fetched."""
         if not findings.lineage.nodes or not self._is_new(findings.run, mapping):
             return
         tried = list(findings.selector_matches(mapping))

@@ -1,4 +1,4 @@
-"""What a task works with."""
+"""The dependencies of the tasks."""
 
 from dataclasses import dataclass, field
 
@@ -7,21 +7,21 @@ from relay.evidence.collect import Collector, collector_of
 from relay.mapping_file import MappingFile
 from relay.settings import WorkerSettings
 from relay.store import Store
-from relay.vendors.connect import Censuses, dbt_cloud_of
+from relay.vendors.connect import CensusClients, dbt_cloud_of
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.worker.projects_seen import ProjectsSeen
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a task may touch."""
+    """Everything that a task may use."""
 
     settings: WorkerSettings
     store: Store
     mapping: MappingFile
     dbt_cloud: DbtCloud
     collector: Collector
-    censuses: Censuses
+    census_clients: CensusClients
     clock: Clock
     projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)
 
@@ -33,7 +33,7 @@ def build_services(
     clock: Clock = utc_now,
     stopwatch: Stopwatch = stopwatch,
 ) -> Services:
-    """The clients of both vendors and all else, as the settings and the mapping describe them."""
+    """Build the services from the settings and the mapping."""
     dbt_cloud = dbt_cloud_of(settings, stopwatch)
     return Services(
         settings=settings,
@@ -41,6 +41,6 @@ def build_services(
         mapping=mapping,
         dbt_cloud=dbt_cloud,
         collector=collector_of(settings, dbt_cloud),
-        censuses=Censuses(settings, lambda: mapping.current.workspaces, stopwatch),
+        census_clients=CensusClients(settings, lambda: mapping.current.workspaces, stopwatch),
         clock=clock,
     )

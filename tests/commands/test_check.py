@@ -120,8 +120,8 @@ class TestCheck:
 
     def test_prints_json(self, command, mapping):
         of_production(mapping)
-        told = json.loads(command("check", str(mapping), "--json").stdout)
-        assert told == {
+        output = json.loads(command("check", str(mapping), "--json").stdout)
+        assert output == {
             "mapping": str(mapping),
             "syncs": 4,
             "problems": [],
@@ -281,13 +281,13 @@ class TestCheckWithAManifest:
     def test_prints_problems_and_warnings_as_json(self, command, mapping, manifest):
         words = ["tag:crm", "custmers", "legacy_customers"]
         result = self.check(command, mapping, manifest, *words, options="--most 1 --json")
-        told = json.loads(result.stdout)
-        assert (result.exit_code, told["exit_status"], told["syncs"]) == (1, 1, 2)
-        assert [problem.partition("]: ")[2] for problem in told["problems"]] == [
+        output = json.loads(result.stdout)
+        assert (result.exit_code, output["exit_status"], output["syncs"]) == (1, 1, 2)
+        assert [problem.partition("]: ")[2] for problem in output["problems"]] == [
             "'custmers' selects nothing in this project; did you mean 'customers'?",
             "'legacy_customers' is disabled in this project",
         ]
-        (warning,) = told["warnings"]
+        (warning,) = output["warnings"]
         assert "'tag:crm' selects " in warning
 
     @pytest.mark.parametrize("options", ["--most 0", "--most many"])

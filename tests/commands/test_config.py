@@ -14,9 +14,9 @@ class TestConfig:
         assert story.DBT_TOKEN not in result.output
 
     def test_prints_json(self, command, required):
-        told = json.loads(command("config", "--json", **required).stdout)
-        assert told["CENSUS_API_KEY"] == "***"
-        assert told["PORT"] == 8080
+        output = json.loads(command("config", "--json", **required).stdout)
+        assert output["CENSUS_API_KEY"] == "***"
+        assert output["PORT"] == 8080
 
     def test_exits_with_2_and_an_explanation_for_bad_settings(self, command):
         result = command("config", PORT="none", RELAY_LOG_FORMAT="xml")

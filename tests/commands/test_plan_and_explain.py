@@ -37,21 +37,21 @@ class TestPlanAndExplain:
         assert relay.sql("SELECT count(*) FROM relay.dbt_runs") == [(0,)]
 
     def test_plan_says_what_the_worker_then_does(self, command, relay, here):
-        told = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)
+        output = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)
         relay.deliver(night(recording="build_model_error"))
         relay.work()
-        planned = {(verdict["sync_id"], verdict["reason"]) for verdict in told["verdicts"]}
+        planned = {(verdict["sync_id"], verdict["reason"]) for verdict in output["verdicts"]}
         assert planned == set(relay.sql("SELECT sync_id, reason FROM relay.decisions"))
         again = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)
-        assert again == told, "also of a run that was decided on already"
+        assert again == output, "also of a run that was decided on already"
 
     def test_plan_of_a_ci_run_says_that_it_never_counts(self, command, here, sandbox):
         ci = SandboxRun.of(invoke("dbt build", load("build")), dbt_run_id=9, job_type="ci")
         sandbox.dbt_cloud.add_run(ci)
-        told = command("plan", "--run", "9", **here).stdout
-        assert told == "dbt run 9 never counts: ci_job\n"
-        told = command("explain", "--sync", "5123", "--run", "9", **here).stdout
-        assert told.endswith("\nthe run never counts: ci_job\n")
+        output = command("plan", "--run", "9", **here).stdout
+        assert output == "dbt run 9 never counts: ci_job\n"
+        output = command("explain", "--sync", "5123", "--run", "9", **here).stdout
+        assert output.endswith("\nthe run never counts: ci_job\n")
 
     def test_explain_shows_each_condition_and_its_evidence(self, command, relay, here):
         result = command("explain", "--sync", "5123", "--run", self.RUN, **here)
@@ -72,9 +72,9 @@ class TestPlanAndExplain:
         assert command("explain", "--sync", "5123", "--last", **here).stdout == by_run
         database_alone = {"RELAY_DATABASE_URL": here["RELAY_DATABASE_URL"]}
         last = command("explain", "--sync", "5126", "--last", "--json", **database_alone)
-        told = json.loads(last.stdout)
-        assert (told["reason"], told["models"]) == ("rebuilt", ["model.jaffle_crm.fct_tickets"])
-        assert [condition["reason"] for condition in told["conditions"]] == [
+        output = json.loads(last.stdout)
+        assert (output["reason"], output["models"]) == ("rebuilt", ["model.jaffle_crm.fct_tickets"])
+        assert [condition["reason"] for condition in output["conditions"]] == [
             reason for reason in Reason if reason != "rebuilt"
         ]
 
@@ -87,7 +87,7 @@ class TestPlanAndExplain:
     @pytest.mark.parametrize(
         ("words", "status", "said"),
         [
-            (("plan", "--run", "404"), 1, "may not look"),
+            (("plan", "--run", "404"), 1, "lacks permission"),
             (("explain", "--sync", "9", "--run", RUN), 1, "has no sync 9"),
             (("explain", "--sync", "5123", "--last"), 1, "no dbt run has affected sync 5123 yet"),
             (("explain", "--sync", "5123"), 2, "either --run ID or --last"),
@@ -229,20 +229,20 @@ class TestWhatIsUnclear:
         assert len(warnings) == 4
 
     def test_is_in_its_json(self, command, here):
-        told = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)["unclear"]
-        (step,) = told["without_results"]
+        output = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)["unclear"]
+        (step,) = output["without_results"]
         assert (step["step"], step["command"]) == (6, "dbt seed --no-write-json")
         assert "remove --no-write-json" in step["problem"]
-        assert told["not_of_this_run"] == [7]
-        assert told["unknown_statuses"] == {"exploded": "seed.jaffle_crm.countries"}
-        assert len(told["relations"][self.ORDERS]) == 2
+        assert output["not_of_this_run"] == [7]
+        assert output["unknown_statuses"] == {"exploded": "seed.jaffle_crm.countries"}
+        assert len(output["relations"][self.ORDERS]) == 2
 
     def test_the_places_of_a_model_are_kept_with_the_decision(self, command, relay, here):
         relay.deliver(relay.sandbox.dbt_cloud.run(story.FIRST_DBT_RUN_ID))
         relay.work()
-        told = command("explain", "--sync", "5124", "--run", self.RUN, **here).stdout
-        assert ", decided 2" in told
-        (seen,) = [line for line in told.splitlines() if "model_failed" in line]
+        output = command("explain", "--sync", "5124", "--run", self.RUN, **here).stdout
+        assert ", decided 2" in output
+        (seen,) = [line for line in output.splitlines() if "model_failed" in line]
         assert f"none of its models; {self.ORDERS} was built as " in seen
         assert "other.orders" in seen
 

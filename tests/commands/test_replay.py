@@ -21,21 +21,21 @@ class TestReplay:
 
     def test_shows_the_result(self, command, relay, sandbox, here):
         sandbox.dbt_cloud.add_run(night())
-        told = command("replay", "--run", "155144666", **here)
-        assert told.exit_code == 0
-        assert told.stdout == "dbt run 155144666: a worker will evaluate it\n"
+        output = command("replay", "--run", "155144666", **here)
+        assert output.exit_code == 0
+        assert output.stdout == "dbt run 155144666: a worker will evaluate it\n"
         (again,) = json.loads(command("replay", "--run", "155144666", "--json", **here).stdout)
         assert again == {"dbt_run_id": 155144666, "replay": "under_way", "left_alone": []}
 
     def test_exits_with_1_for_a_run_that_dbt_cloud_does_not_know(self, command, relay, here):
-        told = command("replay", "--run", "7", **here)
-        assert told.exit_code == 1
-        assert "HTTP 404 for dbt run 7" in told.stderr
+        output = command("replay", "--run", "7", **here)
+        assert output.exit_code == 1
+        assert "HTTP 404 for dbt run 7" in output.stderr
         assert relay.sql("SELECT count(*) FROM relay.dbt_runs") == [(0,)]
 
     def test_names_what_it_leaves_alone(self, command, decided, here):
-        told = command("replay", "--run", "155144666", **here)
-        assert "sync 5123 was triggered for it already (sync run 9000" in told.stdout
+        output = command("replay", "--run", "155144666", **here)
+        assert "sync 5123 was triggered for it already (sync run 9000" in output.stdout
 
     def test_accepts_a_delivery_or_a_time_too(self, command, decided, here):
         by_delivery = command("replay", "--delivery", decided, **here)
@@ -49,9 +49,9 @@ class TestReplay:
         ignored = Delivery(delivery_id=uuid.uuid4(), body=b"{}", ignored_because="other_account")
         with single_connection(database) as connections:
             Store(connections).deliveries.record([ignored])
-        told = command("replay", "--delivery", str(ignored.delivery_id), **here)
-        assert told.exit_code == 1
-        assert "was ignored: other_account" in told.stderr
+        output = command("replay", "--delivery", str(ignored.delivery_id), **here)
+        assert output.exit_code == 1
+        assert "was ignored: other_account" in output.stderr
         unknown = command("replay", "--delivery", str(uuid.uuid4()), **here)
         assert unknown.exit_code == 1
         assert "there is no delivery" in unknown.stderr
@@ -60,9 +60,9 @@ class TestReplay:
     def test_dry_run_shows_it_and_does_nothing(
         self, command, relay, decided, here, words, triggers
     ):
-        told = command("replay", "--run", "155144666", "--dry-run", *words, **here)
-        assert told.stdout.count(" trigger ") == triggers
-        assert told.stdout.count("already") == 4 - triggers
+        output = command("replay", "--run", "155144666", "--dry-run", *words, **here)
+        assert output.stdout.count(" trigger ") == triggers
+        assert output.stdout.count("already") == 4 - triggers
         assert relay.sql("SELECT count(*) FROM relay.triggers WHERE superseded") == [(0,)]
         assert relay.sql("SELECT planned_at IS NOT NULL FROM relay.dbt_runs") == [(True,)]
 

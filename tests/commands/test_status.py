@@ -1,4 +1,4 @@
-"""`relay status`: is relay ready, what needs attention, what came and what is under way."""
+"""`relay status`: is relay ready, what needs attention, what came and what is running."""
 
 import json
 import os
@@ -138,8 +138,8 @@ class TestTheSections:
         until = relay.sql("SELECT max(due_at) FROM relay.triggers")[0][0]
         (newest, _) = sections(command("status", **here).stdout)["Newest triggers"][2:]
         assert f"cooling down until {until.astimezone():%Y-%m-%d %H:%M:%S}" in newest
-        told = json.loads(command("status", "--json", **here).stdout)["triggers"]
-        assert [each["until"] is None for each in told] == [False, True]
+        output = json.loads(command("status", "--json", **here).stdout)["triggers"]
+        assert [each["until"] is None for each in output] == [False, True]
 
     def test_show_a_manual_trigger_and_a_sync_without_a_name(self, command, relay, here):
         relay.map(mapping_text(sync_entry(5123, "customers")))
@@ -190,8 +190,8 @@ class TestWhatNeedsAttention:
         relay.sql("UPDATE procrastinate_events SET at = at - interval '11 minutes'")
         (line,) = sections(command("status", **here).stdout)["Needs attention"][2:]
         assert line.split()[2:4] == ["stuck", str(FIRST)]
-        (told,) = json.loads(command("status", "--json", **here).stdout)["stuck"]
-        assert (told["dbt_run_id"], told["sync_id"]) == (FIRST, None)
+        (output,) = json.loads(command("status", "--json", **here).stdout)["stuck"]
+        assert (output["dbt_run_id"], output["sync_id"]) == (FIRST, None)
 
     @pytest.mark.parametrize(("silent", "is_stuck"), [("5 minutes", True), ("5 seconds", False)])
     def test_is_what_a_worker_that_died_has_begun(self, command, relay, here, silent, is_stuck):
@@ -215,17 +215,17 @@ class TestJson:
     def test_has_the_rows_and_the_head(self, command, relay, here):
         relay.deliver(night())
         relay.work()
-        told = json.loads(command("status", "--json", **here).stdout)
-        (delivery,) = told["deliveries"]
+        output = json.loads(command("status", "--json", **here).stdout)
+        (delivery,) = output["deliveries"]
         assert delivery["dbt_run_id"] == FIRST
-        assert {trigger["state"] for trigger in told["triggers"]} == {"running"}
-        assert len(told["open_sync_runs"]) == 4
-        assert told["triggers"][0].keys() >= {"sync_id", "sync_name", "sync_run_id", "until"}
-        assert told["open_sync_runs"][0].keys() >= {"begun_at", "looks", "status"}
-        assert told["lost_log_lines"] == []
-        assert told["ready"] is False
-        assert [check["name"] for check in told["checks"]] == ["database", "mapping", "worker"]
-        assert told["census"] == [
+        assert {trigger["state"] for trigger in output["triggers"]} == {"running"}
+        assert len(output["open_sync_runs"]) == 4
+        assert output["triggers"][0].keys() >= {"sync_id", "sync_name", "sync_run_id", "until"}
+        assert output["open_sync_runs"][0].keys() >= {"begun_at", "looks", "status"}
+        assert output["lost_log_lines"] == []
+        assert output["ready"] is False
+        assert [check["name"] for check in output["checks"]] == ["database", "mapping", "worker"]
+        assert output["census"] == [
             {"workspace": "default", "api_version": "v1", "ends_on": "2027-01-15"}
         ]
 

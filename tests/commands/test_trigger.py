@@ -20,8 +20,8 @@ def _worker(relay):
 
 class TestTrigger:
     def test_has_a_worker_trigger_a_sync(self, command, relay, sandbox, here, worker):
-        told = command("trigger", "5123", **here)
-        assert told.stdout == "sync 5123: a worker will trigger it, see `relay status`\n"
+        output = command("trigger", "5123", **here)
+        assert output.stdout == "sync 5123: a worker will trigger it, see `relay status`\n"
         relay.tick(1)
         relay.work()
         (run,) = sandbox.census.sync_runs
@@ -54,9 +54,9 @@ class TestTrigger:
         assert len(sandbox.census.sync_runs) == 2
 
     def test_exits_with_2_for_an_unknown_workspace(self, command, here):
-        told = command("trigger", "5123", "--workspace", "apac", **here)
-        assert told.exit_code == 2
-        assert "'apac' is not one of default" in told.stderr
+        output = command("trigger", "5123", "--workspace", "apac", **here)
+        assert output.exit_code == 2
+        assert "'apac' is not one of default" in output.stderr
 
 
 class TestASyncThatIsNotMapped:

@@ -1,4 +1,4 @@
-"""What the crash tests play on: relay's real processes, a sandbox, and the log lines."""
+"""The environment of crash tests: relay's real processes, a sandbox, and the log lines."""
 
 import contextlib
 import json
@@ -30,12 +30,12 @@ UP = (sys.executable, "-m", "relay", "up")
 WORKER = (sys.executable, "-m", "relay", "worker")
 WEB = (sys.executable, "-m", "gunicorn", "-c", str(CHECKOUT / "config" / "gunicorn.conf.py"))
 INHERITED = ("PATH", "HOME", "PYTHONPATH")  # variables of the test's own process
-PATIENCE = 30.0  # seconds for what should take a few
+PATIENCE = 30.0  # seconds for what usually takes a few
 ONE_SYNC = mapping_text(sync_entry(5123, "customers"))
 
 
 class Stage:
-    """A sandbox, a database of its own, a mapping, and the processes a test starts on them."""
+    """A sandbox, a new database, a mapping, and the processes that a test starts."""
 
     def __init__(self, folder, sandbox):
         self.sandbox, self.census, self.dbt_cloud = sandbox, sandbox.census, sandbox.dbt_cloud
@@ -62,13 +62,13 @@ class Stage:
     # The processes
 
     def worker(self, **settings):
-        """Start `relay worker`, and wait until it works."""
+        """Start `relay worker`, and wait until it is ready."""
         worker = self.start("worker", *WORKER, **settings)
         self.wait_until(lambda: worker.logged("worker.started"), "a worker")
         return worker
 
     def web(self, **settings):
-        """Start gunicorn, and wait until it answers."""
+        """Start gunicorn, and wait until it responds."""
         web = self.start("web", *WEB, **settings)
         self.wait_until(lambda: web.answers("/healthz"), "web")
         return web
@@ -84,7 +84,7 @@ class Stage:
         return self.start(words[0], sys.executable, "-m", "relay", *words)
 
     def start(self, name, *command, **settings):
-        """Start a process with these settings beside the stage's own."""
+        """Start a process with these settings in addition to the stage's."""
         process = Process(
             self._folder / f"{len(self.processes)}-{name}",
             command,
@@ -94,7 +94,7 @@ class Stage:
         return process
 
     def close(self):
-        """Leave nothing running."""
+        """Stop everything."""
         for process in self.processes:
             process.kill()
         for orphan in _started_for(self.data_dir):
@@ -104,16 +104,16 @@ class Stage:
     # The vendors and the database
 
     def map(self, text):
-        """Put another mapping file in place."""
+        """Replace the mapping file."""
         self._mapping.write_text(text)
 
-    def name_the_database(self):
-        """Have relay take the stage's server for somebody else's, not to be started or stopped."""
+    def use_external_database(self):
+        """Use the stage's server as an external one, which relay does not start or stop."""
         host = conninfo_to_dict(self.server.conninfo)["host"]
         self._environment["RELAY_DATABASE_URL"] = f"postgresql://postgres@/postgres?host={host}"
 
     def record(self, dbt_run_id=story.FIRST_DBT_RUN_ID):
-        """Let dbt Cloud have a good night's run, and web have recorded its webhook."""
+        """Add a successful nightly run to dbt Cloud, and its recorded webhook."""
         self.dbt_cloud.add_run(story.nightly_run(dbt_run_id))
         delivery = Delivery(
             delivery_id=uuid.uuid4(),
@@ -126,12 +126,12 @@ class Stage:
             Store(connections).deliveries.record([delivery])
 
     def event(self, dbt_run_id=story.FIRST_DBT_RUN_ID):
-        """The body of the webhook for a good night's run, which dbt Cloud then has."""
+        """Add a successful nightly run to dbt Cloud; return its webhook body."""
         self.dbt_cloud.add_run(story.nightly_run(dbt_run_id))
         return self.dbt_cloud.completed_event(dbt_run_id)
 
     def sql(self, query, *arguments):
-        """The rows the database answers with."""
+        """The rows of a query."""
         with psycopg.connect(self.server.conninfo, autocommit=True) as connection:
             cursor = connection.execute(query, arguments or None)
             return cursor.fetchall() if cursor.description else None
@@ -139,16 +139,16 @@ class Stage:
     # The log lines
 
     def logged(self, event, **fields):
-        """The lines of all processes with this event and these fields, process by process."""
+        """The lines of all processes with this event and these fields, by process."""
         return [line for each in self.processes for line in each.logged(event, **fields)]
 
     def wait_until(self, condition, what, *, seconds=PATIENCE):
-        """Poll until the condition holds; what it returned."""
+        """Poll until the condition is true; return its result."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             if time.monotonic() > deadline:
-                told = "\n".join(process.told for process in self.processes)
-                raise AssertionError(f"waited {seconds} s for {what}; what was logged:\n{told}")
+                output = "\n".join(process.output for process in self.processes)
+                raise AssertionError(f"waited {seconds} s for {what}; what was logged:\n{output}")
             time.sleep(0.02)
         return found
 
@@ -160,7 +160,7 @@ class Stage:
 
 
 class Process:
-    """A process in a session of its own; what it says goes to files."""
+    """A process in a new session, with its output in files."""
 
     def __init__(self, path, command, settings):
         self.name, self.port = path.name, settings["PORT"]
@@ -180,7 +180,7 @@ class Process:
 
     @property
     def lines(self):
-        """What it logged so far; the last line may still be under way."""
+        """Its log lines so far; the last one may be incomplete."""
         complete = self._out.read_bytes().rpartition(b"\n")[0]
         return [json.loads(line) for line in complete.splitlines()]
 
@@ -193,7 +193,7 @@ class Process:
         return self._err.read_text()
 
     @property
-    def told(self):
+    def output(self):
         return f"--- {self._out.stem}\n{self.stdout}{self.stderr}"
 
     def logged(self, event, **fields):
@@ -208,7 +208,7 @@ class Process:
         self._popen.wait(10)
 
     def kill_alone(self):
-        """`kill -9` of it, and of nothing else."""
+        """`kill -9` of only this process."""
         self._popen.kill()
         self._popen.wait(10)
 
@@ -223,11 +223,11 @@ class Process:
         return self._popen.poll() is not None
 
     def family(self):
-        """It and every process below it, with their command lines."""
+        """It and its descendants, with their command lines."""
         process = psutil.Process(self.pid)
         return {each: " ".join(each.cmdline()) for each in [process, *process.children(True)]}
 
-    # Where it is, or runs, web
+    # If it is, or runs, web
 
     def answers(self, path):
         try:
@@ -236,14 +236,14 @@ class Process:
             return False
 
     def post(self, body, *, signature=None):
-        """Deliver a body, with its own signature unless another is given; the answer."""
+        """Deliver a body, by default with its own signature; return the response."""
         signature = signature or sign(body, story.WEBHOOK_SECRET.encode())
         headers = {"Authorization": signature}
         return requests.post(f"{self.url}/webhooks/dbt", data=body, headers=headers, timeout=20)
 
 
 def postmaster(data_dir):
-    """The embedded server's first process; None where none runs."""
+    """The embedded server's first process; None if none runs."""
     try:
         pid = int((data_dir / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
         process = psutil.Process(pid)
@@ -254,14 +254,14 @@ def postmaster(data_dir):
 
 
 def kill_server(data_dir):
-    """`kill -9` of the server's first process; its children notice and end by themselves."""
+    """`kill -9` of the server's first process; its children then end by themselves."""
     server = postmaster(data_dir)
     server.kill()
     _wait_for_the_end_of(server)
 
 
 def suspend_server(data_dir):
-    """Have the server hang: it and its children still exist and do nothing more."""
+    """Suspend the server and its children."""
     for each in _with_children(postmaster(data_dir)):
         each.suspend()
 
@@ -272,7 +272,7 @@ def resume_server(data_dir):
 
 
 def end_server(data_dir):
-    """Have the server end at once, whatever state it is in."""
+    """End the server immediately, in any state."""
     server = postmaster(data_dir)
     if server is None:
         return
@@ -291,7 +291,7 @@ def kill_tree(process):
 
 
 def _started_for(data_dir):
-    """relay's processes on this data folder, whoever started them, if anybody is left of those."""
+    """relay's running processes on this data folder."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             is_relays = process.exe() == os.path.realpath(sys.executable)
@@ -300,7 +300,7 @@ def _started_for(data_dir):
 
 
 def lives(process):
-    """Whether a process does; where nobody has asked how it ended, a dead one is still listed."""
+    """Whether a process runs; a zombie does not."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

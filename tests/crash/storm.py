@@ -1,4 +1,4 @@
-"""What the storm is made of: a busy night, its deliveries, what is killed, and the count after."""
+"""The parts of the storm test: a busy night, deliveries, random kills, and the final count."""
 
 import contextlib
 import time
@@ -36,23 +36,22 @@ RECORDED = "model.jaffle_crm.customers", "model.jaffle_crm.crm_orders"
 
 
 class Night:
-    """dbt runs of different jobs, each with a model of its own that two syncs read.
+    """dbt runs of different jobs, each with its own model that two syncs read.
 
-    Each also builds one of a few models that several jobs build: the sync of that one may answer
-    several runs at once.
+    Each also builds one of a few shared models, whose sync run may be for several dbt runs.
     """
 
     def __init__(self, dbt_runs):
         self.numbers = range(dbt_runs)
 
-    def let_there_be(self, stage, seed):
-        """Have both vendors and the mapping know of it."""
+    def set_up(self, stage, seed):
+        """Add it to both vendors and the mapping."""
         for sync_id in sorted({sync_id for sync_id, _ in self.pairs}):
             stage.census.add_sync(_sync(sync_id))
         stage.map(self._mapping())
         for number in self.numbers:
             stage.dbt_cloud.add_run(_dbt_run(number))
-        rough_weather(stage, seed)
+        inject_faults(stage, seed)
 
     @property
     def pairs(self):
@@ -82,17 +81,17 @@ class Night:
         )
 
 
-def rough_weather(stage, seed):
-    """Both vendors fail at random; and Census is slow, so that kills come before its answers."""
-    passing, slow = stage.census.passing_faults, [Delay(ANSWERS_AFTER)] * SLOW_TO_FAILING
+def inject_faults(stage, seed):
+    """Both vendors fail at random, and Census is slow, so that kills come before its responses."""
+    passing, slow = stage.census.transient_faults, [Delay(ANSWERS_AFTER)] * SLOW_TO_FAILING
     stage.census.fail_at_random(SHARE, [*passing, *slow * len(passing)], seed=seed)
-    stage.dbt_cloud.fail_at_random(FAILING, stage.dbt_cloud.passing_faults, seed=seed)
+    stage.dbt_cloud.fail_at_random(FAILING, stage.dbt_cloud.transient_faults, seed=seed)
 
 
-def clear_weather(stage):
-    """Nobody waits long after the storm because a vendor failed once more."""
-    stage.census.heal()
-    stage.dbt_cloud.heal()
+def clear_faults(stage):
+    """Remove all faults, so that no backoff prolongs the test."""
+    stage.census.clear_faults()
+    stage.dbt_cloud.clear_faults()
 
 
 def _own_syncs(number):
@@ -114,7 +113,7 @@ def _dbt_run(number):
 
 
 class Deliverer:
-    """dbt Cloud's webhooks: each is sent again, the same event, until it is acknowledged."""
+    """dbt Cloud's webhooks: each event is sent again until it is acknowledged."""
 
     def __init__(self, stage, night, webs):
         self._bodies = {
@@ -148,14 +147,14 @@ class Deliverer:
             each.result()
 
     @property
-    def told(self):
+    def summary(self):
         return f"{len(self._all)} deliveries, answered {dict(self.answers)}"
 
     def _deliver(self, dbt_run_id, at):
         self._stopping.wait(max(at - time.monotonic(), 0))
         attempt = dbt_run_id
         while not self._stopping.is_set():
-            # A load balancer takes turns, and does not know yet who was killed.
+            # Round robin, like a load balancer that does not know yet which web was killed.
             web = self._webs[attempt % len(self._webs)]
             if self._is_acknowledged(web.process, self._bodies[dbt_run_id]):
                 self.acknowledged[dbt_run_id] = datetime.now(UTC)
@@ -174,7 +173,7 @@ class Deliverer:
 
 @dataclass
 class Kept:
-    """A process that an orchestrator keeps: one that died is started again, on the same port."""
+    """A process that an orchestrator restarts when it dies, on the same port."""
 
     stage: object
     name: str
@@ -188,7 +187,7 @@ class Kept:
 
 
 class Orchestrator:
-    """Looks whether all that should run does, and starts again what does not."""
+    """Restarts processes that have died."""
 
     def __init__(self, *kept, server=None):
         self._kept, self._server = kept, server
@@ -215,7 +214,7 @@ class Orchestrator:
 
 
 class Killer:
-    """`kill -9` of one thing after another, at random; in rounds, so that none is left out."""
+    """Random `kill -9`, in rounds, so that every target is killed."""
 
     def __init__(self, random, victims):
         self._random, self._victims = random, victims
@@ -235,12 +234,12 @@ class Killer:
                 self.last = datetime.now(UTC)
 
     @property
-    def told(self):
+    def summary(self):
         return f"{self.killed.total()} kills: {dict(self.killed)}"
 
 
 def _let_work(webs):
-    """A lull: a slow machine too gets to where there is something to lose."""
+    """Wait without kills, so that there is work to lose on a slow machine too."""
     deadline = time.monotonic() + LONGEST_LULL
     while time.monotonic() < deadline and not all(web.process.answers("/readyz") for web in webs):
         time.sleep(0.1)
@@ -248,7 +247,7 @@ def _let_work(webs):
 
 
 def kill_kept(kept):
-    """It and all below it, as when its machine goes."""
+    """Kill it and its descendants, as when its machine fails."""
 
     def kill():
         process = kept.process
@@ -260,7 +259,7 @@ def kill_kept(kept):
 
 
 def kill_alone(kept):
-    """Its first process, and nothing else."""
+    """Kill only its first process."""
 
     def kill():
         process = kept.process
@@ -272,7 +271,7 @@ def kill_alone(kept):
 
 
 def kill_child(kept, word):
-    """One process that it started itself, and what that one started."""
+    """Kill one child process and its descendants."""
 
     def kill():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -286,7 +285,7 @@ def kill_child(kept, word):
 
 
 def kill_database(stage):
-    """The server's first process; the others notice, and end."""
+    """Kill the server's first process; the others then end by themselves."""
 
     def kill():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -300,7 +299,7 @@ def kill_database(stage):
 
 @dataclass(frozen=True)
 class Count:
-    """What became of each pair, held against what Census really ran."""
+    """The result for each pair, compared with the sync runs that Census ran."""
 
     lost: set  # pairs without a completed sync run
     doubled: set  # pairs served by two sync runs
@@ -308,7 +307,7 @@ class Count:
     pairs: int
     sync_runs: int
     in_the_storm: int  # pairs triggered before the last kill
-    recovered: int  # sync runs whose answer was lost, and that were found
+    recovered: int  # sync runs found after a lost response
     recovery: float  # seconds from the last kill to the last trigger
     longest_wait: float  # seconds from a 202 to a trigger of its run
 
@@ -344,12 +343,12 @@ class Count:
 
     @property
     def wrong(self):
-        """The syncs that were not served as they should."""
+        """The syncs with a wrong result."""
         by_pair = {sync_id for sync_id, _ in self.lost | self.doubled}
         return by_pair | {run.sync_id for run in self.unknown}
 
     @property
-    def told(self):
+    def summary(self):
         return (
             f"{self.pairs} triggers, {self.in_the_storm} of them sent before the last kill,"
             f" by {self.sync_runs} sync runs\n"
@@ -374,7 +373,7 @@ SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL),
 
 
 def wait_for_quiet(stage, seconds):
-    """Until every dbt run is decided on and every sync run has ended, or it takes too long."""
+    """Wait until every dbt run is decided and every sync run has ended, or for `seconds`."""
     deadline = time.monotonic() + seconds
     while not _is_quiet(stage) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -388,16 +387,16 @@ def _is_quiet(stage):
 
 
 def all_about(stage, sync_ids):
-    """What the database, Census and the log lines tell of these syncs, for whoever has to look."""
+    """What the database, Census and the logs have about these syncs, for debugging."""
     undecided = stage.sql("SELECT row_to_json(r) FROM relay.dbt_runs r WHERE planned_at IS NULL")
     jobs = stage.sql("SELECT row_to_json(j) FROM procrastinate_jobs j")
-    told = [*map(str, undecided), *map(str, jobs)]
+    output = [*map(str, undecided), *map(str, jobs)]
     for sync_id in sorted(sync_ids):
-        told += [f"--- sync {sync_id}", *map(str, stage.census.sync_runs_of(sync_id))]
+        output += [f"--- sync {sync_id}", *map(str, stage.census.sync_runs_of(sync_id))]
         for table in ("triggers", "sync_runs"):
             query = f"SELECT row_to_json(t) FROM relay.{table} t WHERE sync_id = %s"
-            told += [f"{table}: {row}" for (row,) in stage.sql(query, sync_id)]
+            output += [f"{table}: {row}" for (row,) in stage.sql(query, sync_id)]
         for process in stage.processes:
             lines = (line for line in process.lines if line.get("sync_id") == sync_id)
-            told += [f"{process.name}: {line}" for line in lines]
-    return "\n".join(told)
+            output += [f"{process.name}: {line}" for line in lines]
+    return "\n".join(output)

@@ -1,4 +1,4 @@
-"""How the processes start: what they say of their environment, and what keeps them from it."""
+"""How the processes start: warnings about their environment, and errors that stop them."""
 
 import socket
 

@@ -18,7 +18,7 @@ from crash.storm import (
     Night,
     Orchestrator,
     all_about,
-    clear_weather,
+    clear_faults,
     kill_alone,
     kill_child,
     kill_database,
@@ -40,15 +40,15 @@ def _seed():
 
 def survives(stage, seed, orchestrator, webs, victims):
     night = Night(DBT_RUNS)
-    night.let_there_be(stage, seed)
+    night.set_up(stage, seed)
     killer = Killer(random.Random(seed), victims)
     with orchestrator, Deliverer(stage, night, webs) as deliverer:
         killer.kill_until(lambda: deliverer.is_done, webs)
-        clear_weather(stage)
+        clear_faults(stage)
         deliverer.raise_what_failed()
         wait_for_quiet(stage, QUIET_AFTER)
         count = Count.after(stage, night, deliverer, killer)
-    print(f"RELAY_STORM_SEED={seed}", killer.told, deliverer.told, count.told, sep="\n")  # noqa: T201
+    print(f"RELAY_STORM_SEED={seed}", killer.summary, deliverer.summary, count.summary, sep="\n")  # noqa: T201
     assert set(killer.killed) == set(victims)
     assert count.wrong == set(), all_about(stage, count.wrong)
     assert stage.logged("task.failed", level="error") == []
@@ -68,7 +68,7 @@ def test_a_storm_over_relay_up_loses_and_doubles_nothing(stage, seed):
 
 def test_a_storm_over_two_webs_and_two_workers_loses_and_doubles_nothing(stage, seed):
     stage.server.join()
-    stage.name_the_database()
+    stage.use_external_database()
     webs = [Kept(stage, "web", WEB) for _ in range(2)]
     workers = [Kept(stage, "worker", WORKER) for _ in range(2)]
     victims = {

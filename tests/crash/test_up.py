@@ -1,4 +1,4 @@
-"""`relay up` and the commands as processes: what they keep alive, how they end, what they leave."""
+"""`relay up` and the commands as processes: what they restart, and how they end."""
 
 import contextlib
 import fcntl
@@ -44,7 +44,7 @@ needs_process_1 = pytest.mark.skipif(
 
 
 def child(up, word):
-    """The process that `up` itself started and whose command has this word; None: there is none."""
+    """The child process of `up` whose command contains this word; None if there is none."""
     for process in psutil.Process(up.pid).children():
         try:
             if word in process.cmdline():
@@ -55,7 +55,7 @@ def child(up, word):
 
 
 def everything(stage, up):
-    """All the processes that run because of `up`, the database server's too."""
+    """All processes of `up`, with those of the database server."""
     server = postmaster(stage.data_dir)
     return [*up.family(), server, *server.children(recursive=True)]
 
@@ -94,7 +94,7 @@ class TestUp:
         started = everything(stage, up)
         up.kill_alone()
         stage.wait_until(lambda: not living(started), "all to end")
-        # Told by the kernel, they ended in order: the last of them stopped the database.
+        # The kernel signalled them; they ended in order, and the last one stopped the database.
         assert stage.logged("worker.stopped")
         assert stage.logged("database.stopped")
 
@@ -185,14 +185,14 @@ def zombies_below(process):
 class TestToldToStopWhileItStarts:
     @pytest.fixture(name="starting_elsewhere")
     def _starting_elsewhere(self, stage):
-        """Another process has been starting the database for ever: whoever comes waits for it."""
+        """Another process hangs while it starts the database: every other process waits for it."""
         with (stage.data_dir / "lock").open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield lock
 
-    def ends_soon(self, stage, process, told, lock):
-        stage.wait_until(lambda: waits_for(told, lock.name), "it to wait")
-        told.terminate()
+    def ends_soon(self, stage, process, output, lock):
+        stage.wait_until(lambda: waits_for(output, lock.name), "it to wait")
+        output.terminate()
         assert process.wait(seconds=10) == 0  # the wait for the database is one of 30
 
     @pytest.mark.parametrize("command", PROCESSES.values(), ids=PROCESSES)
@@ -205,8 +205,8 @@ class TestToldToStopWhileItStarts:
     def test_it_does_at_once_as_process_1(self, stage, starting_elsewhere, command):
         process = stage.start("starting", *AS_PROCESS_1, *command)
         outer = psutil.Process(process.pid)
-        (told,) = stage.wait_until(outer.children, "process 1")
-        self.ends_soon(stage, process, told, starting_elsewhere)
+        (output,) = stage.wait_until(outer.children, "process 1")
+        self.ends_soon(stage, process, output, starting_elsewhere)
 
     @pytest.mark.parametrize("command", PROCESSES.values(), ids=PROCESSES)
     def test_it_leaves_no_server_behind(self, empty_stage, command):
@@ -244,9 +244,9 @@ class TestCommands:
     def test_two_that_migrate_a_new_database_at_once_both_succeed(self, whose, empty_stage):
         if whose == "a named one":
             empty_stage.server.join()
-            empty_stage.name_the_database()
+            empty_stage.use_external_database()
         both = [empty_stage.command("migrate") for _ in range(2)]
-        assert [each.wait() for each in both] == [0, 0], [each.told for each in both]
+        assert [each.wait() for each in both] == [0, 0], [each.output for each in both]
         assert sorted(each.stdout for each in both) == [
             "applied: procrastinate, 0001, 0002, 0003, 0004, 0005\n",
             "up to date\n",

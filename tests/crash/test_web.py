@@ -1,4 +1,4 @@
-"""web when it, its database or its clients go wrong: what it acknowledged is on disk."""
+"""web when it, its database or its clients fail: what it acknowledged is on disk."""
 
 import http.client
 import socket
@@ -27,7 +27,7 @@ WRONG = "0" * 64  # a signature
 
 
 def events_of(stage, number):
-    """The webhooks of as many dbt runs."""
+    """The webhooks of so many dbt runs."""
     return [stage.event(RUN + each) for each in range(number)]
 
 
@@ -99,7 +99,7 @@ class TestADatabaseThatIsKilled:
         stage.server.ensure_running()
         found = {row for (row,) in stage.sql("SELECT delivery_id::text FROM relay.deliveries")}
         assert set(accepted()) <= found
-        assert {each.status_code for each in answers} <= {202, 503}, web.told
+        assert {each.status_code for each in answers} <= {202, 503}, web.output
         runs = stage.sql("SELECT count(*) FROM relay.dbt_runs")
         jobs = stage.sql(
             "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'evaluate_dbt_run'"
@@ -131,13 +131,13 @@ def test_web_starts_beside_somebody_who_has_locked_its_schema(stage):
 
 
 class TestADatabaseThatDoesNotAnswer:
-    """Each delivery is refused in time, and taken when the database is there again."""
+    """Each delivery is refused in time, and accepted when the database is back."""
 
     @pytest.fixture
     def named(self, stage):
-        """A stage whose database is somebody else's server: the test's."""
+        """A stage with an external database: the test's server."""
         stage.server.join()
-        stage.name_the_database()
+        stage.use_external_database()
         yield stage
         stage.server.leave()
 
@@ -189,7 +189,7 @@ class TestADatabaseThatDoesNotAnswer:
 
 @pytest.fixture(name="shared", scope="module")
 def _shared(new_stage):
-    """A stage whose database and web go on from test to test."""
+    """A stage whose database and web are shared by the tests."""
     with new_stage() as stage:
         stage.web()
         yield stage
@@ -236,7 +236,7 @@ class TestDifficultClients:
 
 
 class TestHeadersOfAProxy:
-    """relay uses neither scheme nor script name: what a proxy says of them refuses no delivery."""
+    """relay uses neither scheme nor script name: no header about them refuses a delivery."""
 
     @pytest.mark.parametrize(
         "headers",
@@ -265,7 +265,7 @@ class TestHeadersOfAProxy:
 
 
 class TestALogThatCannotBeWritten:
-    """A log on a full disk decides nothing; what was not written is counted."""
+    """A log on a full disk changes no response; lost lines are counted."""
 
     def test_web_accepts_deliveries_and_a_worker_relays_them(self, stage):
         web = stage.start("web", *with_a_full_log(WEB))

@@ -1,4 +1,4 @@
-"""Workers that are killed, told to stop, or lose their database, while a vendor is slow."""
+"""Workers that are killed, stopped, or lose their database, while a vendor is slow."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def until_asked(stage, stand_in, path):
 
 @pytest.fixture(name="outlasting", scope="class")
 def _outlasting(new_stage):
-    """A worker in a call to Census that will outlast any patience."""
+    """A worker in a call to Census that takes longer than the shutdown."""
     with new_stage() as stage:
         stage.map(ONE_SYNC)
         stage.census.fail_next("/trigger", FOR_EVER)
@@ -37,7 +37,7 @@ def _outlasting(new_stage):
 
 @pytest.fixture(name="killed_while_triggering", scope="class")
 def _killed_while_triggering(new_stage):
-    """A worker killed after its POST started a sync run, before it heard of it; then another."""
+    """A worker killed after its POST started a sync run, before the response; then another."""
     with new_stage() as stage:
         stage.map(ONE_SYNC)
         stage.census.fail_next("/trigger", FOR_EVER)
@@ -52,7 +52,7 @@ def _killed_while_triggering(new_stage):
 
 @pytest.fixture(name="killed_beside_another", scope="class")
 def _killed_beside_another(new_stage):
-    """A worker killed while it asks dbt Cloud; another is there, and has nothing to do."""
+    """A worker killed during a request to dbt Cloud, while another one is idle."""
     with new_stage() as stage:
         stage.dbt_cloud.fail_next(f"/runs/{RUN}", FOR_EVER)
         killed = stage.worker(RELAY_HTTP_TIMEOUT="10m")
@@ -66,7 +66,7 @@ def _killed_beside_another(new_stage):
 
 @pytest.fixture(name="killed_beside_a_busy_one", scope="class")
 def _killed_beside_a_busy_one(new_stage):
-    """A worker killed at work; every slot of the other one hangs in a call to dbt Cloud."""
+    """A worker killed during a job, while every slot of the other hangs in a call to dbt Cloud."""
     with new_stage() as stage:
         stage.dbt_cloud.fail_next("/runs/", FOR_EVER, times=CONNECTIONS + 1)
         killed = stage.worker(RELAY_HTTP_TIMEOUT="10m")
@@ -98,7 +98,7 @@ def _database_killed(new_stage):
 
 @pytest.fixture(name="failed_over", scope="class")
 def _failed_over(new_stage):
-    """The database takes no writes while a worker is triggering four syncs, and then does again."""
+    """The database is read-only for a while, when a worker is triggering four syncs."""
     with new_stage() as stage:
         stage.census.fail_next("/trigger", Delay(1), times=4)
         stage.worker()
@@ -112,7 +112,7 @@ def _failed_over(new_stage):
 
 
 def fail_over(stage, change, *, cuts_connections=True):
-    """Change what sessions may do that begin from now on."""
+    """Change a setting of new sessions."""
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
     writing = {"options": "-c default_transaction_read_only=off", "autocommit": True}
     with psycopg.connect(stage.server.conninfo, **writing) as connection:
@@ -130,7 +130,7 @@ def _all_at_once(
     database_killed,
     failed_over,
 ):
-    """The waits are long and idle: all of them begin before the first test does."""
+    """Start all long waits at once, before the first test."""
 
 
 @pytest.mark.timeout(100)
@@ -143,7 +143,7 @@ class TestAtWork:
         assert worker.wait(40) == 0
         assert 15 < time.monotonic() - began <= STOPPED_WITHIN
         assert worker.logged("worker.stopped", drained=False)
-        # What it could not end is not lost: to the others its job is that of a dead worker.
+        # The unfinished job is not lost: the others take it over as that of a dead worker.
         outlasting.server.join()
         jobs = outlasting.sql("SELECT task_name, status::text FROM procrastinate_jobs")
         outlasting.server.leave()
@@ -180,7 +180,7 @@ class TestAtWork:
         assert len(stage.census.sync_runs) == 4
 
     def test_a_killed_worker_is_noticed_by_one_whose_slots_all_hang(self, killed_beside_a_busy_one):
-        """The job may then have to wait for a slot, for half of the minute that is promised."""
+        """The job may then wait up to 30 of the promised 60 seconds for a slot."""
         stage = killed_beside_a_busy_one
         rescued = stage.wait_for("job.rescued", dbt_run_id=RUN, seconds=TAKEN_OVER_WITHIN)
         noticed_at = datetime.fromisoformat(rescued["timestamp"]).timestamp()
@@ -204,8 +204,8 @@ class TestAtWork:
         recorded = stage.sql("SELECT sync_run_id FROM relay.sync_runs ORDER BY 1")
         assert recorded == [(run.sync_run_id,) for run in stage.census.sync_runs]
         assert {stage.census.status(run) for run in stage.census.sync_runs} == {"completed"}
-        told = [line["sync_run_id"] for line in stage.logged("sync.triggered")]
-        assert len(told) == len(set(told))
+        output = [line["sync_run_id"] for line in stage.logged("sync.triggered")]
+        assert len(output) == len(set(output))
         (worker,) = stage.processes
         assert not worker.logged("worker.stopped")
 
@@ -226,9 +226,9 @@ class TestAtWork:
 @pytest.mark.storm
 @pytest.mark.timeout(180)
 def test_a_worker_that_was_only_suspended_doubles_nothing(stage):
-    """Taken for dead, its jobs are another's; then it goes on where it was."""
+    """Another worker takes over its jobs; then it continues."""
     stage.server.join()
-    stage.name_the_database()
+    stage.use_external_database()
     stage.map(ONE_SYNC)
     stage.census.fail_next("/trigger", Delay(2))
     suspended = stage.worker()

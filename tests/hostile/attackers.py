@@ -125,7 +125,7 @@ class Drip:
     """Clients that send a beginning, and then a byte now and then, until they are hung up on."""
 
     def __init__(self, port, beginnings, *, seconds_between):
-        self.told = {}  # by the beginning's number: what the client was told, and after how long
+        self.answered = {}  # by the beginning's number: the response, and seconds
         self._between = seconds_between
         self._selector = selectors.DefaultSelector()
         self._clients = {}
@@ -164,8 +164,8 @@ class Drip:
             piece = sock.recv(2**16)
         except OSError:
             piece = b""
-        told, _ = self.told.get(number, (b"", 0.0))
-        self.told[number] = (told + piece, time.monotonic() - self._began)
+        answered, _ = self.answered.get(number, (b"", 0.0))
+        self.answered[number] = (answered + piece, time.monotonic() - self._began)
         if not piece:
             self._selector.unregister(sock)
             self._clients.pop(number).close()

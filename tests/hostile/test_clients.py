@@ -120,8 +120,8 @@ def _siege(web):
         Drip(web.port, beginnings, seconds_between=1) as drip,
     ):
         time.sleep(REQUEST_SECONDS + 3)
-        told = [answers_of(received(sock)) for sock in silent]
-    return {"deliveries": deliveries, "health": health, "silent": told, "drip": drip}
+        output = [answers_of(received(sock)) for sock in silent]
+    return {"deliveries": deliveries, "health": health, "silent": output, "drip": drip}
 
 
 class TestSlowClients:
@@ -135,9 +135,9 @@ class TestSlowClients:
 
     def test_are_told_after_ten_seconds_for_the_whole_request(self, siege):
         drip = siege["drip"]
-        assert len(drip.told) == 75 * len(SLOW)
-        assert {tuple(answers_of(told)) for told, _ in drip.told.values()} == {(408,)}
-        assert max(seconds for _, seconds in drip.told.values()) < REQUEST_SECONDS + 5
+        assert len(drip.answered) == 75 * len(SLOW)
+        assert {tuple(answers_of(output)) for output, _ in drip.answered.values()} == {(408,)}
+        assert max(seconds for _, seconds in drip.answered.values()) < REQUEST_SECONDS + 5
 
     def test_are_told_too_if_they_send_nothing_more(self, siege):
         assert siege["silent"] == [[408]] * 30
@@ -204,7 +204,7 @@ class TestLargeBodies:
         assert web.memory() - before < 30 * MEBIBYTE
 
     def test_are_received_four_at_a_time(self, web):
-        """All stop half-way; those that were never read from are told that it was too full."""
+        """All stop half-way; those that were never read get the reason that it was too full."""
         half = head(f"Content-Length: {MEBIBYTE}") + b"x" * (MEBIBYTE // 2)
         with web.deliveries() as deliveries, crowd(web.port, b"", 7) as clients:
             for sock in clients:
@@ -348,4 +348,4 @@ def test_web_says_that_it_speaks_no_tls(new_stage):
         web = stage.start("web", *WEB, "--certfile", key, "--keyfile", key)
         assert web.wait() == 1
         assert web.stderr.startswith("relay's web speaks no TLS")
-        assert "Traceback" not in web.told
+        assert "Traceback" not in web.output

@@ -1,4 +1,4 @@
-"""Replaying a dbt run: it is evaluated again, and triggers nothing twice unless told to."""
+"""Replaying a dbt run: it is evaluated again, and triggers nothing twice unless requested."""
 
 import pytest
 from mappings import mapping_text, sync_entry
@@ -81,7 +81,7 @@ class TestReplayOfAnUnplannedRun:
         one.deliver(night())
         one.work_for(40 * 60)
         assert len(events("dbt_run.given_up")) == 1
-        sandbox.dbt_cloud.heal()
+        sandbox.dbt_cloud.clear_faults()
         assert one.replay(NIGHT).replay == "due"
         one.work()
         assert len(events("sync.triggered")) == 1

@@ -83,7 +83,7 @@ class TestSyncRuns:
 
     def test_a_run_can_have_an_unknown_status(self, api, census):
         sync_run_id = api.trigger()
-        census.say(sync_run_id, "preparing")
+        census.set_status(sync_run_id, "preparing")
         assert api.sync_run(sync_run_id)["status"] == "preparing"
         census.finish(sync_run_id)
         assert api.sync_run(sync_run_id)["status"] == "completed"

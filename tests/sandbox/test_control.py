@@ -1,4 +1,4 @@
-"""The sandbox's own API, by which `relay sandbox` is told what to do."""
+"""The sandbox's own API, which controls `relay sandbox`."""
 
 import contextlib
 
@@ -144,7 +144,7 @@ class TestControl:
         assert dbt.get(f"/runs/{dbt_run_id}/artifacts/").json()["data"] is None
 
     def test_the_event_of_a_run_that_a_client_started_can_be_had(self, sandbox, dbt, clock):
-        run = dbt.ask("POST", "/jobs/278164/run/", json={"cause": "by hand"}).json()["data"]
+        run = dbt.ask("POST", "/jobs/278164/run/", json={"cause": "manual"}).json()["data"]
         path = f"dbt_runs/{run['id']}/event"
         assert self.control(sandbox, "GET", path).status_code == 400
         clock.tick(60)

@@ -10,7 +10,7 @@ from relay.sandbox.dbt_account import NotRetryable
 from relay.sandbox.dbt_run_request import RunRequest
 from relay.sandbox.dbt_runs import CANCELLED, ERROR, QUEUED, RUNNING, SUCCESS
 
-REQUEST = RunRequest(cause="by hand")
+REQUEST = RunRequest(cause="manual")
 
 
 class TestStarting:

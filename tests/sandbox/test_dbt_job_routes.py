@@ -100,19 +100,19 @@ class TestJobs:
 
 class TestRunning:
     def test_a_job_can_be_run(self, dbt, clock):
-        body = {"cause": "by hand", "schema_override": "try", "steps_override": ["dbt seed"]}
+        body = {"cause": "manual", "schema_override": "try", "steps_override": ["dbt seed"]}
         run = dbt.ask("POST", "/jobs/278164/run/", json=body).json()["data"]
         assert (run["id"], run["status"]) == (story.FIRST_DBT_RUN_ID, 1)
         clock.tick(60)
         ended = dbt.get(f"/runs/{run['id']}/", include_related="trigger,run_steps").json()["data"]
         assert ended["status"] == 10
-        assert ended["trigger"]["cause"] == "by hand"
+        assert ended["trigger"]["cause"] == "manual"
         assert ended["trigger"]["schema_override"] == "try"
         assert ended["trigger"]["steps_override"] == ["dbt seed"]
         assert dbt.run_results(run["id"], step=4).json()["args"]["which"] == "seed"
 
     def test_a_path_without_its_last_slash_is_served_too(self, dbt):
-        answer = dbt.ask("POST", "/jobs/278164/run", json={"cause": "by hand"})
+        answer = dbt.ask("POST", "/jobs/278164/run", json={"cause": "manual"})
         assert answer.status_code == 200
 
     @pytest.mark.parametrize("body", [{}, {"cause": ""}, []], ids=str)
@@ -126,5 +126,5 @@ class TestRunning:
 
     @pytest.mark.parametrize("what", ["run", "rerun"])
     def test_an_unknown_job_is_not_found(self, dbt, what):
-        answer = dbt.ask("POST", f"/jobs/1/{what}/", json={"cause": "by hand"})
+        answer = dbt.ask("POST", f"/jobs/1/{what}/", json={"cause": "manual"})
         assert answer.status_code == 404

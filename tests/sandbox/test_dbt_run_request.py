@@ -9,7 +9,7 @@ from relay.sandbox.dbt_runs import ERROR, QUEUED, SUCCESS
 
 
 def started(**overrides):
-    request = msgspec.convert({"cause": "by hand"} | overrides, RunRequest)
+    request = msgspec.convert({"cause": "manual"} | overrides, RunRequest)
     return request.run_of(story.NIGHTLY_JOB, 7)
 
 
@@ -17,7 +17,7 @@ class TestRunRequest:
     def test_it_starts_the_jobs_commands(self):
         run = started()
         assert (run.dbt_run_id, run.status, run.ends_as) == (7, QUEUED, SUCCESS)
-        assert (run.cause, run.cause_category) == ("by hand", "api")
+        assert (run.cause, run.cause_category) == ("manual", "api")
         assert [step.command for step in run.invocations] == ["dbt build", "dbt docs generate"]
 
     @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Faults that a simulator is told to have, and its journal of requests."""
+"""Injected faults of a simulator, and its journal of requests."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -81,7 +81,7 @@ class TestFaults:
 
     def test_healing_removes_them(self, api, census):
         census.fail_next("", HangUp(), times=1000)
-        census.heal()
+        census.clear_faults()
         assert api.get("/syncs").status_code == 200
 
     def test_every_request_is_in_the_journal(self, api, census, clock):
@@ -139,7 +139,7 @@ class TestFaultsAtRandom:
 
     def test_healing_stops_them(self, api, census):
         census.fail_at_random(1, self.FAULTS, seed=1)
-        census.heal()
+        census.clear_faults()
         assert set(codes_of(api, 10)) == {200}
 
     @pytest.mark.parametrize(("share", "faults"), [(1.5, FAULTS), (-0.1, FAULTS), (0.5, ())])
@@ -148,15 +148,15 @@ class TestFaultsAtRandom:
             census.fail_at_random(share, faults, seed=1)
 
     @pytest.mark.parametrize("vendor", ["census", "dbt_cloud"])
-    def test_the_passing_faults_are_of_every_kind(self, sandbox, vendor):
-        faults = getattr(sandbox, vendor).passing_faults
+    def test_the_transient_faults_are_of_every_kind(self, sandbox, vendor):
+        faults = getattr(sandbox, vendor).transient_faults
         kinds = {Status, StatusAfter, HangUp, HangUpAfter, Delay, Body, TruncatedBody}
         assert set(map(type, faults)) == kinds
 
     def test_no_passing_fault_of_census_is_a_refusal(self, sandbox):
         codes = [
             fault.code if isinstance(fault, Status) else fault.status
-            for fault in sandbox.census.passing_faults
+            for fault in sandbox.census.transient_faults
             if isinstance(fault, Status | Body)
         ]
         assert all(code == 429 or code >= 500 for code in codes)

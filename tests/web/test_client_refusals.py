@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.web.client_refusals import ClientRefusals, Reason, answer_to
+from relay.web.client_refusals import ClientRefusals, Reason, error_response
 
 
 @pytest.fixture(name="refusals")
@@ -29,4 +29,4 @@ def test_a_second_line_waits_for_its_minute(refusals, logged):
 
 
 def test_an_unforeseen_error_is_answered_with_500():
-    assert answer_to(Reason.FAILED, None).startswith(b"HTTP/1.1 500 ")
+    assert error_response(Reason.FAILED, None).startswith(b"HTTP/1.1 500 ")

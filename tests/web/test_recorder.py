@@ -63,11 +63,11 @@ def test_it_goes_on_after_a_connection_broke_under_load(recorder, sql):
 
 
 class _Broken:
-    """A server that fails in a way nobody foresaw."""
+    """A server that fails with an unexpected error."""
 
     @property
     def conninfo(self):
-        raise RuntimeError("nobody foresaw this")
+        raise RuntimeError("unexpected")
 
 
 def test_a_failure_nobody_foresaw_acknowledges_nothing():
@@ -76,11 +76,11 @@ def test_a_failure_nobody_foresaw_acknowledges_nothing():
 
 
 def test_a_thread_that_gives_up_in_the_moment_it_is_made_leader_hands_over():
-    """Else nobody would write again. A moment no schedule of threads can be made to meet."""
+    """Else no thread would write again. Real threads cannot be made to reproduce this moment."""
     recorder = Recorder(_Broken())
     gives_up, waits = _Waiting(delivery(1)), _Waiting(delivery(2))
-    recorder._queue_up(gives_up)
-    recorder._queue_up(waits)
+    recorder._enqueue(gives_up)
+    recorder._enqueue(waits)
     recorder._withdraw(gives_up)
     assert waits.leads
     assert not waits.woken.locked()

@@ -48,7 +48,7 @@ def requests_of(pieces):
         while is_received:
             request = buffer.take()
             found.append((request.uri, request.body.read()))
-            buffer.go_on()
+            buffer.next_request()
             is_received = buffer.is_received()
     assert len(buffer) == 0
     return found

@@ -209,7 +209,7 @@ def test_a_job_of_a_worker_that_died_is_done(old, relay, events):
         " '{\"timestamp\": 0}', NULL)::procrastinate_job_to_defer_v1])",
         jobs.QUEUE,
     )
-    JobWatch(relay.services).look()
+    JobWatch(relay.services).check()
     relay.work()
     assert relay.sql("SELECT 1 FROM procrastinate_jobs WHERE task_name = 'round'") == []
     assert [line["task"] for line in events("job.rescued")] == ["start_sync_run"]

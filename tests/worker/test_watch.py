@@ -51,7 +51,7 @@ def _watch(one, monotonic, connections):
 
 @pytest.fixture(name="begun")
 def _begun(one, sql):
-    """A delivery's job, under way at the hands of a worker; (worker id, job id)."""
+    """A delivery's job, running in a worker; (worker id, job id)."""
 
     def begin(*, silent_for=0):
         one.deliver(story.nightly_run(story.FIRST_DBT_RUN_ID))
@@ -74,12 +74,12 @@ def work_on(engine, worker_id, job_id, work):
     async def do():
         work()
 
-    asyncio.run(engine.note(do, context, SimpleNamespace(worker_id=worker_id)))
+    asyncio.run(engine.track(do, context, SimpleNamespace(worker_id=worker_id)))
 
 
 def test_the_job_of_a_dead_worker_is_done_by_who_looks(watch, begun, one, events):
     begun(silent_for=21)
-    watch.look()
+    watch.check()
     (rescued,) = events("job.rescued")
     assert (rescued["task"], rescued["dbt_run_id"]) == (
         jobs.EVALUATE_DBT_RUN,
@@ -94,36 +94,36 @@ def test_after_an_outage_nobody_is_judged_before_a_sign_of_life_was_possible(
 ):
     begun(silent_for=60)
     connections.gone = True
-    watch.look()
+    watch.check()
     connections.gone = False
-    watch.look()
+    watch.check()
     assert events("job.rescued") == []
     monotonic.now += 2 * HEARTBEAT_SECONDS
-    watch.look()
+    watch.check()
     assert len(events("job.rescued")) == 1
 
 
 class TestAnEngineThatEnds:
     def test_has_its_lost_job_taken_back_at_the_second_look(self, watch, begun, events):
-        engine = watch.new_engine()
+        engine = watch.add_engine()
         work_on(engine, *begun(), work=lambda: None)  # its end is never recorded
-        watch.look()
-        watch.look()
+        watch.check()
+        watch.check()
         assert events("job.rescued") == []  # it may still be recorded
         engine.is_ending = True
-        watch.look()
+        watch.check()
         assert events("job.rescued") == []
-        watch.look()
+        watch.check()
         assert len(events("job.rescued")) == 1
 
     def test_keeps_the_job_that_it_still_works_on(self, watch, begun, events, sql):
-        engine = watch.new_engine()
+        engine = watch.add_engine()
         engine.is_ending = True
 
         def look_meanwhile():
             sql("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
             for _ in range(3):
-                watch.look()
+                watch.check()
 
         work_on(engine, *begun(), work=look_meanwhile)
         assert events("job.rescued") == []
@@ -137,11 +137,11 @@ def test_periodic_tasks_are_deferred_every_ten_seconds(watch, one, monotonic, sq
         query = "SELECT task_name FROM procrastinate_jobs ORDER BY task_name"
         return [name for (name,) in sql(query)]
 
-    watch.look()
+    watch.check()
     assert deferred() == [jobs.CATCH_UP, jobs.PRUNE]
     one.tick(3600)
-    watch.look()
+    watch.check()
     assert len(deferred()) == 2
     monotonic.now += 10
-    watch.look()
+    watch.check()
     assert len(deferred()) == 4

@@ -1,4 +1,4 @@
-"""The Census API, as much of it as relay needs."""
+"""The parts of the Census API that relay needs."""
 
 from relay.vendors.census.client import Census
 

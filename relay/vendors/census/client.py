@@ -1,4 +1,4 @@
-"""The Census API, as much of it as relay needs.
+"""The parts of the Census API that relay needs.
 
 https://developers.getcensus.com/api-reference and, since it is Fivetran's,
 https://fivetran.com/docs/activations. v2 has the same paths for syncs and sync runs.
@@ -19,11 +19,11 @@ from relay.vendors.ids import WrittenId, id_decoder, read_count
 from relay.vendors.transport import Transport
 
 V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from v1 to v2
-LATEST = 25  # sync runs looked through for one whose answer was lost; the API's own page size
+LATEST = 25  # sync runs searched for one whose response was lost; the API's own page size
 
 
 def api_versions(default: str, mapping: SyncMapping) -> dict[str, str]:
-    """The API version of each workspace that a sync of the mapping goes to, by its name.
+    """The API version of each workspace that a sync of the mapping uses, by the workspace's name.
 
     `default` is that of the default workspace.
     """
@@ -35,8 +35,8 @@ def api_versions(default: str, mapping: SyncMapping) -> dict[str, str]:
     }
 
 
-def speaks_v1(settings: WorkerSettings, mapping: SyncMapping) -> bool:
-    """Whether any sync of the mapping goes to a workspace that is still asked by v1."""
+def uses_v1(settings: WorkerSettings, mapping: SyncMapping) -> bool:
+    """Whether any sync of the mapping uses a workspace with API v1."""
     return "v1" in api_versions(settings.census_api_version, mapping).values()
 
 
@@ -48,11 +48,11 @@ class Census:
         self._root = f"/api/{api_version}"
 
     def require_access(self) -> None:
-        """Ask for one sync, to see whether the key may read syncs.
+        """Request one sync, to check that the key may read syncs.
 
         Raises Unavailable, Rejected, BadArtifact.
         """
-        answer = self._transport.ask(f"{self._root}/syncs", {"per_page": "1"})
+        answer = self._transport.get(f"{self._root}/syncs", {"per_page": "1"})
         Reply.of(answer).read(_rows, not_found="is CENSUS_URL right?")
 
     def trigger_sync(self, sync_id: int, *, full_sync: bool = False) -> int:
@@ -61,27 +61,27 @@ class Census:
         Raises Unavailable (it did not start), Unanswered (it may have), Rejected (it will not).
         """
         params = {"force_full_sync": "true"} if full_sync else None
-        reply = Reply.of(self._transport.command(f"{self._root}/syncs/{sync_id}/trigger", params))
+        reply = Reply.of(self._transport.post(f"{self._root}/syncs/{sync_id}/trigger", params))
         try:
             return int(reply.read(_triggered, not_found=_is_it_the_sync(sync_id)).sync_run_id)
         except BadArtifact as exc:
-            # A success without an id, a page, half an answer: a run may have been started.
+            # A success without an id, an HTML page, half a response: a run may have been started.
             raise Unanswered(str(exc), http_status=reply.http_status) from exc
 
     def get_sync_run(self, sync_run_id: int) -> SyncRun:
-        """What Census says of a run now. Raises Unavailable, Rejected, BadArtifact."""
-        answer = self._transport.ask(f"{self._root}/sync_runs/{sync_run_id}")
-        # The oldest documented answer has no id: it is the one that was asked for.
+        """The current state of a run. Raises Unavailable, Rejected, BadArtifact."""
+        answer = self._transport.get(f"{self._root}/sync_runs/{sync_run_id}")
+        # The oldest documented response has no id.
         reply = Reply.of(answer)
-        question = f"is sync run {sync_run_id} of this workspace?"
+        question = f"is sync run {sync_run_id} in this workspace?"
         return reply.read(_sync_run, not_found=question).as_value(sync_run_id)
 
     def list_sync_runs(self, sync_id: int) -> tuple[tuple[SyncRun, ...], datetime | None]:
-        """The sync's latest runs, newest first, and what time it is at Census, None if unsaid.
+        """The sync's latest runs, newest first, and the time of Census's clock, None if not sent.
 
         Raises Unavailable, Rejected, BadArtifact.
         """
-        answer = self._transport.ask(
+        answer = self._transport.get(
             f"{self._root}/syncs/{sync_id}/sync_runs", {"order": "desc", "per_page": str(LATEST)}
         )
         listed = Reply.of(answer).read(_listed_sync_runs, not_found=_is_it_the_sync(sync_id))
@@ -100,8 +100,8 @@ class _Triggered(msgspec.Struct):
 class _SyncRun(msgspec.Struct, kw_only=True):
     """A sync run, without its `error_detail`: that holds values of records.
 
-    Only its id, `status` and `canceled` must be readable. What else it holds is told, and decides
-    nothing: nobody would hear of a run's end if a count of an odd type hid it.
+    Only its id, `status` and `canceled` must be readable. The other fields are only logged: a count
+    of an unexpected type must not hide the end of a run.
     """
 
     status: str
@@ -117,7 +117,7 @@ class _SyncRun(msgspec.Struct, kw_only=True):
     error_message: Any = None
 
     def as_value(self, sync_run_id: int) -> SyncRun:
-        """This run; `sync_run_id` is the one that was asked for, if it does not tell its own."""
+        """This run; `sync_run_id` is the requested one, used if the response has no id."""
         invalid = read_count(self.records_invalid)
         newer = read_count(self.source_record_invalids)
         return SyncRun(
@@ -135,7 +135,7 @@ class _SyncRun(msgspec.Struct, kw_only=True):
 
 
 def _text(written: object) -> str | None:
-    """A text on one line, or a number, as error codes can be; None for anything else."""
+    """Text on one line, or a number, which error codes can be; None for anything else."""
     if isinstance(written, str):
         return short_message(written) or None
     number = read_count(written)

@@ -1,4 +1,4 @@
-"""Census's envelope around every answer, read once: `{"status": "success", "data": …}`."""
+"""Census's envelope around every response, read once: `{"status": "success", "data": …}`."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,7 +32,7 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of Census, or of what has answered in its place; `said` is for a message."""
+    """A response of Census, or of a proxy in front of it; `said` is for a message."""
 
     http_status: int
     is_success: bool
@@ -42,7 +42,7 @@ class Reply:
 
     @classmethod
     def of(cls, answer: Answer) -> "Reply":
-        """Read an answer; a 2xx without an envelope is neither a success nor a refusal."""
+        """Read a response; a 2xx without an envelope is neither a success nor a refusal."""
         try:
             envelope = decode(_envelope, answer.body)
         except BadArtifact:
@@ -57,10 +57,10 @@ class Reply:
         )
 
     def read(self, decoder: msgspec.json.Decoder[Data], *, not_found: str) -> Data:
-        """The data of a success; `not_found` is what to ask a person where Census says 404.
+        """The data of a success; `not_found` is the hint for the user after a 404.
 
-        Raises Rejected where Census refused, BadArtifact for data of another shape and for what is
-        neither a success nor a refusal.
+        Raises Rejected if Census refused, BadArtifact for data of another type and for a response
+        that is neither a success nor a refusal.
         """
         said = f": {self.said}" if self.said else ""
         hint = _HINTS.get(self.http_status, "").format(not_found=not_found)
@@ -78,12 +78,12 @@ class Reply:
 
 
 def _excerpt(answer: Answer, envelope: _Envelope) -> str:
-    """What was answered; of an answer with data only its status, for data holds records' values."""
+    """The response's text; with data only its status, because data holds records' values."""
     has_data = bytes(envelope.data) != b"null"
     return short_message(f"status {envelope.status!r}") if has_data else answer.excerpt
 
 
 def _is_error(status: object) -> bool:
-    """Whether the word or the number in an envelope is a refusal."""
+    """Whether an envelope's status, text or number, is a refusal."""
     is_number = isinstance(status, int) and status >= HTTPStatus.BAD_REQUEST
     return status == "error" or is_number

@@ -1,4 +1,4 @@
-"""The dbt Administrative API, as much of it as relay needs."""
+"""The parts of the dbt Administrative API that relay needs."""
 
 from relay.vendors.dbt_cloud.client import DbtCloud
 

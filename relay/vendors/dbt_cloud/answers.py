@@ -1,4 +1,4 @@
-"""An answer of dbt Cloud, decoded; or what it says is wrong."""
+"""Decodes a response of dbt Cloud, or raises its error message."""
 
 from http import HTTPStatus
 from typing import Generic, TypeVar
@@ -13,38 +13,38 @@ from relay.vendors.transport import Answer, Download
 Read = TypeVar("Read")
 Row = TypeVar("Row")
 
-PAGE = 100  # rows of a list that are asked for at once; the API's own most
-MOST_PAGES = 1100  # of an hour in which an account did all that its API limit allows to follow
+PAGE = 100  # rows requested at once; the API's maximum
+MOST_PAGES = 1100  # more than the runs that the API rate limit allows to evaluate in an hour
 
 
 def decoded(
     answer: Answer, decoder: msgspec.json.Decoder[Read], what: str, *, of: str = "runs"
 ) -> Read:
-    """The answer's body in its form. Raises Rejected, BadArtifact."""
-    must_be_good(answer, what, of=of)
+    """The decoded body. Raises Rejected, BadArtifact."""
+    require_success(answer, what, of=of)
     try:
         return decode(decoder, answer.body)
     except BadArtifact as exc:
         raise BadArtifact(f"dbt Cloud's answer for {what} cannot be read: {exc}") from exc
 
 
-def folded(kind: str | None) -> str | None:
-    """A kind of job, cause or environment in small letters; None for an empty one."""
+def normalized(kind: str | None) -> str | None:
+    """A type of job, cause or environment in lower case; None if it is empty."""
     return (kind or "").strip().casefold() or None
 
 
 _HINTS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "; is DBT_CLOUD_TOKEN right?",
     HTTPStatus.FORBIDDEN: "; may the token read this account's {of}?",
-    HTTPStatus.NOT_FOUND: "; dbt Cloud also says this where the token may not look",
+    HTTPStatus.NOT_FOUND: "; dbt Cloud also responds so if the token lacks permission",
 }
 
 
-def must_be_good(answer: Answer | Download, what: str, *, of: str = "runs") -> None:
-    """Raise Rejected, in dbt Cloud's own words, unless the answer is a success."""
+def require_success(answer: Answer | Download, what: str, *, of: str = "runs") -> None:
+    """Raise Rejected, with dbt Cloud's own message, unless the response is a success."""
     if answer.ok:
         return
-    said = _own_words(answer.body if isinstance(answer, Answer) else bytes(answer.content))
+    said = _user_message(answer.body if isinstance(answer, Answer) else bytes(answer.content))
     hint = _HINTS.get(answer.http_status, "").format(of=of)
     raise Rejected(
         f"dbt Cloud answered HTTP {answer.http_status} for {what}{said}{hint}",
@@ -63,8 +63,8 @@ class _Error(msgspec.Struct):
 _error_decoder = msgspec.json.Decoder(_Error)
 
 
-def _own_words(body: bytes) -> str:
-    """What dbt Cloud says itself, such as that this address is not on the account's list."""
+def _user_message(body: bytes) -> str:
+    """Dbt Cloud's own message, such as that this address is not on the account's allow list."""
     try:
         said = short_message(decode(_error_decoder, body).status.user_message)
     except BadArtifact:
@@ -81,14 +81,14 @@ class _Extra(msgspec.Struct):
 
 
 class Page(msgspec.Struct, Generic[Row]):
-    """A page of a list, and how many rows all pages have."""
+    """A page of a list, and the number of rows of all pages."""
 
     data: list[Row]
     extra: _Extra | None = None
 
     def ends_at(self, offset: int) -> bool:
-        """Whether nothing comes after this page, which was asked for at `offset`."""
-        # A page may be shorter than was asked for: the docs' own sample of a list has 10 a page.
+        """Whether this page, requested at `offset`, is the last one."""
+        # A page may be shorter than requested: the docs' own sample has 10 rows a page.
         end = offset + len(self.data)
         pagination = self.extra.pagination if self.extra else None
         total = pagination.total_count if pagination else None

@@ -1,6 +1,6 @@
-"""The dbt Administrative API, as much of it as relay needs.
+"""The parts of the dbt Administrative API that relay needs.
 
-https://docs.getdbt.com/dbt-cloud/api-v2; v3 has no run endpoints, and v2 none of webhooks.
+https://docs.getdbt.com/dbt-cloud/api-v2; v3 has no endpoints for runs, v2 none for webhooks.
 """
 
 import threading
@@ -17,7 +17,7 @@ from relay.dbt.runs import DbtRun, FinishedRun
 from relay.dbt.subscriptions import WebhookSubscription
 from relay.errors import BadArtifact
 from relay.vendors.dbt_cloud import environments, run_list, subscriptions
-from relay.vendors.dbt_cloud.answers import decoded, must_be_good
+from relay.vendors.dbt_cloud.answers import decoded, require_success
 from relay.vendors.dbt_cloud.runs import (
     AnsweredRun,
     RunAnswer,
@@ -40,36 +40,36 @@ class DbtCloud:
 
     def get_run(self, dbt_run_id: int) -> DbtRun:
         """A run with its steps. Raises Unavailable, Rejected, BadArtifact."""
-        return as_dbt_run(self._run_as_answered(dbt_run_id), self.dbt_account_id)
+        return as_dbt_run(self._get_answered_run(dbt_run_id), self.dbt_account_id)
 
     def get_retried_run(self, dbt_run_id: int) -> DbtRun:
-        """A run that another one retries, complete also where it was cancelled.
+        """A run that another one retries; complete even if it was cancelled.
 
         Raises Unavailable, Rejected, BadArtifact.
         """
-        return as_retried_run(self._run_as_answered(dbt_run_id), self.dbt_account_id)
+        return as_retried_run(self._get_answered_run(dbt_run_id), self.dbt_account_id)
 
     def get_run_results(self, dbt_run_id: int, *, step: int) -> RunResults | None:
-        """What the step wrote into run_results.json; None where it has none.
+        """The step's run_results.json; None if it has none.
 
         Raises Unavailable, Rejected, BadArtifact.
         """
         return self._artifact(dbt_run_id, "run_results.json", step, read_run_results)
 
     def get_manifest(self, dbt_run_id: int, *, step: int) -> Lineage:
-        """The project as the step saw it. Raises Unavailable, Rejected, BadArtifact."""
+        """The project at that step. Raises Unavailable, Rejected, BadArtifact."""
         lineage = self._artifact(dbt_run_id, "manifest.json", step, read_manifest)
         if lineage is None:
             raise BadArtifact(f"step {step} of dbt run {dbt_run_id} has no manifest.json")
         return lineage
 
     def list_finished_runs(self, *, since: datetime, until: datetime) -> tuple[FinishedRun, ...]:
-        """The account's runs that ended from `since` to `until`; `run_list` says how and when."""
+        """See `run_list.list_finished_runs`."""
         path = f"{self._account_path('v2')}/runs/"
         return run_list.list_finished_runs(self._transport, path, since=since, until=until)
 
     def list_webhook_subscriptions(self) -> tuple[WebhookSubscription, ...]:
-        """The account's webhook subscriptions, the inactive ones too, as dbt Cloud orders them."""
+        """The account's webhook subscriptions, inactive ones too, in dbt Cloud's order."""
         path = f"{self._account_path('v3')}/webhooks/subscriptions"
         return subscriptions.list_webhook_subscriptions(self._transport, path)
 
@@ -84,11 +84,11 @@ class DbtCloud:
         return environments.list_environments(self._transport, path)
 
     def list_jobs(self) -> tuple[DbtJob, ...]:
-        """The account's jobs, those of CI too. Raises Unavailable, Rejected, BadArtifact."""
+        """The account's jobs, CI jobs too. Raises Unavailable, Rejected, BadArtifact."""
         return environments.list_jobs(self._transport, f"{self._account_path('v2')}/jobs/")
 
-    def _run_as_answered(self, dbt_run_id: int) -> AnsweredRun:
-        answer = self._transport.ask(
+    def _get_answered_run(self, dbt_run_id: int) -> AnsweredRun:
+        answer = self._transport.get(
             f"{self._run_path(dbt_run_id)}/", {"include_related": "trigger,job,run_steps"}
         )
         run = decoded(answer, run_decoder, f"dbt run {dbt_run_id}")
@@ -98,14 +98,14 @@ class DbtCloud:
         self, dbt_run_id: int, path: str, step: int, read: Callable[[Buffer], Read]
     ) -> Read | None:
         what = f"{path} of step {step} of dbt run {dbt_run_id}"
-        # Without `step` dbt Cloud answers with the last step's, often that of `docs generate`.
+        # Without `step` dbt Cloud returns the last step's, often that of `docs generate`.
         artifact = f"{self._run_path(dbt_run_id)}/artifacts/{path}"
         with self._transport.download(artifact, {"step": str(step)}) as download:
             if download.http_status == HTTPStatus.NOT_FOUND:
                 return None
-            must_be_good(download, what)
+            require_success(download, what)
             try:
-                # One at a time: decoding is what takes the memory.
+                # One at a time: decoding needs most of the memory.
                 with self._decoding:
                     return read(download.content)
             except BadArtifact as exc:

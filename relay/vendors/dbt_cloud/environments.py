@@ -7,7 +7,7 @@ import msgspec
 from relay.dbt.environments import DbtEnvironment, DbtJob
 from relay.errors import Rejected
 from relay.notation import short_message
-from relay.vendors.dbt_cloud.answers import MOST_PAGES, PAGE, Page, decoded, folded
+from relay.vendors.dbt_cloud.answers import MOST_PAGES, PAGE, Page, decoded, normalized
 from relay.vendors.ids import VendorId
 from relay.vendors.transport import Transport
 
@@ -16,7 +16,7 @@ Row = TypeVar("Row")
 
 def get_environment(transport: Transport, path: str, environment_id: int) -> DbtEnvironment:
     """One environment. Raises Unavailable, Rejected, BadArtifact."""
-    answer = transport.ask(f"{path}{environment_id}/")
+    answer = transport.get(f"{path}{environment_id}/")
     what = f"environment {environment_id}"
     return _as_environment(decoded(answer, _environment_decoder, what, of="environments").data)
 
@@ -28,7 +28,7 @@ def list_environments(transport: Transport, path: str) -> tuple[DbtEnvironment, 
 
 
 def list_jobs(transport: Transport, path: str) -> tuple[DbtJob, ...]:
-    """The account's jobs, those of CI too. Raises Unavailable, Rejected, BadArtifact."""
+    """The account's jobs, CI jobs too. Raises Unavailable, Rejected, BadArtifact."""
     return tuple(map(_as_job, _listed(transport, path, _jobs_decoder, "jobs")))
 
 
@@ -37,7 +37,7 @@ def _listed(
 ) -> list[Row]:
     rows: list[Row] = []
     for _ in range(MOST_PAGES):
-        answer = transport.ask(path, {"limit": str(PAGE), "offset": str(len(rows))})
+        answer = transport.get(path, {"limit": str(PAGE), "offset": str(len(rows))})
         page = decoded(answer, decoder, f"the list of {of}", of=of)
         ends = page.ends_at(len(rows))
         rows += page.data
@@ -72,7 +72,7 @@ def _as_environment(row: _Environment) -> DbtEnvironment:
     return DbtEnvironment(
         environment_id=row.id,
         name=short_message(row.name or ""),
-        deployment_type=folded(row.deployment_type),
+        deployment_type=normalized(row.deployment_type),
     )
 
 
@@ -81,5 +81,5 @@ def _as_job(row: _Job) -> DbtJob:
         dbt_job_id=row.id,
         name=short_message(row.name or ""),
         environment_id=row.environment_id,
-        job_type=folded(row.job_type),
+        job_type=normalized(row.job_type),
     )

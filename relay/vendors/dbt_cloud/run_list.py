@@ -1,4 +1,4 @@
-"""The list of an account's finished runs: every page of it, although it moves while it is read."""
+"""All pages of an account's finished runs, although the list changes while it is read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from relay.vendors.dbt_cloud.answers import MOST_PAGES, PAGE, Page, decoded
 from relay.vendors.ids import VendorId
 from relay.vendors.transport import Transport
 
-ROUNDING = timedelta(seconds=1)  # how much a time in an answer may be off the one dbt Cloud keeps
+ROUNDING = timedelta(seconds=1)  # of times in a response, compared with those that dbt Cloud stores
 
 
 def list_finished_runs(
@@ -22,12 +22,12 @@ def list_finished_runs(
 ) -> tuple[FinishedRun, ...]:
     """The account's runs that ended from `since` to `until`, failed and cancelled ones too.
 
-    Both times have a zone. Oldest first, each run once, and all of them or an error: a run that
-    ends while the list is read moves no other out of it. A run may come into the list a while
-    after its end, so let the times asked for overlap. "List Runs" of
-    https://docs.getdbt.com/dbt-cloud/api-v2 has the parameters.
+    Both times have a time zone. Oldest first, each run once, and all of them or an error: a run
+    that ends while the list is read does not hide another. A run may appear in the list a while
+    after its end, so let the requested times overlap. The parameters: "List Runs" of
+    https://docs.getdbt.com/dbt-cloud/api-v2.
 
-    Raises Unavailable, BadArtifact, and Rejected, also for a list of over MOST_PAGES pages.
+    Raises Unavailable, BadArtifact, and Rejected, also if the list has over MOST_PAGES pages.
     """
     found: dict[int, FinishedRun] = {}
     for runs in _pages_of_runs(transport, path, _Place(since, until)):
@@ -38,10 +38,10 @@ def list_finished_runs(
 def _pages_of_runs(
     transport: Transport, path: str, beginning: "_Place"
 ) -> Iterator[list[FinishedRun]]:
-    """Newest first, where nothing is missed although some runs may come twice."""
+    """Pages, newest run first. No run is missed; some may appear twice."""
     place = beginning
     for _ in range(MOST_PAGES):
-        answer = transport.ask(path, place.params)
+        answer = transport.get(path, place.params)
         page = decoded(answer, _runs_decoder, "the list of runs")
         runs = _newest_first(page.data)
         yield runs
@@ -67,10 +67,10 @@ _runs_decoder = msgspec.json.Decoder(Page[_ListedRun])
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """How far the list of runs has been read: from `until` back, and `offset` runs of that.
+    """How far the list of runs has been read: backwards from `until`, then `offset` runs.
 
-    It is read on from a time, so that no run moves while it is read. From an offset only where
-    one time has more runs than a page, or where dbt Cloud does not keep to the times: `obeyed`.
+    The next page is requested by time, which new runs do not change. By offset only if more runs
+    than a page ended at one time, or if dbt Cloud ignores the times (`obeyed` is False).
     """
 
     since: datetime
@@ -90,7 +90,7 @@ class _Place:
         }
 
     def after(self, page: Page[_ListedRun], runs: list[FinishedRun]) -> "_Place | None":
-        """Where the runs after this page are; None where it is the last of those in question."""
+        """Where the next page begins; None after the last one."""
         if page.ends_at(self.offset) or any(run.finished_at < self.since for run in runs):
             return None
         obeyed = self.obeyed and len(runs) == len(page.data) and runs[0].finished_at <= self.until
@@ -100,18 +100,18 @@ class _Place:
 
 
 def _newest_first(rows: list[_ListedRun]) -> list[FinishedRun]:
-    """The runs of a page that have ended. Raises BadArtifact where they are in another order."""
+    """The runs of a page that have ended. Raises BadArtifact if they are not newest first."""
     runs = [_as_finished_run(row, row.finished_at) for row in rows if row.finished_at]
     if any(run.finished_at < after.finished_at for run, after in pairwise(runs)):
-        raise BadArtifact("dbt Cloud lists runs in another order than it was asked for")
+        raise BadArtifact("dbt Cloud lists runs in another order than requested")
     return runs
 
 
 def _as_finished_run(row: _ListedRun, finished_at: str) -> FinishedRun:
     at = read_time(finished_at)
     if at is None:
-        at_no_time = short_message(finished_at)
-        raise BadArtifact(f"dbt run {row.id} of dbt Cloud's list ended at no time: {at_no_time}")
+        text = short_message(finished_at)
+        raise BadArtifact(f"dbt run {row.id} in dbt Cloud's list: invalid finished_at: {text}")
     return FinishedRun(
         dbt_run_id=row.id,
         dbt_job_id=row.job_definition_id,

@@ -1,4 +1,4 @@
-"""One run with its trigger, job and steps: dbt Cloud's fields, and the run made of them."""
+"""One run with its trigger, job and steps: dbt Cloud's fields, converted to a DbtRun."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,13 +17,13 @@ from relay.dbt.runs import (
 )
 from relay.errors import BadArtifact
 from relay.notation import read_time
-from relay.vendors.dbt_cloud.answers import folded
+from relay.vendors.dbt_cloud.answers import normalized
 from relay.vendors.ids import VendorId
 
 _CAUSES_OF_DEPLOYMENT_JOBS = frozenset({"scheduled", "job completion"})
-# Answers recorded in 2022 have each of these keys. The others that tell a CI run came later:
+# Responses recorded in 2022 have each of these keys. Others that mark a CI run came later:
 # `cause_category`, `non_native_pull_request_id`.
-_TELLS_CI = (
+_CI_KEYS = (
     "schema_override",
     "github_pull_request_id",
     "gitlab_merge_request_id",
@@ -35,7 +35,7 @@ _PullRequestId = int | str | msgspec.UnsetType | None
 
 
 class _Trigger(msgspec.Struct):
-    """What started a run. dbt Cloud writes null for what it was not started with."""
+    """What started a run. dbt Cloud sends null for fields that do not apply."""
 
     cause_category: str | None = None
     schema_override: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -57,8 +57,8 @@ class _Trigger(msgspec.Struct):
 
     @property
     def lacks(self) -> tuple[str, ...]:
-        """The keys whose absence may hide that the run built into a schema of its own."""
-        return tuple(key for key in _TELLS_CI if getattr(self, key) is msgspec.UNSET)
+        """The absent keys that could show that the run built into its own schema."""
+        return tuple(key for key in _CI_KEYS if getattr(self, key) is msgspec.UNSET)
 
 
 class _JobSettings(msgspec.Struct):
@@ -87,16 +87,16 @@ class _Step(msgspec.Struct):
 
     @property
     def has_begun(self) -> bool:
-        """Whether it may have begun. Not if it only waited, or was cancelled before it started.
+        """Whether it may have begun: it did not if it was queued, or cancelled before its start.
 
-        A status alone does not say so, for a step that ran may be cancelled too; nor does a time
-        that is absent.
+        The status alone is not enough, because a running step may be cancelled too; an absent
+        time is not enough either.
         """
         return self.started_at is not None or self.status not in (QUEUED, CANCELLED)
 
 
 class AnsweredRun(msgspec.Struct):
-    """A run as dbt Cloud answers it."""
+    """A run as dbt Cloud sends it."""
 
     id: VendorId
     status: int
@@ -114,19 +114,19 @@ class AnsweredRun(msgspec.Struct):
 
     @property
     def cannot_be_ci(self) -> bool:
-        """Whether it is known to be no CI run, also where its job has been deleted since.
+        """Whether it is known not to be a CI run, even if its job has been deleted since.
 
         Only deployment jobs have a schedule, or run on the completion of another job.
         """
-        is_of_a_known_job = self.job is not None and folded(self.job.job_type) is not None
+        is_of_a_known_job = self.job is not None and normalized(self.job.job_type) is not None
         cause = self.trigger.cause_category if self.trigger else None
-        return is_of_a_known_job or folded(cause) in _CAUSES_OF_DEPLOYMENT_JOBS
+        return is_of_a_known_job or normalized(cause) in _CAUSES_OF_DEPLOYMENT_JOBS
 
     @property
     def lost_steps(self) -> tuple[int, ...]:
-        """The indexes that `run_steps` leaves out, though a later step is there.
+        """The indexes that `run_steps` lacks, although it has a later step.
 
-        Those in front of the first step that is there only count from the first command's on.
+        Of those before its first step, only the indexes of commands count.
         """
         indexes = {step.index for step in self.run_steps or ()}
         first = min(PREPARING_STEPS + 1, *indexes) if indexes else 0
@@ -136,13 +136,13 @@ class AnsweredRun(msgspec.Struct):
 
     @property
     def may_hide_a_retried_run(self) -> bool:
-        """Whether it runs `dbt retry`, and the answer has no key for the run that it retries."""
+        """Whether it runs `dbt retry`, and the response has no key for the run that it retries."""
         commands = (_as_step(step).dbt_command for step in self.run_steps or ())
         return self.retrying_run_id is msgspec.UNSET and "retry" in commands
 
 
 class RunAnswer(msgspec.Struct):
-    """The whole answer."""
+    """The whole response."""
 
     data: AnsweredRun
 
@@ -151,23 +151,23 @@ run_decoder = msgspec.json.Decoder(RunAnswer)
 
 
 def as_dbt_run(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
-    """The run that an answer describes. Raises BadArtifact where too much of it is absent.
+    """Convert a run. Raises BadArtifact if fields are absent that a decision needs.
 
-    Of a cancelled one nothing need be there: it triggers nothing in any case.
+    A cancelled run may lack any field: it triggers nothing.
     """
     return _complete(run, dbt_account_id, statuses=frozenset({SUCCESS, ERROR}))
 
 
 def as_retried_run(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
-    """A run that another one retries. Raises BadArtifact where too much of it is absent.
+    """Convert a run that another one retries. Raises BadArtifact as `as_dbt_run` does.
 
-    However it ended, what it rebuilt counts for the run that retries it.
+    A cancelled one must be complete too: what it rebuilt counts for the run that retries it.
     """
     return _complete(run, dbt_account_id, statuses=ENDED)
 
 
 def _complete(run: AnsweredRun, dbt_account_id: int, *, statuses: frozenset[int]) -> DbtRun:
-    """The run; with one of these statuses nothing that decides may be absent."""
+    """The run; with one of these statuses, no field that a decision needs may be absent."""
     dbt_run = _as_described(run, dbt_account_id)
     if run.status in statuses and dbt_run.never_counts_because is None:
         _must_be_complete(run)
@@ -185,8 +185,8 @@ def _as_described(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
         status=run.status,
         started_at=read_time(run.started_at) or read_time(run.created_at),
         finished_at=read_time(run.finished_at),
-        job_type=folded(job.job_type),
-        cause_category=folded(trigger.cause_category),
+        job_type=normalized(job.job_type),
+        cause_category=normalized(trigger.cause_category),
         pull_request_id=trigger.pull_request_id,
         schema_override=trigger.schema_override or None,
         git_sha=run.git_sha,
@@ -197,20 +197,20 @@ def _as_described(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
 
 
 def _must_be_complete(run: AnsweredRun) -> None:
-    """Raise BadArtifact where something is absent that decides what the run means.
+    """Raise BadArtifact if a field is absent that a decision needs.
 
-    dbt Cloud has answered with nulls in place of what `include_related` asked for.
+    dbt Cloud has sent nulls for what `include_related` requested.
     """
     absent = [name for name, is_absent in _absences(run) if is_absent]
     if absent:
         raise BadArtifact(
-            f"dbt run {run.id} has ended, but dbt Cloud's answer lacks {', '.join(absent)}: "
+            f"dbt run {run.id} has ended, but dbt Cloud's response lacks {', '.join(absent)}: "
             "without it relay cannot tell what the run was or did"
         )
 
 
 def _absences(run: AnsweredRun) -> Iterator[tuple[str, bool]]:
-    # An empty trigger would pass for one that overrides no schema and is of no pull request.
+    # An empty trigger would look like one without a schema override and a pull request.
     yield "trigger", run.trigger is None
     for key in run.trigger.lacks if run.trigger else ():
         yield f"trigger.{key}", True
@@ -218,7 +218,7 @@ def _absences(run: AnsweredRun) -> Iterator[tuple[str, bool]]:
     yield "job" if run.job is None else "job.job_type", is_unknown_job
     yield "started_at", read_time(run.started_at) is None and read_time(run.created_at) is None
     yield "finished_at", read_time(run.finished_at) is None
-    # A run that failed may have died before its first step; one that succeeded has done something.
+    # A failed run may have ended before its first step; a successful one has done something.
     steps = run.run_steps
     yield "run_steps", steps is None or (run.status == SUCCESS and not any(map(_did_more, steps)))
     for index in run.lost_steps:
@@ -243,12 +243,12 @@ def _as_step(step: _Step) -> Step:
         index=step.index,
         name=name,
         status=step.status,
-        command=command or _named(name),
+        command=command or _command_in(name),
         has_begun=step.has_begun,
     )
 
 
-def _named(name: str) -> str | None:
+def _command_in(name: str) -> str | None:
     """The command in a step's name: ``Invoke dbt with `dbt build` ``."""
     _, tick, rest = name.partition("`")
     return rest.rpartition("`")[0] or None if tick else None

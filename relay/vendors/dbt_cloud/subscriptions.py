@@ -10,17 +10,17 @@ from relay.vendors.transport import Transport
 
 
 def list_webhook_subscriptions(transport: Transport, path: str) -> tuple[WebhookSubscription, ...]:
-    """The account's webhook subscriptions, the inactive ones too, as dbt Cloud orders them.
+    """The account's webhook subscriptions, inactive ones too, in dbt Cloud's order.
 
     https://docs.getdbt.com/docs/deploy/webhooks, "List all webhook subscriptions". Raises
-    Unavailable, BadArtifact, and Rejected: a token that reads runs need not read these.
+    Unavailable, BadArtifact, and Rejected: a token may read runs without permission for these.
     """
     what = "the list of webhook subscriptions"
     found: dict[str, WebhookSubscription] = {}
     offset = 0
     for _ in range(MOST_PAGES):
-        # Without `limit`: the most that it may be is written nowhere.
-        answer = transport.ask(path, {"offset": str(offset)} if offset else None)
+        # Without `limit`: its maximum is not documented.
+        answer = transport.get(path, {"offset": str(offset)} if offset else None)
         page = decoded(answer, _subscriptions_decoder, what, of="webhooks")
         found |= {row.id: _as_subscription(row) for row in page.data}
         if page.ends_at(offset):

@@ -1,10 +1,10 @@
-"""The story, one short task a step: evaluate_dbt_run, start_sync_run, poll_sync_run.
+"""The tasks, each one short step: evaluate_dbt_run, start_sync_run, poll_sync_run.
 
-A task loads its row, looks whether there is still something to do, does one step, and
+A task loads its row, checks whether there is still something to do, does one step, and
 commits its result together with the next job. A repeated job finds nothing to do. No task
-waits: waiting is a job scheduled for later. Beside these there are the periodic tasks.
+waits: it schedules a later job instead. There are also periodic tasks.
 
-What a task raises that nobody foresaw is recorded by its `…_failed`, as one more failed try.
+An unexpected exception of a task is recorded by its `…_failed` function, as a failure to retry.
 """
 
 from relay.worker.tasks.attempts import scheduled_start, start_failed, start_sync_run

@@ -1,9 +1,9 @@
-"""Starting a sync run: one for all triggers that wait, and never a second for want of an answer.
+"""Starting a sync run: one for all waiting triggers, and no second one after a lost response.
 
-The life of an attempt, each step committed before the next:
+The states of an attempt, each committed before the next step:
 
-    begin      a row with the time of its POST: whoever finds it knows that one may be under way
-    claim      the row is locked while the POST is made and what it came to is recorded
+    begin      a row with the time of its POST; it shows other workers that one may be in progress
+    claim      the row is locked while the POST is sent and its result is recorded
     result     Started: the run is polled.  NotStarted: it is sent again after a backoff.
                Unconfirmed: it is reconciled after a backoff.  Refused: it has ended.
     reconcile  claimed again, to look for the run that the POST may have started.
@@ -37,24 +37,24 @@ log = get_logger()
 
 
 def scheduled_start(services: Services, *, workspace: str, sync_id: int) -> None:
-    """Have `start_sync_run` run now: it holds the sync's lock, which no job may hold and wait."""
+    """Queue `start_sync_run` now. A separate task, because a scheduled job must not hold a lock."""
     services.store.triggers.start_now(workspace, sync_id)
 
 
 def start_sync_run(services: Services, *, workspace: str, sync_id: int) -> None:
-    """Start a sync run for the triggers that wait, unless one is going."""
+    """Start a sync run for the waiting triggers, unless one is running."""
     attempt = services.store.attempts.unfinished(workspace, sync_id)
     if attempt is not None:
         _resume(services, attempt)
     elif not services.store.sync_runs.is_running(workspace, sync_id):
         _begin(services, workspace, sync_id)
-    # Else a run is being followed: its end starts what waits.
+    # Else a run is being polled; when it ends, the waiting triggers are started.
 
 
 def start_failed(services: Services, problem: str, *, workspace: str, sync_id: int) -> None:
-    """Count an unforeseen error of `start_sync_run` as a failed try of the sync's attempt.
+    """Count an unexpected error of `start_sync_run` as a failure of the sync's attempt.
 
-    Where it came before there was an attempt, one is begun to count it.
+    If there is no attempt yet, one is created to count the failure.
     """
     store, now = services.store, services.clock()
     attempt, was_sent = store.attempts.unfinished(workspace, sync_id), True
@@ -78,7 +78,7 @@ def _fail(
             result = _retried(services, attempt, problem, kind, at_least=left)
             claimed.record(result)
     if claimed is None:
-        _come_back_later(services, attempt)
+        _try_later(services, attempt)
     else:
         _report(services, claimed, result)
 
@@ -88,31 +88,33 @@ def _begin(services: Services, workspace: str, sync_id: int) -> None:
     waiting = store.triggers.waiting(workspace, sync_id, now=now)
     if waiting is None:
         return
-    # After a run that was skipped: triggering while another one goes would only be skipped again.
+    # After a skipped run: while another one is running, a new one would be skipped too.
     was_skipped = waiting.last_outcome == Outcome.SKIPPED
     is_blocked = was_skipped and _is_running(services, workspace, sync_id)
     if is_blocked and not is_overdue(waiting.since, now, settings.follow_deadline):
         at = next_poll(now, settings.follow_interval)
         store.triggers.schedule_start(workspace, sync_id, at=at)
         return
-    reconcile_after = now + _time_for_an_answer(services)
+    reconcile_after = now + _response_time_limit(services)
     attempt = store.attempts.begin(workspace, sync_id, now=now, reconcile_after=reconcile_after)
     if attempt is not None and is_blocked:
-        _refuse(services, attempt, "a run that relay did not start went on until the deadline")
+        _refuse(
+            services, attempt, "a run that relay did not start was still running at the deadline"
+        )
     elif attempt is not None:
         _send(services, attempt)
 
 
 def _is_running(services: Services, workspace: str, sync_id: int) -> bool:
     try:
-        runs, _ = services.censuses.of(workspace).list_sync_runs(sync_id)
+        runs, _ = services.census_clients.of(workspace).list_sync_runs(sync_id)
     except (VendorError, BadArtifact):
-        return False  # triggering will tell what is wrong, and says so where it is seen
+        return False  # triggering then fails too, and that failure is logged
     return any(run.outcome is None for run in runs)
 
 
 def _resume(services: Services, attempt: Attempt) -> None:
-    """Go on with an attempt whose POST started nothing, got no answer, or was cut off."""
+    """Continue an attempt whose POST started nothing, got no response, or was interrupted."""
     if attempt.sent_at is None:
         _send_again(services, attempt)
     elif services.clock() < attempt.reconcile_after:
@@ -126,7 +128,7 @@ def _resume(services: Services, attempt: Attempt) -> None:
 def _send(services: Services, attempt: Attempt) -> None:
     with services.store.attempts.claim(attempt) as claimed:
         if claimed is None:
-            return  # another worker has moved it on
+            return  # another worker has changed it
         result = _post(services, attempt)
         claimed.record(result)
     _report(services, claimed, result)
@@ -144,30 +146,30 @@ def _refuse(services: Services, attempt: Attempt, problem: str) -> None:
 def _reconcile(services: Services, attempt: Attempt) -> None:
     with services.store.attempts.claim(attempt) as claimed:
         if claimed is not None:
-            result = _look_for_its_run(services, claimed)
+            result = _find_its_run(services, claimed)
             claimed.record(result)
     if claimed is None:
-        _come_back_later(services, attempt)
+        _try_later(services, attempt)
     else:
         _report(services, claimed, result)
 
 
-def _come_back_later(services: Services, attempt: Attempt) -> None:
-    """Another worker is at it: it may only be slow, and about to send."""
-    at = services.clock() + _time_for_an_answer(services)
+def _try_later(services: Services, attempt: Attempt) -> None:
+    """Try later: another worker holds the attempt, and may only be slow."""
+    at = services.clock() + _response_time_limit(services)
     services.store.triggers.schedule_start(attempt.workspace, attempt.sync_id, at=at)
 
 
 def _send_again(services: Services, attempt: Attempt) -> None:
     now = services.clock()
-    reconcile_after = now + _time_for_an_answer(services)
+    reconcile_after = now + _response_time_limit(services)
     again = services.store.attempts.send_again(attempt, now=now, reconcile_after=reconcile_after)
     if again is not None:
         _send(services, again)
 
 
 def _report(services: Services, claimed: ClaimedAttempt, result: Result) -> None:
-    """Log what a committed attempt came to, or take its next step."""
+    """Log a committed attempt's result, or take its next step."""
     match result:
         case Found():
             log.warning("sync.trigger_recovered", sync_run_id=result.sync_run_id)
@@ -200,29 +202,29 @@ def _log_triggered(sync_run_id: int, causes: Causes) -> None:
 
 
 def _post(services: Services, attempt: Attempt) -> Result:
-    """Ask Census to start a run. If this process dies here, the next one reconciles."""
+    """Ask Census to start a run. If this process dies here, another one reconciles."""
     try:
-        census = services.censuses.of(attempt.workspace)
+        census = services.census_clients.of(attempt.workspace)
         sync_run_id = census.trigger_sync(attempt.sync_id, full_sync=attempt.full_sync)
     except Rejected as exc:
         return Refused(problem=str(exc), at=services.clock())
     except Unavailable as exc:
         return _retried(services, attempt, str(exc), NotStarted, retry_after=retry_after_of(exc))
     except Unanswered as exc:
-        # Census may still be at work on it, also where a gateway has answered in its place.
-        time_for_an_answer = _time_for_an_answer(services)
-        return _retried(services, attempt, str(exc), Unconfirmed, at_least=time_for_an_answer)
+        # Census may still be processing it, even if a gateway responded instead.
+        time_limit = _response_time_limit(services)
+        return _retried(services, attempt, str(exc), Unconfirmed, at_least=time_limit)
     now = services.clock()
     poll_at = next_poll(now, services.settings.follow_interval)
     return Started(sync_run_id=sync_run_id, at=now, poll_at=poll_at)
 
 
-def _look_for_its_run(services: Services, claimed: ClaimedAttempt) -> Result:
+def _find_its_run(services: Services, claimed: ClaimedAttempt) -> Result:
     """Ask Census for the run that the attempt's POST may have started."""
     try:
-        run = _run_begun_by(services, claimed)
+        run = _run_started_by(services, claimed)
     except (VendorError, BadArtifact) as exc:
-        # Also where Census refuses to tell: nobody knows what became of the POST.
+        # A refusal of this request too: it does not say whether the POST started a run.
         retry_after = retry_after_of(exc)
         return _retried(services, claimed.attempt, str(exc), Unconfirmed, retry_after=retry_after)
     if run is None:
@@ -232,16 +234,16 @@ def _look_for_its_run(services: Services, claimed: ClaimedAttempt) -> Result:
     return Found(sync_run_id=run.sync_run_id, at=now, poll_at=poll_at)
 
 
-def _run_begun_by(services: Services, claimed: ClaimedAttempt) -> SyncRun | None:
-    """The run that the attempt's POST started, though its answer never came; None if none did.
+def _run_started_by(services: Services, claimed: ClaimedAttempt) -> SyncRun | None:
+    """The run that the attempt's POST started without a response; None if it started none.
 
-    A run that began since, and that relay does not know, is that one; or it is somebody
-    else's and reads the rebuilt models just as well. Times are compared on Census's clock.
+    It is the first unknown run since then. If someone else started that run, it reads the rebuilt
+    models just as well. Times are compared on Census's clock.
 
-    Raises BadArtifact where a run without a time may be that one.
+    Raises BadArtifact if it may be a run without a time.
     """
     attempt = claimed.attempt
-    runs, vendor_now = services.censuses.of(attempt.workspace).list_sync_runs(attempt.sync_id)
+    runs, vendor_now = services.census_clients.of(attempt.workspace).list_sync_runs(attempt.sync_id)
     known = claimed.known_sync_run_ids()
     skew = vendor_now - services.clock() if vendor_now else timedelta()
     begun_at = attempt.begun_at + skew - CLOCK_SLACK
@@ -249,7 +251,7 @@ def _run_begun_by(services: Services, claimed: ClaimedAttempt) -> SyncRun | None
     since = [run for run in unknown if run.created_at and run.created_at >= begun_at]
     undated = [run.sync_run_id for run in unknown if run.created_at is None]
     if undated and not since:
-        raise BadArtifact(f"Census does not say when sync run {min(undated)} began")
+        raise BadArtifact(f"Census does not report when sync run {min(undated)} began")
     return min(since, key=lambda run: run.sync_run_id, default=None)
 
 
@@ -275,9 +277,9 @@ def _retried(
     return result(problem=problem, at=now, backoff=max(backoff, at_least))
 
 
-def _time_for_an_answer(services: Services) -> timedelta:
-    """How long a POST may still start a run: twice our own patience, a minute by default.
+def _response_time_limit(services: Services) -> timedelta:
+    """How long a POST may still start a run: twice RELAY_HTTP_TIMEOUT, a minute by default.
 
-    Census's own clients say that its server stops at 60 seconds.
+    According to Census's own clients, its server stops after 60 seconds.
     """
     return timedelta(seconds=2 * services.settings.http_timeout)

@@ -1,4 +1,4 @@
-"""The dbt runs whose webhook was missed: found in dbt Cloud's own list, and why that was."""
+"""Catch-up: find runs whose webhook was missed in dbt Cloud's list, and report likely causes."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -9,11 +9,11 @@ from relay.errors import BadArtifact, Rejected, VendorError
 from relay.logs import get_logger
 from relay.worker.services import Services
 
-FARTHEST_BACK = timedelta(days=7)
-# A webhook comes a while after its run's end, and dbt Cloud's list may show one late.
-TIME_FOR_THE_WEBHOOK = timedelta(minutes=1)
+MAX_AGE = timedelta(days=7)
+# The webhook arrives a while after the run's end, and dbt Cloud's list may show a run late.
+WEBHOOK_DELAY = timedelta(minutes=1)
 OVERLAP = timedelta(minutes=10)
-AT_ONCE = timedelta(hours=1)  # of the list: what was read is kept, whatever happens then
+SPAN = timedelta(hours=1)  # of the list, read and recorded at once; later errors do not undo it
 
 log = get_logger()
 
@@ -26,23 +26,23 @@ def catch_up(services: Services) -> None:
         return
     services.mapping.refresh()
     now = services.clock()
-    since = max(progress.first_started_at, progress.read_until - OVERLAP, now - FARTHEST_BACK)
+    since = max(progress.first_started_at, progress.read_until - OVERLAP, now - MAX_AGE)
     try:
         missed = [
             run
-            for begin, end in _spans(since, now - TIME_FOR_THE_WEBHOOK)
+            for begin, end in _spans(since, now - WEBHOOK_DELAY)
             for run in _record_missed(services, begin, end)
         ]
-        _tell_of_silence(services, missed)
-        _tell_what_is_wrong_with_the_webhook(services)
+        _warn_if_silent(services, missed)
+        _warn_of_webhook_problems(services)
     except (VendorError, BadArtifact) as exc:
         log.warning("catch_up.failed", problem=str(exc))
 
 
 def _spans(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
     while since < until:
-        yield since, min(since + AT_ONCE, until)
-        since += AT_ONCE
+        yield since, min(since + SPAN, until)
+        since += SPAN
 
 
 def _record_missed(services: Services, since: datetime, until: datetime) -> tuple[FinishedRun, ...]:
@@ -65,8 +65,8 @@ def _record_missed(services: Services, since: datetime, until: datetime) -> tupl
     return missed
 
 
-def _tell_of_silence(services: Services, missed: list[FinishedRun]) -> None:
-    """Missing one run may be a hiccup; nothing at all since the first of them is not."""
+def _warn_if_silent(services: Services, missed: list[FinishedRun]) -> None:
+    """Warn if no delivery at all has arrived since the first missed run."""
     if not missed:
         return
     last_delivery = services.store.deliveries.last_received_at()
@@ -74,11 +74,11 @@ def _tell_of_silence(services: Services, missed: list[FinishedRun]) -> None:
         log.warning("webhook.silent", last_delivery_at=last_delivery, missed=len(missed))
 
 
-def _tell_what_is_wrong_with_the_webhook(services: Services) -> None:
+def _warn_of_webhook_problems(services: Services) -> None:
     try:
         subscriptions = services.dbt_cloud.list_webhook_subscriptions()
     except Rejected as exc:
-        # Reading them is a right that the token need not have.
+        # The token does not need this permission.
         log.info("webhook.not_readable", problem=str(exc))
         return
     mapped = services.mapping.current.dbt_job_ids

@@ -1,4 +1,4 @@
-"""A dbt run: find out what it rebuilt, decide, and record the decisions with their triggers."""
+"""Evaluating a dbt run: what it rebuilt, the decisions, and their triggers."""
 
 from structlog.contextvars import bind_contextvars
 
@@ -27,30 +27,30 @@ def evaluate_dbt_run(services: Services, *, dbt_account_id: int, dbt_run_id: int
     mapping, collector = services.mapping.current, services.collector
     try:
         with findings_of(collector, dbt_run_id, mapping, now=services.clock()) as findings:
-            _must_be_decidable(services, recorded, findings)
+            _require_decidable(services, recorded, findings)
             plan = _decide(services, findings, mapping)
             if plan is not None:
                 _log_findings(findings)
                 _log_plan(plan)
                 _log_selectors_of_nothing(services, findings, mapping)
     except (VendorError, BadArtifact) as exc:
-        # A refusal too: a token that is being replaced must not cost the night's syncs.
+        # Retry refusals too: while a token is being replaced, no sync may be lost.
         _retry_or_give_up(services, recorded, str(exc), retry_after_of(exc))
 
 
 def evaluation_failed(
     services: Services, problem: str, *, dbt_account_id: int, dbt_run_id: int
 ) -> None:
-    """Count an unforeseen error of `evaluate_dbt_run` as a failed try."""
+    """Count an unexpected error of `evaluate_dbt_run` as a failure."""
     recorded = services.store.dbt_runs.get(dbt_account_id, dbt_run_id)
     if recorded is not None and not recorded.is_done:
         _retry_or_give_up(services, recorded, problem, None)
 
 
-def _must_be_decidable(services: Services, recorded: RecordedRun, findings: Findings) -> None:
-    """Raise why a sync cannot be decided, while it may be later; on the last try decide the others.
+def _require_decidable(services: Services, recorded: RecordedRun, findings: Findings) -> None:
+    """Raise the error that keeps a sync from being decided, except on the last try.
 
-    Not before: a run is decided on once.
+    All syncs are decided together, once per run: on the last try without those that cannot be.
     """
     retry_for = services.settings.retry_for
     if findings.undecidable and not is_exhausted(recorded.backoff_spent, retry_for=retry_for):
@@ -58,10 +58,9 @@ def _must_be_decidable(services: Services, recorded: RecordedRun, findings: Find
 
 
 def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Plan | None:
-    """Decide and record it, in one transaction; None if another job was faster."""
-    nodes_needing_history = findings.nodes_needing_history(
-        mapping
-    )  # before others are kept waiting
+    """Decide and record the plan, in one transaction; None if another job has done so."""
+    # Before the transaction, which blocks others.
+    nodes_needing_history = findings.nodes_needing_history(mapping)
     now = services.clock()
     with services.store.dbt_runs.begin_decision(findings.run, mapping, now=now) as deciding:
         if deciding is None:
@@ -145,7 +144,7 @@ def _log_plan(plan: Plan) -> None:
     )
     for undecided in plan.undecided:
         if undecided.is_expected:
-            continue  # `problem` says all of it
+            continue  # logged with `problem` below
         log.error(
             "task.failed",
             task=jobs.EVALUATE_DBT_RUN,

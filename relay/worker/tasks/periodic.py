@@ -1,4 +1,4 @@
-"""Periodic tasks: what one worker of them all does every so often."""
+"""Periodic tasks, each run at its interval by one of all workers."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ BETWEEN_PRUNINGS = timedelta(hours=1)
 
 
 def start_periodic_tasks(services: Services) -> None:
-    """Have every periodic task be due: a worker starts."""
+    """Make every periodic task due, when a worker starts."""
     now, account = services.clock(), services.dbt_cloud.dbt_account_id
     services.store.catch_ups.begin(account, now=now)
     for name, _ in _periodic_tasks(services):
@@ -17,14 +17,14 @@ def start_periodic_tasks(services: Services) -> None:
 
 
 def defer_periodic_tasks(services: Services) -> None:
-    """Defer those that are due, for whichever worker is free."""
+    """Defer the due tasks, for any free worker."""
     now = services.clock()
     for name, every in _periodic_tasks(services):
         services.store.periodic_tasks.defer_if_due(name, now=now, every=every)
 
 
 def periodic_task_failed(services: Services, problem: str) -> None:
-    """Leave it at that: the task is deferred again when it is next due."""
+    """Do nothing: the task is deferred again when it is next due."""
 
 
 def _periodic_tasks(services: Services) -> list[tuple[str, timedelta]]:

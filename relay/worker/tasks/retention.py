@@ -1,4 +1,4 @@
-"""Deleting what ended long ago."""
+"""Deleting old rows."""
 
 from datetime import timedelta
 
@@ -6,14 +6,14 @@ from relay.logs import get_logger
 from relay.store.retention import KEPT
 from relay.worker.services import Services
 
-# A sync's `within` may be long, and a node's parent may be rebuilt seldom.
+# A sync's `within` may be long, and a node's parent may be rebuilt rarely.
 BUILDS_KEPT = timedelta(days=365)
 
 log = get_logger()
 
 
 def prune(services: Services) -> None:
-    """Delete what came, was decided and ended long ago."""
+    """Delete old deliveries, decisions and sync runs that have ended."""
     now = services.clock()
     deleted = services.store.retention.prune(before=now - KEPT, builds_before=now - BUILDS_KEPT)
     if any(deleted.values()):

@@ -1,4 +1,4 @@
-"""A sync run: poll it until its end."""
+"""Polling a sync run until it ends."""
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -16,12 +16,12 @@ log = get_logger()
 
 
 def poll_sync_run(services: Services, *, attempt_id: int, polls: int) -> None:
-    """Ask Census how a run goes; `polls` tells a repeated job that it is late."""
+    """Ask Census for a run's state; `polls` identifies this poll, so that a repeated job ends."""
     followed = _followed(services, attempt_id, polls)
     if followed is None:
         return
     try:
-        run = services.censuses.of(followed.workspace).get_sync_run(followed.sync_run_id)
+        run = services.census_clients.of(followed.workspace).get_sync_run(followed.sync_run_id)
     except Rejected as exc:
         if exc.http_status == HTTPStatus.NOT_FOUND:
             _abandon(services, followed, str(exc))
@@ -34,7 +34,7 @@ def poll_sync_run(services: Services, *, attempt_id: int, polls: int) -> None:
 
 
 def poll_failed(services: Services, problem: str, *, attempt_id: int, polls: int) -> None:
-    """Count an unforeseen error of `poll_sync_run` as a failed poll: poll again, or abandon."""
+    """Count an unexpected error of `poll_sync_run` as a failed poll: poll again, or abandon."""
     followed = _followed(services, attempt_id, polls)
     if followed is None:
         return
@@ -66,7 +66,7 @@ def next_poll(now: datetime, follow_interval: int) -> datetime:
 
 
 def is_overdue(since: datetime, now: datetime, follow_deadline: int) -> bool:
-    """Whether what has gone on since then is followed no longer."""
+    """Whether the deadline for what began at `since` has passed."""
     return now - since >= timedelta(seconds=follow_deadline)
 
 
@@ -77,15 +77,15 @@ def _handle(services: Services, followed: FollowedRun, run: SyncRun) -> None:
                 log.warning("sync_run.status_unknown", status=run.status)
             _poll_again(services, followed, run.status, f"its status is {run.status!r}")
         case Outcome.SKIPPED:
-            _wait_for_the_run_in_its_way(services, followed, run)
+            _handle_skipped(services, followed, run)
         case outcome:
             _end(services, followed, run, outcome)
 
 
 def _poll_again(services: Services, followed: FollowedRun, status: str | None, detail: str) -> None:
-    """Poll again after the interval; past the deadline, abandon the run.
+    """Poll again after the interval; after the deadline, abandon the run.
 
-    `status` is None if Census gave no answer.
+    `status` is None if Census did not respond.
     """
     now, settings = services.clock(), services.settings
     is_late = is_overdue(followed.triggered_at, now, settings.follow_deadline)
@@ -97,17 +97,17 @@ def _poll_again(services: Services, followed: FollowedRun, status: str | None, d
 
 
 def _was_polled_long_enough(services: Services, followed: FollowedRun) -> bool:
-    """Whether Census has had its time to answer: relay may have been down until the deadline."""
+    """Whether Census had enough time to respond: relay may have been down until the deadline."""
     settings = services.settings
     return followed.failures * settings.follow_interval >= settings.retry_for
 
 
-def _wait_for_the_run_in_its_way(services: Services, followed: FollowedRun, run: SyncRun) -> None:
-    """An earlier run was still going, so this one did nothing: its triggers wait once more."""
+def _handle_skipped(services: Services, followed: FollowedRun, run: SyncRun) -> None:
+    """Census skipped this run because an earlier one was running: its triggers wait again."""
     now, deadline = services.clock(), services.settings.follow_deadline
     causes = services.store.sync_runs.causes(followed)
     if any(is_overdue(cause.requested_at, now, deadline) for cause in causes.triggers):
-        _abandon(services, followed, "skipped, again and again, until the deadline")
+        _abandon(services, followed, "skipped repeatedly until the deadline")
         return
     end = End(outcome=Outcome.SKIPPED, at=now, run=run, problem=run.error_message)
     if services.store.sync_runs.record_end(followed, end):

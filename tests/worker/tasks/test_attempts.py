@@ -9,7 +9,7 @@ from sandbox_runs import NIGHT, night
 
 from relay.sandbox import story
 from relay.sandbox.wire import Status
-from relay.vendors.connect import Censuses
+from relay.vendors.connect import CensusClients
 
 
 class TestOneSyncRunAtATime:
@@ -175,8 +175,12 @@ class TestWorkspaces:
         environment = {**settings.environment, f"{name}_FILE": str(key_file)}
         settings = type(settings).from_environment(environment)
         mapping = one.services.mapping
-        censuses = Censuses(settings, lambda: mapping.current.workspaces, one.clock.stopwatch)
-        one.services = dataclasses.replace(one.services, settings=settings, censuses=censuses)
+        census_clients = CensusClients(
+            settings, lambda: mapping.current.workspaces, one.clock.stopwatch
+        )
+        one.services = dataclasses.replace(
+            one.services, settings=settings, census_clients=census_clients
+        )
         emea = {"url": sandbox.census.url, "api_key_env": name}
         one.map(
             mapping_text(sync_entry(5123, "customers", workspace="emea"), workspaces={"emea": emea})

@@ -12,7 +12,7 @@ from relay.sandbox.wire import Body, HangUp, HangUpAfter, Status, StatusAfter
 
 @pytest.mark.parametrize("seconds_before", [0, 1.5], ids=["then", "its clock is behind"])
 def test_a_run_is_found_though_census_names_no_zone(one, sandbox, events, seconds_before):
-    """A time without a zone is UTC; comparing it with another would else fail, for ever.
+    """A time without a zone is UTC; otherwise comparing it would fail on every retry.
 
     The clocks can be compared to two seconds: Census's Date header counts whole ones.
     """

@@ -56,7 +56,7 @@ class TestCensusErrors:
 
     def test_a_clock_that_is_set_back_makes_no_rest_longer(self, one, sandbox):
         sandbox.census.fail_next("/trigger", Status(429, retry_after=40))
-        census = one.services.censuses.of("default")
+        census = one.services.census_clients.of("default")
         for pause, asked in [(0, 1), (39, 1), (2, 2)]:
             one.tick(pause)
             one.clock.set_back(3600)

@@ -338,7 +338,7 @@ class TestWhatOnlySomeSyncsNeed:
         mixed.deliver(night())
         mixed.work_for(40 * 60)
         mixed.finish_sync_runs()
-        sandbox.dbt_cloud.heal()
+        sandbox.dbt_cloud.clear_faults()
         mixed.replay(NIGHT)
         mixed.work_for(60)
         assert [line["sync_id"] for line in events("sync.triggered")] == [5123, 5124]

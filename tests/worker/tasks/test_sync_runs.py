@@ -89,7 +89,7 @@ class TestErrors:
         one.deliver(night())
         one.work()
         (run,) = sandbox.census.sync_runs
-        sandbox.census.say(run.sync_run_id, "reticulating")
+        sandbox.census.set_status(run.sync_run_id, "reticulating")
         for _ in range(3):
             one.work_for(15)
         (unknown,) = events("sync_run.status_unknown")

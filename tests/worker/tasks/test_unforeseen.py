@@ -1,4 +1,4 @@
-"""What nobody foresaw counts as a failed try: retried, then given up, logged and replayable."""
+"""An unexpected error is retried, then logged as given up, and can be replayed."""
 
 import dataclasses
 from datetime import timedelta
@@ -33,7 +33,7 @@ class Breaking:
 
 @pytest.fixture(name="break_")
 def _break(one):
-    """Have a method of one of the services raise: `break_(censuses="of")`; call to mend it."""
+    """Make a method of a service raise: `break_(census_clients="of")`; call the result to undo."""
 
     def break_(times=FOR_EVER, error=None, **service):
         before = one.services
@@ -41,10 +41,10 @@ def _break(one):
         broken = Breaking(getattr(before, name), method, times, error)
         one.services = dataclasses.replace(before, **{name: broken})
 
-        def mend():
+        def undo():
             one.services = before
 
-        return mend
+        return undo
 
     return break_
 
@@ -79,7 +79,7 @@ class TestEvaluating:
     def test_is_given_up_after_the_retry_period_and_can_be_replayed(
         self, one, events, break_, clock
     ):
-        mend = break_(collector="collect")
+        undo = break_(collector="collect")
         one.deliver(night())
         began = clock()
         one.work_for(HOURS)
@@ -87,7 +87,7 @@ class TestEvaluating:
         assert "ValueError" in given_up["problem"]
         assert events("dbt_run.retried")[-1]["again_at"] - began >= timedelta(minutes=30)
         assert one.is_idle()
-        mend()
+        undo()
         one.replay(NIGHT)
         one.work()
         assert len(events("sync.triggered")) == 1
@@ -161,7 +161,7 @@ class TestOneSyncOfARun:
         syncs = [dataclasses.replace(sync, within=10**15) for sync in good.mapping.current.syncs]
         mapping = dataclasses.replace(good.mapping.current, syncs=tuple(syncs))
         relay.services = dataclasses.replace(good, mapping=InForce(mapping))
-        relay.mend = lambda: setattr(relay, "services", good)
+        relay.undo = lambda: setattr(relay, "services", good)
         relay.deliver(build_run("customers"))
         relay.work()
         relay.deliver(build_run("orders", "fct_tickets", number=1))
@@ -184,7 +184,7 @@ class TestOneSyncOfARun:
         ]
 
     def test_is_decided_by_a_replay_and_the_others_are_left_alone(self, odd, events):
-        odd.mend()
+        odd.undo()
         odd.replay(NIGHT + 1)
         odd.finish_sync_runs()
         odd.work()
@@ -214,7 +214,7 @@ def test_a_sync_whose_models_cannot_be_selected_costs_no_other_its_decision(rela
 
 class TestTriggering:
     def test_is_retried_after_a_backoff_and_sent_once(self, one, sandbox, events, break_):
-        break_(times=3, censuses="of")
+        break_(times=3, census_clients="of")
         one.deliver(night())
         one.work_for(300)
         assert len(events("task.failed")) == 3
@@ -224,7 +224,7 @@ class TestTriggering:
     def test_is_given_up_after_the_retry_period_and_can_be_replayed(
         self, one, sandbox, events, break_, sql
     ):
-        mend = break_(censuses="of")
+        undo = break_(census_clients="of")
         one.deliver(night())
         one.work_for(HOURS)
         (failed,) = events("sync.trigger_failed")
@@ -234,7 +234,7 @@ class TestTriggering:
             ("refused", True)
         ]
         assert one.is_idle()
-        mend()
+        undo()
         one.replay(NIGHT)
         one.work()
         assert len(events("sync.triggered")) == 1
@@ -283,7 +283,7 @@ class TestTriggering:
     def test_a_run_that_may_be_the_one_started_is_never_started_again(
         self, one, sandbox, events, created_at
     ):
-        """Without a time that can be read nobody knows whether the lost POST began it."""
+        """Without a readable time it is unknown whether the lost POST started it."""
         sandbox.census.fail_next("/trigger", HangUp())
         listed = b'{"status":"success","data":[{"id":7,"status":"working","created_at":%s}]}'
         sandbox.census.fail_next("/syncs/5123/sync_runs", Body(listed % created_at), times=100)
@@ -304,9 +304,9 @@ class TestFollowing:
         return sandbox.census.sync_runs[0]
 
     def test_is_retried_after_a_backoff(self, one, sandbox, events, break_, followed):
-        mend = break_(times=3, censuses="of")
+        undo = break_(times=3, census_clients="of")
         one.work_for(300)
-        mend()
+        undo()
         one.finish_sync_runs()
         one.work_for(60)
         assert [line["task"] for line in events("task.failed")] == ["poll_sync_run"] * 3
@@ -317,12 +317,12 @@ class TestFollowing:
         self, one, sandbox, events, break_, followed
     ):
         sandbox.census.finish(followed.sync_run_id)
-        mend = break_(censuses="of")
+        undo = break_(census_clients="of")
         one.work_for(1500)
         assert events("sync_run.abandoned") == []
         while not events("sync_run.abandoned"):
             one.work_for(60)
-        mend()
+        undo()
         one.work_for(600)
         (abandoned,) = events("sync_run.abandoned")
         assert abandoned["sync_run_id"] == followed.sync_run_id
@@ -339,19 +339,19 @@ class TestFollowing:
         assert len(events("sync.triggered")) == 2
 
     def test_only_consecutive_failures_count(self, one, sandbox, events, break_, followed, sql):
-        break_(times=3, censuses="of")
+        break_(times=3, census_clients="of")
         one.work_for(600)
         assert sql("SELECT failures, backoff_spent FROM relay.sync_runs") == [(0, 0)]
 
 
 def test_a_periodic_task_is_tried_again_when_it_is_next_due(one, events, break_):
-    mend = break_(dbt_cloud="list_finished_runs")
+    undo = break_(dbt_cloud="list_finished_runs")
     one.start()
     one.tick(3600)
     one.round()
     assert [line["task"] for line in events("task.failed")] == ["catch_up"]
     assert one.is_idle()
-    mend()
+    undo()
     one.tick(600)
     one.round()
     assert len(events("task.failed")) == 1
@@ -360,9 +360,9 @@ def test_a_periodic_task_is_tried_again_when_it_is_next_due(one, events, break_)
 def test_a_replay_of_everything_starts_what_was_abandoned(one, sandbox, events, break_):
     one.deliver(night())
     one.work()
-    mend = break_(censuses="of")
+    undo = break_(census_clients="of")
     one.work_for(HOURS)
-    mend()
+    undo()
     assert len(events("sync_run.abandoned")) == 1
     one.replay(NIGHT, Redo.EVERYTHING)
     sandbox.census.finish(sandbox.census.sync_runs[0].sync_run_id)
