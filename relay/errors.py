@@ -14,6 +14,7 @@ RelayError
 ├── VendorError           the wire to a vendor
 │   ├── Unavailable       nothing happened there; try again, not before `retry_after`
 │   ├── Unanswered        it may have happened there; reconcile before trying again
+│   ├── NotReadable       it is not where relay looks; that is no proof that it is not there
 │   └── Rejected          it will not happen; trying again changes nothing
 └── DatabaseUnavailable   nothing was recorded; answer 503, or try again
 """
@@ -124,6 +125,10 @@ class Unavailable(VendorError):
 
 class Unanswered(VendorError):
     """A command was sent and its answer was lost: the vendor may have done it."""
+
+
+class NotReadable(VendorError):
+    """Nothing was found at a path that is inferred, not documented."""
 
 
 class Rejected(VendorError):

@@ -24,9 +24,9 @@ from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
 from relay.settings import WorkerSettings
 from relay.store import Store, jobs
-from relay.vendors.census.client import V1_ENDS, speaks_v1
 from relay.vendors.connect import CONNECTIONS
 from relay.worker import tasks
+from relay.worker.api_versions import ApiVersions
 from relay.worker.connector import Connector
 from relay.worker.services import Services, build_services
 from relay.worker.watch import HEARTBEAT_SECONDS, EngineJobs, JobWatch, ids_of
@@ -37,6 +37,7 @@ SPARE_THREADS = 4  # to look up a host's name, while every job hangs in a call t
 
 POLLING_SECONDS = 1.0  # scheduled jobs are seen by polling, new ones by NOTIFY
 MAPPING_SECONDS = 5.0
+API_VERSION_SECONDS = 60.0
 DRAIN_SECONDS = 20.0
 LAST_SECONDS = 24.0  # of the 25 that a platform gives after SIGTERM
 RESTART_SECONDS = 2.0
@@ -51,8 +52,6 @@ def run(settings: WorkerSettings, server: Server) -> None:
     """
     warn_of_misspelled_variables(settings)
     mapping = MappingFile(settings.mapping, settings.census_hosts)
-    if speaks_v1(settings, mapping.current):
-        log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
     with pool_of(server, most=CONNECTIONS) as pool, pool_of(server, most=1) as watchs:
         services = build_services(settings, mapping, Store(pool))
@@ -82,6 +81,7 @@ class _Worker:
         beside = [
             asyncio.create_task(self._watch_the_mapping()),
             asyncio.create_task(self._watch.keep()),
+            asyncio.create_task(self._find_api_versions()),
         ]
         try:
             await _first_of(engines, *beside)
@@ -150,6 +150,12 @@ class _Worker:
         while True:
             await asyncio.sleep(MAPPING_SECONDS)
             self._services.mapping.refresh()
+
+    async def _find_api_versions(self) -> None:
+        versions = ApiVersions(self._services)
+        while True:
+            await asyncio.to_thread(versions.find)
+            await asyncio.sleep(API_VERSION_SECONDS)
 
     def _stop(self) -> None:
         if not self._stopping.is_set():
