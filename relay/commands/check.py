@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from relay.commands.progress import progress
 from relay.commands.session import print_json
 from relay.operations.check import Report, check, strictly
 
@@ -12,7 +13,8 @@ def run(
     mapping: Path | None, manifest: Path | None, *, most: int, is_strict: bool, wants_json: bool
 ) -> int:
     """Check, print what was found, and return the exit status."""
-    report = check(mapping, manifest, most=most)
+    with progress(f"Reading {manifest or 'the mapping'}"):
+        report = check(mapping, manifest, most=most)
     if is_strict:
         report = strictly(report)
     (print_json if wants_json else _print)(report)
