@@ -14,6 +14,7 @@ RelayError
 ├── VendorError           an API call to a vendor failed
 │   ├── Unavailable       the vendor did nothing; retry, not before `retry_after`
 │   ├── Unanswered        the vendor may have done it; reconcile before a retry
+│   ├── NotReadable       not found at an inferred path, which is no proof that it does not exist
 │   └── Rejected          the vendor refuses; a retry does not help
 └── DatabaseUnavailable   nothing was recorded; respond with 503, or retry
 """
@@ -124,6 +125,10 @@ class Unavailable(VendorError):
 
 class Unanswered(VendorError):
     """A write request was sent and its response was lost: the vendor may have done it."""
+
+
+class NotReadable(VendorError):
+    """Nothing was found at a path that is inferred, not documented."""
 
 
 class Rejected(VendorError):

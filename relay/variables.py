@@ -25,7 +25,7 @@ from relay.secret import (
     without_padding,
 )
 from relay.spelling import nearest
-from relay.workspaces import CENSUS_API_VERSION, CENSUS_HOSTS, CENSUS_URL
+from relay.workspaces import AUTO, CENSUS_API_VERSION, CENSUS_HOSTS, CENSUS_URL
 
 
 def _unchanged(value: object) -> object:
@@ -217,7 +217,12 @@ VARIABLES = (
     Variable("DBT_CLOUD_ACCOUNT_ID", "dbt_account_id", _read_positive),
     Variable("CENSUS_API_KEY", "census_api_key", _read_token, is_secret=True),
     Variable("CENSUS_URL", "census_url", _url_like(CENSUS_URL), CENSUS_URL),
-    Variable("CENSUS_API_VERSION", "census_api_version", _one_of("v1", "v2"), CENSUS_API_VERSION),
+    Variable(
+        "CENSUS_API_VERSION",
+        "census_api_version",
+        _one_of(AUTO, "v1", "v2"),
+        CENSUS_API_VERSION,
+    ),
     Variable("RELAY_MAPPING", "mapping", _read_path, Path("config/syncs.yml"), show=str),
     Variable(
         "RELAY_DATABASE_URL",

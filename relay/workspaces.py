@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 DEFAULT_WORKSPACE = "default"  # the one of the CENSUS_* settings
 CENSUS_URL = "https://app.getcensus.com"
-CENSUS_HOSTS = frozenset({"app.getcensus.com", "app-eu.getcensus.com"})  # the US, the EU
-CENSUS_API_VERSION = "v1"
+CENSUS_EU_URL = "https://app-eu.getcensus.com"
+CENSUS_HOSTS = frozenset({"app.getcensus.com", "app-eu.getcensus.com"})
+AUTO = "auto"  # the API version that Census shows for the key
+CENSUS_API_VERSION = AUTO
 
 SyncKey = tuple[str, int]  # workspace name and sync_id, which identify a sync
 

@@ -241,6 +241,7 @@ def _settings(sandbox, database, tmp_path):
     return ServiceSettings.from_environment(
         {
             **environment(sandbox.dbt_cloud.url, sandbox.census.url),
+            "CENSUS_API_VERSION": "v1",
             "RELAY_DATABASE_URL": _as_url(database.conninfo),
             "RELAY_MAPPING": str(mapping),
             "RELAY_DATA_DIR": str(tmp_path / "data"),

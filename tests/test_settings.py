@@ -55,7 +55,7 @@ def told_by(role, environment):
 def test_the_defaults_are_the_documented_ones():
     settings = read()
     assert settings.census_url == "https://app.getcensus.com"
-    assert settings.census_api_version == "v1"
+    assert settings.census_api_version == "auto"
     assert (settings.follow_interval, settings.follow_deadline) == (15, 6 * 3600)
     assert (settings.http_timeout, settings.retry_for) == (30, 1800)
     assert (settings.catch_up_interval, settings.port, settings.web_concurrency) == (600, 8080, 1)
@@ -177,7 +177,7 @@ def test_paths_lose_the_white_space_around_them_too():
         ({"DBT_CLOUD_URL": "ab123.us1.dbt.com"}, "DBT_CLOUD_URL: expected an https URL"),
         ({"DBT_CLOUD_URL": "http://ab123.us1.dbt.com"}, "DBT_CLOUD_URL: must be https"),
         ({"CENSUS_URL": "https://bearer:k@app.getcensus.com"}, "CENSUS_URL: must not contain"),
-        ({"CENSUS_API_VERSION": "v3"}, "CENSUS_API_VERSION: expected one of v1, v2"),
+        ({"CENSUS_API_VERSION": "v3"}, "CENSUS_API_VERSION: expected one of auto, v1, v2"),
         ({"RELAY_FOLLOW_INTERVAL": "0"}, "RELAY_FOLLOW_INTERVAL: expected a duration"),
         ({"RELAY_HTTP_TIMEOUT": "fast"}, "RELAY_HTTP_TIMEOUT: expected a duration"),
         ({"RELAY_LOG_FORMAT": "xml"}, "RELAY_LOG_FORMAT: expected one of"),

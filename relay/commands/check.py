@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from relay.commands.progress import progress
 from relay.commands.session import print_json
 from relay.operations.check import Report, as_strict, check
 
@@ -17,7 +18,8 @@ def run(
     wants_json: bool,
 ) -> int:
     """Check, print what was found, and return the exit status."""
-    report = check(mapping, manifest, max_nodes=max_nodes)
+    with progress(f"Reading {manifest or 'the mapping'}"):
+        report = check(mapping, manifest, max_nodes=max_nodes)
     if is_strict:
         report = as_strict(report)
     (print_json if wants_json else _print)(report)

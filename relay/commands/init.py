@@ -35,8 +35,8 @@ _QUESTIONS = {
     "DBT_CLOUD_ACCOUNT_ID": "dbt Cloud's account id",
     "DBT_CLOUD_TOKEN": "A dbt Cloud token that may read runs (not shown)",
     "CENSUS_URL": "Census's URL; https://app-eu.getcensus.com is the EU's",
-    "CENSUS_API_VERSION": "Census's API, v1 or v2",
-    "CENSUS_API_KEY": "v1: the workspace's API key; v2: an Activations access token (not shown)",
+    "CENSUS_API_VERSION": "Census's API: auto, v1 or v2",
+    "CENSUS_API_KEY": "the workspace's API key, or an Activations access token (not shown)",
     "DBT_CLOUD_WEBHOOK_SECRETS": (
         "The dbt Cloud webhook's secret (not shown; nothing if there is no webhook yet)"
     ),

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from relay.commands.tables import Coloured, coloured, table, without_empty_columns
+from relay.operations.api_versions import CensusVersion, v1_end
 from relay.operations.readiness import Check
-from relay.operations.status import CensusVersion, StatusReport
+from relay.operations.status import StatusReport
 from relay.store.status import DeliveryRow, LostLinesRow, SyncRunRow, TriggerRow
 from relay.workspaces import DEFAULT_WORKSPACE, display_id
 
@@ -75,11 +76,11 @@ def _census(report: StatusReport) -> str:
 
 def _census_version(each: CensusVersion, report: StatusReport) -> str:
     where = "" if each.workspace == DEFAULT_WORKSPACE else f" ({each.workspace})"
+    if each.api_version is None:
+        return f"auto{where}: not found out yet, a worker does"
     if each.ends_on is None:
         return f"{each.api_version}{where}"
-    days = (each.ends_on - report.now.date()).days
-    ends = f"ends on {each.ends_on}, in {days} days" if days > 0 else f"ended on {each.ends_on}"
-    return f"{each.api_version}{where}, which {ends}: v2 is ready"
+    return f"{each.api_version}{where}, which {v1_end(report.now.date())}"
 
 
 class _Section(NamedTuple):

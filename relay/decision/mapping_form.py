@@ -54,7 +54,7 @@ class WorkspaceForm(msgspec.Struct, kw_only=True):
 
     url: str | UnsetType = UNSET
     api_key_env: VariableName
-    api_version: Literal["v1", "v2"] | UnsetType = UNSET
+    api_version: Literal["auto", "v1", "v2"] | UnsetType = UNSET
 
 
 class FileForm(msgspec.Struct, kw_only=True):

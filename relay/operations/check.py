@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from relay.clock import utc_now
 from relay.dbt.manifest import Lineage, read_disabled, read_manifest
 from relay.dbt.selection import Selection
 from relay.dbt.selectors import Selector, has_wildcards
@@ -13,13 +14,13 @@ from relay.decision.mapping import SyncMapping, named_syncs
 from relay.errors import BadArtifact, BadMapping, BadSettings
 from relay.mapping_file import load, load_file
 from relay.notation import printable
+from relay.operations.api_versions import version_warnings
 from relay.postgres.pooler import require_sessions
 from relay.postgres.server import server_of
 from relay.settings import ServiceSettings, WorkerSettings, mapping_settings, secret_in
 from relay.spelling import nearest
 from relay.terminal import PROBLEM, WRONG_SETTINGS
 from relay.variables import misspelled_in
-from relay.vendors.census.client import V1_ENDS, uses_v1
 
 MOST_NAMED = 5  # nodes in one warning
 MOST_GUESSED = 50  # selectors: if more are missing, it is another project, and suggestions are slow
@@ -104,7 +105,10 @@ def _check_workspaces(environment: Mapping[str, str], mapping: SyncMapping) -> _
         settings = WorkerSettings.from_environment(environment)
     except BadSettings:  # reported with the other problems
         return _Found(problems)
-    return _Found(problems, tuple(_warnings(settings, mapping)))
+    warnings = version_warnings(
+        settings.census_url, settings.census_api_version, mapping, utc_now().date()
+    )
+    return _Found(problems, tuple(warnings))
 
 
 def _syncs_of_every_environment(mapping: SyncMapping) -> Iterator[str]:
@@ -200,8 +204,3 @@ def _problems_of_keys(environment: Mapping[str, str], mapping: SyncMapping) -> I
                 yield f"{name}: is not set, and workspace {workspace.name} needs it"
         except BadSettings as exc:
             yield from map(str, exc.problems)
-
-
-def _warnings(settings: WorkerSettings, mapping: SyncMapping) -> Iterator[str]:
-    if uses_v1(settings, mapping):
-        yield f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; v2 is ready here"

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from relay.decision.mapping import SyncMapping
 from relay.mapping_file import Stamp, stamp_of
 from relay.notation import printable
+from relay.operations.api_versions import CensusVersion, census_versions
 from relay.operations.readiness import Check, check_storing, check_worker, read_mapping
 from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
@@ -22,21 +23,10 @@ from relay.store.status import (
     SyncRunRow,
     TriggerRow,
 )
-from relay.vendors.census.client import V1_ENDS, api_versions
-from relay.workspaces import DEFAULT_WORKSPACE
 
 RowOfASync = TypeVar(
     "RowOfASync", bound=GivenUpRow | AbandonedRow | StuckRow | TriggerRow | SyncRunRow
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CensusVersion:
-    """The API version used for a workspace; `ends_on` is None if no end is announced."""
-
-    workspace: str
-    api_version: str
-    ends_on: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +84,9 @@ class StatusReader:
                 last_delivery_at=store.deliveries.last_received_at(),
                 caught_up_until=store.catch_ups.last_read_until(),
                 catch_up_interval=self._settings.catch_up_interval,
-                census=_census_versions(self._settings, mapping),
+                census=census_versions(
+                    self._settings.census_api_version, mapping, store.census_versions.by_workspace()
+                ),
                 given_up=_with_names(overview.given_up, mapping),
                 abandoned=_with_names(overview.abandoned, mapping),
                 stuck=_with_names(overview.stuck, mapping),
@@ -109,22 +101,6 @@ class StatusReader:
         if self._mapping_check is None or stamp is None or stamp != self._stamp:
             self._stamp, self._mapping_check = stamp, read_mapping(self._settings)
         return self._mapping_check
-
-
-def _census_versions(
-    settings: StatusSettings, mapping: SyncMapping | None
-) -> tuple[CensusVersion, ...]:
-    default = settings.census_api_version
-    versions = (mapping and api_versions(default, mapping)) or {DEFAULT_WORKSPACE: default}
-    v1_ends = date.fromisoformat(V1_ENDS)
-    return tuple(
-        CensusVersion(
-            workspace=workspace,
-            api_version=version,
-            ends_on=v1_ends if version == "v1" else None,
-        )
-        for workspace, version in sorted(versions.items())
-    )
 
 
 def _with_names(rows: Sequence[RowOfASync], mapping: SyncMapping | None) -> list[RowOfASync]:

@@ -169,6 +169,7 @@ class SandboxCensus(Simulator):
         add(f"{_API}/syncs/<int:sync_id>/trigger", view_func=self._trigger, methods=["POST"])
         add(f"{_API}/syncs/<int:sync_id>/sync_runs", view_func=self._list_sync_runs)
         add(f"{_API}/sync_runs/<int:sync_run_id>", view_func=self._get_sync_run)
+        add("/api/v2/activations", view_func=self._list_activations)
         cancel = f"{_API}/sync_runs/<int:sync_run_id>/cancel"
         add(cancel, view_func=self._cancel, methods=["POST"])
 
@@ -204,6 +205,9 @@ class SandboxCensus(Simulator):
     def _list_sync_runs(self, version: str, sync_id: int) -> Response:
         self._must_exist(sync_id)
         return _page(self.sync_runs_of(sync_id), self._run_json)
+
+    def _list_activations(self) -> Response:
+        return _page([], dict)
 
     def _list_syncs(self, version: str) -> Response:
         return _page(self.syncs, self._sync_json)

@@ -277,7 +277,7 @@ def _free_port() -> int:
 
 
 def _show(line: Line) -> None:
-    if line["event"] in ("library.logged", "census.v1_ends"):
+    if line["event"] in ("library.logged", "census.version"):
         return
     at = line["timestamp"][11:23]
     fields = "  ".join(f"{key}={_brief(value)}" for key, value in line.items() if _is_shown(key))

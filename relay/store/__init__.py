@@ -16,6 +16,7 @@ from relay.store.attempts import (
     Unconfirmed,
 )
 from relay.store.catch_up import CatchUps
+from relay.store.census_versions import CensusVersions
 from relay.store.dbt_runs import DbtRuns, RecordedRun
 from relay.store.decisions import Decision, Decisions
 from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
@@ -40,6 +41,7 @@ class Store:
         self.attempts = Attempts(connections)
         self.sync_runs = SyncRuns(connections)
         self.catch_ups = CatchUps(connections)
+        self.census_versions = CensusVersions(connections)
         self.replays = Replays(connections)
         self.status = Status(connections)
         self.periodic_tasks = PeriodicTasks(connections)

@@ -8,7 +8,7 @@ from relay.errors import BadSettings, Rejected, Unavailable
 from relay.logs import add_secret, get_logger
 from relay.secret import Secret
 from relay.settings import DbtCloudSettings, WorkerSettings
-from relay.vendors.census import Census
+from relay.vendors.census import ApiVersion, Census
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.vendors.transport import Transport
 from relay.workspaces import DEFAULT_WORKSPACE, Workspace
@@ -68,7 +68,8 @@ class CensusClients:
             connections=CONNECTIONS,
             stopwatch=self._stopwatch,
         )
-        return Census(transport, api_version=workspace.api_version)
+        version = ApiVersion(transport, workspace.api_version, self._stopwatch)
+        return Census(transport, api_version=version)
 
     def _key(self, workspace: Workspace) -> Secret:
         if workspace.name == DEFAULT_WORKSPACE:

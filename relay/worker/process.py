@@ -24,9 +24,9 @@ from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
 from relay.settings import WorkerSettings
 from relay.store import Store, jobs
-from relay.vendors.census.client import V1_ENDS, uses_v1
 from relay.vendors.connect import CONNECTIONS
 from relay.worker import tasks
+from relay.worker.api_versions import ApiVersions
 from relay.worker.connector import Connector
 from relay.worker.services import Services, build_services
 from relay.worker.watch import HEARTBEAT_SECONDS, EngineJobs, JobWatch, ids_of
@@ -37,6 +37,7 @@ SPARE_THREADS = 4  # for DNS look-ups, while every job hangs in a call to a vend
 
 POLLING_SECONDS = 1.0  # scheduled jobs are seen by polling, new ones by NOTIFY
 MAPPING_SECONDS = 5.0
+API_VERSION_SECONDS = 60.0
 DRAIN_SECONDS = 20.0
 EXIT_SECONDS = 24.0  # of the 25 that a platform gives after SIGTERM
 RESTART_SECONDS = 2.0
@@ -51,8 +52,6 @@ def run(settings: WorkerSettings, server: Server) -> None:
     """
     log_misspelled_variables(settings)
     mapping = MappingFile(settings.mapping, settings.census_hosts)
-    if uses_v1(settings, mapping.current):
-        log.warning("census.v1_ends", on=V1_ENDS)
     migrate(server)
     with (
         open_pool(server, max_size=CONNECTIONS) as pool,
@@ -85,6 +84,7 @@ class _Worker:
         background = [
             asyncio.create_task(self._refresh_mapping()),
             asyncio.create_task(self._watch.run()),
+            asyncio.create_task(self._find_api_versions()),
         ]
         try:
             await _first_of(engines, *background)
@@ -153,6 +153,12 @@ class _Worker:
         while True:
             await asyncio.sleep(MAPPING_SECONDS)
             self._services.mapping.refresh()
+
+    async def _find_api_versions(self) -> None:
+        versions = ApiVersions(self._services)
+        while True:
+            await asyncio.to_thread(versions.find)
+            await asyncio.sleep(API_VERSION_SECONDS)
 
     def _stop(self) -> None:
         if not self._stopping.is_set():

@@ -26,7 +26,6 @@ class TestCheck:
         result = command("check", RELAY_MAPPING=str(mapping), **required)
         assert result.exit_code == 0
         assert result.stdout == f"OK: 4 syncs in {mapping}\n"
-        assert "v1 is retired by its vendor on 2027-01-15" in result.stderr
 
     def test_reports_bad_settings_and_a_bad_mapping_together_and_exits_with_2(
         self, command, mapping
@@ -112,11 +111,20 @@ class TestCheck:
     def test_treats_a_warning_as_a_problem_if_strict(self, command, mapping, required):
         of_production(mapping)
         here = required | {"RELAY_MAPPING": str(mapping)}
-        result = command("check", "--strict", **here)
+        result = command("check", "--strict", **here | {"CENSUS_API_VERSION": "v1"})
         assert result.exit_code == 1
-        assert result.stderr.startswith("CENSUS_API_VERSION: v1 is retired")
-        assert command("check", "--strict", **here | {"CENSUS_API_VERSION": "v2"}).exit_code == 0
+        assert result.stderr.startswith("CENSUS_API_VERSION: v1 ")
+        assert "2027-01-15" in result.stderr
+        assert command("check", "--strict", **here).exit_code == 0
         assert command("check", "--strict", **here | {"PORT": "none"}).exit_code == 2
+
+    def test_warns_of_v2_in_europe_where_the_sources_disagree(self, command, mapping, required):
+        of_production(mapping)
+        eu = {"RELAY_MAPPING": str(mapping), "CENSUS_URL": "https://app-eu.getcensus.com"}
+        result = command("check", **required | eu | {"CENSUS_API_VERSION": "v2"})
+        assert result.exit_code == 0
+        assert result.stderr.startswith("warning: CENSUS_API_VERSION: v2 at https://app-eu.")
+        assert "warning" not in command("check", **required | eu).stderr
 
     def test_prints_json(self, command, mapping):
         of_production(mapping)

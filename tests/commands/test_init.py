@@ -89,7 +89,7 @@ class TestAnswersOfAPerson:
     def test_become_a_file_of_settings_for_its_owner_alone(self, init, answers, given):
         result = init(typed=answers.values())
         assert result.exit_code == 0
-        assert variables("./relay.env") == given | {"CENSUS_API_VERSION": "v1"}
+        assert variables("./relay.env") == given | {"CENSUS_API_VERSION": "auto"}
         assert Path("relay.env").stat().st_mode & 0o777 == 0o600
         ServiceSettings.from_environment(variables("./relay.env"))
         assert files() == ["config/syncs.yml", "relay.env"], "no database, no cache"
@@ -139,7 +139,7 @@ class TestAnswersOfAPerson:
         )
         assert result.exit_code == 0
         assert "Not asked for, because it is set: DBT_CLOUD_URL" in result.stderr
-        assert variables("./relay.env") == given | {"CENSUS_API_VERSION": "v1"}
+        assert variables("./relay.env") == given | {"CENSUS_API_VERSION": "auto"}
 
 
 class TestWithoutInput:

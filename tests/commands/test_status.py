@@ -89,11 +89,16 @@ class TestTheHead:
         never = head(command("status", **here, RELAY_CATCH_UP_INTERVAL="0").stdout)["last catch-up"]
         assert never == "never: RELAY_CATCH_UP_INTERVAL is 0"
 
+    def test_names_census_api_version_as_a_worker_found_it(self, command, here, relay):
+        assert head(command("status", **here).stdout)["Census API"].startswith("auto: not found")
+        relay.services.store.census_versions.record("default", "v2", at=relay.clock())
+        assert head(command("status", **here).stdout)["Census API"] == "v2"
+
     def test_names_census_api_version_and_its_end(self, command, here, mapping):
         days = (datetime(2027, 1, 15, tzinfo=UTC).date() - datetime.now(UTC).date()).days
-        v1 = head(command("status", **here).stdout)["Census API"]
-        when = f"ends on 2027-01-15, in {days} days" if days > 0 else "ended on 2027-01-15"
-        assert v1 == f"v1, which {when}: v2 is ready"
+        v1 = head(command("status", **here, CENSUS_API_VERSION="v1").stdout)["Census API"]
+        when = f"is retired by its vendor on 2027-01-15, in {days} days"
+        assert v1.startswith(f"v1, which {when}" if days > 1 else "v1, which ")
         assert head(command("status", **here, CENSUS_API_VERSION="v2").stdout)["Census API"] == "v2"
         workspace = {"api_key_env": "CENSUS_API_KEY_EMEA", "api_version": "v2"}
         mapping.write_text(
@@ -103,7 +108,8 @@ class TestTheHead:
                 workspaces={"emea": workspace},
             )
         )
-        assert head(command("status", **here).stdout)["Census API"] == f"{v1}, v2 (emea)"
+        of_both = head(command("status", **here, CENSUS_API_VERSION="v1").stdout)["Census API"]
+        assert of_both == f"{v1}, v2 (emea)"
 
 
 class TestTheSections:
@@ -225,9 +231,7 @@ class TestJson:
         assert output["lost_log_lines"] == []
         assert output["ready"] is False
         assert [check["name"] for check in output["checks"]] == ["database", "mapping", "worker"]
-        assert output["census"] == [
-            {"workspace": "default", "api_version": "v1", "ends_on": "2027-01-15"}
-        ]
+        assert output["census"] == [{"workspace": "default", "api_version": None, "ends_on": None}]
 
 
 class TestOnATerminal:

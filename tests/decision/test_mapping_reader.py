@@ -289,7 +289,7 @@ def test_a_word_of_depends_on_has_a_place_of_its_own():
         (one("tests: 5"), "expected text, got a number; known are `block`, `ignore`"),
         (
             one() + "workspaces: {emea: {api_key_env: CENSUS_API_KEY_K, api_version: V2}}\n",
-            "'V2'; did you mean `v2`? known are `v1`, `v2`",
+            "'V2'; did you mean `v2`? known are `auto`, `v1`, `v2`",
         ),
     ],
 )

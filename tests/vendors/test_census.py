@@ -14,7 +14,7 @@ from relay.sandbox.census_runs import SandboxSync
 from relay.sandbox.wire import Body, Status
 from relay.secret import Secret
 from relay.sync_runs import Outcome, SyncRun
-from relay.vendors.census import Census
+from relay.vendors.census import ApiVersion, Census
 from relay.vendors.transport import Transport
 
 
@@ -27,7 +27,7 @@ def census_of(sandbox, *, version="v1", key=story.CENSUS_API_KEY):
         read_seconds=5,
         connections=1,
     )
-    return Census(transport, api_version=version)
+    return Census(transport, api_version=ApiVersion(transport, version))
 
 
 @pytest.fixture(name="census", params=["v1", "v2"])
@@ -243,7 +243,8 @@ class TestASyncRun:
         sandbox.census.fail_next("/sync_runs/7", Body(new))
         assert census.get_sync_run(7).records_invalid == 2
 
-    def test_one_nobody_knows_is_rejected(self, census):
+    def test_one_nobody_knows_is_rejected(self, sandbox):
+        census = census_of(sandbox, version="v1")
         with pytest.raises(Rejected) as unknown:
             census.get_sync_run(404404)
         assert unknown.value.http_status == 404

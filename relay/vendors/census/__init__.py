@@ -1,5 +1,6 @@
 """The parts of the Census API that relay needs."""
 
 from relay.vendors.census.client import Census
+from relay.vendors.census.version import ApiVersion
 
-__all__ = ["Census"]
+__all__ = ["ApiVersion", "Census"]

@@ -1,67 +1,64 @@
 """The parts of the Census API that relay needs.
 
 https://developers.getcensus.com/api-reference and, since it is Fivetran's,
-https://fivetran.com/docs/activations. v2 has the same paths for syncs and sync runs.
+https://fivetran.com/docs/activations. `paths.py` has what differs between v1 and v2.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Literal
 
 import msgspec
 
-from relay.decision.mapping import SyncMapping
-from relay.errors import BadArtifact, Unanswered
+from relay.errors import BadArtifact, NotReadable, Unanswered, Unavailable
 from relay.notation import read_time, short_message
-from relay.settings import WorkerSettings
 from relay.sync_runs import SyncRun
+from relay.vendors.census.paths import path_of
 from relay.vendors.census.reply import Reply
+from relay.vendors.census.version import V2, ApiVersion
 from relay.vendors.ids import WrittenId, id_decoder, read_count
 from relay.vendors.transport import Transport
 
-V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from v1 to v2
 LATEST = 25  # sync runs searched for one whose response was lost; the API's own page size
-
-
-def api_versions(default: str, mapping: SyncMapping) -> dict[str, str]:
-    """The API version of each workspace that a sync of the mapping uses, by the workspace's name.
-
-    `default` is that of the default workspace.
-    """
-    return {
-        sync.workspace: mapping.workspaces[sync.workspace].api_version
-        if sync.workspace in mapping.workspaces
-        else default
-        for sync in mapping.syncs
-    }
-
-
-def uses_v1(settings: WorkerSettings, mapping: SyncMapping) -> bool:
-    """Whether any sync of the mapping uses a workspace with API v1."""
-    return "v1" in api_versions(settings.census_api_version, mapping).values()
 
 
 class Census:
     """One workspace of Census."""
 
-    def __init__(self, transport: Transport, *, api_version: str) -> None:
+    def __init__(self, transport: Transport, *, api_version: ApiVersion) -> None:
         self._transport = transport
-        self._root = f"/api/{api_version}"
+        self._version = api_version
+
+    def find_api_version(self) -> str:
+        """v1 or v2, as its key shows. Raises Unavailable where that cannot be told now."""
+        return self._version.find()
 
     def require_access(self) -> None:
         """Request one sync, to check that the key may read syncs.
 
         Raises Unavailable, Rejected, BadArtifact.
         """
-        answer = self._transport.get(f"{self._root}/syncs", {"per_page": "1"})
-        Reply.of(answer).read(_rows, not_found="is CENSUS_URL right?")
+        self.find_api_version()
+        reply, _ = self._ask("/syncs", {"per_page": "1"})
+        reply.read(_rows, not_found="is CENSUS_URL right?")
 
     def trigger_sync(self, sync_id: int, *, full_sync: bool = False) -> int:
         """Start a sync run and return its sync_run_id.
 
         Raises Unavailable (it did not start), Unanswered (it may have), Rejected (it will not).
         """
+        version = self._version.current
+        path = path_of(version, f"/syncs/{sync_id}/trigger")
         params = {"force_full_sync": "true"} if full_sync else None
-        reply = Reply.of(self._transport.post(f"{self._root}/syncs/{sync_id}/trigger", params))
+        reply = Reply.of(self._transport.post(path, params))
+        if self._version.reconsider(version, reply.http_status):
+            # Not sent here a second time: the caller counts on an answer within its own time.
+            raise Unavailable(
+                f"Census answered HTTP {reply.http_status} to {version}: "
+                f"its key is one for {self._version.current}",
+                http_status=reply.http_status,
+            )
         try:
             return int(reply.read(_triggered, not_found=_is_it_the_sync(sync_id)).sync_run_id)
         except BadArtifact as exc:
@@ -69,11 +66,21 @@ class Census:
             raise Unanswered(str(exc), http_status=reply.http_status) from exc
 
     def get_sync_run(self, sync_run_id: int) -> SyncRun:
-        """The current state of a run. Raises Unavailable, Rejected, BadArtifact."""
-        answer = self._transport.get(f"{self._root}/sync_runs/{sync_run_id}")
-        # The oldest documented response has no id.
-        reply = Reply.of(answer)
-        question = f"is sync run {sync_run_id} in this workspace?"
+        """What Census says of a run now.
+
+        Raises NotReadable where v2 does not find it: its path is inferred, so that this is no
+        proof that there is no such run. Also Unavailable, Rejected, BadArtifact.
+        """
+        path = f"/sync_runs/{sync_run_id}"
+        reply, _ = self._ask(path)
+        if reply.http_status == HTTPStatus.NOT_FOUND and self._version.current == V2:
+            raise NotReadable(
+                f"Census answered HTTP 404 to GET {path_of(V2, path)}, "
+                "a path that is inferred from those that v2 documents",
+                http_status=reply.http_status,
+            )
+        # The oldest documented answer has no id: it is the one that was asked for.
+        question = f"is sync run {sync_run_id} of this workspace?"
         return reply.read(_sync_run, not_found=question).as_value(sync_run_id)
 
     def list_sync_runs(self, sync_id: int) -> tuple[tuple[SyncRun, ...], datetime | None]:
@@ -81,12 +88,22 @@ class Census:
 
         Raises Unavailable, Rejected, BadArtifact.
         """
-        answer = self._transport.get(
-            f"{self._root}/syncs/{sync_id}/sync_runs", {"order": "desc", "per_page": str(LATEST)}
+        reply, vendor_now = self._ask(
+            f"/syncs/{sync_id}/sync_runs", {"order": "desc", "per_page": str(LATEST)}
         )
-        listed = Reply.of(answer).read(_listed_sync_runs, not_found=_is_it_the_sync(sync_id))
+        listed = reply.read(_listed_sync_runs, not_found=_is_it_the_sync(sync_id))
         runs = (run.as_value(run.id) for run in listed)
-        return tuple(sorted(runs, key=lambda run: -run.sync_run_id)), answer.vendor_now
+        return tuple(sorted(runs, key=lambda run: -run.sync_run_id)), vendor_now
+
+    def _ask(
+        self, path: str, params: Mapping[str, str] | None = None
+    ) -> tuple[Reply, datetime | None]:
+        """GET; once more by the other version if the key turns out to be one for that."""
+        version = self._version.current
+        answer = self._transport.get(path_of(version, path), params)
+        if self._version.reconsider(version, answer.http_status):
+            answer = self._transport.get(path_of(self._version.current, path), params)
+        return Reply.of(answer), answer.vendor_now
 
 
 def _is_it_the_sync(sync_id: int) -> str:

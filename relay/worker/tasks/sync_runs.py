@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from structlog.contextvars import bind_contextvars
 
-from relay.errors import BadArtifact, Rejected, Unavailable
+from relay.errors import BadArtifact, NotReadable, Rejected, Unavailable
 from relay.logs import get_logger
 from relay.store import End, FollowedRun
 from relay.sync_runs import Outcome, SyncRun
@@ -27,6 +27,13 @@ def poll_sync_run(services: Services, *, attempt_id: int, polls: int) -> None:
             _abandon(services, followed, str(exc))
         else:
             _poll_again(services, followed, None, str(exc))
+    except NotReadable as exc:
+        if followed.status is not None:  # it was read there before
+            _abandon(services, followed, str(exc))
+            return
+        if not followed.failures:
+            log.warning("sync_run.not_readable", problem=str(exc))
+        _poll_again(services, followed, None, str(exc))
     except (Unavailable, BadArtifact) as exc:
         _poll_again(services, followed, None, str(exc))
     else:

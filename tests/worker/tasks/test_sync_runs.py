@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytest
 from sandbox_runs import night
 
 from relay.sandbox.wire import Body, HangUp, Status
@@ -114,3 +115,41 @@ class TestErrors:
         one.work_for(15)
         assert "HTTP 404" in events("sync_run.abandoned")[0]["problem"]
         assert one.is_idle()
+
+
+class TestASyncRunThatV2DoesNotFind:
+    """The path is inferred: that nothing is there is no proof that the run has ended."""
+
+    @pytest.fixture(name="settings")
+    def _settings(self, settings):
+        return dataclasses.replace(settings, census_api_version="v2")
+
+    @pytest.fixture(name="run")
+    def _run(self, one, sandbox):
+        one.deliver(night())
+        one.work()
+        (run,) = sandbox.census.sync_runs_of(5123)
+        return run
+
+    def test_is_reported_once_with_its_path_and_polled_on(self, one, run, sandbox, events):
+        sandbox.census.fail_next("/sync_runs/", Status(404), times=2)
+        one.work_for(30)
+        (line,) = events("sync_run.not_readable")
+        assert f"GET /api/v2/sync_runs/{run.sync_run_id}" in line["problem"]
+        sandbox.census.finish(run.sync_run_id)
+        one.work_for(15)
+        assert events("sync_run.finished")[0]["outcome"] == "completed"
+
+    def test_is_abandoned_at_the_deadline_and_not_before(self, one, run, sandbox, events):
+        sandbox.census.fail_next("/sync_runs/", Status(404), times=10_000)
+        one.work_for(300)
+        assert events("sync_run.abandoned") == []
+        one.tick(6 * 3600)
+        one.work_for(1800)
+        assert "deadline" in events("sync_run.abandoned")[0]["problem"]
+
+    def test_is_abandoned_at_once_where_it_was_read_before(self, one, run, sandbox, events):
+        one.work_for(15)
+        sandbox.census.fail_next("/sync_runs/", Status(404))
+        one.work_for(15)
+        assert f"sync_runs/{run.sync_run_id}" in events("sync_run.abandoned")[0]["problem"]
