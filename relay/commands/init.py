@@ -126,7 +126,7 @@ class _Setup:
             else:
                 click.echo(f"OK: {', '.join(names)}", err=True)
                 return result
-            if click.confirm("Keep these values all the same?", err=True):
+            if click.confirm("Keep these values anyway?", err=True):
                 return None
             self._rejected = {name: self._texts.pop(name, "") for name in names}
 

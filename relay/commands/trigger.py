@@ -57,7 +57,7 @@ def _require_mapped(mapping: SyncMapping, file: Path, workspace: str, sync_id: i
     try:
         find_mapped(mapping, file, workspace, sync_id)
     except NotMapped as exc:
-        raise NotMapped(f"{exc}\n--unmapped triggers it all the same.") from exc
+        raise NotMapped(f"{exc}\n--unmapped triggers it anyway.") from exc
 
 
 def _waits_for(worker: Check) -> str:

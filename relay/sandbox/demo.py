@@ -101,7 +101,7 @@ def _shortcomings(
         yield f"a median of {median:.2f} s from delivery to sync.triggered, over {SLOWEST_MEDIAN}"
     skipped = [run for run in sandbox.census.sync_runs if sandbox.census.status(run) == "skipped"]
     if skipped:
-        yield f"{len(skipped)} sync runs were triggered while another was going"
+        yield f"{len(skipped)} sync runs were triggered while another was running"
 
 
 def _deliver(sandbox: Sandbox, service: "_Service", dbt_run_id: int, recording: str) -> Line:

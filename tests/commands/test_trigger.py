@@ -83,7 +83,7 @@ class TestASyncThatIsNotMapped:
         result = command(*words, sync_id, **here)
         assert result.exit_code == 1
         assert f"{mapping} {said}" in result.stderr
-        assert ("--unmapped triggers it all the same" in result.stderr) is (words == ("trigger",))
+        assert ("--unmapped triggers it anyway" in result.stderr) is (words == ("trigger",))
         assert relay.sql("SELECT count(*) FROM relay.triggers") == [(0,)]
 
     def test_is_triggered_with_unmapped(self, command, relay, sandbox, here):

@@ -347,5 +347,5 @@ def test_web_says_that_it_speaks_no_tls(new_stage):
     with new_stage() as stage:
         web = stage.start("web", *WEB, "--certfile", key, "--keyfile", key)
         assert web.wait() == 1
-        assert web.stderr.startswith("relay's web speaks no TLS")
+        assert web.stderr.startswith("relay's web does not support TLS")
         assert "Traceback" not in web.output
