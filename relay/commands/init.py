@@ -126,7 +126,7 @@ class _Setup:
             else:
                 click.echo(f"OK: {', '.join(names)}", err=True)
                 return result
-            if click.confirm("Keep these values all the same?", err=True):
+            if click.confirm("Keep these values anyway?", err=True):
                 return None
             self._did_not_work = {name: self._texts.pop(name, "") for name in names}
 
@@ -199,9 +199,9 @@ def _say_what_is_next(
     settings_file: Path, mapping: Path, written: list[Path], texts: Mapping[str, str], tried: Tried
 ) -> None:
     for path in written:
-        click.echo(f"Wrote {path}{', which you alone may read' if path == settings_file else ''}.")
+        click.echo(f"Wrote {path}{', readable only by you' if path == settings_file else ''}.")
     if mapping not in written:
-        click.echo(f"{mapping} is there already and is left as it is.")
+        click.echo(f"{mapping} exists already and was not changed.")
     if tried.problem:
         click.echo(f"warning: dbt Cloud's environments are not known: {tried.problem}", err=True)
     click.echo("Next:")

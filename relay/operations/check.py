@@ -201,4 +201,7 @@ def _problems_of_keys(environment: Mapping[str, str], mapping: SyncMapping) -> I
 
 def _warnings(settings: WorkerSettings, mapping: SyncMapping) -> Iterator[str]:
     if speaks_v1(settings, mapping):
-        yield f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; v2 is ready here"
+        yield (
+            f"CENSUS_API_VERSION: v1 is retired by its vendor on {V1_ENDS}; relay supports v2 "
+            "(docs/setup-census.md)"
+        )
