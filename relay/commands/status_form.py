@@ -79,7 +79,7 @@ def _census_version(each: CensusVersion, report: StatusReport) -> str:
         return f"{each.api_version}{where}"
     days = (each.ends_on - report.now.date()).days
     ends = f"ends on {each.ends_on}, in {days} days" if days > 0 else f"ended on {each.ends_on}"
-    return f"{each.api_version}{where}, which {ends}: relay supports v2"
+    return f"{each.api_version}{where}, which {ends}: v2 is supported"
 
 
 class _Section(NamedTuple):

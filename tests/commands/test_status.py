@@ -93,7 +93,7 @@ class TestTheHead:
         days = (datetime(2027, 1, 15, tzinfo=UTC).date() - datetime.now(UTC).date()).days
         v1 = head(command("status", **here).stdout)["Census API"]
         when = f"ends on 2027-01-15, in {days} days" if days > 0 else "ended on 2027-01-15"
-        assert v1 == f"v1, which {when}: relay supports v2"
+        assert v1 == f"v1, which {when}: v2 is supported"
         assert head(command("status", **here, CENSUS_API_VERSION="v2").stdout)["Census API"] == "v2"
         workspace = {"api_key_env": "CENSUS_API_KEY_EMEA", "api_version": "v2"}
         mapping.write_text(
