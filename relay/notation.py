@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
-_API_PATH = re.compile(r"/(?:api|v[0-9]+)(?:/|$)", re.IGNORECASE)
+# What follows a vendor's base URL: its API, and its pages as a browser shows their addresses.
+_API_OR_PAGE = re.compile(
+    r"/(?:api|v[0-9]+|accounts|dashboard|deploy|develop|settings|workspaces)(?:/|$)", re.IGNORECASE
+)
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
 LONGEST_DURATION = 365 * 86400  # seconds
 LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
@@ -65,8 +68,8 @@ def read_vendor_url(text: str, *, example: str) -> str:
         raise ValueError("must not contain `..`")
     if url.query or url.fragment:
         raise ValueError("must end with its host or path, without ? or #")
-    if api := _API_PATH.search(url.path):
-        base = f"{url.scheme}://{url.netloc}{url.path[: api.start()]}"
+    if behind := _API_OR_PAGE.search(url.path):
+        base = f"{url.scheme}://{url.netloc}{url.path[: behind.start()]}"
         raise ValueError(f"must end with its host: relay itself adds the API's path; write {base}")
     return url.geturl().rstrip("/")
 

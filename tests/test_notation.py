@@ -92,8 +92,19 @@ def test_what_is_no_url_is_refused_with_an_example_of_the_same_vendor(text):
         read_vendor_url(text, example="https://ab123.us1.dbt.com")
 
 
-@pytest.mark.parametrize("path", ["/api/v2", "/API/v2/", "/v2", "/V10/accounts"])
-def test_the_path_of_a_vendors_api_is_refused_with_the_right_form(path):
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v2",
+        "/API/v2/",
+        "/v2",
+        "/V10/accounts",
+        "/deploy/66847/projects/241251/runs/155144666",
+        "/settings/accounts/66847",
+        "/workspaces/9/syncs/5123",
+    ],
+)
+def test_the_path_of_a_vendors_api_or_page_is_refused_with_the_right_form(path):
     with pytest.raises(ValueError, match=r"write https://proxy.example.com:8443/dbt$"):
         read_vendor_url(f"https://proxy.example.com:8443/dbt{path}", example="https://…")
 

@@ -203,9 +203,9 @@ def _print_next_steps(
     checked: DbtCheck,
 ) -> None:
     for path in written:
-        click.echo(f"Wrote {path}{', which you alone may read' if path == settings_file else ''}.")
+        click.echo(f"Wrote {path}{', readable only by you' if path == settings_file else ''}.")
     if mapping not in written:
-        click.echo(f"{mapping} is there already and is left as it is.")
+        click.echo(f"{mapping} exists already and was not changed.")
     if checked.problem:
         click.echo(f"warning: dbt Cloud's environments are not known: {checked.problem}", err=True)
     click.echo("Next:")

@@ -13,6 +13,10 @@ from relay.settings import DbtCloudSettings
 from relay.workspaces import display_id
 
 MOST_NAMED = 3  # models in a table's cell
+AFFECTS_NOTHING = (
+    "The run executed no model that a sync of {mapping} depends on. To find misspelt selectors:\n"
+    "relay check {mapping} --manifest target/manifest.json"
+)
 
 
 def run(dbt_run_id: int, *, wants_json: bool) -> None:
@@ -26,6 +30,8 @@ def run(dbt_run_id: int, *, wants_json: bool) -> None:
         print_json(planned)
     else:
         click.echo(describe_plan(planned, width=terminal_width()))
+        if planned.affects_nothing:
+            click.echo(AFFECTS_NOTHING.format(mapping=settings.mapping))
 
 
 def describe_plan(planned: Planned, *, width: int | None = None) -> str:

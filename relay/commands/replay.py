@@ -58,4 +58,4 @@ def _skipped(triggered: Sequence[Triggered]) -> Iterator[str]:
     for sync in triggered:
         run = f"sync run {sync.sync_run_id}" if sync.sync_run_id else "its sync run is yet to start"
         name = display_id(sync.workspace, sync.sync_id)
-        yield f"  sync {name} was triggered for it already ({run}): only --again does so once more"
+        yield f"  sync {name} was triggered for it already ({run}): --again triggers it again"

@@ -52,7 +52,8 @@ def with_or_without_database(
     with answering(needed) as settings, ExitStack() as stack:
         server = _find_server(settings, stack)
         if server is None:
-            click.echo(f"No relay database {no_database(settings).place}: no history.", err=True)
+            place = no_database(settings).place
+            click.echo(f"No relay database {place}: evaluated without history.", err=True)
         yield stack.enter_context(_without_a_new_data_folder(settings)), server
 
 

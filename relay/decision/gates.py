@@ -92,7 +92,7 @@ def _job_is_not_listed(case: Case, sync: Sync, affected: Nodes) -> Nodes:
 
 
 def _job(case: Case, sync: Sync, _models: Models) -> str:
-    return f"job {case.findings.run.dbt_job_id}; {_listed(sync.jobs)}"
+    return f"job {case.findings.run.dbt_job_id}; {_listed(sync.jobs, of='job')}"
 
 
 def _environment_is_not_listed(case: Case, sync: Sync, affected: Nodes) -> Nodes:
@@ -100,11 +100,12 @@ def _environment_is_not_listed(case: Case, sync: Sync, affected: Nodes) -> Nodes
 
 
 def _environment(case: Case, sync: Sync, _models: Models) -> str:
-    return f"environment {case.findings.run.environment_id}; {_listed(sync.environments)}"
+    listed = _listed(sync.environments, of="environment")
+    return f"environment {case.findings.run.environment_id}; {listed}"
 
 
-def _listed(ids: frozenset[int] | None) -> str:
-    return "every one counts" if ids is None else f"listed: {_joined(map(str, sorted(ids)))}"
+def _listed(ids: frozenset[int] | None, *, of: str) -> str:
+    return f"every {of} counts" if ids is None else f"listed: {_joined(map(str, sorted(ids)))}"
 
 
 def _was_cancelled(case: Case, _sync: Sync, affected: Nodes) -> Nodes:
@@ -173,7 +174,7 @@ def _are_outdated(case: Case, sync: Sync, _affected: Nodes) -> Nodes:
 
 def _parents(case: Case, sync: Sync, models: Models) -> str:
     if not sync.checks_parents:
-        return f"consistency: {sync.consistency or 'ignore, for names alone'}"
+        return f"consistency: {sync.consistency or 'ignore (the default for names)'}"
     if not models:
         return "none is older than what it reads"
     return _joined(f"{model} is older than {case.outdated[model]}" for model in models)

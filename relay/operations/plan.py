@@ -184,6 +184,11 @@ class Planned:
     problem: str | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def affects_nothing(self) -> bool:
+        """Whether every sync was decided, and none of them is affected by a run that counts."""
+        return not (self.never_counts or self.problem or self.verdicts)
+
     def without(self, syncs: Collection[SyncKey]) -> "Planned":
         """The same without these syncs, by workspace and id."""
         left = (sync for sync in self.verdicts if (sync.workspace, sync.sync_id) not in syncs)

@@ -18,7 +18,7 @@ def serve(*, dbt_port: int, census_port: int) -> None:
     with exit_on_error(), open_sandbox(dbt_cloud_port=dbt_port, census_port=census_port) as sandbox:
         for name, value in environment(sandbox.dbt_cloud.url, sandbox.census.url).items():
             click.echo(f"export {name}={value}")
-        click.echo(f"# what they saw: curl {sandbox.dbt_cloud.url}/sandbox/state")
+        click.echo(f"# Requests received so far: curl {sandbox.dbt_cloud.url}/sandbox/state")
         stopping.wait()
 
 

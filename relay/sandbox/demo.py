@@ -38,6 +38,7 @@ TIMEOUT = 20.0  # seconds for anything that usually takes one
 RUNS_TAKE = timedelta(seconds=1)
 TIMED_DELIVERIES = 5
 SLOWEST_MEDIAN = 0.3  # seconds from delivery to sync.triggered
+KEPT_VARIABLES = ("PATH", "HOME", "PYTHONPATH")  # so that the service runs the demo's own code
 
 _NOT_SHOWN = frozenset({"timestamp", "level", "event", "dbt_account_id", "delivery_id"})
 
@@ -253,7 +254,7 @@ def _service(sandbox: Sandbox, folder: str) -> Iterator[_Service]:
         stdout=subprocess.PIPE,
         start_new_session=True,
         env={
-            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **{name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
             **environment(sandbox.dbt_cloud.url, sandbox.census.url),
             "PORT": str(port),
             "RELAY_DATA_DIR": f"{folder}/data",

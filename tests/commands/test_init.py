@@ -259,7 +259,7 @@ class TestNothingIsOverwritten:
         Path("config/syncs.yml").write_text("mine")
         result = init("--no-input", **given)
         assert result.exit_code == 0
-        assert "config/syncs.yml is there already and is left as it is" in result.stdout
+        assert "config/syncs.yml exists already and was not changed" in result.stdout
         assert Path("config/syncs.yml").read_text() == "mine"
 
     def test_nor_is_a_part_written(self, init, given):

@@ -45,6 +45,14 @@ class TestPlanAndExplain:
         again = json.loads(command("plan", "--run", self.RUN, "--json", **here).stdout)
         assert again == output, "also of a run that was decided on already"
 
+    def test_plan_of_a_run_that_affects_no_sync_says_how_to_find_a_misspelt_model(
+        self, command, here, mapping
+    ):
+        mapping.write_text(mapping_text(sync_entry(5123, "custmers")))
+        told = command("plan", "--run", self.RUN, **here).stdout
+        assert f"executed no model that a sync of {mapping} depends on" in told
+        assert f"relay check {mapping} --manifest" in told
+
     def test_plan_of_a_ci_run_says_that_it_never_counts(self, command, here, sandbox):
         ci = SandboxRun.of(invoke("dbt build", load("build")), dbt_run_id=9, job_type="ci")
         sandbox.dbt_cloud.add_run(ci)
@@ -57,7 +65,7 @@ class TestPlanAndExplain:
         result = command("explain", "--sync", "5123", "--run", self.RUN, **here)
         lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
         assert lines[0] == f"sync 5123, dbt run {self.RUN}, as it would be decided now"
-        assert "job_not_listed no job 278164; every one counts" in lines
+        assert "job_not_listed no job 278164; every job counts" in lines
         assert "run_cancelled no the run ended in error" in lines
         assert "model_failed yes model.jaffle_crm.customers: skipped" in lines
         assert lines[-2:] == ["withheld: model_failed", "model.jaffle_crm.customers"]

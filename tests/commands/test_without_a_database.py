@@ -56,7 +56,7 @@ class TestInAFolderWithoutADatabase:
         only = ("DBT_CLOUD_URL", "DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID", "RELAY_MAPPING")
         result = command("plan", "--run", RUN, **{name: elsewhere[name] for name in only})
         assert result.exit_code == 0
-        assert result.stderr == "No relay database in ./var: no history.\n"
+        assert result.stderr == "No relay database in ./var: evaluated without history.\n"
         assert "5126  trigger" in result.stdout
         assert list((tmp_path / "elsewhere").iterdir()) == []
 
@@ -83,7 +83,7 @@ class TestOnAServerWithoutADatabase:
         result = command("plan", "--run", RUN, **empty)
         assert (result.exit_code, result.stderr) == (
             0,
-            "No relay database at RELAY_DATABASE_URL: no history.\n",
+            "No relay database at RELAY_DATABASE_URL: evaluated without history.\n",
         )
 
 

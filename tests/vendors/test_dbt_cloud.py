@@ -385,7 +385,7 @@ def test_a_fault_of_dbt_clouds_may_be_asked_again(dbt_cloud, sandbox, night):
 def test_a_refusal_is_told_in_dbt_clouds_own_words(sandbox, night):
     body = b'{"status": {"code": 403, "user_message": "This IP address is not\\n allowed."}}'
     sandbox.dbt_cloud.fail_next("/runs/", Body(body, 403))
-    with pytest.raises(Rejected, match=r"This IP address is not allowed\.; may the token read"):
+    with pytest.raises(Rejected, match=r"This IP address is not allowed; may the token read"):
         dbt_cloud_of(sandbox).get_run(night.dbt_run_id)
 
 

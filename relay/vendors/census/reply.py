@@ -62,7 +62,7 @@ class Reply:
         Raises Rejected if Census refused, BadArtifact for data of another type and for a response
         that is neither a success nor a refusal.
         """
-        said = f": {self.said}" if self.said else ""
+        said = f": {self.said.removesuffix('.')}" if self.said else ""
         hint = _HINTS.get(self.http_status, "").format(not_found=not_found)
         answered = f"Census answered HTTP {self.http_status}{said}{hint}"
         if self.is_refusal:

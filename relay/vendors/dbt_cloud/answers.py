@@ -36,7 +36,7 @@ def normalized(kind: str | None) -> str | None:
 _HINTS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "; is DBT_CLOUD_TOKEN right?",
     HTTPStatus.FORBIDDEN: "; may the token read this account's {of}?",
-    HTTPStatus.NOT_FOUND: "; dbt Cloud also responds so if the token lacks permission",
+    HTTPStatus.NOT_FOUND: "; dbt Cloud also responds with 404 if the token lacks permission",
 }
 
 
@@ -69,7 +69,7 @@ def _user_message(body: bytes) -> str:
         said = short_message(decode(_error_decoder, body).status.user_message)
     except BadArtifact:
         return ""
-    return f": {said}" if said else ""
+    return f": {said.removesuffix('.')}" if said else ""
 
 
 class _Pagination(msgspec.Struct):
