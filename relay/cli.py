@@ -160,8 +160,9 @@ def replay(
 ) -> None:
     """Evaluate dbt runs again, by the mapping as it is now.
 
-    A sync that was triggered for a run is left alone, unless with --again; one that Census refused
-    to start is not. Runs that were given up, or that were never reported, are evaluated as if new.
+    A sync that was already triggered for a run is not triggered again, unless with --again or if
+    Census refused to start it. Runs whose retries were exhausted, and runs that relay never heard
+    of, are evaluated as new ones.
     """
     from relay.commands import replay as command
     from relay.operations.replay import ReplayRequest

@@ -50,16 +50,16 @@ def run() -> int:
         Path(folder).chmod(0o711)  # run by root, PostgreSQL is another user, who needs this folder
         with open_sandbox(runs_take=RUNS_TAKE) as sandbox, _service(sandbox, folder) as service:
             try:
-                fell_short = _play(sandbox, service)
+                failures = _play(sandbox, service)
             except _FellShort as exc:
-                fell_short = [str(exc)]
-        fell_short += service.left_behind()
-    for shortcoming in fell_short:
-        click.echo(f"FELL SHORT: {shortcoming}")
+                failures = [str(exc)]
+        failures += service.left_behind()
+    for failure in failures:
+        click.echo(f"FAILED: {failure}")
     click.echo(
-        f"\n{'It fell short' if fell_short else 'Done'} in {time.monotonic() - began:.1f} s."
+        f"\n{'Failed' if failures else 'Done'} in {time.monotonic() - began:.1f} s."
     )
-    return 1 if fell_short else 0
+    return 1 if failures else 0
 
 
 def _play(sandbox: Sandbox, service: "_Service") -> list[str]:
@@ -67,15 +67,15 @@ def _play(sandbox: Sandbox, service: "_Service") -> list[str]:
     _say("Starting relay: its database, web and worker.")
     service.wait_until_ready()
 
-    _say("A good night: `dbt build`, then `dbt docs generate`. dbt Cloud tells relay:")
+    _say("First run: `dbt build`, then `dbt docs generate`. Every model succeeds.")
     good = _deliver(sandbox, service, story.FIRST_DBT_RUN_ID, "build")
     good_ends = _until_all_ended(service, good)
 
-    _say("A bad night: a model failed, so its syncs are withheld.")
+    _say("Second run: a model fails, so the syncs that read it are withheld.")
     bad = _deliver(sandbox, service, story.FIRST_DBT_RUN_ID + 1, "build_model_error")
     bad_ends = _until_all_ended(service, bad)
 
-    _say("What became of them:")
+    _say("Results:")
     rows = [*_rows(service, good, good_ends), *_rows(service, bad, bad_ends)]
     heading = ("dbt run", "model", "sync", "sync run id", "outcome")
     click.echo("\n".join(table(heading, rows)))
@@ -85,10 +85,10 @@ def _play(sandbox: Sandbox, service: "_Service") -> list[str]:
         f"\nDelivery to sync.triggered, idle service: median {median * 1000:.0f} ms "
         f"of {TIMED_DELIVERIES}."
     )
-    return list(_shortcomings(sandbox, good, good_ends, bad, median))
+    return list(_failures(sandbox, good, good_ends, bad, median))
 
 
-def _shortcomings(
+def _failures(
     sandbox: Sandbox, good: Line, good_ends: list[Line], bad: Line, median: float
 ) -> Iterator[str]:
     expected = sorted(sync.sync_id for sync in story.SYNCS)
