@@ -156,9 +156,7 @@ class TestTheDemo:
         failures = [line for line in said.splitlines() if "FAILED" in line]
         assert all("a median of" in line for line in failures), said
         assert status == 0 or failures, said
-        excerpt = next(
-            each for each in blocks(ROOT / "README.md", "text") if "First run" in each
-        )
+        excerpt = next(each for each in blocks(ROOT / "README.md", "text") if "First run" in each)
         for line in excerpt.splitlines():
             if line.startswith(("A ", "What became", "  dbt run")):
                 assert line in said

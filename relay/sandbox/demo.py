@@ -56,9 +56,7 @@ def run() -> int:
         failures += service.left_behind()
     for failure in failures:
         click.echo(f"FAILED: {failure}")
-    click.echo(
-        f"\n{'Failed' if failures else 'Done'} in {time.monotonic() - began:.1f} s."
-    )
+    click.echo(f"\n{'Failed' if failures else 'Done'} in {time.monotonic() - began:.1f} s.")
     return 1 if failures else 0
 
 
