@@ -5,6 +5,7 @@ RelayError
 ├── NotForUs              acknowledge the delivery and do nothing; `reason` says why
 ├── BadSettings           exit 2; `problems` lists all of them
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
+├── BadSyncFile           exit 1, send nothing; `problems` lists all of them
 ├── NothingToReplay       exit 1: the delivery to replay is unknown, or is about no run
 ├── CannotWrite           exit 1: a new file could not be written; no part of it is left
 ├── CannotDecide          exit 1: the decision on a sync raised an unexpected error
@@ -68,6 +69,10 @@ class BadSettings(_HasProblems):
 
 class BadMapping(_HasProblems):
     """A mapping file that cannot be used; every problem of the file at once."""
+
+
+class BadSyncFile(_HasProblems):
+    """A file of a new sync that cannot be sent; every problem of the file at once."""
 
 
 class NothingToReplay(RelayError):

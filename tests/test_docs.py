@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from mappings import mapping_text, sync_entry
 
 from relay import cli
+from relay.census import sync_form
 from relay.dbt.deliveries import Ignored
 from relay.decision.gates import Reason
 from relay.decision.mapping_form import json_schema
@@ -216,10 +217,11 @@ class TestTheCommandsOfTheDocuments:
 
     def test_contributing_writes_the_schema_that_is_there(self, run, checkout):
         make, help_texts, schema = blocks(ROOT / "CONTRIBUTING.md", "sh")
-        (checkout / "config" / "syncs.schema.json").unlink()
+        for name in ("syncs", "sync"):
+            (checkout / "config" / f"{name}.schema.json").unlink()
         status, said = run(f"{only_say_what_make_would_do(make)}\n{help_texts}\n{schema}")
         assert status == 0, said
-        for written in ("config/syncs.schema.json", "docs/cli.md"):
+        for written in ("config/syncs.schema.json", "config/sync.schema.json", "docs/cli.md"):
             assert (checkout / written).read_text() == (ROOT / written).read_text()
 
     def test_no_document_has_commands_that_nothing_runs(self):
@@ -591,8 +593,9 @@ class TestMappings:
         assert yaml.safe_load(text)["defaults"]["environments"]
 
     def test_the_published_schema_is_the_forms_own(self):
-        published = json.loads((ROOT / "config" / "syncs.schema.json").read_text())
-        assert published == json_schema()
+        for name, schema in (("syncs", json_schema()), ("sync", sync_form.json_schema())):
+            published = json.loads((ROOT / "config" / f"{name}.schema.json").read_text())
+            assert published == schema
 
     @pytest.mark.parametrize("key", sorted(json_schema()["$defs"]["SyncForm"]["properties"]))
     def test_every_key_of_a_sync_is_in_the_manual(self, key):

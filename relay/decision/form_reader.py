@@ -34,6 +34,8 @@ class FormReader:
         types, good = types_of(form), {}
         for key, item in content.items():
             where = f"{path}.{key}" if path else str(key)
+            if key == form.__struct_config__.tag_field:
+                continue
             if key not in types:
                 self.problem(where, f"unknown key; {self.hint(str(key), types)}")
             elif (value := self.typed(where, item, types[key])) is not UNSET:
@@ -62,10 +64,12 @@ class FormReader:
         try:
             msgspec.convert(item, type_)
         except msgspec.ValidationError as exc:
-            # msgspec points into the value: "... - at `$[0]`"
-            what, _, inside = str(exc).partition(" - at `$")
+            # msgspec points into the value: "... - at `$[0]`", or "- at `key` in `$`"
+            what, _, inside = str(exc).partition(" - at `")
+            within = inside.rstrip("`").removeprefix("$") if inside.startswith("$") else ""
             hint = known_words(str(item), type_) or (one_item_for(item) if type_ is str else "")
-            self.problem(f"{path}{inside.rstrip('`')}", f"{in_plain_words(what)}{hint}")
+            of_key = "a key: " if inside.startswith("key`") else ""
+            self.problem(f"{path}{within}", f"{of_key}{in_plain_words(what)}{hint}")
             return UNSET
         return item
 

@@ -12,7 +12,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from msgspec import UnsetType
 
+from relay.notation import LARGEST_ID
+
 Form = type[msgspec.Struct]
+_INSTEAD = "instead"
+
+PositiveId = Annotated[int, msgspec.Meta(gt=0, le=LARGEST_ID)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 def json_schema(form: Form, *, title: str) -> dict[str, Any]:
@@ -21,6 +27,39 @@ def json_schema(form: Form, *, title: str) -> dict[str, Any]:
     for definition in schema["$defs"].values():
         definition["additionalProperties"] = False
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | schema
+
+
+def deprecated(instead: str) -> msgspec.Meta:
+    """A note on a key that is still accepted; `instead` says what to write."""
+    return msgspec.Meta(
+        description=f"Deprecated: {instead}.",
+        extra_json_schema={"deprecated": True},
+        extra={_INSTEAD: instead},
+    )
+
+
+@functools.cache
+def deprecated_keys(form: Form) -> Mapping[str, str]:
+    """The deprecated keys, each with what to write instead."""
+    return {
+        field.encode_name: note.extra[_INSTEAD]
+        for field in msgspec.structs.fields(form)
+        for note in getattr(field.type, "__metadata__", ())
+        if note.extra is not None
+    }
+
+
+@functools.cache
+def nested_forms(form: Form) -> Mapping[str, tuple[Form, ...]]:
+    """The keys whose values, or whose lists' items, are forms: one of these."""
+    nested = {field.encode_name: _forms_in(field.type) for field in msgspec.structs.fields(form)}
+    return {key: found for key, found in nested.items() if found}
+
+
+def tag_of(form: Form) -> str | None:
+    """The word that its tag's key has; None for a form without a tag."""
+    tag = form.__struct_config__.tag
+    return None if tag is None else str(tag)
 
 
 @functools.cache
@@ -46,7 +85,7 @@ def _shallow(type_: Any) -> Any:
     if get_origin(type_) is Annotated:
         inner, *notes = get_args(type_)
         return Annotated[_shallow(inner), *notes]
-    if is_form(type_) or get_origin(type_) is dict:
+    if is_form(type_) or _is_dict_of_forms(type_):
         return dict
     if get_origin(type_) is list and is_form(get_args(type_)[0]):
         return list
@@ -54,6 +93,16 @@ def _shallow(type_: Any) -> Any:
         members = (_shallow(member) for member in get_args(type_) if member is not UnsetType)
         return functools.reduce(operator.or_, members)
     return type_
+
+
+def _forms_in(type_: Any) -> tuple[Form, ...]:
+    if is_form(type_):
+        return (type_,)
+    return tuple(form for member in get_args(type_) for form in _forms_in(member))
+
+
+def _is_dict_of_forms(type_: Any) -> bool:
+    return get_origin(type_) is dict and is_form(get_args(type_)[1])
 
 
 def is_form(type_: Any) -> bool:

@@ -9,10 +9,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from relay.decision import forms
+from relay.decision.forms import PositiveId
 from relay.decision.mapping import AnyOrAll, BlockOrIgnore
-from relay.notation import LARGEST_ID
 
-PositiveId = Annotated[int, msgspec.Meta(gt=0, le=LARGEST_ID)]
 Ids = Annotated[list[PositiveId], msgspec.Meta(min_length=1)]
 Words = Annotated[list[str], msgspec.Meta(min_length=1)]
 # A name that ends in _FILE is the variable for a file's path.
