@@ -8,6 +8,7 @@ RelayError
 ├── BadSyncFile           exit 1, send nothing; `problems` lists all of them
 ├── NothingToReplay       exit 1: the delivery to replay is unknown, or is about no run
 ├── CannotWrite           exit 1: a new file could not be written; no part of it is left
+├── CensusNotRead         exit 1: a command could not read what it shows from Census
 ├── CannotDecide          exit 1: the decision on a sync raised an unexpected error
 ├── NoDatabase            exit 1: there is no relay database
 ├── NotMapped             exit 1: the given sync is not in the mapping file
@@ -81,6 +82,13 @@ class NothingToReplay(RelayError):
 
 class CannotWrite(RelayError):
     """A new file that already exists, or whose folder is not writable."""
+
+
+class CensusNotRead(RelayError):
+    """What a command shows of Census, which did not answer or refused; it says of which workspace.
+
+    `__cause__` is the vendor's error.
+    """
 
 
 class CannotDecide(RelayError):
