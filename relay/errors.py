@@ -7,6 +7,7 @@ RelayError
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
 ├── NothingToReplay       exit 1: a person asked for a delivery that is about no run
 ├── CannotWrite           exit 1: a file that was to be new, and nothing of it is left
+├── CannotAppend          exit 1: a mapping file that cannot be added to, and is as it was
 ├── CannotDecide          exit 1: a sync whose decision raises what nobody foresaw
 ├── NoDatabase            exit 1: there is no database of relay's to ask
 ├── NotMapped             exit 1: a person named a sync that the mapping file does not have
@@ -75,6 +76,10 @@ class NothingToReplay(RelayError):
 
 class CannotWrite(RelayError):
     """A new file that is there already, or whose folder cannot be written."""
+
+
+class CannotAppend(RelayError):
+    """A mapping file whose form has no place for more syncs, or that changes meanwhile."""
 
 
 class CannotDecide(RelayError):

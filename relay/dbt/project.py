@@ -1,0 +1,49 @@
+"""A dbt project as its manifests describe it: the nodes, and what they build. No I/O here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+
+from relay.dbt.decoding import Buffer
+from relay.dbt.manifest import Lineage, read_manifest
+from relay.dbt.relations import Relations, read_relations
+
+
+@dataclass(frozen=True)
+class Project:
+    """What relay needs of a project to join it with what Census reads."""
+
+    lineage: Lineage
+    relations: Relations
+
+    @classmethod
+    def together(cls, several: Iterable["Project"]) -> "Project":
+        """Those of several manifests as one, the first before the others where they differ."""
+        parts = tuple(several)
+        lineages = (part.lineage for part in parts)
+        return cls(
+            reduce(Lineage.completed_by, lineages),
+            Relations.together(part.relations for part in parts),
+        )
+
+    def selector_of(self, unique_id: str) -> str:
+        """What selects this node alone in a mapping file: its name, where that is enough.
+
+        The unique_id where another node has the name too, or the model has versions.
+        """
+        node = self.lineage.nodes.get(unique_id)
+        if node is None or node.version is not None:
+            return unique_id
+        return (
+            node.name
+            if list(self.lineage.index.find("name", node.name)) == [unique_id]
+            else unique_id
+        )
+
+
+def read_project(body: Buffer, *, environment_id: int | None = None) -> Project:
+    """Decode a manifest.json. Raises BadArtifact.
+
+    `environment_id` is the dbt environment whose run wrote it, None if that is not known.
+    """
+    return Project(read_manifest(body), read_relations(body, environment_id=environment_id))
