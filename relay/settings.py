@@ -168,16 +168,20 @@ def environment_of(names: Collection[str]) -> dict[str, str]:
 class MappingSettings(NamedTuple):
     """Which mapping file is meant, and the hosts that a workspace of it may be at.
 
-    `environment` has the keys of its workspaces, and all else that is set.
+    `environment` has the keys of its workspaces, and all else that is set; `census_url` is that of
+    the default workspace.
     """
 
     path: Path
     census_hosts: frozenset[str]
     environment: Mapping[str, str]
+    census_url: str
 
 
 def mapping_settings() -> MappingSettings:
     """What the environment says of the mapping file, also where other settings are wrong."""
     environment = dict(os.environ)
     values = EnvironmentReader(environment).read_all()
-    return MappingSettings(values["mapping"], values["census_hosts"], environment)
+    return MappingSettings(
+        values["mapping"], values["census_hosts"], environment, values["census_url"]
+    )

@@ -1,29 +1,31 @@
-"""A dbt project as its manifests describe it: the nodes, and what they build. No I/O here."""
+"""A dbt project as its manifests describe it, to join it with what Census has. No I/O here."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 
 from relay.dbt.decoding import Buffer
+from relay.dbt.exposures import Exposures, read_exposures
 from relay.dbt.manifest import Lineage, read_manifest
 from relay.dbt.relations import Relations, read_relations
 
 
 @dataclass(frozen=True)
 class Project:
-    """What relay needs of a project to join it with what Census reads."""
+    """The nodes of a project, what they build, and its exposures that stand for syncs."""
 
     lineage: Lineage
     relations: Relations
+    exposures: Exposures
 
     @classmethod
     def together(cls, several: Iterable["Project"]) -> "Project":
         """Those of several manifests as one, the first before the others where they differ."""
         parts = tuple(several)
-        lineages = (part.lineage for part in parts)
         return cls(
-            reduce(Lineage.completed_by, lineages),
+            reduce(Lineage.completed_by, (part.lineage for part in parts)),
             Relations.together(part.relations for part in parts),
+            Exposures.together(part.exposures for part in parts),
         )
 
     def selector_of(self, unique_id: str) -> str:
@@ -42,8 +44,12 @@ class Project:
 
 
 def read_project(body: Buffer, *, environment_id: int | None = None) -> Project:
-    """Decode a manifest.json. Raises BadArtifact.
+    """Decode a manifest.json three times, each for other fields. Raises BadArtifact.
 
     `environment_id` is the dbt environment whose run wrote it, None if that is not known.
     """
-    return Project(read_manifest(body), read_relations(body, environment_id=environment_id))
+    return Project(
+        read_manifest(body),
+        read_relations(body, environment_id=environment_id),
+        read_exposures(body),
+    )
