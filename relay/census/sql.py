@@ -89,15 +89,12 @@ def _tables_of(tree: "exp.Expr", dialect: str) -> QueryRead:
 
     relations: dict[Relation, None] = {}
     others: dict[str, None] = {}
-    for table in tree.find_all(exp.Table, bfs=False):
-        if not isinstance(table.this, exp.Identifier | exp.Dot):
-            if _may_read_tables(table.this):
-                others[_text_of(table.this)] = None
-        elif not (_is_cte(table) or (dialect in _LISTS_IN_FROM and _is_column(table))):
-            relations[_relation(table)] = None
-    for rows in tree.find_all(exp.TableFromRows):
-        if _may_read_tables(rows.this):
-            others[_text_of(rows.this)] = None
+    for read in tree.find_all(exp.Table, exp.TableFromRows, bfs=False):
+        if isinstance(read, exp.Table) and isinstance(read.this, exp.Identifier | exp.Dot):
+            if not (_is_cte(read) or (dialect in _LISTS_IN_FROM and _is_column(read))):
+                relations[_relation(read)] = None
+        elif _may_read_tables(read.this):
+            others[str(read.this.sql(comments=False))] = None
     return QueryRead(tuple(relations), tuple(others))
 
 
@@ -106,10 +103,6 @@ def _may_read_tables(read: "exp.Expr") -> bool:
     from sqlglot import exp  # noqa: PLC0415 - likewise
 
     return isinstance(read, exp.Anonymous) or not isinstance(read, exp.Func)
-
-
-def _text_of(read: "exp.Expr") -> str:
-    return str(read.sql(comments=False))
 
 
 def _relation(table: "exp.Table") -> Relation:
