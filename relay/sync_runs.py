@@ -32,13 +32,18 @@ class SyncRun:
     """A sync run as Census last described it.
 
     `status` is Census's word, in capitals or not. Counts are None where Census gave none: a failed
-    run has none.
+    run has none. `completed_at` is None for a failed run too, so that it is no sign of an end.
+    `full_sync` is None where Census did not say. `trigger_reason` is what Census says started it.
     """
 
     sync_run_id: int
     status: str
     canceled: bool = False
     created_at: datetime | None = None
+    updated_at: datetime | None = None
+    completed_at: datetime | None = None
+    full_sync: bool | None = None
+    trigger_reason: str | None = None
     records_processed: int | None = None
     records_updated: int | None = None
     records_failed: int | None = None

@@ -8,7 +8,7 @@ from relay.errors import BadSettings, Rejected, Unavailable
 from relay.logs import add_secret, get_logger
 from relay.secret import Secret
 from relay.settings import DbtCloudSettings, WorkerSettings
-from relay.vendors.census import Census
+from relay.vendors.census import Census, CensusManagement
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.vendors.transport import Transport
 from relay.workspaces import DEFAULT_WORKSPACE, Workspace
@@ -31,7 +31,7 @@ class Censuses:
         self._settings = settings
         self._workspaces = workspaces
         self._stopwatch = stopwatch
-        self._made: dict[Workspace, Census] = {}
+        self._transports: dict[Workspace, Transport] = {}
 
     def of(self, workspace: str) -> Census:
         """The Census of a workspace.
@@ -40,9 +40,19 @@ class Censuses:
         now: its file may be being replaced.
         """
         described = self._describe(workspace)
-        if described not in self._made:
-            self._made[described] = self._make(described)
-        return self._made[described]
+        return Census(self._transport_to(described), api_version=described.api_version)
+
+    def management_of(self, workspace: str) -> CensusManagement:
+        """The management API of a workspace. Raises as `of` does."""
+        described = self._describe(workspace)
+        transport = self._transport_to(described)
+        return CensusManagement(transport, api_version=described.api_version)
+
+    def _transport_to(self, workspace: Workspace) -> Transport:
+        """The one transport to a workspace: it knows how long Census wants to be left alone."""
+        if workspace not in self._transports:
+            self._transports[workspace] = self._make(workspace)
+        return self._transports[workspace]
 
     def _describe(self, workspace: str) -> Workspace:
         if workspace == DEFAULT_WORKSPACE:
@@ -58,8 +68,8 @@ class Censuses:
             raise Rejected(f"the mapping file has no workspace {workspace!r} any more")
         return known[workspace]
 
-    def _make(self, workspace: Workspace) -> Census:
-        transport = Transport(
+    def _make(self, workspace: Workspace) -> Transport:
+        return Transport(
             vendor="Census",
             setting=_setting(workspace),
             base_url=workspace.url,
@@ -68,7 +78,6 @@ class Censuses:
             connections=CONNECTIONS,
             stopwatch=self._stopwatch,
         )
-        return Census(transport, api_version=workspace.api_version)
 
     def _key(self, workspace: Workspace) -> Secret:
         if workspace.name == DEFAULT_WORKSPACE:

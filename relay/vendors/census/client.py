@@ -1,21 +1,21 @@
 """The Census API, as much of it as relay needs.
 
 https://developers.getcensus.com/api-reference and, since it is Fivetran's,
-https://fivetran.com/docs/activations. v2 has the same paths for syncs and sync runs.
+https://fivetran.com/docs/activations.
 """
 
 from datetime import datetime
-from typing import Any, Literal
 
 import msgspec
 
 from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, Unanswered
-from relay.notation import read_time, short_message
 from relay.settings import WorkerSettings
 from relay.sync_runs import SyncRun
+from relay.vendors.census.paths import Paths
 from relay.vendors.census.reply import Reply
-from relay.vendors.ids import WrittenId, id_decoder, read_count
+from relay.vendors.census.run_shapes import listed_runs_decoder, run_decoder
+from relay.vendors.ids import WrittenId, id_decoder
 from relay.vendors.transport import Transport
 
 V1_ENDS = "2027-01-15"  # https://fivetran.com/docs/activations, migrating from v1 to v2
@@ -45,14 +45,14 @@ class Census:
 
     def __init__(self, transport: Transport, *, api_version: str) -> None:
         self._transport = transport
-        self._root = f"/api/{api_version}"
+        self._paths = Paths(api_version)
 
     def require_access(self) -> None:
         """Ask for one sync, to see whether the key may read syncs.
 
         Raises Unavailable, Rejected, BadArtifact.
         """
-        answer = self._transport.ask(f"{self._root}/syncs", {"per_page": "1"})
+        answer = self._transport.ask(self._paths.syncs, {"per_page": "1"})
         Reply.of(answer).read(_rows, not_found="is CENSUS_URL right?")
 
     def trigger_sync(self, sync_id: int, *, full_sync: bool = False) -> int:
@@ -61,7 +61,7 @@ class Census:
         Raises Unavailable (it did not start), Unanswered (it may have), Rejected (it will not).
         """
         params = {"force_full_sync": "true"} if full_sync else None
-        reply = Reply.of(self._transport.command(f"{self._root}/syncs/{sync_id}/trigger", params))
+        reply = Reply.of(self._transport.command(self._paths.trigger(sync_id), params))
         try:
             return int(reply.read(_triggered, not_found=_is_it_the_sync(sync_id)).sync_run_id)
         except BadArtifact as exc:
@@ -70,11 +70,11 @@ class Census:
 
     def get_sync_run(self, sync_run_id: int) -> SyncRun:
         """What Census says of a run now. Raises Unavailable, Rejected, BadArtifact."""
-        answer = self._transport.ask(f"{self._root}/sync_runs/{sync_run_id}")
+        answer = self._transport.ask(self._paths.sync_run(sync_run_id))
         # The oldest documented answer has no id: it is the one that was asked for.
         reply = Reply.of(answer)
         question = f"is sync run {sync_run_id} of this workspace?"
-        return reply.read(_sync_run, not_found=question).as_value(sync_run_id)
+        return reply.read(run_decoder, not_found=question).as_value(sync_run_id)
 
     def list_sync_runs(self, sync_id: int) -> tuple[tuple[SyncRun, ...], datetime | None]:
         """The sync's latest runs, newest first, and what time it is at Census, None if unsaid.
@@ -82,9 +82,9 @@ class Census:
         Raises Unavailable, Rejected, BadArtifact.
         """
         answer = self._transport.ask(
-            f"{self._root}/syncs/{sync_id}/sync_runs", {"order": "desc", "per_page": str(LATEST)}
+            self._paths.sync_runs(sync_id), {"order": "desc", "per_page": str(LATEST)}
         )
-        listed = Reply.of(answer).read(_listed_sync_runs, not_found=_is_it_the_sync(sync_id))
+        listed = Reply.of(answer).read(listed_runs_decoder, not_found=_is_it_the_sync(sync_id))
         runs = (run.as_value(run.id) for run in listed)
         return tuple(sorted(runs, key=lambda run: -run.sync_run_id)), answer.vendor_now
 
@@ -97,56 +97,5 @@ class _Triggered(msgspec.Struct):
     sync_run_id: WrittenId
 
 
-class _SyncRun(msgspec.Struct, kw_only=True):
-    """A sync run, without its `error_detail`: that holds values of records.
-
-    Only its id, `status` and `canceled` must be readable. What else it holds is told, and decides
-    nothing: nobody would hear of a run's end if a count of an odd type hid it.
-    """
-
-    status: str
-    id: WrittenId | msgspec.UnsetType = msgspec.UNSET
-    canceled: bool | Literal["true", "false"] | None = None
-    created_at: Any = None
-    records_processed: Any = None
-    records_updated: Any = None
-    records_failed: Any = None
-    records_invalid: Any = None
-    source_record_invalids: Any = None  # the newer name
-    error_code: Any = None
-    error_message: Any = None
-
-    def as_value(self, sync_run_id: int) -> SyncRun:
-        """This run; `sync_run_id` is the one that was asked for, if it does not tell its own."""
-        invalid = read_count(self.records_invalid)
-        newer = read_count(self.source_record_invalids)
-        return SyncRun(
-            sync_run_id=sync_run_id if self.id is msgspec.UNSET else int(self.id),
-            status=short_message(self.status),
-            canceled=self.canceled in (True, "true"),
-            created_at=read_time(self.created_at) if isinstance(self.created_at, str) else None,
-            records_processed=read_count(self.records_processed),
-            records_updated=read_count(self.records_updated),
-            records_failed=read_count(self.records_failed),
-            records_invalid=newer if invalid is None else invalid,
-            error_code=_text(self.error_code),
-            error_message=_text(self.error_message),
-        )
-
-
-def _text(written: object) -> str | None:
-    """A text on one line, or a number, as error codes can be; None for anything else."""
-    if isinstance(written, str):
-        return short_message(written) or None
-    number = read_count(written)
-    return str(number) if number else None
-
-
-class _ListedSyncRun(_SyncRun, kw_only=True):
-    id: WrittenId
-
-
 _rows = msgspec.json.Decoder(list[msgspec.Raw])
 _triggered: msgspec.json.Decoder[_Triggered] = id_decoder(_Triggered)
-_sync_run: msgspec.json.Decoder[_SyncRun] = id_decoder(_SyncRun)
-_listed_sync_runs: msgspec.json.Decoder[list[_ListedSyncRun]] = id_decoder(list[_ListedSyncRun])

@@ -18,6 +18,8 @@ class _Envelope(msgspec.Struct):
     status: Any = None  # "success", "error", or the number 404
     data: msgspec.Raw = msgspec.Raw(b"null")
     message: Any = None
+    pagination: Any = None
+    next: Any = msgspec.UNSET
 
 
 _WRONG_KEY = "; is the API key right?"
@@ -32,13 +34,20 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of Census, or of what has answered in its place; `said` is for a message."""
+    """An answer of Census, or of what has answered in its place; `said` is for a message.
+
+    `word` is the envelope's status, None where it is no text. `pagination` and `next_url` are what
+    a list says of its other pages, as it was written; `next_url` is UNSET without such a key.
+    """
 
     http_status: int
     is_success: bool
     is_refusal: bool
     said: str
     data: msgspec.Raw
+    word: str | None = None
+    pagination: object = None
+    next_url: object = msgspec.UNSET
 
     @classmethod
     def of(cls, answer: Answer) -> "Reply":
@@ -54,6 +63,9 @@ class Reply:
             is_refusal=not answer.ok or _is_error(envelope.status),
             said=short_message(message) or _excerpt(answer, envelope),
             data=envelope.data,
+            word=short_message(envelope.status) if isinstance(envelope.status, str) else None,
+            pagination=envelope.pagination,
+            next_url=envelope.next,
         )
 
     def read(self, decoder: msgspec.json.Decoder[Data], *, not_found: str) -> Data:
