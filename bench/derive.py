@@ -177,19 +177,19 @@ class _Census:
         self._datasets: dict[int, str] = {}
         self._syncs = [self._sync(number) for number in range(1, SYNCS + 1)]
 
-    def list_syncs(self) -> Iterator[CensusSync]:
+    def syncs(self) -> Iterator[CensusSync]:
         """All of them."""
         return iter(self._syncs)
 
-    def list_sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[Source]:
         """One warehouse."""
         yield Source(source_id=SOURCE, name="w", label="Warehouse", type="snowflake")
 
-    def list_destinations(self) -> Iterator[Destination]:
+    def destinations(self) -> Iterator[Destination]:
         """One tool."""
         yield Destination(destination_id=9, name="Salesforce", type="salesforce")
 
-    def get_dataset(self, dataset_id: int) -> Dataset:
+    def dataset(self, dataset_id: int) -> Dataset:
         """A dataset with its SQL."""
         query = self._datasets[dataset_id]
         return Dataset(dataset_id=dataset_id, name="d", type="sql", source_id=SOURCE, query=query)

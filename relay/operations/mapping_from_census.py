@@ -21,16 +21,16 @@ from relay.workspaces import DEFAULT_WORKSPACE
 class CensusReader(Protocol):
     """What is asked of a workspace of Census."""
 
-    def list_syncs(self) -> Iterable[CensusSync]:
+    def syncs(self) -> Iterable[CensusSync]:
         """Every sync."""
 
-    def list_sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[Source]:
         """Every source."""
 
-    def list_destinations(self) -> Iterable[Destination]:
+    def destinations(self) -> Iterable[Destination]:
         """Every destination."""
 
-    def get_dataset(self, dataset_id: int) -> Dataset:
+    def dataset(self, dataset_id: int) -> Dataset:
         """A dataset with its SQL."""
 
 
@@ -67,10 +67,10 @@ def match_syncs(
 
     Raises Unavailable, Rejected, BadArtifact.
     """
-    sources = {source.source_id: source for source in reader.list_sources()}
-    destinations = {one.destination_id: one for one in reader.list_destinations()}
+    sources = {source.source_id: source for source in reader.sources()}
+    destinations = {one.destination_id: one for one in reader.destinations()}
     matcher = _Matcher(reader, relations)
-    for sync in reader.list_syncs():
+    for sync in reader.syncs():
         source = sources.get(sync.connection_id or 0)
         destination = destinations.get(sync.destination.destination_id or 0)
         yield MatchedSync(
@@ -106,7 +106,7 @@ class _Matcher:
             return None
         if dataset_id not in self._datasets:
             try:
-                self._datasets[dataset_id] = self._reader.get_dataset(dataset_id)
+                self._datasets[dataset_id] = self._reader.dataset(dataset_id)
             except Rejected:
                 self._datasets[dataset_id] = None
         return self._datasets[dataset_id]

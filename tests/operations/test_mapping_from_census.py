@@ -56,20 +56,20 @@ def sync(sync_id, source, label="a sync", **fields):
 class Reader:
     """A workspace of Census that answers with these."""
 
-    syncs: list
+    answer: list
     datasets: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
 
-    def list_syncs(self):
-        return iter(self.syncs)
+    def syncs(self):
+        return iter(self.answer)
 
-    def list_sources(self):
+    def sources(self):
         yield Source(source_id=4, name="snowflake_1", label="Warehouse", type="snowflake")
 
-    def list_destinations(self):
+    def destinations(self):
         yield Destination(destination_id=9, name="Salesforce", type="salesforce")
 
-    def get_dataset(self, dataset_id):
+    def dataset(self, dataset_id):
         self.asked.append(dataset_id)
         answer = self.datasets[dataset_id]
         if isinstance(answer, Exception):
