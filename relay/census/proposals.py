@@ -56,7 +56,7 @@ class MatchedSync:
             is_sure = self.match.certainty is Certainty.EXACT
             yield f"{'sure' if is_sure else 'guess'}: {self.match.because}"
         if self.sync.is_paused:
-            yield "look: it is paused in Census, which then refuses to start it"
+            yield "look: it is paused in Census"
         if self.sync.own_triggers:
             own = ", ".join(map(str, self.sync.own_triggers))
             yield f"look: Census also starts it by itself ({own}); relay's triggers come on top"

@@ -1,6 +1,5 @@
 """The exposures that stand for a sync of Census, and what an exposure may refer to. No I/O here.
 
-A decoding of its own: only `relay mapping` needs it.
 https://docs.getdbt.com/docs/build/exposures
 """
 
@@ -8,9 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from relay.dbt.decoding import Buffer, decode
+from relay.dbt.description import DescribedExposure, DescribedNode, Description
 from relay.notation import LARGEST_ID, printable
 
 GENERATED_BY = "relay"
@@ -61,67 +58,40 @@ class Exposures:
         )
 
 
-class _Config(msgspec.Struct, gc=False):
-    meta: Any = None
-    access: str | None = None
-
-
-class _Exposure(msgspec.Struct, gc=False):
-    name: str = ""
-    package_name: str = ""
-    label: str | None = None
-    meta: Any = None
-    config: _Config | None = None
-
-    @property
-    def census(self) -> dict[str, Any]:
-        """`meta.census`, wherever the project or its version of dbt has put it; else nothing."""
-        of_config = self.config.meta if self.config else None
-        for meta in (of_config, self.meta):
-            census = meta.get("census") if isinstance(meta, dict) else None
-            if isinstance(census, dict) and "sync_id" in census:
-                return census
-        return {}
-
-
-class _Node(msgspec.Struct, gc=False):
-    access: str | None = None
-    config: _Config | None = None
-
-    @property
-    def is_private(self) -> bool:
-        return "private" in (self.access, self.config.access if self.config else None)
-
-
-class _Manifest(msgspec.Struct, gc=False):
-    nodes: dict[str, _Node]
-    exposures: dict[str, _Exposure] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Manifest)
-
-
-def read_exposures(body: Buffer) -> Exposures:
-    """Decode what a manifest.json says of exposures. Raises BadArtifact."""
-    manifest = decode(_decoder, body)
-    exposures = manifest.exposures or {}
-    of_syncs = [_of_a_sync(key, one) for key, one in exposures.items() if one.census]
+def exposures_of(description: Description) -> Exposures:
+    """What a manifest says of exposures."""
+    exposures = description.exposures or {}
+    of_syncs = [_of_a_sync(key, one) for key, one in exposures.items() if _census_of(one)]
     generated = {one.unique_id for one in of_syncs if one.is_generated}
     return Exposures(
         of_syncs=tuple(sorted(of_syncs, key=lambda one: one.unique_id)),
-        names=frozenset(one.name for key, one in exposures.items() if key not in generated),
-        private=frozenset(key for key, node in manifest.nodes.items() if node.is_private),
+        names=frozenset(one.name or "" for key, one in exposures.items() if key not in generated),
+        private=frozenset(key for key, node in description.nodes.items() if _is_private(node)),
     )
 
 
-def _of_a_sync(unique_id: str, exposure: _Exposure) -> SyncExposure:
-    census = exposure.census
+def _census_of(exposure: DescribedExposure) -> dict[str, Any]:
+    """`meta.census`, wherever the project or its version of dbt has put it; else nothing."""
+    of_config = exposure.config.meta if exposure.config else None
+    for meta in (of_config, exposure.meta):
+        census = meta.get("census") if isinstance(meta, dict) else None
+        if isinstance(census, dict) and "sync_id" in census:
+            return census
+    return {}
+
+
+def _is_private(node: DescribedNode) -> bool:
+    return "private" in (node.access, node.config.access if node.config else None)
+
+
+def _of_a_sync(unique_id: str, exposure: DescribedExposure) -> SyncExposure:
+    census = _census_of(exposure)
     written = census["sync_id"]
     workspace = census.get("workspace")
     return SyncExposure(
         unique_id=printable(unique_id),
-        name=printable(exposure.name),
-        package_name=printable(exposure.package_name),
+        name=printable(exposure.name or ""),
+        package_name=printable(exposure.package_name or ""),
         label=exposure.label,
         sync_id=_id_in(written),
         written=printable(str(written)),

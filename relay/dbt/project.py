@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import reduce
 
 from relay.dbt.decoding import Buffer
-from relay.dbt.exposures import Exposures, read_exposures
+from relay.dbt.description import read_description
+from relay.dbt.exposures import Exposures, exposures_of
 from relay.dbt.manifest import Lineage, read_manifest
-from relay.dbt.relations import Relations, read_relations
+from relay.dbt.relations import Relations, relations_of
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,13 @@ class Project:
 
 
 def read_project(body: Buffer, *, environment_id: int | None = None) -> Project:
-    """Decode a manifest.json three times, each for other fields. Raises BadArtifact.
+    """Decode a manifest.json twice, each time for other fields. Raises BadArtifact.
 
     `environment_id` is the dbt environment whose run wrote it, None if that is not known.
     """
+    description = read_description(body)
     return Project(
         read_manifest(body),
-        read_relations(body, environment_id=environment_id),
-        read_exposures(body),
+        relations_of(description, environment_id=environment_id),
+        exposures_of(description),
     )

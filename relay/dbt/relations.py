@@ -1,8 +1,4 @@
-"""The tables and views that a project's nodes build, as manifest.json names them. No I/O here.
-
-A decoding of its own: no decision needs a relation, so that `Node` stays small.
-https://docs.getdbt.com/reference/artifacts/manifest-json
-"""
+"""The tables and views that a project's nodes build, as manifest.json names them. No I/O here."""
 
 import functools
 import re
@@ -10,9 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-import msgspec
-
-from relay.dbt.decoding import Buffer, decode
+from relay.dbt.description import DescribedNode, Description
 from relay.dbt.runs import REBUILDABLE
 from relay.notation import printable
 
@@ -122,44 +116,25 @@ class Relations:
         return {relation.folded: unique_id for unique_id, relation in self.sources.items()}
 
 
-class _Config(msgspec.Struct, gc=False):
-    materialized: str | None = None
-
-
-class _Node(msgspec.Struct, gc=False):
-    name: str | None = None
-    relation_name: str | None = None
-    config: _Config | None = None
-
-    @property
-    def relation(self) -> Relation | None:
-        """None for an ephemeral model, which some versions of dbt give a relation's name too."""
-        is_ephemeral = self.config is not None and self.config.materialized == "ephemeral"
-        return None if is_ephemeral else read_relation(self.relation_name or "")
-
-
-class _Manifest(msgspec.Struct, gc=False):
-    nodes: dict[str, _Node]
-    sources: dict[str, _Node] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Manifest)
-
-
-def read_relations(body: Buffer, *, environment_id: int | None = None) -> Relations:
-    """Decode what a manifest.json says of relations. Raises BadArtifact.
+def relations_of(description: Description, *, environment_id: int | None = None) -> Relations:
+    """What a manifest says of relations.
 
     `environment_id` is the dbt environment whose run wrote it, None if that is not known.
     """
-    manifest = decode(_decoder, body)
-    nodes = {printable(key): node for key, node in manifest.nodes.items()}
+    nodes = {printable(key): node for key, node in description.nodes.items()}
     rebuildable = {key: node for key, node in nodes.items() if key.startswith(REBUILDABLE)}
-    sources = {printable(key): node.relation for key, node in (manifest.sources or {}).items()}
+    sources = {printable(key): _built_by(node) for key, node in (description.sources or {}).items()}
     return Relations(
         built=tuple(_built(rebuildable, environment_id)),
         named=_grouped((node.name, key) for key, node in rebuildable.items() if node.name),
         sources={key: relation for key, relation in sources.items() if relation is not None},
     )
+
+
+def _built_by(node: DescribedNode) -> Relation | None:
+    """None for an ephemeral model, which some versions of dbt give a relation's name too."""
+    is_ephemeral = node.config is not None and node.config.materialized == "ephemeral"
+    return None if is_ephemeral else read_relation(node.relation_name or "")
 
 
 def read_relation(text: str) -> Relation | None:
@@ -189,9 +164,11 @@ def _unquoted(match: re.Match[str]) -> str:
     return match["bare"]
 
 
-def _built(nodes: Mapping[str, _Node], environment_id: int | None) -> Iterator[BuiltRelation]:
+def _built(
+    nodes: Mapping[str, DescribedNode], environment_id: int | None
+) -> Iterator[BuiltRelation]:
     for unique_id, node in nodes.items():
-        relation = node.relation
+        relation = _built_by(node)
         if relation is not None:
             yield BuiltRelation(unique_id, relation, environment_id)
 

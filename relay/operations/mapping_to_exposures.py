@@ -1,5 +1,6 @@
 """dbt exposures out of the mapping, and the mapping out of dbt exposures."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from relay.census.exposures import ExposedSync, Owner, exposures_text
@@ -13,7 +14,7 @@ from relay.workspaces import DEFAULT_WORKSPACE, display_id
 
 @dataclass(frozen=True, slots=True)
 class WrittenExposures:
-    """A properties file for dbt; `left_out` says of each sync that is not in it why."""
+    """A properties file for dbt; `left_out` are syncs and models that are not in it, and why."""
 
     text: str
     left_out: tuple[str, ...]
@@ -44,8 +45,8 @@ def write_exposures(
         taken=project.exposures.names,
         private=project.exposures.private,
     )
-    reasons = (f"sync {display_id(*key)}: {why}" for key, why in left_out.items() if why)
-    return WrittenExposures(text, tuple(reasons))
+    syncs = (f"sync {display_id(*key)}: {why}" for key, why in left_out.items() if why)
+    return WrittenExposures(text, (*syncs, *exposer.private_of(mapping.syncs)))
 
 
 class _Exposer:
@@ -53,6 +54,7 @@ class _Exposer:
         self._selection = Selection(project.lineage.rebuildable.keys(), project.lineage)
         urls = {workspace.name: workspace.url for workspace in mapping.workspaces.values()}
         self._urls = {DEFAULT_WORKSPACE: census_url, **urls}
+        self._private = project.exposures.private
         self._named_by = {
             (one.workspace or DEFAULT_WORKSPACE, one.sync_id): one.unique_id
             for one in project.exposures.of_syncs
@@ -66,6 +68,12 @@ class _Exposer:
         if not self._selection.selected(sync.depends_on):
             return "its `depends_on` selects nothing in this project"
         return None
+
+    def private_of(self, syncs: Iterable[Sync]) -> Iterator[str]:
+        """The models of these syncs that no exposure may refer to."""
+        for sync in syncs:
+            for node in sorted(self._selection.selected(sync.depends_on) & self._private):
+                yield f"{node} of sync {display_id(*sync.key)}: it is private"
 
     def expose(self, sync: Sync) -> ExposedSync:
         return ExposedSync(

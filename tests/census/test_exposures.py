@@ -146,6 +146,17 @@ class TestThereAndBack:
         again = write_exposures(second, self.MAPPING, TEAM, census_url="https://census.example")
         assert again.text == result.text
 
+    def test_a_private_model_is_told(self):
+        secret = {
+            "model.shop.customers": {"unique_id": "model.shop.customers", "access": "private"}
+        }
+        project = read_project(json.dumps({"nodes": secret}).encode())
+        mapping = mapping_text(sync_entry(5, "model.shop.customers")).encode()
+        result = write_exposures(
+            project, read_mapping(mapping, file="x"), TEAM, census_url="https://census.example"
+        )
+        assert result.left_out == ("model.shop.customers of sync 5: it is private",)
+
     def test_the_page_is_that_of_the_workspace(self):
         result = write_exposures(
             self.project([]), self.MAPPING, TEAM, census_url="https://census.example"

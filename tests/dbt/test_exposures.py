@@ -4,11 +4,16 @@ import json
 
 import pytest
 
-from relay.dbt.exposures import Exposures, read_exposures
+from relay.dbt.description import read_description
+from relay.dbt.exposures import Exposures, exposures_of
 
 
 def manifest(exposures, nodes=()):
     return json.dumps({"nodes": dict(nodes), "exposures": exposures}).encode()
+
+
+def read_exposures(body):
+    return exposures_of(read_description(body))
 
 
 def exposure(name="sync", **fields):

@@ -4,12 +4,17 @@ import json
 
 import pytest
 
-from relay.dbt.relations import Relation, Relations, read_relation, read_relations
+from relay.dbt.description import read_description
+from relay.dbt.relations import Relation, Relations, read_relation, relations_of
 from relay.errors import BadArtifact
 
 
 def manifest(nodes, sources=()):
     return json.dumps({"nodes": dict(nodes), "sources": dict(sources)}).encode()
+
+
+def read_relations(body, **known):
+    return relations_of(read_description(body), **known)
 
 
 def node(relation_name, **fields):
