@@ -1,7 +1,11 @@
 """Census syncs and sync runs as the simulator keeps them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
+
+from relay.sandbox.census_objects import SandboxDestination, SandboxModel, SandboxReads
 
 # https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run lists the five words.
 QUEUED, WORKING, COMPLETED = "queued", "working", "completed"
@@ -9,25 +13,69 @@ QUEUED_FOR = timedelta(seconds=1)
 RECORDS = 100
 
 
+# What Census adds to a sync that is made without `alert_attributes` (sutrolabs/
+# terraform-provider-census, CHANGELOG.md, 0.2.9); which alerts these are is a guess.
+DEFAULT_ALERTS: tuple[Mapping[str, Any], ...] = (
+    {
+        "type": "FailureAlertConfiguration",
+        "send_for": "first_time",
+        "should_send_recovery": True,
+        "options": None,
+    },
+)
+ONE_MAPPING: tuple[Mapping[str, Any], ...] = (
+    {
+        "from": {"type": "column", "data": "email"},
+        "to": "external_id",
+        "is_primary_identifier": True,
+    },
+)
+
+
+DESTINATION = SandboxDestination()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSync:
-    """A sync: a source, by its name, into an object of a destination.
+    """A sync: what it reads, or only the name of a model, into an object of a destination.
 
     `refuses` is what Census answers to a trigger instead of starting a run; None: it starts one,
-    unless it is paused.
-    `dbt_cloud_project_id` and `dbt_cloud_job_id` name the job Census itself lets start it.
+    unless it is paused. Below it is what lets Census itself start the sync, in Census's words:
+    `dbt_cloud_project_id` and `dbt_cloud_job_id` name a job, `after_sync_id` the sync it follows.
+    `mappings` and `alerts` are as the API has them.
     """
 
     sync_id: int
     label: str | None
-    source: str
+    source: str | SandboxReads
     destination_object: str
+    destination: SandboxDestination = DESTINATION
     operation: str = "upsert"
     paused: bool = False
     refuses: str | None = None
     schedule_frequency: str = "never"
+    schedule_day: str | None = None
+    schedule_hour: int | None = None
+    schedule_minute: int | None = None
+    cron_expression: str | None = None
     dbt_cloud_project_id: str | None = None
     dbt_cloud_job_id: str | None = None
+    fivetran_job_id: str | None = None
+    fivetran_job_name: str | None = None
+    after_sync_id: int | None = None
+    live: bool = False
+    mappings: tuple[Mapping[str, Any], ...] = ONE_MAPPING
+    alerts: tuple[Mapping[str, Any], ...] = DEFAULT_ALERTS
+    created_at: str = "2021-10-22T00:40:11.246Z"
+    updated_at: str = "2021-10-22T00:43:44.173Z"
+
+    @property
+    def reads(self) -> SandboxReads:
+        """What it reads; of a source that is only a name, a model of that name."""
+        if not isinstance(self.source, str):
+            return self.source
+        query = f"select * from {self.source}"
+        return SandboxModel(model_id=self.sync_id + 10, name=self.source, query=query)
 
     @property
     def refusal(self) -> str | None:
