@@ -10,7 +10,10 @@ from relay.dbt.relations import Relation
 if TYPE_CHECKING:
     from sqlglot import exp
 
-MOST_CHARACTERS = 500_000  # of a query; a longer one is for a person
+MOST_CHARACTERS = 200_000  # of a query; a longer one is for a person
+# Nodes of the tree beside one for each character. sqlglot tries again what it has read wrongly,
+# which in nested structs doubles with each level: ten levels would take half a minute.
+MOST_NODES = 10_000
 
 # Census's words for the types of its sources, and sqlglot's for their dialects.
 _DIALECTS = {
@@ -76,8 +79,10 @@ def _parse(sql: str, dialect: str) -> "exp.Expr | None":
     """The one statement that the text is; None where it is none, or several."""
     import sqlglot  # noqa: PLC0415 - only what matches queries needs it
 
+    sqlglot.logger.setLevel("CRITICAL")  # its warnings repeat the SQL
     try:
-        statements = [tree for tree in sqlglot.parse(sql, dialect=dialect) if tree is not None]
+        parsed = sqlglot.parse(sql, dialect=dialect, max_nodes=len(sql) + MOST_NODES)
+        statements = [tree for tree in parsed if tree is not None]
     except Exception:  # noqa: BLE001 - odd SQL raises all sorts of errors, RecursionError too
         return None
     is_query = len(statements) == 1 and isinstance(statements[0], sqlglot.exp.Query)

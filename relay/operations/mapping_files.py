@@ -1,9 +1,12 @@
 """Mapping files on disk: a new one, or one that is added to. Written whole or not at all."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from relay.census.additions import Addition, add_missing
 from relay.census.mapping_text import Entry
@@ -43,25 +46,28 @@ def append_missing(path: Path, entries: Iterable[Entry], census_hosts: Collectio
 
 
 def _replace(file: Path, before: bytes, content: bytes) -> None:
-    """Replace a file that is still what it was; its mode stays."""
+    """Replace a file that is still what it was; its mode stays, and its owner where it may."""
     try:
-        written = _written_beside(file, content)
-        try:
-            written.chmod(file.stat().st_mode & 0o7777)
-            _must_be(file, before)
-            written.replace(file)
-        finally:
-            written.unlink(missing_ok=True)
+        folder, prefix = file.parent, f".{file.name}-"
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=prefix, delete=False) as new:
+            written = Path(new.name)
+            try:
+                _write(new, content, file.stat())
+                _must_be(file, before)
+                written.replace(file)
+            finally:
+                written.unlink(missing_ok=True)
     except OSError as exc:
         raise CannotWrite(f"{file} cannot be written: {exc.strerror}") from exc
 
 
-def _written_beside(file: Path, content: bytes) -> Path:
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}-", delete=False) as new:
-        new.write(content)
-        new.flush()
-        os.fsync(new.fileno())
-        return Path(new.name)
+def _write(new: IO[bytes], content: bytes, like: os.stat_result) -> None:
+    new.write(content)
+    new.flush()
+    os.fchmod(new.fileno(), stat.S_IMODE(like.st_mode))
+    with suppress(PermissionError):  # only root may give a file away
+        os.fchown(new.fileno(), like.st_uid, like.st_gid)
+    os.fsync(new.fileno())
 
 
 def _must_be(file: Path, before: bytes) -> None:

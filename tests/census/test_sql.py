@@ -1,5 +1,8 @@
 """The relations that a query reads, in the SQL of each warehouse."""
 
+import subprocess
+import sys
+
 import pytest
 
 from relay.census.sql import MOST_CHARACTERS, read_query
@@ -105,6 +108,24 @@ def test_what_cannot_be_read_says_why(sql, problem, source_type, capfd):
     assert problem in read.problem
     assert read.relations == ()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("sql", ["select 1; show secrets of x", "select parse_json('x'):a[[b"])
+def test_nothing_of_a_query_is_printed(sql):
+    """In a process of its own, for pytest takes in what is logged."""
+    script = (
+        f"from relay.census.sql import read_query; read_query({sql!r}, source_type='snowflake')"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert (ended.stdout, ended.stderr) == (b"", b"")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("levels", [4, 12, 40, 400])
+def test_a_query_on_which_the_parser_would_never_end_is_given_up(levels):
+    nested = f"{'array[struct(' * levels}1{')]' * levels}"
+    read = read_query(f"select {nested} from a.b.c", source_type="big_query")
+    assert (read.problem is None) is (levels == 4)
 
 
 @pytest.mark.parametrize(
