@@ -243,7 +243,7 @@ class _Census:
 _COLUMNS = ", ".join(
     f"case when t.value_{at} > {at} then upper(t.name_{at}) else coalesce(t.other_{at}, '') end"
     f" as column_{at}"
-    for at in range(6)
+    for at in range(4)
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from relay.dbt.decoding import gc_paused
 from relay.dbt.relations import Relation
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def _parse(sql: str, dialect: str) -> "exp.Expr | None":
 
     sqlglot.logger.setLevel("CRITICAL")  # its warnings repeat the SQL
     try:
-        parsed = sqlglot.parse(sql, dialect=dialect, max_nodes=len(sql) + MOST_NODES)
+        with gc_paused():
+            parsed = sqlglot.parse(sql, dialect=dialect, max_nodes=len(sql) + MOST_NODES)
         statements = [tree for tree in parsed if tree is not None]
     except Exception:  # noqa: BLE001 - odd SQL raises all sorts of errors, RecursionError too
         return None
