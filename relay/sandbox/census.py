@@ -71,7 +71,9 @@ class SandboxCensus(CensusWire):
     def change_sync(self, sync_id: int, **fields: Any) -> SandboxSync:
         """Change a sync, for example whether it is paused. Raises LookupError."""
         with self._lock:
-            changed = replace(self._syncs[sync_id], **fields)
+            changed = replace(
+                self._syncs[sync_id], **{"updated_at": time_text(self.now())} | fields
+            )
             self._keep(changed)
             return changed
 

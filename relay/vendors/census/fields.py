@@ -45,6 +45,12 @@ def identifier(written: object) -> int | None:
     return number if number and number <= LARGEST_ID else None
 
 
+def text_or_identifier(written: object) -> int | str | None:
+    """An id that is a number in v1 and a text in v2; None for anything else."""
+    number = identifier(written)
+    return text(written) if number is None else number
+
+
 def time(written: object) -> datetime | None:
     """A time of ISO 8601; None for anything else."""
     return read_time(written) if isinstance(written, str) else None

@@ -25,8 +25,17 @@ from relay.census.syncs import SegmentSource, TableSource
 from relay.dbt.decoding import decode
 from relay.errors import BadArtifact
 from relay.notation import printable
-from relay.vendors.census.fields import flag, identifier, items, mapping, sql, text, time
-from relay.vendors.ids import WrittenId, id_decoder
+from relay.vendors.census.fields import (
+    flag,
+    identifier,
+    items,
+    mapping,
+    sql,
+    text,
+    text_or_identifier,
+    time,
+)
+from relay.vendors.ids import VendorId, WrittenId, id_decoder
 
 
 class SourceShape(msgspec.Struct):
@@ -167,7 +176,7 @@ def _fields(written: object) -> "list[DestinationField]":
 class DestinationShape(msgspec.Struct):
     """A destination; in v2 an activation, whose id is a text and whose type is its tool's."""
 
-    id: int | str
+    id: VendorId | str
     name: Any = None
     type: Any = None
     objects: Any = None
@@ -177,7 +186,7 @@ class DestinationShape(msgspec.Struct):
     def as_value(self) -> Destination:
         tool = _tool_of(self.destination)
         return Destination(
-            destination_id=printable(self.id) if isinstance(self.id, str) else self.id,
+            destination_id=text_or_identifier(self.id) or self.id,
             name=text(self.name),
             type=text(self.type) or text(tool.type),
             objects=tuple(shape.as_value() for shape in _object_shapes(self.objects)),

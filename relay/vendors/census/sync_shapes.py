@@ -24,7 +24,17 @@ from relay.census.syncs import (
     TableSource,
 )
 from relay.notation import printable
-from relay.vendors.census.fields import flag, identifier, items, mapping, message, sql, text, time
+from relay.vendors.census.fields import (
+    flag,
+    identifier,
+    items,
+    mapping,
+    message,
+    sql,
+    text,
+    text_or_identifier,
+    time,
+)
 from relay.vendors.census.own_triggers import own_triggers
 from relay.vendors.ids import WrittenId, id_decoder
 
@@ -116,9 +126,7 @@ def _model(source: dict[str, Any]) -> ModelSource:
 
 def _destination(attributes: dict[str, Any], activation_id: object) -> SyncDestination:
     written = activation_id if activation_id is not None else attributes.get("connection_id")
-    # A number stays one, a text is an activation's name.
-    destination_id = identifier(written) if isinstance(written, int) else text(written)
-    return SyncDestination(destination_id, text(attributes.get("object")))
+    return SyncDestination(text_or_identifier(written), text(attributes.get("object")))
 
 
 def _mappings(written: object) -> Iterator[FieldMapping]:
