@@ -9,6 +9,7 @@ import click
 
 from relay.cli.destinations import destinations
 from relay.cli.init import init
+from relay.cli.mapping import mapping as mapping_group
 from relay.cli.options import AN_ID, as_json, of_run
 from relay.cli.sources import sources
 from relay.cli.syncs import syncs
@@ -23,7 +24,7 @@ def main() -> None:
     """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
 
 
-for each in (init, syncs, sources, destinations):
+for each in (init, mapping_group, syncs, sources, destinations):
     main.add_command(each)
 
 
