@@ -1,33 +1,26 @@
 """The entry of the mapping file for a sync that was just created. No I/O here."""
 
-import json
-from collections.abc import Iterator
-
 from msgspec import UNSET
 
+from relay.census.mapping_text import Entry
 from relay.census.sync_form import NewSyncForm
 from relay.census.sync_source_form import DatasetForm, ModelForm, ObjectForm, TableForm, TopicForm
-from relay.notation import printable
-from relay.workspaces import DEFAULT_WORKSPACE
-
-UNKNOWN_MODEL = "MODEL"  # stands where a person has to write one
 
 
-def entry_lines(workspace: str, sync_id: int, sync: NewSyncForm) -> Iterator[str]:
-    """Its lines. Which dbt models it depends on is for a person to say: nothing is guessed."""
-    yield f"  - sync_id: {sync_id}"
-    if sync.label is not UNSET:
-        yield f"    name: {_quoted(str(sync.label))}"
-    if workspace != DEFAULT_WORKSPACE:
-        yield f"    workspace: {_quoted(workspace)}"
-    yield f"    # ask: which dbt models build {_source(sync)}?"
-    yield f"    depends_on: [{UNKNOWN_MODEL}]"
+def new_entry(workspace: str, sync_id: int, sync: NewSyncForm) -> Entry:
+    """The entry. Which dbt models it depends on is for a person to say: nothing is guessed."""
+    return Entry(
+        workspace=workspace,
+        sync_id=sync_id,
+        name=None if sync.label is UNSET else str(sync.label),
+        depends_on=(),
+        comments=(f"ask: which dbt models build {_source(sync)}?",),
+    )
 
 
 def _source(sync: NewSyncForm) -> str:
     source = sync.source_attributes.object
-    name = "what it reads" if source is UNSET else _named(source)
-    return " ".join(printable(name).split())
+    return "what it reads" if source is UNSET else _named(source)
 
 
 def _named(source: ObjectForm) -> str:
@@ -46,7 +39,3 @@ def _named(source: ObjectForm) -> str:
 
 def _id_or_name(source: ModelForm | TopicForm) -> str:
     return str(source.id if source.name is UNSET else source.name)
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(printable(text), ensure_ascii=False)

@@ -1,6 +1,7 @@
 """`relay syncs`: the syncs of Census."""
 
 import sys
+from pathlib import Path
 from typing import BinaryIO
 
 import click
@@ -54,12 +55,22 @@ def list_(workspaces: tuple[str, ...], runs_of: str, *, unmapped: bool, wants_js
 @click.option(
     "--newest", type=NEWEST_RUNS, default=5, show_default=True, help="How many runs to show."
 )
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path),
+    help="Take this manifest.json. Default: that of the newest runs of the mapped jobs.",
+)
 @as_json
-def show(sync_id: int, workspace: str, newest: int, *, wants_json: bool) -> None:
-    """Show a sync of Census, what starts it, its last runs, and what relay decided last."""
+def show(
+    sync_id: int, workspace: str, newest: int, manifest: Path | None, *, wants_json: bool
+) -> None:
+    """Show a sync of Census: what starts it, its last runs, and what relay decided last.
+
+    Also the dbt nodes that build what it reads, by the newest manifest at dbt Cloud.
+    """
     from relay.commands import syncs as command
 
-    sys.exit(command.show(workspace, sync_id, newest, wants_json=wants_json))
+    sys.exit(command.show(workspace, sync_id, newest, manifest, wants_json=wants_json))
 
 
 @syncs.command()

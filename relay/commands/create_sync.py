@@ -4,14 +4,12 @@ from typing import BinaryIO
 
 import click
 
-from relay.census.new_entry import entry_lines
+from relay.census.mapping_text import entry_lines
+from relay.census.new_entry import new_entry
 from relay.census.sync_reader import SyncFile, read_sync
-from relay.commands.progress import progress
-from relay.commands.session import answering
+from relay.commands.census import on_workspace
 from relay.notation import printable
-from relay.operations.census_workspaces import asking, client_of, mapping_in_force
 from relay.operations.create_sync import Creation, Outcome, Wanted, create_sync
-from relay.settings import CensusSettings
 from relay.terminal import PROBLEM, exit_on_error
 
 _UNKNOWN = (
@@ -26,13 +24,11 @@ def run(file: BinaryIO, workspace: str, wanted: Wanted) -> int:
         read = read_sync(file.read(), file=printable(file.name))
     for warning in read.warnings:
         click.echo(f"Warning: {warning}", err=True)
-    with answering(CensusSettings) as settings:
-        census = client_of(settings, mapping_in_force(settings), workspace)
-        with progress("Waiting for Census, which may take minutes"), asking(workspace):
-            try:
-                creation = create_sync(census, read.sync, wanted)
-            except KeyboardInterrupt:
-                creation = Creation(outcome=Outcome.UNKNOWN, said="interrupted before the answer")
+    with on_workspace(workspace, "Waiting for Census, which may take minutes") as census:
+        try:
+            creation = create_sync(census, read.sync, wanted)
+        except KeyboardInterrupt:
+            creation = Creation(outcome=Outcome.UNKNOWN, said="interrupted before the answer")
     return _tell(creation, workspace, read)
 
 
@@ -43,7 +39,7 @@ def _tell(creation: Creation, workspace: str, read: SyncFile) -> int:
             assert creation.sync_id is not None
             state = "paused" if read.sync.paused else "not paused"
             click.echo(f"created sync {creation.sync_id}, {state}. For the mapping file:")
-            for line in entry_lines(workspace, creation.sync_id, read.sync):
+            for line in entry_lines([new_entry(workspace, creation.sync_id, read.sync)]):
                 click.echo(line)
             return 0
         case Outcome.VALIDATED:

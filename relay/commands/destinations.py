@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 import click
 
 from relay.census.objects import Destination, DestinationObject
+from relay.commands.census import on_census, on_workspace
 from relay.commands.progress import progress
-from relay.commands.session import answering, print_json
+from relay.commands.session import print_json
 from relay.commands.sources import last_test
 from relay.commands.tables import table, terminal_width, without_empty_columns
 from relay.operations.census_objects import ShownDestination, show_destination
-from relay.operations.census_workspaces import asking, client_of, clients_of, mapping_in_force
-from relay.settings import CensusSettings
+from relay.operations.census_workspaces import asking
 from relay.workspaces import DEFAULT_WORKSPACE
 
 _HEADING = ("workspace", "destination", "name", "type", "last test")
@@ -20,12 +20,11 @@ _HEADING = ("workspace", "destination", "name", "type", "last test")
 def list_all(workspaces: Sequence[str], *, wants_json: bool) -> int:
     """Print the destinations of these workspaces, of all if none is named; return the status."""
     found: list[tuple[str, Destination]] = []
-    with answering(CensusSettings) as settings:
-        clients = clients_of(settings, mapping_in_force(settings), workspaces)
-        with progress("Reading the destinations of Census"):
-            for workspace, census in clients.items():
-                with asking(workspace):
-                    found += [(workspace, each) for each in census.destinations()]
+    doing = progress("Reading the destinations of Census")
+    with on_census(workspaces) as (_, _, clients), doing:
+        for workspace, census in clients.items():
+            with asking(workspace):
+                found += [(workspace, each) for each in census.destinations()]
     if wants_json:
         print_json([{"workspace": name, "destination": each} for name, each in found])
     else:
@@ -39,13 +38,11 @@ def show(
 ) -> int:
     """Print a destination and its objects, or the fields of one; return the exit status."""
     shown: ShownDestination | DestinationObject
-    with answering(CensusSettings) as settings:
-        census = client_of(settings, mapping_in_force(settings), workspace)
-        with progress("Reading a destination of Census"), asking(workspace):
-            if full_name is None:
-                shown = show_destination(census, destination_id, most=most)
-            else:
-                shown = census.destination_object(destination_id, full_name)
+    with on_workspace(workspace, "Reading a destination of Census") as census:
+        if full_name is None:
+            shown = show_destination(census, destination_id, most=most)
+        else:
+            shown = census.destination_object(destination_id, full_name)
     if wants_json:
         print_json(shown)
     else:

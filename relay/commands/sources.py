@@ -6,12 +6,12 @@ from datetime import UTC
 import click
 
 from relay.census.objects import Source
+from relay.commands.census import on_census, on_workspace
 from relay.commands.progress import progress
-from relay.commands.session import answering, print_json
+from relay.commands.session import print_json
 from relay.commands.tables import Coloured, table, terminal_width, without_empty_columns
 from relay.operations.census_objects import ShownSource, show_source
-from relay.operations.census_workspaces import asking, client_of, clients_of, mapping_in_force
-from relay.settings import CensusSettings
+from relay.operations.census_workspaces import asking
 from relay.workspaces import DEFAULT_WORKSPACE
 
 _HEADING = ("workspace", "source", "name", "type", "last test")
@@ -20,12 +20,10 @@ _HEADING = ("workspace", "source", "name", "type", "last test")
 def list_all(workspaces: Sequence[str], *, wants_json: bool) -> int:
     """Print the sources of these workspaces, of all if none is named; return the exit status."""
     found: list[tuple[str, Source]] = []
-    with answering(CensusSettings) as settings:
-        clients = clients_of(settings, mapping_in_force(settings), workspaces)
-        with progress("Reading the sources of Census"):
-            for workspace, census in clients.items():
-                with asking(workspace):
-                    found += [(workspace, source) for source in census.sources()]
+    with on_census(workspaces) as (_, _, clients), progress("Reading the sources of Census"):
+        for workspace, census in clients.items():
+            with asking(workspace):
+                found += [(workspace, source) for source in census.sources()]
     if wants_json:
         print_json([{"workspace": workspace, "source": source} for workspace, source in found])
     else:
@@ -36,10 +34,8 @@ def list_all(workspaces: Sequence[str], *, wants_json: bool) -> int:
 
 def show(workspace: str, source_id: int, *, most: int, wants_json: bool) -> int:
     """Print a source and what it holds, and return the exit status."""
-    with answering(CensusSettings) as settings:
-        census = client_of(settings, mapping_in_force(settings), workspace)
-        with progress(f"Reading source {source_id} of Census"), asking(workspace):
-            shown = show_source(census, source_id, most=most)
+    with on_workspace(workspace, f"Reading source {source_id} of Census") as census:
+        shown = show_source(census, source_id, most=most)
     if wants_json:
         print_json(shown)
     else:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from relay.census.matching import Certainty, Match
 from relay.commands.status_form import COLOURS
 from relay.commands.tables import Coloured, coloured, table, without_empty_columns
 from relay.decision.gates import Reason
@@ -58,6 +59,8 @@ def _facts(shown: ShownSync) -> Iterator[str]:
     yield _fact("state", shown.state)
     yield _fact("operation", sync.operation or "unknown")
     yield _fact("reads", shown.source)
+    if shown.match is not None:
+        yield _fact("dbt", _in_dbt(shown.match))
     yield _fact("writes to", shown.destination)
     yield _fact("relay", _in_relay(shown))
     yield _fact("Census", _in_census(shown))
@@ -70,12 +73,19 @@ def _facts(shown: ShownSync) -> Iterator[str]:
             yield _fact(name, _time(at))
 
 
+def _in_dbt(match: Match) -> str:
+    """The nodes; how sure that is, unless it is; and why."""
+    nodes = ", ".join(match.nodes) or "no node"
+    sure = "" if match.certainty in (Certainty.EXACT, Certainty.NONE) else f", {match.certainty}"
+    return f"{nodes}{sure}: {match.because}"
+
+
 def _in_relay(shown: ShownSync) -> str:
     if shown.mapped is None:
         return "not in the mapping file"
     if not shown.mapped.enabled:
         return "in the mapping file, with `enabled: false`"
-    selectors = ", ".join(map(str, shown.mapped.depends_on))
+    selectors = ", ".join(selector.text for selector in shown.mapped.depends_on)
     which = "all of" if shown.mapped.require == "all" else "one of"
     return f"starts it after a rebuild of {which}: {selectors}"
 
@@ -98,7 +108,7 @@ def _decided(shown: ShownSync) -> str:
 def describe_runs(runs: Sequence[SyncRun], *, width: int | None) -> Iterator[str]:
     """A line for each run. `records` are those processed, updated, failed and invalid."""
     heading = (
-        *("run", "begun", "ended", "became", "processed", "updated", "failed", "invalid"),
+        *("run", "begun, UTC", "ended, UTC", "became", "processed", "updated", "failed", "invalid"),
         *("full", "started by", "error"),
     )
     rows = [
@@ -125,7 +135,7 @@ def sync_json(shown: ShownSync) -> dict[str, object]:
     known = asdict(shown)
     mapped = shown.mapped
     known["mapped"] = mapped and {
-        "depends_on": [str(selector) for selector in mapped.depends_on],
+        "depends_on": [selector.text for selector in mapped.depends_on],
         "enabled": mapped.enabled,
     }
     known["sync"]["own_triggers"] = [str(trigger) for trigger in shown.sync.own_triggers or ()]

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
+from functools import partial
+from pathlib import Path
 
 import click
 
+from relay.commands.census import on_census, on_workspace
 from relay.commands.progress import Progress, progress
-from relay.commands.session import answering, database_if_any, print_json
+from relay.commands.session import database_if_any, print_json
 from relay.commands.sync_form import describe_runs, describe_sync, describe_syncs, sync_json
 from relay.commands.tables import terminal_width
 from relay.decision.mapping import SyncMapping
@@ -17,16 +20,11 @@ from relay.operations.census_syncs import (
     asked_runs,
     list_syncs,
     newest_runs,
+    read_dbt_project,
     recorded_runs,
     show_sync,
 )
-from relay.operations.census_workspaces import (
-    asking,
-    client_of,
-    clients_of,
-    mapping_in_force,
-    read_names,
-)
+from relay.operations.census_workspaces import asking, read_names
 from relay.settings import CensusSettings
 from relay.terminal import PROBLEM
 from relay.vendors.census import CensusManagement
@@ -48,9 +46,7 @@ class RunsOf(Enum):
 
 def list_all(workspaces: Sequence[str], which: Which, runs: RunsOf, *, wants_json: bool) -> int:
     """Print the syncs of these workspaces, of all if none is named; return the exit status."""
-    with answering(CensusSettings) as settings:
-        mapping = mapping_in_force(settings)
-        clients = clients_of(settings, mapping, workspaces)
+    with on_census(workspaces) as (settings, mapping, clients):
         last_run = _last_runs(settings, clients, runs)
         with progress("Reading the syncs of Census") as line:
             listed = [
@@ -91,17 +87,19 @@ def _of_workspace(
             yield sync
 
 
-def show(workspace: str, sync_id: int, newest: int, *, wants_json: bool) -> int:
+def show(
+    workspace: str, sync_id: int, newest: int, manifest: Path | None, *, wants_json: bool
+) -> int:
     """Print all that is known of a sync, and return the exit status."""
-    with answering(CensusSettings) as settings:
-        mapping = mapping_in_force(settings)
-        census = client_of(settings, mapping, workspace)
+    with on_census([workspace]) as (settings, mapping, clients):
+        census = clients[workspace]
         with (
             database_if_any(settings) as server,
             progress(f"Reading sync {sync_id} of Census"),
             asking(workspace),
         ):
-            shown = show_sync(workspace, sync_id, census, mapping, server, newest=newest)
+            sync_of = partial(show_sync, workspace, sync_id, census, mapping, server)
+            shown = sync_of(read_dbt_project(settings, mapping, manifest), newest=newest)
     _say_what_is_unread(shown.unread)
     if wants_json:
         print_json(sync_json(shown))
@@ -113,10 +111,8 @@ def show(workspace: str, sync_id: int, newest: int, *, wants_json: bool) -> int:
 
 def runs(workspace: str, sync_id: int, newest: int, *, wants_json: bool) -> int:
     """Print the newest runs of a sync, and return the exit status."""
-    with answering(CensusSettings) as settings:
-        census = client_of(settings, mapping_in_force(settings), workspace)
-        with progress(f"Reading the runs of sync {sync_id}"), asking(workspace):
-            found = list(newest_runs(census, sync_id, newest))
+    with on_workspace(workspace, f"Reading the runs of sync {sync_id}") as census:
+        found = list(newest_runs(census, sync_id, newest))
     if wants_json:
         print_json(found)
     else:
@@ -127,19 +123,17 @@ def runs(workspace: str, sync_id: int, newest: int, *, wants_json: bool) -> int:
 
 def cancel(workspace: str, sync_run_id: int) -> int:
     """Cancel a sync run, and return the exit status."""
-    with answering(CensusSettings) as settings:
-        census = client_of(settings, mapping_in_force(settings), workspace)
-        with progress(f"Cancelling sync run {sync_run_id}"), asking(workspace):
-            try:
-                census.cancel_sync_run(sync_run_id)
-            except Unanswered as exc:
-                click.echo(f"Error: {exc}", err=True)
-                click.echo(
-                    f"Sync run {sync_run_id} may be cancelled nevertheless:"
-                    " `relay syncs runs SYNC_ID` shows it.",
-                    err=True,
-                )
-                return PROBLEM
+    with on_workspace(workspace, f"Cancelling sync run {sync_run_id}") as census:
+        try:
+            census.cancel_sync_run(sync_run_id)
+        except Unanswered as exc:
+            click.echo(f"Error: {exc}", err=True)
+            click.echo(
+                f"Sync run {sync_run_id} may be cancelled nevertheless:"
+                " `relay syncs runs SYNC_ID` shows it.",
+                err=True,
+            )
+            return PROBLEM
     click.echo(f"sync run {sync_run_id}: cancelled")
     return 0
 

@@ -4,12 +4,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 
+from relay.census.matching import Match
 from relay.census.syncs import CensusSync
+from relay.dbt.project import Project
 from relay.decision.mapping import Sync, SyncMapping
+from relay.errors import BadArtifact, BadSettings, VendorError
 from relay.operations.census_workspaces import Names, read_names
+from relay.operations.mapping_from_census import match_one
+from relay.operations.mapping_project import project_of_file, project_of_runs
 from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
+from relay.settings import CensusSettings, DbtCloudSettings
 from relay.store import Decision, Store
 from relay.sync_runs import SyncRun
 from relay.vendors.census import CensusManagement
@@ -48,7 +55,8 @@ class ShownSync:
     """All that is known of a sync.
 
     `mapped` is its entry of the mapping file, `decision` what relay decided last: None where there
-    is none. `unread` says what Census would not show.
+    is none. `match` are the dbt nodes that build what it reads, None without a manifest. `unread`
+    says what could not be read.
     """
 
     workspace: str
@@ -59,6 +67,15 @@ class ShownSync:
     mapped: Sync | None
     runs: tuple[SyncRun, ...]
     decision: Decision | None
+    match: Match | None
+    unread: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProject:
+    """The dbt project, None where it could not be read; `unread` says why."""
+
+    project: Project | None
     unread: tuple[str, ...] = ()
 
 
@@ -124,6 +141,7 @@ def show_sync(
     census: CensusManagement,
     mapping: SyncMapping,
     server: Server | None,
+    project: ReadProject,
     *,
     newest: int,
 ) -> ShownSync:
@@ -141,8 +159,32 @@ def show_sync(
         mapped=mapping.sync(workspace, sync_id),
         runs=tuple(newest_runs(census, sync_id, newest)),
         decision=_last_decision(server, workspace, sync_id),
-        unread=names.unread,
+        match=None if project.project is None else _match(sync, names, census, project.project),
+        unread=(*names.unread, *project.unread),
     )
+
+
+def read_dbt_project(
+    settings: CensusSettings, mapping: SyncMapping, manifest: Path | None
+) -> ReadProject:
+    """The project of a manifest.json, or of the newest runs of the mapped jobs at dbt Cloud.
+
+    Raises BadArtifact for a manifest that was named and cannot be read.
+    """
+    if manifest is not None:
+        return ReadProject(project_of_file(manifest))
+    try:
+        return ReadProject(project_of_runs(settings.extended_to(DbtCloudSettings), mapping, ()))
+    except BadSettings as exc:
+        problem = "; ".join(str(exc).splitlines())
+    except (VendorError, BadArtifact) as exc:
+        problem = str(exc)
+    return ReadProject(None, (f"the dbt nodes that build what it reads: {problem}",))
+
+
+def _match(sync: CensusSync, names: Names, census: CensusManagement, project: Project) -> Match:
+    source_type = names.source_types.get(sync.connection_id or 0)
+    return match_one(sync, source_type, census, project.relations)
 
 
 def newest_runs(census: CensusManagement, sync_id: int, newest: int) -> Iterable[SyncRun]:

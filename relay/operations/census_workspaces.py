@@ -5,27 +5,15 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from relay.census.objects import Source
 from relay.decision.mapping import SyncMapping
 from relay.errors import BadArtifact, CensusNotRead, Rejected, Unavailable, VendorError
-from relay.mapping_file import load
 from relay.notation import printable
 from relay.operations.sync_lookup import require_workspace
 from relay.settings import CensusSettings
 from relay.vendors.census import CensusManagement
 from relay.vendors.connect import CensusClients
 from relay.workspaces import DEFAULT_WORKSPACE
-
-_NO_MAPPING = SyncMapping(syncs=(), workspaces={}, digest="")
-
-
-def mapping_in_force(settings: CensusSettings) -> SyncMapping:
-    """The mapping file of the settings; one without syncs if there is no file. Raises BadMapping.
-
-    Census can be looked at before there is a mapping file.
-    """
-    if not settings.mapping.exists():
-        return _NO_MAPPING
-    return load(settings.mapping, settings.census_hosts)
 
 
 def clients_of(
@@ -42,11 +30,6 @@ def clients_of(
     return {name: clients.management_of(name) for name in names}
 
 
-def client_of(settings: CensusSettings, mapping: SyncMapping, workspace: str) -> CensusManagement:
-    """The client of one workspace. Raises as `clients_of` does."""
-    return clients_of(settings, mapping, (workspace,))[workspace]
-
-
 @contextmanager
 def asking(workspace: str) -> Iterator[None]:
     """Turn whatever Census does wrong into one sentence, CensusNotRead, about this workspace."""
@@ -61,25 +44,24 @@ def asking(workspace: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of a workspace's sources and destinations, by their ids.
+    """The names of a workspace's sources and destinations, by their ids, and the sources' types.
 
     `unread` says which of them Census would not show: syncs are listed without.
     """
 
     sources: Mapping[int, str]
     destinations: Mapping[int | str, str]
+    source_types: Mapping[int, str]
     unread: tuple[str, ...] = ()
 
 
 def read_names(census: CensusManagement) -> Names:
     """Read them. Raises Unavailable, BadArtifact."""
-    sources: dict[int, str] = {}
+    sources: list[Source] = []
     destinations: dict[int | str, str] = {}
     unread = []
     try:
-        sources = {
-            one.source_id: name for one in census.sources() if (name := one.label or one.name)
-        }
+        sources = list(census.sources())
     except Rejected as exc:
         unread.append(f"the names of sources: {exc}")
     try:
@@ -88,4 +70,9 @@ def read_names(census: CensusManagement) -> Names:
         }
     except Rejected as exc:
         unread.append(f"the names of destinations: {exc}")
-    return Names(sources, destinations, tuple(unread))
+    return Names(
+        sources={one.source_id: name for one in sources if (name := one.label or one.name)},
+        destinations=destinations,
+        source_types={one.source_id: one.type for one in sources if one.type},
+        unread=tuple(unread),
+    )

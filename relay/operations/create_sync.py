@@ -66,5 +66,7 @@ def _outcome(answer: SyncCreation, sync: NewSyncForm) -> Outcome:
 def _in_words(answer: SyncCreation) -> str:
     word = f", status {answer.word!r}" if answer.word else ""
     named = f", sync {answer.sync_id}" if answer.sync_id is not None else ""
-    said = f": {answer.said}" if answer.said else ""
+    # Of an answer with data, only its status is said.
+    is_said = not answer.said or answer.said == f"status {answer.word!r}"
+    said = "" if is_said else f": {answer.said}"
     return f"Census answered HTTP {answer.http_status}{word}{named}{said}"
