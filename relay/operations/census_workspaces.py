@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from relay.census.objects import Source
 from relay.decision.mapping import SyncMapping
@@ -56,23 +57,30 @@ class Names:
 
 
 def read_names(census: CensusManagement) -> Names:
-    """Read them. Raises Unavailable, BadArtifact."""
+    """Read them; a key may be without the right to. Raises Unavailable, Rejected, BadArtifact."""
     sources: list[Source] = []
     destinations: dict[int | str, str] = {}
     unread = []
     try:
         sources = list(census.sources())
     except Rejected as exc:
-        unread.append(f"the names of sources: {exc}")
+        unread.append(_unread("the names of sources", exc))
     try:
         destinations = {
             one.destination_id: name for one in census.destinations() if (name := one.name)
         }
     except Rejected as exc:
-        unread.append(f"the names of destinations: {exc}")
+        unread.append(_unread("the names of destinations", exc))
     return Names(
         sources={one.source_id: name for one in sources if (name := one.label or one.name)},
         destinations=destinations,
         source_types={one.source_id: one.type for one in sources if one.type},
         unread=tuple(unread),
     )
+
+
+def _unread(what: str, exc: Rejected) -> str:
+    """That syncs are shown without it. Raises Rejected where that would be so for syncs too."""
+    if exc.http_status not in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
+        raise exc
+    return f"{what}: {exc}"
