@@ -66,8 +66,8 @@ def check(
 ) -> None:
     """Check the settings and the mapping file; or only MAPPING, if one is given.
 
-    Syncs that the runs of every environment trigger, and variables that are nearly one of relay's,
-    are warnings.
+    Syncs that the runs of every environment trigger, and variables whose names are similar to
+    one of relay's, are warnings.
 
     With a manifest.json, as `dbt parse` writes it to target/, also what the selectors of depends_on
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
@@ -97,7 +97,7 @@ def config(*, wants_json: bool) -> None:
     show_default=True,
     help="How many of each to show.",
 )
-@click.option("--watch", is_flag=True, help="Draw it again every two seconds, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh every two seconds, until Ctrl-C.")
 @as_json
 def status(newest: int, *, watch: bool, wants_json: bool) -> None:
     """Show whether relay is ready, what needs attention, recent work and open sync runs."""
@@ -161,8 +161,8 @@ def replay(
     """Evaluate dbt runs again, by the mapping as it is now.
 
     A sync that was already triggered for a run is not triggered again, unless with --again or if
-    Census refused to start it. Runs whose retries were exhausted, and runs that relay never heard
-    of, are evaluated as new ones.
+    Census refused to start it. Runs whose retries were exhausted, and runs that relay does not
+    know, are evaluated as new ones.
     """
     from relay.commands import replay as command
     from relay.operations.replay import ReplayRequest
@@ -248,7 +248,7 @@ def demo() -> None:
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print a script that has a shell complete relay's commands and options.
+    """Print a script that lets a shell complete relay's commands and options.
 
     bash, in ~/.bashrc: eval "$(relay completion bash)"; zsh likewise in ~/.zshrc; fish: relay
     completion fish > ~/.config/fish/completions/relay.fish
@@ -274,20 +274,20 @@ def completion(shell: str) -> None:
     type=click.Path(path_type=Path),
     help="The file of settings to write.",
 )
-@click.option("--offline", "checks", flag_value="none", default="vendors", help="Ask no vendor.")
+@click.option("--offline", "checks", flag_value="none", default="vendors", help="No vendor checks.")
 @click.option(
     "--no-input",
     "prompts",
     flag_value="never",
     default="ask",
-    help="Ask nothing: for scripts.",
+    help="Do not prompt: for scripts.",
 )
 def init(settings_file: Path, checks: str, prompts: str, **settings: str | None) -> None:
     """Write a file of settings and a mapping file, after asking for what they need.
 
-    Each setting that its variable or an option gives is not asked for; secrets are read from their
-    variables, from files, or without echo. They are tried at dbt Cloud and Census: one list each is
-    read. Nothing that is there is overwritten.
+    Settings that are in a variable or an option are not asked for. Secrets are read from variables
+    or files, or typed without being shown. URLs, ids and keys are checked with read requests to
+    dbt Cloud and Census. Existing files are not overwritten.
     """
     from relay.commands import init as command
 
