@@ -14,6 +14,7 @@ from relay.workspaces import DEFAULT_WORKSPACE, Workspace
 @pytest.fixture(name="censuses")
 def _censuses(sandbox):
     texts = environment(sandbox.dbt_cloud.url, sandbox.census.url) | {
+        "CENSUS_API_VERSION": "v1",
         "RELAY_MAPPING": "syncs.yml",
         "SALES_KEY": story.CENSUS_API_KEY,
     }
