@@ -24,6 +24,7 @@ from mappings import mapping_text, sync_entry
 
 from relay import cli
 from relay.census import sync_form
+from relay.census.sync_reader import read_sync
 from relay.dbt.deliveries import Ignored
 from relay.decision.gates import Reason
 from relay.decision.mapping_form import json_schema
@@ -362,6 +363,9 @@ class TestSettings:
         return re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", text, re.MULTILINE)
 
 
+FILES = {"file", "mapping"}
+
+
 class TestCommands:
     def test_their_page_has_the_help_of_each(self):
         """`.venv/bin/python tests/cli_reference.py` writes it."""
@@ -380,8 +384,8 @@ class TestCommands:
         )
         for parameter in cli_reference.commands()[name].params:
             if isinstance(parameter, click.Argument):
-                placeholders = {"sync_id": "SYNC_ID", "shell": "SHELL"}
-                assert placeholders.get(parameter.name, "FILE") in usage
+                placeholder = "FILE" if parameter.name in FILES else parameter.name.upper()
+                assert placeholder in usage
             elif parameter.required:
                 assert f"{parameter.opts[0]} " in usage
 
@@ -596,6 +600,10 @@ class TestMappings:
         for name, schema in (("syncs", json_schema()), ("sync", sync_form.json_schema())):
             published = json.loads((ROOT / "config" / f"{name}.schema.json").read_text())
             assert published == schema
+
+    def test_the_example_of_a_new_sync_is_one_without_a_warning(self):
+        (example,) = blocks(DOCS / "census.md", "yaml")
+        assert read_sync(example.encode(), file="example").warnings == ()
 
     @pytest.mark.parametrize("key", sorted(json_schema()["$defs"]["SyncForm"]["properties"]))
     def test_every_key_of_a_sync_is_in_the_manual(self, key):
