@@ -357,7 +357,10 @@ class TestCreating:
             (Body(b"<html>Oops\x1b[2J</html>", 500, "text/html"), "<html>Oops\\x1b[2J</html>"),
             (Body(b"", 500), ""),
             (Body(b'{"status":500,"message":"An error happened"}', 500), "An error happened"),
-            (Body(b'{"status":"created","data":{"id":7}}', 201), "status 'created'"),
+            (
+                Body(b'{"status":"created","data":{"id":7}}', 201),
+                '{"status":"created","data":{"id":7}}',
+            ),
             (Body(b"null", 201), "null"),
         ],
         ids=str,
@@ -452,6 +455,19 @@ class TestFaults:
         said = r"row -7 of Census's list of .* cannot be read: Expected"
         with pytest.raises(BadArtifact, match=said):
             METHODS[name](census)
+
+    @pytest.mark.parametrize(
+        ("row", "name"),
+        [
+            (b'{"full_name":7}', "7"),
+            (b'{"label":"Contact"}', "without an id"),
+            (b"[]", "without an id"),
+        ],
+    )
+    def test_a_row_without_an_id_has_its_name_or_none(self, census, sandbox, row, name):
+        sandbox.census.fail_next("/", Body(b'{"status":"success","data":[%s]}' % row))
+        with pytest.raises(BadArtifact, match=rf"row {name} of .*'s objects cannot be read"):
+            METHODS["destination_objects"](census)
 
     @pytest.mark.parametrize(("version", "other"), [("v1", "v2"), ("v2", "v1")])
     def test_a_key_of_one_version_is_refused_by_the_other(self, sandbox, version, other):

@@ -26,7 +26,7 @@ from relay.dbt.decoding import decode
 from relay.errors import BadArtifact, Rejected, Unanswered
 from relay.sync_runs import SyncRun
 from relay.vendors.census import object_shapes as objects
-from relay.vendors.census.pages import Listing, id_of, rows_of
+from relay.vendors.census.pages import Listing, name_of, rows_of
 from relay.vendors.census.paths import Paths
 from relay.vendors.census.reply import Reply
 from relay.vendors.census.run_shapes import listed_run_decoder
@@ -184,7 +184,8 @@ class CensusManagement:
             http_status=reply.http_status,
             word=reply.word,
             sync_id=_created_id(reply),
-            said=reply.said or answer.excerpt,
+            # All of it, data too: what a validation answers is not documented.
+            said=reply.message or answer.excerpt,
         )
 
     def _one(self, path: str, decoder: "msgspec.json.Decoder[Shape]", not_found: str) -> Shape:
@@ -195,7 +196,7 @@ class CensusManagement:
             try:
                 yield decode(decoder, bytes(row))
             except BadArtifact as exc:
-                where = f"row {id_of(row)} of Census's list of {listing.what}"
+                where = f"row {name_of(row)} of Census's list of {listing.what}"
                 raise BadArtifact(f"{where} cannot be read: {exc}") from exc
 
     def _rows_at_one_of(

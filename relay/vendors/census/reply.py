@@ -36,8 +36,9 @@ _envelope = msgspec.json.Decoder(_Envelope)
 class Reply:
     """An answer of Census, or of what has answered in its place; `said` is for a message.
 
-    `word` is the envelope's status, None where it is no text. `pagination` and `next_url` are what
-    a list says of its other pages, as it was written; `next_url` is UNSET without such a key.
+    `message` is Census's own, empty without one; `word` is the envelope's status, None where it is
+    no text. `pagination` and `next_url` are what a list says of its other pages, as it was written;
+    `next_url` is UNSET without such a key.
     """
 
     http_status: int
@@ -45,6 +46,7 @@ class Reply:
     is_refusal: bool
     said: str
     data: msgspec.Raw
+    message: str = ""
     word: str | None = None
     pagination: object = None
     next_url: object = msgspec.UNSET
@@ -56,13 +58,14 @@ class Reply:
             envelope = decode(_envelope, answer.body)
         except BadArtifact:
             envelope = _Envelope()
-        message = envelope.message if isinstance(envelope.message, str) else ""
+        message = short_message(envelope.message) if isinstance(envelope.message, str) else ""
         return cls(
             http_status=answer.http_status,
             is_success=answer.ok and envelope.status == "success",
             is_refusal=not answer.ok or _is_error(envelope.status),
-            said=short_message(message) or _excerpt(answer, envelope),
+            said=message or _excerpt(answer, envelope),
             data=envelope.data,
+            message=message,
             word=short_message(envelope.status) if isinstance(envelope.status, str) else None,
             pagination=envelope.pagination,
             next_url=envelope.next,
