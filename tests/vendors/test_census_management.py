@@ -199,9 +199,8 @@ class TestSources:
         assert [each.model_id for each in objects[5:7]] == [15, 16]
         assert objects[7].segment == SegmentSource(31, 77)
 
-    @pytest.mark.parametrize("status", [404])
-    def test_have_objects_at_the_older_path_too(self, census, sandbox, status):
-        sandbox.census.fail_next("/objects", Status(status))
+    def test_have_objects_at_the_older_path_too(self, census, sandbox):
+        sandbox.census.fail_next("/objects", Status(404))
         assert len(list(census.source_objects(4))) == 4
         assert len(sandbox.census.requests_to("/data_sources")) == 1
 
@@ -213,6 +212,16 @@ class TestSources:
         sandbox.census.fail_next("/objects", Status(403))
         with pytest.raises(Rejected, match="HTTP 403"):
             list(census.source_objects(4))
+        assert sandbox.census.requests_to("/data_sources") == []
+
+    def test_are_not_read_again_where_a_later_page_is_not_found(self, census, sandbox):
+        first = b'{"status":"success","next":"?page=2","data":[{"id":7,"type":"stream"}]}'
+        sandbox.census.fail_next("/objects", Body(first))
+        sandbox.census.fail_next("/objects", Status(404))
+        objects = census.source_objects(4)
+        assert next(objects).object_id == 7
+        with pytest.raises(Rejected, match="HTTP 404"):
+            next(objects)
         assert sandbox.census.requests_to("/data_sources") == []
 
     def test_may_hold_what_relay_does_not_know(self, census, sandbox):

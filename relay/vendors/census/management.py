@@ -8,6 +8,7 @@ No answer's connection details or credentials are read.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain, islice
 from typing import TypeVar
 
 import msgspec
@@ -203,18 +204,23 @@ class CensusManagement:
         self, paths: tuple[str, str], source_id: int
     ) -> "Iterator[objects.SourceObjectShape]":
         """The rows at the newer path or, where that is not found, at the older one."""
+        asked = _is_it_the_source(source_id)
         newer, older = (
-            Listing(
-                path, f"source {source_id}'s objects", OLDEST_FIRST, _is_it_the_source(source_id)
+            self._rows(
+                Listing(path, f"source {source_id}'s objects", OLDEST_FIRST, asked),
+                objects.source_object_decoder,
             )
             for path in paths
         )
         try:
-            yield from self._rows(newer, objects.source_object_decoder)
+            # Only the first page: a 404 in the middle of a list says nothing of the path.
+            first = list(islice(newer, 1))
         except Rejected as exc:
             if exc.http_status != HTTPStatus.NOT_FOUND:
                 raise
-            yield from self._rows(older, objects.source_object_decoder)
+            yield from older
+        else:
+            yield from chain(first, newer)
 
 
 def _created_id(reply: Reply) -> int | None:
