@@ -18,7 +18,16 @@ _STATE_COLOURS = {"paused": "yellow", "live": "yellow", "failing": "red"}
 
 def describe_syncs(listed: Sequence[ListedSync], *, width: int | None) -> Iterator[str]:
     """A line for each sync; `width` is the terminal's, None for unlimited lines."""
-    heading = ("sync", "label", "reads", "writes to", "state", "starts by itself", "mapped", "last")
+    heading = (
+        "sync",
+        "label",
+        "reads",
+        "writes to",
+        "state",
+        "starts by itself",
+        "mapped",
+        "last run, UTC",
+    )
     rows = [
         (
             display_id(sync.workspace, sync.sync_id),
@@ -70,7 +79,7 @@ def _facts(shown: ShownSync) -> Iterator[str]:
         yield _fact("last decision", _decided(shown))
     for name, at in (("created", sync.created_at), ("changed", sync.updated_at)):
         if at is not None:
-            yield _fact(name, _time(at))
+            yield _fact(name, f"{_time(at)} UTC")
 
 
 def _in_dbt(match: Match) -> str:
@@ -102,7 +111,7 @@ def _decided(shown: ShownSync) -> str:
     assert decision is not None
     verdict = "triggered" if decision.reason is Reason.REBUILT else f"withheld, {decision.reason}"
     models = f": {', '.join(decision.models)}" if decision.models else ""
-    return f"{verdict} for dbt run {decision.dbt_run_id}, {_time(decision.decided_at)}{models}"
+    return f"{verdict} for dbt run {decision.dbt_run_id}, {_time(decision.decided_at)} UTC{models}"
 
 
 def describe_runs(runs: Sequence[SyncRun], *, width: int | None) -> Iterator[str]:
