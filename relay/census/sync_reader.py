@@ -8,7 +8,7 @@ import msgspec
 
 from relay.census.sync_checks import check_sync
 from relay.census.sync_form import NewSyncForm
-from relay.census.sync_source_form import WRITTEN_AS
+from relay.census.sync_source_form import OF_A_DATASET
 from relay.decision.form_reader import FormReader
 from relay.decision.forms import Form, deprecated_keys, nested_forms, tag_of
 from relay.decision.mapping_messages import quoted
@@ -124,6 +124,5 @@ def _below(path: str, key: str) -> str:
 
 
 def _unknown_type(tag: str, known: dict[str, Form]) -> str:
-    if tag in WRITTEN_AS and "dataset" in known:
-        return f"a new sync names this as {WRITTEN_AS[tag]}"
-    return f"unknown type; {did_you_mean(tag, known)}known are {quoted(known)}"
+    hint = OF_A_DATASET if "dataset" in known else ""
+    return f"unknown type; {did_you_mean(tag, known)}known are {quoted(known)}{hint}"

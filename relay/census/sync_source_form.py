@@ -8,14 +8,11 @@ from msgspec import UNSET, UnsetType
 from relay.decision.forms import PositiveId, Text, deprecated
 
 NAMES_OF_A_TABLE = ("table_catalog", "table_schema", "table_name")
-# How Census shows a source that is written as another type, and how that is.
-WRITTEN_AS = {
-    "business_object_source": "{type: dataset, id: …}",
-    "filter_segment_source": "{type: dataset, id: …}, and `filter_segment_id` beside `object`",
-    "cohort_source": "{type: dataset, id: …}, and `cohort_id` beside `object`",
-    "segment": "{type: dataset, id: …}, and `filter_segment_id` beside `object`",
-    "cohort": "{type: dataset, id: …}, and `cohort_id` beside `object`",
-}
+# Census's answers name a dataset, segment or cohort otherwise than a new sync does.
+OF_A_DATASET = (
+    "; a dataset is {type: dataset, id: …}, and so is a segment or cohort of it, with"
+    " `filter_segment_id` or `cohort_id` beside `object`"
+)
 
 
 class TableForm(msgspec.Struct, kw_only=True, tag_field="type", tag="table"):

@@ -288,8 +288,8 @@ def test_a_problem_in_json_has_its_line_and_column():
             "sync.yml:5:12: source_attributes.object.type: unknown type; ",
         ),
         (
-            with_source("{type: filter_segment_source, dataset_id: 77}"),
-            "sync.yml:5:12: source_attributes.object.type: a new sync names this as {type: dataset",
+            with_source("{type: segment, id: 77}"),
+            "sync.yml:5:12: source_attributes.object.type: unknown type; known are `table`, `dat",
         ),
         (
             with_source("{type: table, table_name: C, table_schema: B}"),
@@ -372,6 +372,11 @@ def test_a_problem_in_json_has_its_line_and_column():
 )
 def test_a_problem_is_told_with_its_place(text, expected):
     assert any(problem.startswith(expected) for problem in problems(text)), problems(text)
+
+
+def test_an_unknown_source_says_how_a_segment_is_written():
+    (problem,) = problems(with_source("{type: segment, id: 77}"))
+    assert problem.endswith("with `filter_segment_id` or `cohort_id` beside `object`")
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file():
