@@ -7,9 +7,12 @@ from uuid import UUID
 
 import click
 
+from relay.cli.destinations import destinations
 from relay.cli.init import init
 from relay.cli.mapping import mapping as mapping_group
 from relay.cli.options import AN_ID, as_json, of_run
+from relay.cli.sources import sources
+from relay.cli.syncs import syncs
 from relay.commands.parameters import Duration, WebhookUrl
 from relay.notation import LARGEST_ID
 from relay.workspaces import DEFAULT_WORKSPACE
@@ -21,8 +24,8 @@ def main() -> None:
     """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
 
 
-main.add_command(init)
-main.add_command(mapping_group)
+for each in (init, mapping_group, syncs, sources, destinations):
+    main.add_command(each)
 
 
 @main.command()
