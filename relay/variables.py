@@ -27,6 +27,9 @@ from relay.secret import (
 from relay.spelling import nearest
 from relay.workspaces import AUTO, CENSUS_API_VERSION, CENSUS_HOSTS, CENSUS_URL
 
+_YES = frozenset({"true", "yes", "1"})
+_NO = frozenset({"false", "no", "0"})
+
 
 def _unchanged(value: object) -> object:
     return value
@@ -181,6 +184,13 @@ def _read_positive(text: str) -> int:
     return int(digits)
 
 
+def _read_flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _YES | _NO:
+        raise ValueError(f"expected true or false, got {text!r}")
+    return word in _YES
+
+
 def _read_port(text: str) -> int:
     port = _read_positive(text)
     if port > 65535:  # noqa: PLR2004
@@ -247,6 +257,7 @@ VARIABLES = (
         CENSUS_HOSTS,
         show=_show_census_hosts,
     ),
+    Variable("RELAY_DRY_RUN", "dry_run", _read_flag, default=False),
     Variable("RELAY_LOG_FORMAT", "log_format", _one_of("auto", "json", "console"), "auto"),
     Variable("RELAY_LOG_LEVEL", "log_level", _one_of("debug", "info", "warning", "error"), "info"),
     Variable("PORT", "port", _read_port, 8080),

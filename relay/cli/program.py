@@ -1,4 +1,4 @@
-"""relay's command line: each command's name, options and help. `commands/` does what they say."""
+"""The command `relay`, and those of its commands that are in no module of their own."""
 
 import sys
 from pathlib import Path
@@ -7,20 +7,23 @@ from uuid import UUID
 
 import click
 
+from relay.cli.hold import hold, release
+from relay.cli.init import init
+from relay.cli.options import AN_ID, as_json, of_run
 from relay.commands.parameters import Duration, WebhookUrl
 from relay.notation import LARGEST_ID
 from relay.workspaces import DEFAULT_WORKSPACE
-
-AN_ID = click.IntRange(min=1, max=LARGEST_ID)
-
-of_run = click.option("--run", "dbt_run_id", required=True, type=AN_ID, help="The dbt run's id.")
-as_json = click.option("--json", "wants_json", is_flag=True, help="Print JSON, for a pipe.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="relay", prog_name="relay")
 def main() -> None:
     """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
+
+
+main.add_command(hold)
+main.add_command(release)
+main.add_command(init)
 
 
 @main.command()
@@ -256,43 +259,3 @@ def completion(shell: str) -> None:
     from relay.commands import completion as command
 
     command.run(main, shell)
-
-
-@main.command()
-@click.option("--dbt-cloud-url", "DBT_CLOUD_URL", metavar="URL")
-@click.option("--dbt-cloud-account-id", "DBT_CLOUD_ACCOUNT_ID", metavar="ID")
-@click.option("--dbt-cloud-token-file", "DBT_CLOUD_TOKEN_FILE", metavar="FILE")
-@click.option("--dbt-cloud-webhook-secrets-file", "DBT_CLOUD_WEBHOOK_SECRETS_FILE", metavar="FILE")
-@click.option("--census-url", "CENSUS_URL", metavar="URL")
-@click.option("--census-api-version", "CENSUS_API_VERSION", metavar="VERSION")
-@click.option("--census-api-key-file", "CENSUS_API_KEY_FILE", metavar="FILE")
-@click.option(
-    "--env-file",
-    "settings_file",
-    default="relay.env",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="The file of settings to write.",
-)
-@click.option("--offline", "checks", flag_value="none", default="vendors", help="Ask no vendor.")
-@click.option(
-    "--no-input",
-    "prompts",
-    flag_value="never",
-    default="ask",
-    help="Ask nothing: for scripts.",
-)
-def init(settings_file: Path, checks: str, prompts: str, **settings: str | None) -> None:
-    """Write a file of settings and a mapping file, after asking for what they need.
-
-    Each setting that its variable or an option gives is not asked for; secrets are read from their
-    variables, from files, or without echo. They are tried at dbt Cloud and Census: one list each is
-    read. Nothing that is there is overwritten.
-    """
-    from relay.commands import init as command
-
-    options = {name: value for name, value in settings.items() if value is not None}
-    wanted = command.InitOptions(
-        options, settings_file, command.Prompts(prompts), command.Checks(checks)
-    )
-    command.run(wanted)
