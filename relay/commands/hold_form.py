@@ -1,6 +1,7 @@
 """Holds as text."""
 
 from relay.store import Hold, HoldScope
+from relay.store.status import HoldRow
 from relay.workspaces import display_id
 
 
@@ -9,7 +10,7 @@ def describe_hold(hold: Hold) -> str:
     return f"{describe_scope(hold)}, {hold_text(hold)}"
 
 
-def describe_scope(scope: Hold | HoldScope) -> str:
+def describe_scope(scope: Hold | HoldScope | HoldRow) -> str:
     """What is held: a sync, or all."""
     if scope.sync_id is not None:
         return f"sync {display_id(scope.workspace or '', scope.sync_id)}"

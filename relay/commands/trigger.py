@@ -1,11 +1,13 @@
 """`relay trigger`: trigger a sync without a dbt run, and wait for its end if requested."""
 
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
 import click
 
 from relay.clock import utc_now
+from relay.commands.hold_form import hold_text
 from relay.commands.progress import progress
 from relay.commands.session import on_database
 from relay.commands.tables import coloured
@@ -14,10 +16,10 @@ from relay.errors import NotMapped
 from relay.mapping_file import load
 from relay.operations.readiness import Check
 from relay.operations.sync_lookup import find_mapped
-from relay.operations.trigger import Records, follow, trigger
+from relay.operations.trigger import Records, Requested, follow, trigger
 from relay.postgres.server import Server
 from relay.settings import Settings
-from relay.store import TriggerProgress
+from relay.store import Mode, TriggerProgress
 from relay.sync_runs import Outcome
 from relay.terminal import PROBLEM
 from relay.workspaces import display_id
@@ -45,12 +47,22 @@ def run(sync_id: int, workspace: str, records: Records, *, unmapped: Unmapped, u
         mapping = load(settings.mapping, settings.census_hosts)
         if unmapped is Unmapped.REFUSED:
             _require_mapped(mapping, settings.mapping, workspace, sync_id)
-        requested = trigger(server, mapping, workspace, sync_id, records, now=utc_now())
+        mode = Mode.DRY_RUN if settings.dry_run else Mode.LIVE
+        requested = trigger(server, mapping, workspace, sync_id, records, now=utc_now(), mode=mode)
         shown = f"sync {display_id(workspace, sync_id)}"
+        for line in _notes(settings, requested):
+            click.echo(f"{shown}: {line}", err=until is Until.ENDED)
         if until is Until.REQUESTED or not requested.worker.is_well:
             click.echo(f"{shown}: {_waits_for(requested.worker)}")
             return 0 if until is Until.REQUESTED else PROBLEM
         return _wait(server, requested.trigger_id, shown)
+
+
+def _notes(settings: Settings, requested: Requested) -> Iterator[str]:
+    if settings.dry_run:
+        yield "a dry run (RELAY_DRY_RUN), so nothing is sent to Census"
+    if requested.hold is not None:
+        yield f"held {hold_text(requested.hold)}; the trigger waits for that"
 
 
 def _require_mapped(mapping: SyncMapping, file: Path, workspace: str, sync_id: int) -> None:
