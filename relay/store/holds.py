@@ -95,7 +95,7 @@ class Holds(Transactions):
             assert hold is not None
             if until is not None:
                 _schedule_end(connection, hold.hold_id, until)
-            underway = one(connection, Underway, _UNDERWAY, (*key, *key))
+            underway = one(connection, Underway, _UNDERWAY, key)
             assert underway is not None
             return hold, underway
 
@@ -121,7 +121,7 @@ class Holds(Transactions):
             if hold is None:
                 _look_again(connection, hold_id)
                 return None
-            waiting = connection.execute(_WAITING, (hold.workspace,) * 2 + (hold.sync_id,) * 2)
+            waiting = connection.execute(_WAITING, (hold.workspace, hold.sync_id))
             syncs = waiting.fetchall()
             jobs.start_sync_runs(
                 connection, [(workspace, sync_id) for workspace, sync_id, _ in syncs]
@@ -200,8 +200,8 @@ _UNDERWAY = """
 SELECT count(*) FILTER (WHERE sync_run_id IS NULL AND sent_at IS NOT NULL) AS starting,
        count(*) FILTER (WHERE sync_run_id IS NOT NULL) AS running
 FROM relay.sync_runs
-WHERE ended_at IS NULL AND (%s::text IS NULL OR workspace = %s)
-  AND (%s::bigint IS NULL OR sync_id = %s)
+WHERE ended_at IS NULL
+  AND workspace = coalesce(%s, workspace) AND sync_id = coalesce(%s, sync_id)
 """
 _RELEASE = f"""
 UPDATE relay.holds SET until = %s, released_by = %s
@@ -215,8 +215,8 @@ RETURNING {_COLUMNS}
 """
 _WAITING = """
 SELECT workspace, sync_id, count(*) FROM relay.triggers
-WHERE attempt_id IS NULL AND (%s::text IS NULL OR workspace = %s)
-  AND (%s::bigint IS NULL OR sync_id = %s)
+WHERE attempt_id IS NULL
+  AND workspace = coalesce(%s, workspace) AND sync_id = coalesce(%s, sync_id)
 GROUP BY workspace, sync_id
 """
 _OPEN = f"SELECT {_COLUMNS} FROM relay.holds WHERE {_IS_OPEN} ORDER BY until DESC NULLS FIRST"

@@ -23,8 +23,8 @@ class TriggerRow:
     """A trigger and its state.
 
     `state` is `held`, `cooling down`, `waiting`, `sending`, `running`, or the outcome of its sync
-    run. `until` is when a hold or cool-down ends, None if only a person ends the hold. Here and below `sync_name` comes from the mapping file; the
-    store leaves it None.
+    run. `until` is when a hold or cool-down ends, None if only a person ends the hold. Here and
+    below `sync_name` comes from the mapping file; the store leaves it None.
     """
 
     requested_at: datetime
