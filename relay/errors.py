@@ -7,6 +7,7 @@ RelayError
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
 ├── NothingToReplay       exit 1: the delivery to replay is unknown, or is about no run
 ├── CannotWrite           exit 1: a new file could not be written; no part of it is left
+├── CannotAppend          exit 1: the mapping file cannot be added to; it is unchanged
 ├── CannotDecide          exit 1: the decision on a sync raised an unexpected error
 ├── NoDatabase            exit 1: there is no relay database
 ├── NotMapped             exit 1: the given sync is not in the mapping file
@@ -76,6 +77,10 @@ class NothingToReplay(RelayError):
 
 class CannotWrite(RelayError):
     """A new file that already exists, or whose folder is not writable."""
+
+
+class CannotAppend(RelayError):
+    """A mapping file whose form has no place for more syncs, or that changes meanwhile."""
 
 
 class CannotDecide(RelayError):

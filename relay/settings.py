@@ -169,16 +169,20 @@ def environment_of(names: Collection[str]) -> dict[str, str]:
 class MappingSettings(NamedTuple):
     """The mapping file's path, and the hosts that its workspaces may use.
 
-    `environment` holds the API keys of its workspaces, and every other variable.
+    `environment` holds the API keys of its workspaces, and every other variable; `census_url` is
+    that of the default workspace.
     """
 
     path: Path
     census_hosts: frozenset[str]
     environment: Mapping[str, str]
+    census_url: str
 
 
 def mapping_settings() -> MappingSettings:
     """The settings of the mapping file, also if other settings are invalid."""
     environment = dict(os.environ)
     values = EnvironmentReader(environment).read_all()
-    return MappingSettings(values["mapping"], values["census_hosts"], environment)
+    return MappingSettings(
+        values["mapping"], values["census_hosts"], environment, values["census_url"]
+    )

@@ -33,13 +33,18 @@ class SyncRun:
     """A sync run as Census last described it.
 
     `status` is Census's, in upper or lower case. Counts are None if Census reports none, as for a
-    failed run.
+    failed run. `completed_at` is None for a failed run too, so it does not show whether a run has
+    ended. `full_sync` is None if Census does not report it. `trigger_reason` is what started it.
     """
 
     sync_run_id: int
     status: str
     canceled: bool = False
     created_at: datetime | None = None
+    updated_at: datetime | None = None
+    completed_at: datetime | None = None
+    full_sync: bool | None = None
+    trigger_reason: str | None = None
     records_processed: int | None = None
     records_updated: int | None = None
     records_failed: int | None = None

@@ -51,6 +51,7 @@ DOORS = {
     "gunicorn": {"web"},
     "yaml": {"census", "decision"},
     "sqlalchemy": {"postgres"},
+    "sqlglot": {"census"},
     "alembic": {"postgres"},
     "hmac": set(),
 }
@@ -181,7 +182,9 @@ def test_a_foreign_thing_has_its_doors(library, doors):
     ("module", "never"),
     [
         ("relay.web.app", {"requests", "sqlalchemy", "alembic", "relay.vendors", "relay.worker"}),
-        ("relay.worker.process", {"flask", "gunicorn", "sqlalchemy", "alembic"}),
+        ("relay.worker.process", {"flask", "gunicorn", "sqlalchemy", "alembic", "sqlglot"}),
+        ("relay.cli", {"requests", "psycopg", "sqlglot", "relay.vendors"}),
+        ("relay.census.matching", {"sqlglot"}),
     ],
 )
 def test_a_process_loads_nothing_it_does_not_need(module, never):
@@ -208,6 +211,7 @@ def test_a_python_child_imports_nothing_from_the_working_directory(path):
         "job_definition_id": {"vendors", "sandbox"},
         "run_step_command": {"vendors", "sandbox"},
         "source_record_invalids": {"vendors", "sandbox"},
+        "business_object_source": {"vendors", "sandbox"},
         "original_file_path": {"dbt", "sandbox"},
         "force_full_sync": {"vendors", "sandbox"},
     }.items(),

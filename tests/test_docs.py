@@ -366,17 +366,17 @@ class TestCommands:
         assert cli_reference.updated(CLI_PAGE) == CLI_PAGE
 
     def test_every_help_on_their_page_is_of_a_command(self):
-        shown = re.findall(r"^\$ relay (\w+) --help$", CLI_PAGE, re.MULTILINE)
-        assert sorted(shown) == sorted(cli.main.commands)
+        shown = re.findall(r"^\$ relay ([\w -]+) --help$", CLI_PAGE, re.MULTILINE)
+        assert sorted(shown) == sorted(cli_reference.commands())
 
-    @pytest.mark.parametrize("name", sorted(cli.main.commands))
+    @pytest.mark.parametrize("name", sorted(cli_reference.commands()))
     def test_their_page_lists_each_with_its_arguments(self, name):
         usage = next(
             words
             for words in re.findall(r"\| \[`(relay .+?)`\]", CLI_PAGE)
-            if words.split()[1] == name
+            if f"{words} ".startswith(f"relay {name} ")
         )
-        for parameter in cli.main.commands[name].params:
+        for parameter in cli_reference.commands()[name].params:
             if isinstance(parameter, click.Argument):
                 placeholders = {"sync_id": "SYNC_ID", "shell": "SHELL"}
                 assert placeholders.get(parameter.name, "FILE") in usage
@@ -385,7 +385,7 @@ class TestCommands:
 
     def test_each_option_is_in_some_document(self):
         text = "".join(each.read_text() for each in DOCUMENTS)
-        for command in cli.main.commands.values():
+        for command in cli_reference.commands().values():
             for option in command.params:
                 if isinstance(option, click.Option):
                     assert option.opts[0] in text, f"{command.name} {option.opts[0]}"

@@ -59,7 +59,16 @@ class SourceSegment:
     segment: SegmentSource
 
 
-SourceObject = SourceTable | SourceModel | SourceSegment
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherObject:
+    """An object of a source of another type; `type` is Census's word, None if it gave none."""
+
+    object_id: int
+    type: str | None
+    name: str | None
+
+
+SourceObject = SourceTable | SourceModel | SourceSegment | OtherObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

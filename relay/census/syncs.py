@@ -92,6 +92,7 @@ class StartedBy(StrEnum):
     FIVETRAN = "fivetran"
     SYNC_SEQUENCE = "sync_sequence"
     LIVE = "live"  # it runs all the time; such syncs have been retired
+    OTHER = "other"  # Census names a trigger that relay does not know: `detail` is its name
 
 
 @dataclass(frozen=True, slots=True)

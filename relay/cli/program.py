@@ -1,4 +1,4 @@
-"""The command `relay`, and those of its commands that are in no module of their own."""
+"""The command `relay`, and those of its commands that are in no group."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ import click
 
 from relay.cli.hold import hold, release
 from relay.cli.init import init
+from relay.cli.mapping import mapping as mapping_group
 from relay.cli.options import AN_ID, as_json, of_run
 from relay.commands.parameters import Duration, WebhookUrl
 from relay.notation import LARGEST_ID
@@ -24,6 +25,7 @@ def main() -> None:
 main.add_command(hold)
 main.add_command(release)
 main.add_command(init)
+main.add_command(mapping_group)
 
 
 @main.command()
@@ -69,8 +71,8 @@ def check(
 ) -> None:
     """Check the settings and the mapping file; or only MAPPING, if one is given.
 
-    Syncs that the runs of every environment trigger, and variables that are nearly one of relay's,
-    are warnings.
+    Syncs that the runs of every environment trigger, and variables whose names are similar to
+    one of relay's, are warnings.
 
     With a manifest.json, as `dbt parse` writes it to target/, also what the selectors of depends_on
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
@@ -100,7 +102,7 @@ def config(*, wants_json: bool) -> None:
     show_default=True,
     help="How many of each to show.",
 )
-@click.option("--watch", is_flag=True, help="Draw it again every two seconds, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh every two seconds, until Ctrl-C.")
 @as_json
 def status(newest: int, *, watch: bool, wants_json: bool) -> None:
     """Show whether relay is ready, what needs attention, recent work and open sync runs."""
@@ -164,8 +166,8 @@ def replay(
     """Evaluate dbt runs again, by the mapping as it is now.
 
     A sync that was already triggered for a run is not triggered again, unless with --again or if
-    Census refused to start it. Runs whose retries were exhausted, and runs that relay never heard
-    of, are evaluated as new ones.
+    Census refused to start it. Runs whose retries were exhausted, and runs that relay does not
+    know, are evaluated as new ones.
     """
     from relay.commands import replay as command
     from relay.operations.replay import ReplayRequest
@@ -251,7 +253,7 @@ def demo() -> None:
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print a script that has a shell complete relay's commands and options.
+    """Print a script that lets a shell complete relay's commands and options.
 
     bash, in ~/.bashrc: eval "$(relay completion bash)"; zsh likewise in ~/.zshrc; fish: relay
     completion fish > ~/.config/fish/completions/relay.fish

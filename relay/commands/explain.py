@@ -56,10 +56,9 @@ def describe_explanation(explained: Explanation, *, width: int | None = None) ->
         )
         for condition in explained.conditions
     ]
-    conditions = table(("condition", "holds", "seen"), rows, width=width)
-    return "\n".join(
-        (heading, *conditions, _verdict(explained.reason), *_hold(explained), *_models(explained))
-    )
+    conditions = table(("condition", "met", "seen"), rows, width=width)
+    decision = (_verdict(explained.reason), *_hold(explained), *_models(explained))
+    return "\n".join((heading, *conditions, *decision))
 
 
 def _verdict(reason: Reason) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from relay.decision.mapping import SyncMapping
-from relay.vendors.census.version import V1, V1_ENDS, V2
+from relay.vendors.census.paths import V1, V2
+from relay.vendors.census.version import V1_ENDS
 from relay.workspaces import AUTO, CENSUS_EU_URL, DEFAULT_WORKSPACE
 
 

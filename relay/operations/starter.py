@@ -25,7 +25,7 @@ _QUOTED = """\
 """
 _MAPPING = """\
 # Which Census syncs depend on which dbt models: docs/mapping.md explains every key.
-# Check it with `relay check`; a running relay takes up a changed file within 10 seconds.
+# Check it with `relay check`; a running relay reads a changed file within 10 seconds.
 
 version: 1
 
@@ -64,10 +64,13 @@ def settings_text(values: Mapping[str, str], *, path: str) -> str:
 
 def mapping_text(account: DbtAccount) -> str:
     """The mapping file: limited to runs of production, with one example sync."""
-    return "\n".join([_MAPPING.rstrip("\n"), "", *_defaults(account), "", *_jobs(account), _SYNCS])
+    return "\n".join(
+        [_MAPPING.rstrip("\n"), "", *defaults_lines(account), "", *_jobs(account), _SYNCS]
+    )
 
 
-def _defaults(account: DbtAccount) -> Iterator[str]:
+def defaults_lines(account: DbtAccount) -> Iterator[str]:
+    """The lines of `defaults:`, or how to write them."""
     yield "# Only runs of these environments of dbt Cloud trigger; those of staging do not."
     if account.production:
         yield "defaults:"

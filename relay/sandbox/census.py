@@ -5,48 +5,42 @@ https://fivetran.com/docs/activations; before that docs.getcensus.com, "Sync Run
 "API" (October 2021). A response here has both the old and the new names, as the newest page does.
 """
 
-import base64
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from http import HTTPStatus
-from http.client import responses
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import abort, request
 from werkzeug.wrappers import Response
 
 from relay.clock import Clock, utc_now
-from relay.sandbox.census_answers import paged, sync_json, sync_run_json
+from relay.sandbox.census_answers import sync_run_json, time_text
+from relay.sandbox.census_management import ManagementRoutes
+from relay.sandbox.census_objects import CensusObjects
 from relay.sandbox.census_runs import RECORDS, End, SandboxSync, SandboxSyncRun
-from relay.sandbox.wire import TRANSIENT, Body, Simulator, as_json
+from relay.sandbox.census_sync_answers import sync_json
+from relay.sandbox.census_wire import API, CensusWire
+from relay.sandbox.wire import as_json
 
-_API = "/api/<any(v1, v2):version>"
 _FIRST_SYNC_RUN_ID = 90001
-
-T = TypeVar("T")
 
 
 class Refused(Exception):
     """Census refuses to start this sync, with this message."""
 
 
-class SandboxCensus(Simulator):
+class SandboxCensus(CensusWire):
     """One workspace of Census, its syncs and their runs.
 
     A run is queued for a second, or a quarter of `runs_take` if that is less, and completes
     `runs_take` after its start. With None it runs until `finish` is called.
     """
 
-    # Not with status 200: as a response to a trigger that is a refusal, which is not retried.
-    transient_faults = (*TRANSIENT, Body(b"<html>Back soon</html>", 503, "text/html"))
-
     def __init__(
         self, api_key: str, *, runs_take: timedelta | None = None, clock: Clock = utc_now
     ) -> None:
-        super().__init__(clock)
-        self._api_key = api_key
+        super().__init__(api_key, clock=clock)
+        self.objects = CensusObjects()
         self._runs_take = runs_take
         self._syncs: dict[int, SandboxSync] = {}
         self._sync_runs: dict[int, SandboxSyncRun] = {}
@@ -58,13 +52,29 @@ class SandboxCensus(Simulator):
     def add_sync(self, sync: SandboxSync) -> None:
         """Add a sync, or replace the one with the same id."""
         with self._lock:
-            self._syncs[sync.sync_id] = sync
+            self._keep(sync)
+
+    def create_sync(self, sync: SandboxSync) -> SandboxSync:
+        """Let there be this sync under the next id, made now, as POST /syncs does."""
+        with self._lock:
+            sync_id = max(self._syncs, default=0) + 1
+            made_at = time_text(self.now())
+            made = replace(sync, sync_id=sync_id, created_at=made_at, updated_at=made_at)
+            self._keep(made)
+            return made
+
+    def _keep(self, sync: SandboxSync) -> None:
+        self._syncs[sync.sync_id] = sync
+        self.objects.add(sync.reads)
+        self.objects.add_destination(sync.destination, sync.destination_object)
 
     def change_sync(self, sync_id: int, **fields: Any) -> SandboxSync:
         """Change a sync, for example whether it is paused. Raises LookupError."""
         with self._lock:
-            changed = replace(self._syncs[sync_id], **fields)
-            self._syncs[sync_id] = changed
+            changed = replace(
+                self._syncs[sync_id], **{"updated_at": time_text(self.now())} | fields
+            )
+            self._keep(changed)
             return changed
 
     @property
@@ -164,14 +174,14 @@ class SandboxCensus(Simulator):
 
     def _add_routes(self) -> None:
         add = self._app.add_url_rule
-        add(f"{_API}/syncs", view_func=self._list_syncs)
-        add(f"{_API}/syncs/<int:sync_id>", view_func=self._get_sync)
-        add(f"{_API}/syncs/<int:sync_id>/trigger", view_func=self._trigger, methods=["POST"])
-        add(f"{_API}/syncs/<int:sync_id>/sync_runs", view_func=self._list_sync_runs)
-        add(f"{_API}/sync_runs/<int:sync_run_id>", view_func=self._get_sync_run)
-        add("/api/v2/activations", view_func=self._list_activations)
-        cancel = f"{_API}/sync_runs/<int:sync_run_id>/cancel"
+        add(f"{API}/syncs", view_func=self._list_syncs)
+        add(f"{API}/syncs/<int:sync_id>", view_func=self._get_sync)
+        add(f"{API}/syncs/<int:sync_id>/trigger", view_func=self._trigger, methods=["POST"])
+        add(f"{API}/syncs/<int:sync_id>/sync_runs", view_func=self._list_sync_runs)
+        add(f"{API}/sync_runs/<int:sync_run_id>", view_func=self._get_sync_run)
+        cancel = f"{API}/sync_runs/<int:sync_run_id>/cancel"
         add(cancel, view_func=self._cancel, methods=["POST"])
+        ManagementRoutes(self, self.objects, self.create_sync).add_to(self._app)
 
     def _trigger(self, version: str, sync_id: int) -> Response:
         try:
@@ -182,14 +192,14 @@ class SandboxCensus(Simulator):
             # "status: success or error indicating whether the sync was triggered. message:
             # Present if error." The HTTP status is not documented.
             return as_json({"status": "error", "message": str(exc)})
-        return _success({"sync_run_id": run.sync_run_id})
+        return self.success({"sync_run_id": run.sync_run_id})
 
     def _get_sync_run(self, version: str, sync_run_id: int) -> Response:
         try:
             run = self.sync_run(sync_run_id)
         except LookupError:
             abort(404)
-        return _success(self._run_json(run))
+        return self.success(self._run_json(run))
 
     def _cancel(self, version: str, sync_run_id: int) -> Response:
         """As in the OpenAPI file; for a run that has ended it is not documented: the same."""
@@ -204,17 +214,16 @@ class SandboxCensus(Simulator):
 
     def _list_sync_runs(self, version: str, sync_id: int) -> Response:
         self._must_exist(sync_id)
-        return _page(self.sync_runs_of(sync_id), self._run_json)
-
-    def _list_activations(self) -> Response:
-        return _page([], dict)
+        # Only the runs of the page are looked at: a sync can have thousands.
+        sync_run_ids = list(self._of_sync.get(sync_id, ()))
+        return self.page(sync_run_ids, lambda each: self._run_json(self.sync_run(each)))
 
     def _list_syncs(self, version: str) -> Response:
-        return _page(self.syncs, self._sync_json)
+        return self.page(self.syncs, lambda sync: self._sync_json(sync, version))
 
     def _get_sync(self, version: str, sync_id: int) -> Response:
         self._must_exist(sync_id)
-        return _success(self._sync_json(self._syncs[sync_id]))
+        return self.success(self._sync_json(self._syncs[sync_id], version))
 
     def _must_exist(self, sync_id: int) -> None:
         if sync_id not in self._syncs:
@@ -223,40 +232,10 @@ class SandboxCensus(Simulator):
     def _run_json(self, run: SandboxSyncRun) -> dict[str, Any]:
         return sync_run_json(run, status=self.status(run), now=self.now())
 
-    def _sync_json(self, sync: SandboxSync) -> dict[str, Any]:
-        ended = [run.end.status for run in self.sync_runs_of(sync.sync_id) if run.end]
-        return sync_json(sync, last_status=ended[-1] if ended else None)
-
-    def _check_credentials(self) -> Response | None:
-        # "Authorization: Bearer", and until February 2023 https://bearer:TOKEN@host, which is
-        # HTTP Basic with the user `bearer`.
-        basic = base64.b64encode(f"bearer:{self._api_key}".encode()).decode()
-        said = request.headers.get("Authorization", "")
-        right = (f"Bearer {self._api_key}", f"Basic {basic}")
-        return None if said in right else self._error(HTTPStatus.UNAUTHORIZED, request.path)
-
-    def _error(self, code: int, path: str, detail: str | None = None) -> Response:
-        if code == HTTPStatus.UNAUTHORIZED and path.startswith("/api/v2/"):
-            # https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/
-            # webhooks/create-webhook; the pages of v1 have no 401.
-            return as_json({"status": code}, code)
-        if code == HTTPStatus.UNAUTHORIZED:
-            # Undocumented. Rails' text; Census's clients look for "Access denied" in it.
-            answer = Response("HTTP Basic: Access denied.\n", code, content_type="text/html")
-            answer.headers["WWW-Authenticate"] = 'Basic realm="Application"'
-            return answer
-        if code == HTTPStatus.NOT_FOUND:
-            # developers.getcensus.com/openapi/compiled/workspace_management.yaml, NotFound
-            return as_json({"status": code}, code)
-        if code == HTTPStatus.BAD_REQUEST and path.startswith("/api/v2/"):
-            # The same page of v2 has `message`, "The reason the request failed".
-            return as_json({"status": code, "message": detail}, code)
-        # Others are undocumented: an HTML page, as a proxy in front of the API would send.
-        page = f"<html><body><h1>{code} {responses.get(code, '')}</h1></body></html>"
-        return Response(page, code, content_type="text/html")
-
-    def _not_served(self, code: int, said: str) -> Response:
-        return as_json({"status": code, "message": said}, code)
+    def _sync_json(self, sync: SandboxSync, version: str) -> dict[str, Any]:
+        newest_first = map(self.sync_run, reversed(self._of_sync.get(sync.sync_id, [])))
+        last_status = next((run.end.status for run in newest_first if run.end), None)
+        return sync_json(sync, version=version, last_status=last_status)
 
 
 def _full_sync_is_forced() -> bool:
@@ -271,13 +250,3 @@ def _full_sync_is_forced() -> bool:
         request.get_json()  # aborts with 400
     body = request.get_json(force=True, silent=True)
     return isinstance(body, dict) and body.get("force_full_sync") is True
-
-
-def _success(answer: dict[str, Any]) -> Response:
-    return as_json({"status": "success", "data": answer})
-
-
-def _page(oldest_first: list[T], as_row: Callable[[T], dict[str, Any]]) -> Response:
-    rows = oldest_first if request.args.get("order") == "asc" else oldest_first[::-1]
-    page = paged(rows, request.args, request.base_url)
-    return as_json(page | {"data": [as_row(row) for row in page["data"]]})

@@ -1,4 +1,4 @@
-"""The Census API's responses: syncs, sync runs and pages of them.
+"""The Census API's answers: sync runs, and pages of a list.
 
 docs.getcensus.com "Sync Runs" (April 2023) and "API" (October 2021), and
 https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run, .../syncs/create-a-new-sync
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from relay.sandbox.census_runs import COMPLETED, RECORDS, SandboxSync, SandboxSyncRun
+from relay.sandbox.census_runs import COMPLETED, RECORDS, SandboxSyncRun
 
 PER_PAGE = 25
 MOST_PER_PAGE = 100
@@ -24,10 +24,10 @@ def sync_run_json(run: SandboxSyncRun, *, status: str, now: datetime) -> dict[st
         "id": run.sync_run_id,
         "sync_id": run.sync_id,
         **_counts(run),
-        "created_at": _time(run.created_at),
-        "updated_at": _time(end.at if end else now),
+        "created_at": time_text(run.created_at),
+        "updated_at": time_text(end.at if end else now),
         # null in the failed run of the documentation's example, so no sign of an end
-        "completed_at": _time(end.at) if end and end.status == COMPLETED else None,
+        "completed_at": time_text(end.at) if end and end.status == COMPLETED else None,
         "scheduled_execution_time": None,
         "error_code": end.error_code if end else None,
         "error_message": end.error_message if end else None,
@@ -64,55 +64,6 @@ def _counts(run: SandboxSyncRun) -> dict[str, int | None]:
     }
 
 
-def sync_json(sync: SandboxSync, *, last_status: str | None) -> dict[str, Any]:
-    """A sync; `last_status` is how its last run ended, None before the first one."""
-    words = {None: "ready", "failed": "failing"}
-    source = {"type": "model", "id": sync.sync_id + 10, "name": sync.source}
-    triggers = _triggers(sync)
-    return {
-        "id": sync.sync_id,
-        "label": sync.label,
-        # Read by dagster-census for a sync without a label. The part before the colon is from
-        # Census's GitLink (sutrolabs/census-docs, basics/developers/gitlink.md); the rest a guess.
-        "resource_identifier": f"sync:{sync.sync_id}",
-        "schedule_frequency": sync.schedule_frequency,
-        "schedule_day": None,
-        "schedule_hour": None,
-        "schedule_minute": None,
-        "created_at": "2021-10-22T00:40:11.246Z",
-        "updated_at": "2021-10-22T00:43:44.173Z",
-        "operation": sync.operation,
-        "paused": sync.paused,
-        "status": words.get(last_status, "up to date"),
-        "lead_union_insert_to": None,
-        "trigger_on_dbt_cloud_rebuild": False,
-        "field_behavior": "specific_properties",
-        "field_normalization": None,
-        # `data_source` until March 2022, `object` since
-        "source_attributes": {"connection_id": 4, "data_source": source, "object": source},
-        "destination_attributes": {"connection_id": 15, "object": sync.destination_object},
-        "mappings": [
-            {
-                "from": {"type": "column", "data": "email"},
-                "to": "external_id",
-                "is_primary_identifier": True,
-            }
-        ],
-        "triggers": {key: value for key, value in triggers.items() if key != "schedule"},
-        "mode": {"type": "triggered", "triggers": triggers},
-    }
-
-
-def _triggers(sync: SandboxSync) -> dict[str, Any]:
-    triggers: dict[str, Any] = {"schedule": {"frequency": sync.schedule_frequency}}
-    if sync.dbt_cloud_job_id is not None:
-        triggers["dbt_cloud"] = {
-            "project_id": sync.dbt_cloud_project_id,
-            "job_id": sync.dbt_cloud_job_id,
-        }
-    return triggers
-
-
 def paged(rows: Sequence[Any], args: Mapping[str, str], url: str) -> dict[str, Any]:
     """One page of ordered rows, with links to the others.
 
@@ -142,6 +93,7 @@ def _positive(text: str | None, default: int) -> int:
     return int(text) if text and text.isdecimal() and int(text) else default
 
 
-def _time(at: datetime) -> str:
+def time_text(at: datetime) -> str:
+    """A time as Census writes it."""
     moment = at.astimezone(UTC).isoformat(timespec="milliseconds")
     return moment.replace("+00:00", "Z")

@@ -1,7 +1,11 @@
 """The simulator's syncs and sync runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
+
+from relay.sandbox.census_objects import SandboxDestination, SandboxModel, SandboxReads
 
 # https://developers.getcensus.com/api-reference/sync-runs/fetch-sync-run lists the five statuses.
 QUEUED, WORKING, COMPLETED = "queued", "working", "completed"
@@ -9,24 +13,69 @@ QUEUED_FOR = timedelta(seconds=1)
 RECORDS = 100
 
 
+# What Census adds to a sync that is made without `alert_attributes` (sutrolabs/
+# terraform-provider-census, CHANGELOG.md, 0.2.9); which alerts these are is a guess.
+DEFAULT_ALERTS: tuple[Mapping[str, Any], ...] = (
+    {
+        "type": "FailureAlertConfiguration",
+        "send_for": "first_time",
+        "should_send_recovery": True,
+        "options": None,
+    },
+)
+ONE_MAPPING: tuple[Mapping[str, Any], ...] = (
+    {
+        "from": {"type": "column", "data": "email"},
+        "to": "external_id",
+        "is_primary_identifier": True,
+    },
+)
+
+
+DESTINATION = SandboxDestination()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSync:
-    """A sync from a source, by name, to an object of a destination.
+    """A sync: what it reads, or only the name of a model, into an object of a destination.
 
-    `refuses` is Census's error message for every trigger; None: it starts a run unless paused.
-    `dbt_cloud_project_id` and `dbt_cloud_job_id` are the job after which Census itself starts it.
+    `refuses` is Census's error message for every trigger; None: it starts a run unless paused. The
+    fields below it are what starts the sync in Census itself, in Census's words:
+    `dbt_cloud_project_id` and `dbt_cloud_job_id` name a job, `after_sync_id` the sync it follows.
+    `mappings` and `alerts` are as the API has them.
     """
 
     sync_id: int
     label: str | None
-    source: str
+    source: str | SandboxReads
     destination_object: str
+    destination: SandboxDestination = DESTINATION
     operation: str = "upsert"
     paused: bool = False
     refuses: str | None = None
     schedule_frequency: str = "never"
+    schedule_day: str | None = None
+    schedule_hour: int | None = None
+    schedule_minute: int | None = None
+    cron_expression: str | None = None
     dbt_cloud_project_id: str | None = None
     dbt_cloud_job_id: str | None = None
+    fivetran_job_id: str | None = None
+    fivetran_job_name: str | None = None
+    after_sync_id: int | None = None
+    live: bool = False
+    mappings: tuple[Mapping[str, Any], ...] = ONE_MAPPING
+    alerts: tuple[Mapping[str, Any], ...] = DEFAULT_ALERTS
+    created_at: str = "2021-10-22T00:40:11.246Z"
+    updated_at: str = "2021-10-22T00:43:44.173Z"
+
+    @property
+    def reads(self) -> SandboxReads:
+        """What it reads; of a source that is only a name, a model of that name."""
+        if not isinstance(self.source, str):
+            return self.source
+        query = f"select * from {self.source}"
+        return SandboxModel(model_id=self.sync_id + 10, name=self.source, query=query)
 
     @property
     def refusal(self) -> str | None:

@@ -14,7 +14,13 @@ response is 400 and the problem.
 - `GET /sandbox/dbt_runs/DBT_RUN_ID/event`: the newest webhook body of a dbt run, for one that was
   started with `POST /jobs/ID/run/`
 - `POST /sandbox/syncs/SYNC_ID`, `{"paused": true}` or `{"refuses": "Not now"}`: pause a
-  sync, or refuse every trigger with this message; `false` and `null` undo it
+  sync, or refuse every trigger with this message; `false` and `null` undo it. Also
+  `label`, what it reads, `"source": {"type": "table", "id": 905, "catalog": "jaffle_crm",
+  "schema": "analytics", "name": "orders"}` (or a `model`, `dataset` or `topic`, see
+  `control_requests`), and what starts it in Census itself: `"schedule_frequency": "hourly"`
+- `POST /sandbox/census`, `{"versions": ["v2"], "largest_page": 10, "paging": "next_url"}`: accept
+  the key in these versions of the API only, respond to larger pages with 502, and link a list's
+  pages as the API did earlier; what is not given is reset
 - `POST /sandbox/finish/SYNC_RUN_ID`, `{"records_failed": 3}`: end a sync run; the keys are those
   of `SandboxCensus.finish`
 - `POST /sandbox/fail`, `{"simulator": "census", "path": "/trigger", "status": 503, "times": 2}`:
@@ -39,6 +45,7 @@ from werkzeug.wrappers import Response
 from relay.sandbox import story
 from relay.sandbox.census import SandboxCensus
 from relay.sandbox.control_requests import (
+    CensusChange,
     Fail,
     FailAtRandom,
     NewRun,
@@ -101,10 +108,14 @@ def _add_dbt_routes(app: Flask, dbt_cloud: SandboxDbtCloud) -> None:
 def _add_census_routes(app: Flask, census: SandboxCensus) -> None:
     @app.post("/sandbox/syncs/<int:sync_id>")
     def change_sync(sync_id: int) -> Response:
-        changes = msgspec.structs.asdict(read(SyncChange))
-        given = {key: value for key, value in changes.items() if value is not msgspec.UNSET}
+        change = read(SyncChange)
         with _errors_as_responses(f"there is no sync {sync_id}"):
-            return as_json(sync_json(census.change_sync(sync_id, **given)))
+            return as_json(sync_json(census.change_sync(sync_id, **change.given)))
+
+    @app.post("/sandbox/census")
+    def change_census() -> Response:
+        census.options = read(CensusChange).options
+        return as_json(census.options)
 
     @app.post("/sandbox/finish/<int:sync_run_id>")
     def finish(sync_run_id: int) -> Response:

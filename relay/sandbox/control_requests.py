@@ -3,12 +3,22 @@
 Unknown and contradictory keys are refused by name.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from flask import abort, request
 
+from relay.sandbox.census_objects import (
+    SandboxCohort,
+    SandboxDataset,
+    SandboxModel,
+    SandboxReads,
+    SandboxSegment,
+    SandboxTable,
+    SandboxTopic,
+)
 from relay.sandbox.census_runs import COMPLETED, RECORDS
+from relay.sandbox.census_wire import CensusOptions, Paging
 from relay.sandbox.dbt_runs import CANCELLED, ERROR, SUCCESS
 from relay.sandbox.wire import Fault, HangUp, HangUpAfter, Status, StatusAfter
 
@@ -64,11 +74,113 @@ class SyncRunEnd(Body, frozen=True):
     error_message: str | None = None
 
 
+class TableSource(Body, frozen=True, tag="table"):
+    """A table that a sync is to read."""
+
+    id: AtLeastOne
+    catalog: str
+    schema: str
+    name: str
+
+    @property
+    def reads(self) -> SandboxReads:
+        return SandboxTable(
+            table_id=self.id, catalog=self.catalog, schema=self.schema, name=self.name
+        )
+
+
+class ModelSource(Body, frozen=True, tag="model"):
+    """A model that a sync is to read; with `compiled_query` one of a dbt project."""
+
+    id: AtLeastOne
+    name: str
+    query: str
+    compiled_query: str | None = None
+
+    @property
+    def reads(self) -> SandboxReads:
+        return SandboxModel(
+            model_id=self.id,
+            name=self.name,
+            query=self.query,
+            compiled_query=self.compiled_query,
+        )
+
+
+class DatasetSource(Body, frozen=True, tag="dataset"):
+    """A dataset that a sync is to read, or a segment or a cohort of it."""
+
+    id: AtLeastOne
+    name: str
+    query: str
+    segment_id: AtLeastOne | None = None
+    cohort_id: AtLeastOne | None = None
+
+    @property
+    def reads(self) -> SandboxReads:
+        dataset = SandboxDataset(dataset_id=self.id, name=self.name, query=self.query)
+        if self.segment_id is not None:
+            name = f"segment {self.segment_id}"
+            return SandboxSegment(segment_id=self.segment_id, name=name, dataset=dataset)
+        if self.cohort_id is not None:
+            return SandboxCohort(cohort_id=self.cohort_id, dataset=dataset)
+        return dataset
+
+
+class TopicSource(Body, frozen=True, tag="topic"):
+    """A topic that a sync is to read."""
+
+    id: AtLeastOne
+    name: str
+
+    @property
+    def reads(self) -> SandboxReads:
+        return SandboxTopic(topic_id=self.id, name=self.name)
+
+
 class SyncChange(Body, frozen=True):
-    """How a sync responds to triggers from now on. An absent key changes nothing."""
+    """What a sync is from now on. A key that is not given changes nothing.
+
+    What lets Census itself start it has the names of SandboxSync.
+    """
 
     refuses: str | msgspec.UnsetType | None = msgspec.UNSET
     paused: bool | msgspec.UnsetType = msgspec.UNSET
+    label: str | msgspec.UnsetType | None = msgspec.UNSET
+    source: TableSource | ModelSource | DatasetSource | TopicSource | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+    schedule_frequency: str | msgspec.UnsetType = msgspec.UNSET
+    schedule_day: str | msgspec.UnsetType | None = msgspec.UNSET
+    schedule_hour: AtLeastZero | msgspec.UnsetType | None = msgspec.UNSET
+    schedule_minute: AtLeastZero | msgspec.UnsetType | None = msgspec.UNSET
+    cron_expression: str | msgspec.UnsetType | None = msgspec.UNSET
+    dbt_cloud_project_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    dbt_cloud_job_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    fivetran_job_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    fivetran_job_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    after_sync_id: AtLeastOne | msgspec.UnsetType | None = msgspec.UNSET
+    live: bool | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields of SandboxSync that are to change."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        if self.source is not msgspec.UNSET:
+            fields["source"] = self.source.reads
+        return {name: value for name, value in fields.items() if value is not msgspec.UNSET}
+
+
+class CensusChange(Body, frozen=True):
+    """How Census answers from now on: all of it, what is not given as it was at the start."""
+
+    versions: tuple[Literal["v1", "v2"], ...] = ("v1", "v2")
+    largest_page: AtLeastOne | None = None
+    paging: Paging = Paging.BOTH
+
+    @property
+    def options(self) -> CensusOptions:
+        return CensusOptions(self.versions, self.largest_page, self.paging)
 
 
 class Fail(Body, frozen=True):

@@ -1,5 +1,6 @@
 """The data of `relay sandbox` and `relay demo`: an account, a workspace, a nightly run."""
 
+from relay.sandbox.census_objects import SandboxDestination, SandboxTable
 from relay.sandbox.census_runs import SandboxSync
 from relay.sandbox.dbt_account import FIRST_RUN_ID
 from relay.sandbox.dbt_jobs import SandboxJob
@@ -39,27 +40,51 @@ CI_JOB = SandboxJob(
 )
 JOBS = (NIGHTLY_JOB, CI_JOB)
 
+
+def _table(table_id: int, name: str) -> SandboxTable:
+    """The table that a model of the project makes."""
+    return SandboxTable(table_id=table_id, catalog="jaffle_crm", schema="analytics", name=name)
+
+
 SYNCS = (
     SandboxSync(
         sync_id=5123,
         label="customers to Salesforce",
-        source="customers",
+        source=_table(901, "customers"),
+        destination=SandboxDestination(
+            destination_id=15,
+            activation_id="glimmering_donkey",
+            name="Salesforce Production",
+            type="salesforce",
+        ),
         destination_object="Contact",
     ),
     SandboxSync(
-        sync_id=5124, label="orders to HubSpot", source="crm_orders", destination_object="deal"
+        sync_id=5124,
+        label="orders to HubSpot",
+        source=_table(902, "Orders for the CRM"),
+        destination=SandboxDestination(
+            destination_id=16, activation_id="patient_otter", name="HubSpot", type="hubspot"
+        ),
+        destination_object="deal",
     ),
     SandboxSync(
         sync_id=5125,
         label="revenue to Google Sheets",
-        source="fct_revenue",
+        source=_table(903, "fct_revenue"),
+        destination=SandboxDestination(
+            destination_id=17, activation_id="brave_lantern", name="Sheets", type="google_sheets"
+        ),
         destination_object="Revenue by day",
         operation="mirror",
     ),
     SandboxSync(
         sync_id=5126,
         label="tickets to Zendesk",
-        source="fct_tickets",
+        source=_table(904, "fct_tickets"),
+        destination=SandboxDestination(
+            destination_id=18, activation_id="quiet_harbour", name="Zendesk", type="zendesk"
+        ),
         destination_object="ticket",
     ),
 )

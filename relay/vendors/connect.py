@@ -8,7 +8,7 @@ from relay.errors import BadSettings, Rejected, Unavailable
 from relay.logs import add_secret, get_logger
 from relay.secret import Secret
 from relay.settings import DbtCloudSettings, WorkerSettings
-from relay.vendors.census import ApiVersion, Census
+from relay.vendors.census import ApiVersion, Census, CensusManagement
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.vendors.transport import Transport
 from relay.workspaces import DEFAULT_WORKSPACE, Workspace
@@ -31,7 +31,7 @@ class CensusClients:
         self._settings = settings
         self._workspaces = workspaces
         self._stopwatch = stopwatch
-        self._clients: dict[Workspace, Census] = {}
+        self._connected: dict[Workspace, tuple[Transport, ApiVersion]] = {}
 
     def of(self, workspace: str) -> Census:
         """The client of a workspace.
@@ -39,10 +39,21 @@ class CensusClients:
         Raises Rejected if the mapping lacks the workspace or the key is not set, Unavailable if
         the key cannot be read now: its file may be being replaced.
         """
-        resolved = self._describe(workspace)
-        if resolved not in self._clients:
-            self._clients[resolved] = self._create(resolved)
-        return self._clients[resolved]
+        transport, version = self._connect(self._describe(workspace))
+        return Census(transport, api_version=version)
+
+    def management_of(self, workspace: str) -> CensusManagement:
+        """The management API of a workspace. Raises as `of` does."""
+        transport, version = self._connect(self._describe(workspace))
+        return CensusManagement(transport, api_version=version)
+
+    def _connect(self, workspace: Workspace) -> tuple[Transport, ApiVersion]:
+        """The one transport to a workspace, which knows its pause after a 429, and its version."""
+        if workspace not in self._connected:
+            transport = self._create(workspace)
+            version = ApiVersion(transport, workspace.api_version, self._stopwatch)
+            self._connected[workspace] = transport, version
+        return self._connected[workspace]
 
     def _describe(self, workspace: str) -> Workspace:
         if workspace == DEFAULT_WORKSPACE:
@@ -58,8 +69,8 @@ class CensusClients:
             raise Rejected(f"the mapping file has no workspace {workspace!r} any more")
         return known[workspace]
 
-    def _create(self, workspace: Workspace) -> Census:
-        transport = Transport(
+    def _create(self, workspace: Workspace) -> Transport:
+        return Transport(
             vendor="Census",
             setting=_setting(workspace),
             base_url=workspace.url,
@@ -68,8 +79,6 @@ class CensusClients:
             connections=CONNECTIONS,
             stopwatch=self._stopwatch,
         )
-        version = ApiVersion(transport, workspace.api_version, self._stopwatch)
-        return Census(transport, api_version=version)
 
     def _key(self, workspace: Workspace) -> Secret:
         if workspace.name == DEFAULT_WORKSPACE:

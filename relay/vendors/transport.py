@@ -4,7 +4,6 @@
 response must not lead to a second start.
 """
 
-import email.utils
 import io
 import tempfile
 import urllib.parse
@@ -12,21 +11,21 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, InvalidHeader
-from urllib3.util import Retry
+from urllib3.exceptions import HTTPError
 
-from relay.clock import Stopwatch, stopwatch, utc_now
+from relay.clock import Stopwatch, stopwatch
 from relay.errors import Rejected, Unanswered, Unavailable
 from relay.notation import LONGEST_MESSAGE, short_message
 from relay.secret import Secret
 from relay.vendors.body import Sink, TooLarge, mapped, read_body
 from relay.vendors.failures import describe_failure, never_connected
+from relay.vendors.headers import http_date, seconds_to_wait
 from relay.vendors.session import Session, bearer
 
 CONNECT_SECONDS = 3.05
@@ -35,13 +34,12 @@ LARGEST_DOWNLOAD = 2**30  # bytes on disk; a manifest of 50,000 models
 LARGEST_COMPRESSED = 2**28  # bytes on the wire; artifacts shrink to a tenth
 # Seconds that a body may take: the read timeout alone does not limit a slow body.
 LONGEST_ANSWER, LONGEST_DOWNLOAD = 60.0, 600.0
-LONGEST_WAIT = 3600  # seconds that a vendor may ask for
 TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A vendor's response with any status below 500. `vendor_now` is its Date header."""
+    """A vendor's response, below 500 unless it was submitted. `vendor_now` is its Date header."""
 
     http_status: int
     body: bytes
@@ -107,7 +105,7 @@ class Transport:
         self._vendor = vendor
         self._setting = setting
         self._base_url = base_url
-        self._timeout = (CONNECT_SECONDS, read_seconds)
+        self._read_seconds = read_seconds
         self._downloads = downloads
         self._limits = limits or Limits()
         self._stopwatch = stopwatch
@@ -140,9 +138,10 @@ class Transport:
     def _get(
         self, path: str, params: Mapping[str, str] | None, into: Sink
     ) -> tuple[int, datetime | None]:
-        what = f"GET {path}{_query(params)} at {self._vendor}"
+        call = _Call("GET", path, params)
+        what = f"{call} at {self._vendor}"
         try:
-            answer = self._send("GET", path, params, into)
+            answer = self._send(call, into)
         except _Redirected as exc:
             raise self._wrong_address(what, exc) from None
         except TooLarge as exc:
@@ -163,10 +162,23 @@ class Transport:
         Raises Unavailable if it certainly did nothing (no connection, 429), Unanswered if it is
         unknown whether it did (the response was lost, is over the limits, or is from 500 up).
         """
-        what = f"POST {path}{_query(params)} at {self._vendor}"
+        return self._command(_Call("POST", path, params))
+
+    def submit(self, path: str, json: bytes, *, read_seconds: float) -> Answer:
+        """POST a JSON body, once, and wait `read_seconds` for the answer, of any status but 429.
+
+        One from 500 up is an answer too: its text is all that there is to tell a person. Raises
+        Unavailable and Unanswered as `command` does.
+        """
+        return self._command(
+            _Call("POST", path, json=json, read_seconds=read_seconds, answers_below=600)
+        )
+
+    def _command(self, call: "_Call") -> Answer:
+        what = f"{call} at {self._vendor}"
         body = io.BytesIO()
         try:
-            answer = self._send("POST", path, params, self._answer_into(body))
+            answer = self._send(call, self._answer_into(body))
         except _Redirected as exc:
             raise self._wrong_address(what, exc) from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
@@ -189,27 +201,23 @@ class Transport:
             f"is {self._setting} right?"
         )
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, str] | None,
-        into: Sink,
-    ) -> "tuple[int, datetime | None] | _ErrorStatus":
+    def _send(self, call: "_Call", into: Sink) -> "tuple[int, datetime | None] | _ErrorStatus":
         if (pause := self._pause_left()) > 0:
             return _ErrorStatus(TOO_MANY_REQUESTS, pause)
         with self._session.request(
-            method,
-            self._base_url + path,
-            params=params,
-            timeout=self._timeout,
+            call.method,
+            self._base_url + call.path,
+            params=call.params,
+            data=call.json,
+            headers=call.headers,
+            timeout=(CONNECT_SECONDS, call.read_seconds or self._read_seconds),
             # A redirect would send the token elsewhere, or turn a POST into a GET.
             allow_redirects=False,
             stream=True,
         ) as response:
             status = response.status_code
-            if status == TOO_MANY_REQUESTS or status >= 500:  # noqa: PLR2004
-                wait = _seconds_to_wait(response.headers)
+            if status == TOO_MANY_REQUESTS or status >= call.answers_below:
+                wait = seconds_to_wait(response.headers)
                 if status == TOO_MANY_REQUESTS:
                     pause = max(wait or 0.0, self._pause_left())
                     self._paused_until = self._stopwatch() + pause
@@ -217,7 +225,7 @@ class Transport:
             if 300 <= status < 400:  # noqa: PLR2004
                 raise _Redirected(_host(response.headers.get("Location")))
             read_body(response, into)
-            return status, _http_date(response.headers.get("Date"))
+            return status, http_date(response.headers.get("Date"))
 
     def _pause_left(self) -> float:
         return 0.0 if self._paused_until is None else self._paused_until - self._stopwatch()
@@ -229,6 +237,29 @@ class Transport:
         return Sink(
             file, self._limits.download, self._limits.download_seconds, self._limits.compressed
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request; `json` is its body. `read_seconds` is None for the transport's own.
+
+    From `answers_below` up, a status is trouble and no answer.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, str] | None = None
+    json: bytes | None = None
+    read_seconds: float | None = None
+    answers_below: int = 500
+
+    def __str__(self) -> str:
+        query = f"?{urllib.parse.urlencode(self.params)}" if self.params else ""
+        return f"{self.method} {self.path}{query}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.json is None else {"Content-Type": "application/json"}
 
 
 class _Redirected(Exception):
@@ -252,33 +283,3 @@ def _host(location: str | None) -> str:
         return short_message(urllib.parse.urlsplit(location).hostname or "another path")
     except ValueError:
         return "an unreadable address"
-
-
-def _query(params: Mapping[str, str] | None) -> str:
-    return f"?{urllib.parse.urlencode(params)}" if params else ""
-
-
-def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
-    """The seconds of Retry-After, which is a number or an HTTP date; None for anything else.
-
-    A date is compared with the vendor's clock (the Date header), because ours may differ.
-    """
-    retry_after = headers.get("Retry-After")
-    if retry_after is None:
-        return None
-    if (until := _http_date(retry_after)) is not None:
-        wait = until - (_http_date(headers.get("Date")) or utc_now())
-        return min(max(wait.total_seconds(), 0.0), LONGEST_WAIT)
-    try:
-        return Retry(retry_after_max=LONGEST_WAIT).parse_retry_after(retry_after)
-    except (InvalidHeader, ValueError, OverflowError):
-        return None
-
-
-def _http_date(text: str | None) -> datetime | None:
-    """An HTTP date, in UTC if it has no time zone; None if it is not a date."""
-    try:
-        at = email.utils.parsedate_to_datetime(text) if text else None
-    except (ValueError, OverflowError):
-        return None
-    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at

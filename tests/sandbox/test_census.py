@@ -183,7 +183,8 @@ class TestSyncRuns:
         assert answer.json() == {"status": 404}
 
     @pytest.mark.parametrize(
-        ("method", "path"), [("GET", "/sources"), ("POST", "/syncs"), ("DELETE", "/syncs/5123")]
+        ("method", "path"),
+        [("GET", "/connectors"), ("PATCH", "/syncs/1"), ("DELETE", "/syncs/5123")],
     )
     def test_a_route_that_is_not_served_says_so(self, api, method, path):
         answer = api.ask(method, path)

@@ -33,9 +33,11 @@ class TestStory:
         assert (run.github_pull_request_id, run.schema_override) == (42, "dbt_cloud_pr_278165_42")
         assert [step.command for step in run.invocations] == ["dbt build"]
 
-    def test_every_sync_reads_a_model_of_the_project(self):
+    def test_every_sync_reads_what_a_model_of_the_project_makes(self):
         nodes = json.loads(BUILD.manifest)["nodes"]
+        models = {node["relation_name"]: node["name"] for node in nodes.values()}
         for sync in story.SYNCS:
-            assert f"model.jaffle_crm.{sync.source}" in nodes
+            table = sync.source
+            model = models[f'"{table.catalog}"."{table.schema}"."{table.name}"']
             assert f"sync_id: {sync.sync_id}\n    name: {sync.label}\n" in story.MAPPING
-            assert f"depends_on: [{sync.source}]" in story.MAPPING
+            assert f"depends_on: [{model}]" in story.MAPPING

@@ -11,11 +11,11 @@ from typing import Final
 
 from relay.clock import Stopwatch, stopwatch
 from relay.errors import Unavailable
+from relay.vendors.census.paths import V1, V2
 from relay.vendors.census.reply import Reply
 from relay.vendors.transport import Transport
 from relay.workspaces import AUTO
 
-V1, V2 = "v1", "v2"
 V1_ENDS = date(2027, 1, 15)
 
 # Only v2 has it: https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis

@@ -6,6 +6,7 @@ https://docs.getdbt.com/dbt-cloud/api-v2; v3 has no endpoints for runs, v2 none 
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from relay.dbt.artifacts import RunResults, read_run_results
 from relay.dbt.decoding import Buffer, with_printable_texts
 from relay.dbt.environments import DbtEnvironment, DbtJob
 from relay.dbt.manifest import Lineage, read_manifest
+from relay.dbt.project import Project, read_project
 from relay.dbt.runs import DbtRun, FinishedRun
 from relay.dbt.subscriptions import WebhookSubscription
 from relay.errors import BadArtifact
@@ -62,6 +64,16 @@ class DbtCloud:
         if lineage is None:
             raise BadArtifact(f"step {step} of dbt run {dbt_run_id} has no manifest.json")
         return lineage
+
+    def get_project(
+        self, dbt_run_id: int, *, step: int, environment_id: int | None
+    ) -> Project | None:
+        """The project with what it builds, as the step saw it; None where it has no manifest.
+
+        `environment_id` is the run's. Raises Unavailable, Rejected, BadArtifact.
+        """
+        read = partial(read_project, environment_id=environment_id)
+        return self._artifact(dbt_run_id, "manifest.json", step, read)
 
     def list_finished_runs(self, *, since: datetime, until: datetime) -> tuple[FinishedRun, ...]:
         """See `run_list.list_finished_runs`."""
