@@ -15,7 +15,7 @@ def rehearse(services: Services, workspace: str, sync_id: int, waiting: Waiting)
     causes = services.store.attempts.rehearse(workspace, sync_id, mode, now=now)
     match causes:
         case Causes():
-            log.info("sync.would_trigger", **_described(causes))
+            log.info("sync.would_trigger", **_described(causes), **_through(causes))
         case Hold():
             log_held(causes, waiting)
 
@@ -35,15 +35,20 @@ def log_held(hold: Hold, waiting: Waiting) -> None:
 
 def log_triggered(sync_run_id: int, causes: Causes) -> None:
     """Log that Census has started a sync run."""
-    log.info("sync.triggered", sync_run_id=sync_run_id, **_described(causes))
+    log.info("sync.triggered", sync_run_id=sync_run_id, **_described(causes), **_through(causes))
 
 
 def _described(causes: Causes) -> dict[str, Any]:
     """The fields of a log line about these triggers."""
-    through = causes.through
     return {
         "because": causes.models,
-        **({"through": through} if through else {}),
         "dbt_run_id": causes.newest_dbt_run_id,
         "dbt_run_ids": causes.dbt_run_ids,
     }
+
+
+def _through(causes: Causes) -> dict[str, Any]:
+    """A field only where views are among the models."""
+    if not causes.through:
+        return {}
+    return {"through": causes.through}
