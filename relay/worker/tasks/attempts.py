@@ -94,10 +94,7 @@ def _begin(services: Services, workspace: str, sync_id: int) -> None:
     waiting = store.triggers.waiting(workspace, sync_id, now=now)
     if waiting is None:
         return
-    hold = store.holds.open_on(workspace, sync_id, now=now)
-    if hold is not None:
-        log_held(hold, waiting)
-    elif waiting.some_of_dry_run or services.mode is Mode.DRY_RUN:
+    if waiting.some_of_dry_run or services.mode is Mode.DRY_RUN:
         rehearse(services, workspace, sync_id, waiting)
     else:
         _begin_for(services, workspace, sync_id, waiting)
@@ -107,7 +104,11 @@ def _begin_for(services: Services, workspace: str, sync_id: int, waiting: Waitin
     now, settings, store = services.clock(), services.settings, services.store
     # After a skipped run: while another one is running, a new one would be skipped too.
     was_skipped = waiting.last_outcome == Outcome.SKIPPED
-    is_blocked = was_skipped and _is_running(services, workspace, sync_id)
+    is_blocked = (
+        was_skipped
+        and store.holds.open_on(workspace, sync_id, now=now) is None
+        and _is_running(services, workspace, sync_id)
+    )
     if is_blocked and not is_overdue(waiting.since, now, settings.follow_deadline):
         at = next_poll(now, settings.follow_interval)
         store.triggers.schedule_start(workspace, sync_id, at=at)

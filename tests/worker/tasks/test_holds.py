@@ -308,6 +308,27 @@ class TestRaces:
         assert (kinds.count(Attempt), kinds.count(Hold)) == (there, 200 - there)
         assert 20 <= there < 200
 
+    def test_an_attempt_waits_for_a_hold_that_is_being_recorded(self, one, database):
+        """Otherwise it could be recorded after `relay hold` has returned."""
+        now, store = one.clock(), one.services.store
+        store.triggers.add_manual("default", 5123, full_sync=False, now=now)
+        begun = []
+
+        def begin():
+            begun.append(store.attempts.begin("default", 5123, now=now, reconcile_after=now))
+
+        beginning = threading.Thread(target=begin)
+        with open_pool(database, max_size=1) as pool, pool.connection() as connection:
+            with connection.transaction():
+                connection.execute(
+                    "INSERT INTO relay.holds (since, held_by) VALUES (%s, 'ana')", (now,)
+                )
+                beginning.start()
+                beginning.join(0.5)
+                assert begun == []
+            beginning.join()
+        assert [type(each) for each in begun] == [Hold]
+
     def test_a_hold_waits_for_an_attempt_that_is_being_recorded(self, one, database):
         now = one.clock()
         with open_pool(database, max_size=1) as pool, pool.connection() as connection:
