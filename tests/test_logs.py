@@ -67,6 +67,15 @@ class TestALine:
         assert (line["level"], line["event"], line["sync_id"]) == ("info", "sync.triggered", 5123)
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["timestamp"])
 
+    def test_of_a_dry_run_says_so(self):
+        out = configured(RELAY_DRY_RUN="true")
+        logs.get_logger().info("sync.would_trigger")
+        logging.getLogger("gunicorn.error").warning("as before")
+        assert [line["dry_run"] for line in out.lines] == [True, True]
+        out = configured()
+        logs.get_logger().info("sync.triggered")
+        assert "dry_run" not in out.lines[0]
+
     def test_has_the_ids_that_were_bound_once(self):
         out = configured()
         structlog.contextvars.bind_contextvars(dbt_run_id=9)

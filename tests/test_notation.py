@@ -1,5 +1,6 @@
 """Durations and vendor URLs are written in one way everywhere."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from relay.notation import (
     LONGEST_MESSAGE,
     printable,
     read_duration,
+    read_local_time,
     read_time,
     read_vendor_url,
     short_message,
@@ -122,6 +124,36 @@ def test_the_path_of_a_vendors_api_or_page_is_refused_with_the_right_form(path):
 )
 def test_a_vendors_time_is_in_utc_or_none(text, expected):
     assert read_time(text) == expected
+
+
+@pytest.fixture(name="in_new_york")
+def _in_new_york(monkeypatch):
+    """This machine's zone is New York's."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-28T06:00Z", datetime(2026, 11, 28, 6, tzinfo=UTC)),
+        ("2026-11-28T06:00", datetime(2026, 11, 28, 11, tzinfo=UTC)),
+        ("2026-11-28", datetime(2026, 11, 28, 5, tzinfo=UTC)),
+        ("18:00", datetime(2026, 11, 27, 23, tzinfo=UTC)),
+        ("06:59:30", datetime(2026, 11, 28, 11, 59, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_persons_time_is_in_the_machines_zone_unless_it_names_one(in_new_york, text, expected):
+    assert read_local_time(text, datetime(2026, 11, 27, 12, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize("text", ["soon", "", "8:00", "25:00", "9999-12-31T23:59", "2027-11-29"])
+def test_a_persons_time_is_refused_if_it_is_none_or_far_off(text):
+    with pytest.raises(ValueError, match="expected a time"):
+        read_local_time(text, datetime(2026, 11, 27, 12, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,7 @@ def test_paths_lose_the_white_space_around_them_too():
         ({"CENSUS_API_VERSION": "v3"}, "CENSUS_API_VERSION: expected one of auto, v1, v2"),
         ({"RELAY_FOLLOW_INTERVAL": "0"}, "RELAY_FOLLOW_INTERVAL: expected a duration"),
         ({"RELAY_HTTP_TIMEOUT": "fast"}, "RELAY_HTTP_TIMEOUT: expected a duration"),
+        ({"RELAY_DRY_RUN": "maybe"}, "RELAY_DRY_RUN: expected true or false, got 'maybe'"),
         ({"RELAY_LOG_FORMAT": "xml"}, "RELAY_LOG_FORMAT: expected one of"),
         ({"RELAY_LOG_LEVEL": "loud"}, "RELAY_LOG_LEVEL: expected one of"),
         ({"PORT": "70000"}, "PORT: expected a port"),
@@ -191,6 +192,18 @@ def test_paths_lose_the_white_space_around_them_too():
 )
 def test_what_is_wrong_is_told_with_its_name(changes, said):
     assert any(problem.startswith(said) for problem in problems(**changes))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        *((text, True) for text in ("true", "True", "1", "yes", " TRUE ")),
+        *((text, False) for text in ("false", "0", "no", "", " ", None)),
+    ],
+)
+def test_a_dry_run_is_asked_for_in_the_usual_words(text, is_one):
+    environment = {} if text is None else {"RELAY_DRY_RUN": text}
+    assert Settings.from_environment(environment).dry_run is is_one
 
 
 @pytest.mark.parametrize(

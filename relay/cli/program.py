@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from relay.cli.destinations import destinations
+from relay.cli.hold import hold, release
 from relay.cli.init import init
 from relay.cli.mapping import mapping as mapping_group
 from relay.cli.options import AN_ID, as_json, of_run
@@ -24,7 +25,7 @@ def main() -> None:
     """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
 
 
-for each in (init, mapping_group, syncs, sources, destinations):
+for each in (hold, release, init, mapping_group, syncs, sources, destinations):
     main.add_command(each)
 
 

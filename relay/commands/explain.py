@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import click
 
+from relay.clock import utc_now
+from relay.commands.hold_form import describe_scope, hold_text
 from relay.commands.progress import progress
 from relay.commands.session import on_database, print_json
 from relay.commands.tables import Coloured, coloured, table, terminal_width
@@ -55,13 +57,23 @@ def describe_explanation(explained: Explanation, *, width: int | None = None) ->
         for condition in explained.conditions
     ]
     conditions = table(("condition", "met", "seen"), rows, width=width)
-    return "\n".join((heading, *conditions, _verdict(explained.reason), *_models(explained)))
+    decision = (_verdict(explained.reason), *_hold(explained), *_models(explained))
+    return "\n".join((heading, *conditions, *decision))
 
 
 def _verdict(reason: Reason) -> str:
     if reason is Reason.REBUILT:
         return coloured("triggered", "green")
     return coloured(f"withheld: {reason}", "yellow")
+
+
+def _hold(explained: Explanation) -> Iterator[str]:
+    hold = explained.hold
+    if hold is None:
+        return
+    is_over = hold.until is not None and hold.until <= utc_now()
+    word = "was held" if is_over else "is held, so triggers wait"
+    yield coloured(f"{describe_scope(hold)}: {word} {hold_text(hold)}", "yellow")
 
 
 def _models(explained: Explanation) -> Iterator[str]:

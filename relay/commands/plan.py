@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import click
 
+from relay.commands.hold_form import until_text
 from relay.commands.progress import progress
 from relay.commands.session import print_json, with_or_without_database
 from relay.commands.tables import Coloured, table, terminal_width
 from relay.decision.gates import Reason
-from relay.operations.plan import Planned, Unclear, plan_run
+from relay.operations.plan import Planned, PlannedSync, Unclear, plan_run
 from relay.settings import DbtCloudSettings
 from relay.workspaces import display_id
 
@@ -44,7 +45,7 @@ def describe_plan(planned: Planned, *, width: int | None = None) -> str:
     rows = [
         (
             display_id(sync.workspace, sync.sync_id),
-            _decision(sync.reason),
+            _decision(sync),
             _shortened(sync.models),
         )
         for sync in planned.verdicts
@@ -69,10 +70,12 @@ def _unclear(unclear: Unclear) -> Iterator[str]:
         yield f"{node} was built in several places, of which one counts: {', '.join(relations)}"
 
 
-def _decision(reason: Reason) -> Coloured:
-    if reason is Reason.REBUILT:
-        return Coloured("trigger", "green")
-    return Coloured(f"withhold: {reason}", "yellow")
+def _decision(sync: PlannedSync) -> Coloured:
+    if sync.reason is not Reason.REBUILT:
+        return Coloured(f"withhold: {sync.reason}", "yellow")
+    if sync.hold is not None:
+        return Coloured(f"trigger, held {until_text(sync.hold)}", "yellow")
+    return Coloured("trigger", "green")
 
 
 def _shortened(models: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from relay.operations.replay import (
 )
 from relay.settings import AccountSettings
 from relay.store import Redo, Replayed, Triggered
+from relay.sync_runs import Outcome
 from relay.workspaces import display_id
 
 _MESSAGES = {
@@ -56,6 +57,9 @@ def describe(result: RunReplayed | Previewed) -> str:
 
 def _skipped(triggered: Sequence[Triggered]) -> Iterator[str]:
     for sync in triggered:
-        run = f"sync run {sync.sync_run_id}" if sync.sync_run_id else "its sync run is yet to start"
         name = display_id(sync.workspace, sync.sync_id)
+        if sync.outcome == Outcome.DRY_RUN:
+            yield f"  sync {name} was decided for it in a dry run: --again triggers it"
+            continue
+        run = f"sync run {sync.sync_run_id}" if sync.sync_run_id else "its sync run is yet to start"
         yield f"  sync {name} was triggered for it already ({run}): --again triggers it again"

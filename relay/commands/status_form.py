@@ -4,17 +4,18 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from relay.commands.hold_form import describe_scope
 from relay.commands.tables import Coloured, coloured, table, without_empty_columns
 from relay.operations.api_versions import CensusVersion, v1_end
 from relay.operations.readiness import Check
 from relay.operations.status import StatusReport
-from relay.store.status import DeliveryRow, LostLinesRow, SyncRunRow, TriggerRow
+from relay.store.status import DeliveryRow, HoldRow, LostLinesRow, SyncRunRow, TriggerRow
 from relay.workspaces import DEFAULT_WORKSPACE, display_id
 
 RED, YELLOW, GREEN = "red", "yellow", "green"
 COLOURS = {
     **dict.fromkeys(("failed", "refused", "abandoned", "canceled", "retries exhausted"), RED),
-    **dict.fromkeys(("completed_with_rejects", "cooling down", "stuck"), YELLOW),
+    **dict.fromkeys(("completed_with_rejects", "cooling down", "held", "dry_run", "stuck"), YELLOW),
     "completed": GREEN,
 }
 GIVEN_UP = "given up"  # in JSON; shown as: retries exhausted
@@ -37,6 +38,8 @@ def describe(report: StatusReport, *, width: int | None) -> Iterator[str]:
 def _head(report: StatusReport) -> Iterator[str]:
     ready = coloured("ready", GREEN) if report.ready else coloured("not ready", RED)
     yield f"relay is {ready}"
+    if report.dry_run:
+        yield _head_line("dry run", "nothing is triggered: RELAY_DRY_RUN is set", YELLOW)
     for check in report.checks:
         yield _head_line(check.name, _checked(check, report), None if check.is_well else RED)
     yield _head_line("last delivery", _when(report.last_delivery_at, report.now))
@@ -95,6 +98,7 @@ class _Section(NamedTuple):
 def _sections(report: StatusReport) -> tuple[_Section, ...]:
     return (
         _attention_section(report),
+        _hold_section(report.holds),
         _delivery_section(report.deliveries),
         _trigger_section(report.triggers),
         _sync_run_section(report.open_sync_runs),
@@ -124,6 +128,22 @@ def _attention_rows(report: StatusReport) -> Iterator[tuple[object, ...]]:
         sync = _sync(job.workspace, job.sync_id, job.sync_name)
         problem = "due since then, and no worker has taken it up"
         yield (_short(job.due_at), _state("stuck"), job.dbt_run_id, sync, None, problem)
+
+
+def _hold_section(holds: list[HoldRow]) -> _Section:
+    rows = [
+        (
+            _sync(row.workspace, row.sync_id, row.sync_name) or describe_scope(row),
+            _short(row.since),
+            "released" if row.until is None else _short(row.until),
+            row.by,
+            row.why,
+            row.triggers,
+        )
+        for row in holds
+    ]
+    heading = ("sync", "since", "until", "by", "reason", "waiting triggers")
+    return _Section("Held", heading, rows, "`relay release` ends a hold." if rows else "")
 
 
 def _delivery_section(deliveries: list[DeliveryRow]) -> _Section:
@@ -186,7 +206,7 @@ def _state(word: str) -> object:
 def _state_of(row: TriggerRow) -> object:
     if row.until is None:
         return _state(row.state)
-    return Coloured(f"{row.state} until {_short(row.until)}", COLOURS["cooling down"])
+    return Coloured(f"{row.state} until {_short(row.until)}", COLOURS[row.state])
 
 
 def _sync(workspace: str | None, sync_id: int | None, name: str | None) -> str | None:

@@ -6,18 +6,18 @@ from pathlib import Path
 import click
 
 from relay.clock import utc_now
+from relay.commands.hold_form import hold_text
 from relay.commands.progress import progress
 from relay.commands.session import on_database
 from relay.commands.tables import coloured
 from relay.decision.mapping import SyncMapping
 from relay.errors import NotMapped
 from relay.mapping_file import load
-from relay.operations.readiness import Check
 from relay.operations.sync_lookup import find_mapped
-from relay.operations.trigger import Records, follow, trigger
+from relay.operations.trigger import Records, Requested, follow, trigger
 from relay.postgres.server import Server
 from relay.settings import Settings
-from relay.store import TriggerProgress
+from relay.store import Mode, TriggerProgress
 from relay.sync_runs import Outcome
 from relay.terminal import PROBLEM
 from relay.workspaces import display_id
@@ -45,10 +45,13 @@ def run(sync_id: int, workspace: str, records: Records, *, unmapped: Unmapped, u
         mapping = load(settings.mapping, settings.census_hosts)
         if unmapped is Unmapped.REFUSED:
             _require_mapped(mapping, settings.mapping, workspace, sync_id)
-        requested = trigger(server, mapping, workspace, sync_id, records, now=utc_now())
+        mode = Mode.DRY_RUN if settings.dry_run else Mode.LIVE
+        requested = trigger(server, mapping, workspace, sync_id, records, now=utc_now(), mode=mode)
         shown = f"sync {display_id(workspace, sync_id)}"
+        if requested.hold is not None:
+            click.echo(f"{shown}: held {hold_text(requested.hold)}", err=until is Until.ENDED)
         if until is Until.REQUESTED or not requested.worker.is_well:
-            click.echo(f"{shown}: {_waits_for(requested.worker)}")
+            click.echo(f"{shown}: {_waits_for(requested, mode)}")
             return 0 if until is Until.REQUESTED else PROBLEM
         return _wait(server, requested.trigger_id, shown)
 
@@ -60,12 +63,14 @@ def _require_mapped(mapping: SyncMapping, file: Path, workspace: str, sync_id: i
         raise NotMapped(f"{exc}\n--unmapped triggers it anyway.") from exc
 
 
-def _waits_for(worker: Check) -> str:
-    if worker.is_well:
-        return "a worker will trigger it, see `relay status`"
+def _waits_for(requested: Requested, mode: Mode) -> str:
+    if requested.worker.is_well:
+        then = "trigger it" if requested.hold is None else "trigger it then"
+        does = "record it and send nothing: RELAY_DRY_RUN is set" if mode is Mode.DRY_RUN else then
+        return f"a worker will {does}, see `relay status`"
     return (
-        f"no worker runs ({worker.detail}), so it waits in the database until `relay up` or "
-        "`relay worker` starts one"
+        f"no worker runs ({requested.worker.detail}), so it waits in the database until `relay up` "
+        "or `relay worker` starts one"
     )
 
 
@@ -89,6 +94,8 @@ def _wait(server: Server, trigger_id: int, shown: str) -> int:
 
 def _end_of(last: TriggerProgress) -> str:
     outcome = Outcome(last.outcome or "")
+    if outcome is Outcome.DRY_RUN:
+        return f"{outcome}: nothing was sent, because of RELAY_DRY_RUN"
     word = coloured(outcome, _COLOURS.get(outcome, "red"))
     run = f"sync run {last.sync_run_id} {word}" if last.sync_run_id else word
     counts = {

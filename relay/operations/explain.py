@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from relay.clock import utc_now
 from relay.decision.gates import Condition, Reason
 from relay.decision.plan import Through
 from relay.errors import CannotDecide
@@ -12,7 +13,8 @@ from relay.operations.sync_lookup import find_mapped
 from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.settings import DbtCloudSettings, Settings
-from relay.store import Decision, Store
+from relay.store import Decision, Hold, Store
+from relay.store.holds import open_hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,7 @@ class Explanation:
 
     `reason` is None if the run does not affect the sync, `decided_at` if nothing is recorded and
     this is evaluated now. `never_counts` is why the run triggers no sync at all, None if it may.
+    `hold` is what its trigger waits for, or has waited for; None if it was not held.
     """
 
     workspace: str
@@ -32,6 +35,7 @@ class Explanation:
     through: Through
     conditions: tuple[Condition, ...]
     never_counts: str | None = None
+    hold: Hold | None = None
 
 
 def explain_sync(
@@ -50,9 +54,12 @@ def explain_sync(
     as `plan_run` does.
     """
     with single_connection(server) as connections:
-        decision = Store(connections).decisions.find(workspace, sync_id, dbt_run_id)
-    if decision is not None:
-        return _as_decided(decision)
+        store = Store(connections)
+        decision = store.decisions.find(workspace, sync_id, dbt_run_id)
+        if decision is not None:
+            run = decision.dbt_run_id
+            hold = store.holds.of_decision(workspace, sync_id, run, now=utc_now())
+            return _as_decided(decision, hold)
     mapping = load(settings.mapping, settings.census_hosts)
     sync = find_mapped(mapping, settings.mapping, workspace, sync_id)
     if dbt_run_id is None:
@@ -71,10 +78,11 @@ def explain_sync(
         through=verdict.through if verdict else {},
         conditions=verdict.conditions if verdict else (),
         never_counts=evaluation.findings.run.never_counts_because,
+        hold=open_hold(evaluation.holds, sync.key) if verdict else None,
     )
 
 
-def _as_decided(decision: Decision) -> Explanation:
+def _as_decided(decision: Decision, hold: Hold | None) -> Explanation:
     return Explanation(
         workspace=decision.workspace,
         sync_id=decision.sync_id,
@@ -84,4 +92,5 @@ def _as_decided(decision: Decision) -> Explanation:
         models=decision.models,
         through={view: tuple(nodes) for view, nodes in decision.through.items()},
         conditions=decision.conditions,
+        hold=hold,
     )

@@ -23,17 +23,19 @@ from relay.operations.evaluate import findings_of
 from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.settings import DbtCloudSettings
-from relay.store import Store
+from relay.store import Hold, Store
+from relay.store.holds import open_hold
 from relay.vendors.connect import dbt_cloud_of, dbt_cloud_without_downloads
 from relay.workspaces import SyncKey
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a run did, and the plan that a worker would make of it now."""
+    """What a run did, the plan that a worker would make of it now, and the open holds."""
 
     findings: Findings
     plan: Plan
+    holds: tuple[Hold, ...]
 
 
 @gc_paused()
@@ -52,7 +54,10 @@ def plan_run(server: Server | None, settings: DbtCloudSettings, dbt_run_id: int)
         never_counts=run.never_counts_because,
         rebuilt=outcome.rebuilt,
         failed=outcome.failed,
-        verdicts=tuple(map(PlannedSync.of, (*plan.triggers, *plan.withheld))),
+        verdicts=tuple(
+            PlannedSync.of(verdict, open_hold(evaluation.holds, verdict.sync.key))
+            for verdict in (*plan.triggers, *plan.withheld)
+        ),
         problem=plan.problem,
         unclear=Unclear.of(outcome),
         warnings=tuple(_warnings(settings, run, unbound)),
@@ -91,19 +96,26 @@ def evaluate_now(
     now = utc_now()
     collector = collector_of(settings, dbt_cloud_of(settings))
     with findings_of(collector, dbt_run_id, mapping, now=now) as findings:
-        history = _history(server, findings, mapping) if server else History()
-        return Evaluation(findings, decide(findings, mapping, history, now=now))
+        history, holds = _stored(server, findings, mapping, now) if server else (History(), ())
+        return Evaluation(findings, decide(findings, mapping, history, now=now), holds)
 
 
-def _history(server: Server, findings: Findings, mapping: SyncMapping) -> History:
+def _stored(
+    server: Server, findings: Findings, mapping: SyncMapping, now: datetime
+) -> tuple[History, tuple[Hold, ...]]:
     nodes_needing_history = findings.nodes_needing_history(mapping)
     with single_connection(server) as connections:
-        return Store(connections).decisions.history(findings.run, mapping, nodes_needing_history)
+        store = Store(connections)
+        history = store.decisions.history(findings.run, mapping, nodes_needing_history)
+        return history, store.holds.open(now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedSync:
-    """The decision on a sync. `until` is when a cool-down ends; None for other reasons."""
+    """The decision on a sync. `until` is when a cool-down ends; None for other reasons.
+
+    `hold` is the open hold that a trigger of it would wait for, None if it is not held.
+    """
 
     workspace: str
     sync_id: int
@@ -111,9 +123,10 @@ class PlannedSync:
     models: tuple[str, ...]
     through: Through
     until: datetime | None
+    hold: Hold | None
 
     @classmethod
-    def of(cls, verdict: Verdict) -> "PlannedSync":
+    def of(cls, verdict: Verdict, hold: Hold | None) -> "PlannedSync":
         """Convert a verdict."""
         return cls(
             workspace=verdict.sync.workspace,
@@ -122,6 +135,7 @@ class PlannedSync:
             models=verdict.models,
             through=verdict.through,
             until=None if verdict.reason is Reason.REBUILT else verdict.due_at,
+            hold=hold,
         )
 
 

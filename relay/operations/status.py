@@ -18,6 +18,7 @@ from relay.store.status import (
     AbandonedRow,
     DeliveryRow,
     GivenUpRow,
+    HoldRow,
     LostLinesRow,
     StuckRow,
     SyncRunRow,
@@ -25,7 +26,7 @@ from relay.store.status import (
 )
 
 RowOfASync = TypeVar(
-    "RowOfASync", bound=GivenUpRow | AbandonedRow | StuckRow | TriggerRow | SyncRunRow
+    "RowOfASync", bound=GivenUpRow | AbandonedRow | StuckRow | HoldRow | TriggerRow | SyncRunRow
 )
 
 
@@ -35,10 +36,11 @@ class StatusReport:
 
     `syncs` is None if the mapping file cannot be used. A time is None for what has not happened
     yet; `caught_up_until` is how far dbt Cloud's list of runs was read. `catch_up_interval` is in
-    seconds, None if catch-up is disabled.
+    seconds, None if catch-up is disabled. `dry_run` is this command's own setting.
     """
 
     ready: bool
+    dry_run: bool
     checks: tuple[Check, ...]
     now: datetime
     mapping_file: str
@@ -51,6 +53,7 @@ class StatusReport:
     given_up: list[GivenUpRow]
     abandoned: list[AbandonedRow]
     stuck: list[StuckRow]
+    holds: list[HoldRow]
     deliveries: list[DeliveryRow]
     triggers: list[TriggerRow]
     open_sync_runs: list[SyncRunRow]
@@ -76,6 +79,7 @@ class StatusReader:
             overview = store.status.overview(newest=newest)
             return StatusReport(
                 ready=all(check.is_well for check in checks),
+                dry_run=self._settings.dry_run,
                 checks=checks,
                 now=now,
                 mapping_file=str(self._settings.mapping),
@@ -90,6 +94,7 @@ class StatusReader:
                 given_up=_with_names(overview.given_up, mapping),
                 abandoned=_with_names(overview.abandoned, mapping),
                 stuck=_with_names(overview.stuck, mapping),
+                holds=_with_names(overview.holds, mapping),
                 deliveries=overview.deliveries,
                 triggers=_with_names(overview.triggers, mapping),
                 open_sync_runs=_with_names(overview.open_sync_runs, mapping),

@@ -11,7 +11,7 @@ from relay.operations.readiness import Check, check_worker
 from relay.operations.sync_lookup import require_workspace
 from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
-from relay.store import Store, TriggerProgress
+from relay.store import Hold, Mode, Store, TriggerProgress
 
 POLL_SECONDS = 0.5
 
@@ -25,10 +25,11 @@ class Records(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A queued trigger, and whether a worker runs."""
+    """A queued trigger, whether a worker runs, and the hold that it waits for or None."""
 
     trigger_id: int
     worker: Check
+    hold: Hold | None
 
 
 def trigger(
@@ -39,6 +40,7 @@ def trigger(
     records: Records,
     *,
     now: datetime,
+    mode: Mode = Mode.LIVE,
 ) -> Requested:
     """Queue a manual trigger of a sync, mapped or not.
 
@@ -49,8 +51,11 @@ def trigger(
     full_sync = records is Records.ALL or (mapped is not None and mapped.full_sync)
     with single_connection(server) as connections:
         store = Store(connections)
-        trigger_id = store.triggers.add_manual(workspace, sync_id, full_sync=full_sync, now=now)
-        return Requested(trigger_id, check_worker(*store.status.last_heartbeat()))
+        trigger_id = store.triggers.add_manual(
+            workspace, sync_id, full_sync=full_sync, now=now, mode=mode
+        )
+        hold = store.holds.open_on(workspace, sync_id, now=now)
+        return Requested(trigger_id, check_worker(*store.status.last_heartbeat()), hold)
 
 
 def follow(server: Server, trigger_id: int) -> Iterator[TriggerProgress]:

@@ -3,10 +3,17 @@
 Every method raises DatabaseUnavailable if PostgreSQL does not respond. Callers pass in the time.
 """
 
-from relay.store.attempts import (
-    Attempt,
-    Attempts,
-    ClaimedAttempt,
+from relay.store.attempts import Attempt, Attempts, ClaimedAttempt
+from relay.store.catch_up import CatchUps
+from relay.store.census_versions import CensusVersions
+from relay.store.dbt_runs import DbtRuns, RecordedRun
+from relay.store.decisions import Decision, Decisions
+from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
+from relay.store.holds import Ended, Hold, Holds, HoldScope, Underway
+from relay.store.mode import Mode
+from relay.store.periodic import PeriodicTasks
+from relay.store.replay import Redo, Replayed, Replays, Triggered
+from relay.store.results import (
     Found,
     NotFound,
     NotStarted,
@@ -15,13 +22,6 @@ from relay.store.attempts import (
     Started,
     Unconfirmed,
 )
-from relay.store.catch_up import CatchUps
-from relay.store.census_versions import CensusVersions
-from relay.store.dbt_runs import DbtRuns, RecordedRun
-from relay.store.decisions import Decision, Decisions
-from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
-from relay.store.periodic import PeriodicTasks
-from relay.store.replay import Redo, Replayed, Replays, Triggered
 from relay.store.retention import Retention
 from relay.store.status import Overview, Status
 from relay.store.sync_runs import End, FollowedRun, SyncRuns
@@ -38,6 +38,7 @@ class Store:
         self.dbt_runs = DbtRuns(connections)
         self.decisions = Decisions(connections)
         self.triggers = Triggers(connections)
+        self.holds = Holds(connections)
         self.attempts = Attempts(connections)
         self.sync_runs = SyncRuns(connections)
         self.catch_ups = CatchUps(connections)
@@ -58,8 +59,12 @@ __all__ = [
     "Deliveries",
     "Delivery",
     "End",
+    "Ended",
     "FollowedRun",
     "Found",
+    "Hold",
+    "HoldScope",
+    "Mode",
     "NotFound",
     "NotStarted",
     "Overview",
@@ -74,5 +79,6 @@ __all__ = [
     "TriggerProgress",
     "Triggered",
     "Unconfirmed",
+    "Underway",
     "Waiting",
 ]

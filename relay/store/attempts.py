@@ -6,14 +6,17 @@ An attempt and the run it starts are one row of relay.sync_runs.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import psycopg
 
 from relay.store import jobs
+from relay.store.holds import Hold, block_new_holds, hold_on
+from relay.store.mode import Mode
+from relay.store.results import NotFound, NotStarted, Refused, Result, Started, Unconfirmed
 from relay.store.sync_runs import End, record_end
 from relay.store.transactions import Connection, Transactions, one
-from relay.store.triggers import Causes, causes_of
+from relay.store.triggers import Causes, causes_of, requeue_triggers, start_waiting_triggers
 from relay.sync_runs import Outcome
 
 
@@ -38,57 +41,6 @@ class Attempt:
     backoff_spent: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """Census started a run; it is polled at `poll_at`."""
-
-    sync_run_id: int
-    at: datetime
-    poll_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found(Started):
-    """A POST whose response was lost has started this run."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotFound:
-    """A POST whose response was lost started no run: it may be sent again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Retried:
-    problem: str
-    at: datetime
-    backoff: timedelta
-
-    @property
-    def again_at(self) -> datetime:
-        return self.at + self.backoff
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotStarted(_Retried):
-    """The POST certainly started no run: it is sent again after the backoff."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unconfirmed(_Retried):
-    """The POST may have started a run: reconcile after the backoff."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """No run will be started: Census refused, or the retries are exhausted."""
-
-    problem: str
-    at: datetime
-
-
-Result = Started | Found | NotFound | NotStarted | Unconfirmed | Refused
-
-
 class Attempts(Transactions):
     """The open attempts, at most one per sync."""
 
@@ -105,32 +57,68 @@ class Attempts(Transactions):
 
     def begin(
         self, workspace: str, sync_id: int, *, now: datetime, reconcile_after: datetime
-    ) -> Attempt | None:
-        """Create one attempt, about to be sent, for all waiting triggers; None if none waits."""
+    ) -> Attempt | Hold | None:
+        """Create one attempt, about to be sent, for all waiting triggers; None if none waits.
+
+        A hold is returned if the sync is held, and nothing is changed. A hold that is recorded
+        later waits until the attempt is. Triggers that a dry run has added are left out.
+        """
         key = (workspace, sync_id)
         with self._transaction() as connection:
-            waiting = connection.execute(_LOCK_WAITING, (*key, now)).fetchall()
+            if (hold := _hold_on(connection, *key, now)) is not None:
+                return hold
+            waiting = connection.execute(_LOCK_WAITING, (*key, now, False)).fetchall()
             if not waiting:
                 return None
             full_sync = any(full for _, full in waiting)
             attempt = one(connection, Attempt, _BEGIN, (*key, full_sync, now, now, reconcile_after))
             assert attempt is not None
-            connection.execute(
-                "UPDATE relay.triggers SET attempt_id = %s WHERE trigger_id = ANY(%s)",
-                (attempt.attempt_id, [trigger_id for trigger_id, _ in waiting]),
-            )
+            _assign(connection, attempt.attempt_id, waiting)
             return attempt
+
+    def rehearse(
+        self, workspace: str, sync_id: int, mode: Mode, *, now: datetime
+    ) -> Causes | Hold | None:
+        """End the waiting triggers as those of a dry run, and return them; None if none waits.
+
+        In dry run these are all, otherwise those that a dry run has added: it is over, and they
+        trigger nothing any more. Those that are left are started next. A hold is returned if the
+        sync is held, and nothing is changed.
+        """
+        key = (workspace, sync_id)
+        with self._transaction() as connection:
+            if (hold := _hold_on(connection, *key, now)) is not None:
+                return hold
+            which = None if mode is Mode.DRY_RUN else True
+            waiting = connection.execute(_LOCK_WAITING, (*key, now, which)).fetchall()
+            if not waiting:
+                return None
+            full_sync = any(full for _, full in waiting)
+            row = connection.execute(_REHEARSE, (*key, full_sync, now, now, now)).fetchone()
+            assert row is not None
+            _assign(connection, row[0], waiting)
+            start_waiting_triggers(connection, *key)
+            return causes_of(connection, row[0])
 
     def send_again(
         self, attempt: Attempt, *, now: datetime, reconcile_after: datetime
     ) -> Attempt | None:
         """Record that the attempt's POST is about to be sent once more.
 
-        None if another worker has claimed it, or has updated it since it was read.
+        None if another worker has claimed it, or has updated it since it was read; also if the sync
+        is held: the attempt is then withdrawn.
         """
         arguments = (now, reconcile_after, attempt.attempt_id, attempt.sent_at)
-        with self._statement() as connection:
+        with self._transaction() as connection:
+            if _hold_on(connection, attempt.workspace, attempt.sync_id, now) is not None:
+                _withdraw(connection, attempt)
+                return None
             return one(connection, Attempt, _SEND_AGAIN, arguments)
+
+    def withdraw(self, attempt: Attempt) -> None:
+        """Remove an attempt that has started no run; its triggers wait again, with their job."""
+        with self._transaction() as connection:
+            _withdraw(connection, attempt)
 
     @contextmanager
     def claim(self, attempt: Attempt) -> Iterator["ClaimedAttempt | None"]:
@@ -234,6 +222,27 @@ class ClaimedAttempt:
         jobs.schedule_start(self._connection, attempt.workspace, attempt.sync_id, again_at)
 
 
+def _hold_on(connection: Connection, workspace: str, sync_id: int, now: datetime) -> Hold | None:
+    block_new_holds(connection)
+    return hold_on(connection, workspace, sync_id, now)
+
+
+def _assign(connection: Connection, attempt_id: int, waiting: list[tuple[int, bool]]) -> None:
+    connection.execute(
+        "UPDATE relay.triggers SET attempt_id = %s WHERE trigger_id = ANY(%s)",
+        (attempt_id, [trigger_id for trigger_id, _ in waiting]),
+    )
+
+
+def _withdraw(connection: Connection, attempt: Attempt) -> None:
+    unchanged = (attempt.attempt_id, attempt.sent_at)
+    if connection.execute(_LOCK_UNCHANGED, unchanged).fetchone() is None:
+        return
+    requeue_triggers(connection, attempt.attempt_id)
+    connection.execute("DELETE FROM relay.sync_runs WHERE attempt_id = %s", (attempt.attempt_id,))
+    jobs.start_sync_run(connection, attempt.workspace, attempt.sync_id)
+
+
 _COLUMNS = (
     "attempt_id, workspace, sync_id, full_sync, begun_at, sent_at, reconcile_after, failures,"
     " backoff_spent"
@@ -241,7 +250,14 @@ _COLUMNS = (
 _LOCK_WAITING = """
 SELECT trigger_id, full_sync FROM relay.triggers
 WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
+  AND dry_run = coalesce(%s, dry_run)
 FOR UPDATE
+"""
+# It counts as triggered: a dry run shows cool-downs as they will be.
+_REHEARSE = """
+INSERT INTO relay.sync_runs
+    (workspace, sync_id, full_sync, begun_at, triggered_at, ended_at, outcome)
+VALUES (%s, %s, %s, %s, %s, %s, 'dry_run') RETURNING attempt_id
 """
 _BEGIN = f"""
 INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, sent_at, reconcile_after)

@@ -12,6 +12,7 @@ from relay.decision.plan import Plan
 from relay.store.decisions import record_builds, record_decisions, triggered_for
 from relay.store.history import read_history
 from relay.store.jobs import evaluate_dbt_run
+from relay.store.mode import Mode
 from relay.store.transactions import Connection, Transactions, one
 
 
@@ -55,7 +56,7 @@ class DbtRuns(Transactions):
 
     @contextmanager
     def begin_decision(
-        self, run: DbtRun, mapping: SyncMapping, *, now: datetime
+        self, run: DbtRun, mapping: SyncMapping, *, now: datetime, mode: Mode = Mode.LIVE
     ) -> Iterator["PendingDecision | None"]:
         """Open a transaction that decides on a run; related decisions wait until it ends.
 
@@ -73,7 +74,8 @@ class DbtRuns(Transactions):
                 """,
                 (now, run.dbt_job_id, run.environment_id, run.first_run_id, *run.key),
             )
-            yield PendingDecision(connection, run, mapping, now) if updated.rowcount else None
+            is_ours = updated.rowcount > 0
+            yield PendingDecision(connection, run, mapping, now, mode) if is_ours else None
 
     def evaluate_again(
         self, run: RecordedRun, *, now: datetime, backoff: timedelta, problem: str
@@ -106,12 +108,18 @@ class PendingDecision:
     """A run that is being decided on, within the transaction of `begin_decision`."""
 
     def __init__(
-        self, connection: Connection, run: DbtRun, mapping: SyncMapping, now: datetime
+        self,
+        connection: Connection,
+        run: DbtRun,
+        mapping: SyncMapping,
+        now: datetime,
+        mode: Mode,
     ) -> None:
         self._connection = connection
         self._run = run
         self._mapping = mapping
         self._now = now
+        self._mode = mode
 
     def history(self, nodes: Collection[str]) -> History:
         """Earlier decisions, and the earlier builds of these nodes."""
@@ -124,7 +132,7 @@ class PendingDecision:
         that could not be decided counts as failed: `relay replay` can repeat it.
         """
         plan = plan.without(triggered_for(self._connection, self._run))
-        record_decisions(self._connection, self._run, plan, self._now)
+        record_decisions(self._connection, self._run, plan, self._now, self._mode)
         record_builds(self._connection, self._run, plan)
         if plan.undecided:
             self._connection.execute(

@@ -13,15 +13,18 @@ from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan, Verdict
 from relay.store.history import read_history
 from relay.store.jobs import schedule_start, start_sync_runs
+from relay.store.mode import Mode
 from relay.store.transactions import Connection, Transactions
 from relay.workspaces import SyncKey
 
 
-def record_decisions(connection: Connection, run: DbtRun, plan: Plan, now: datetime) -> None:
+def record_decisions(
+    connection: Connection, run: DbtRun, plan: Plan, now: datetime, mode: Mode
+) -> None:
     """Record a plan, with a job for every sync to trigger, at once or at its due time."""
     cursor = connection.cursor()
     cursor.executemany(_DECISION, [_decision(run, verdict, now) for verdict in plan.verdicts])
-    cursor.executemany(_TRIGGER, [_trigger(run, verdict, now) for verdict in plan.due])
+    cursor.executemany(_TRIGGER, [_trigger(run, verdict, now, mode) for verdict in plan.due])
     start_sync_runs(connection, [verdict.sync.key for verdict in plan.triggers])
     for verdict in plan.delayed:
         schedule_start(connection, *verdict.sync.key, verdict.due_at or now)
@@ -41,9 +44,9 @@ DO UPDATE SET (reason, models, through, conditions, decided_at) =
 _TRIGGER = """
 INSERT INTO relay.triggers
     (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync, because, through, requested_at,
-     due_at, covers_until)
+     due_at, covers_until, dry_run)
 VALUES (%(workspace)s, %(sync_id)s, %(dbt_account_id)s, %(dbt_run_id)s, %(full_sync)s, %(models)s,
-        %(through)s, %(now)s, %(due_at)s, %(covers_until)s)
+        %(through)s, %(now)s, %(due_at)s, %(covers_until)s, %(dry_run)s)
 """
 
 
@@ -58,12 +61,13 @@ def _decision(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]
     }
 
 
-def _trigger(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]:
+def _trigger(run: DbtRun, verdict: Verdict, now: datetime, mode: Mode) -> dict[str, object]:
     return {
         **_common_columns(run, verdict, now),
         "full_sync": verdict.sync.full_sync,
         "due_at": verdict.due_at,
         "covers_until": verdict.covers_until,
+        "dry_run": mode is Mode.DRY_RUN,
     }
 
 

@@ -23,6 +23,10 @@ SCHEDULED_START = "scheduled_start"
 POLL_SYNC_RUN = "poll_sync_run"
 CATCH_UP = "catch_up"
 PRUNE = "prune"
+END_HOLD = "end_hold"
+
+# Of its own, for the same reason: a worker of the version before does not know END_HOLD.
+HOLDS_QUEUE = "relay.holds"
 
 # What processes of the previous version still defer during an upgrade, after the migration has
 # renamed the waiting jobs. Their other jobs need columns that no longer exist.
@@ -32,6 +36,9 @@ FORMER_NAMES: Mapping[str, str] = {
     START_SYNC_RUN: "run_sync",
     SCHEDULED_START: "wake_sync",
 }
+
+# What a worker reads.
+QUEUES = [QUEUE, HOLDS_QUEUE, FORMER_QUEUE]
 
 FORMER_ROUND = "round"  # a worker of the previous version defers it every ten seconds
 
@@ -48,13 +55,14 @@ def defer(
     *,
     at: datetime | None = None,
     lock: str | None = None,
+    queue: str = QUEUE,
 ) -> None:
     """Defer a job within the connection's transaction.
 
     `at` is when to run it, None for now. Jobs with the same `lock` run one at a time, in the order
     they were deferred: a job with a later `at` must have no lock, or it would block the others.
     """
-    connection.execute(_DEFER, (QUEUE, task, lock, Jsonb(dict(arguments)), at))
+    connection.execute(_DEFER, (queue, task, lock, Jsonb(dict(arguments)), at))
 
 
 _DEFER = f"SELECT {DEFER_ALL} FROM (SELECT ROW(%s, %s, 0, %s, NULL, %s, %s){AS_A_JOB}) AS due"

@@ -24,11 +24,15 @@ class Redo(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triggered:
-    """A sync that was triggered for a run; `sync_run_id` is None until its sync run starts."""
+    """A sync that was triggered for a run; `sync_run_id` is None until its sync run starts.
+
+    `outcome` is None until that has ended; in a dry run none starts, and it is `dry_run`.
+    """
 
     workspace: str
     sync_id: int
     sync_run_id: int | None
+    outcome: str | None
 
 
 class Replays(Transactions):
@@ -83,7 +87,7 @@ WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT superseded
   AND (outcome IS NOT DISTINCT FROM 'refused' OR %s = 'everything')
 """
 _LEFT_ALONE = f"""
-SELECT workspace, sync_id, sync_run_id
+SELECT workspace, sync_id, sync_run_id, outcome
 FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id, workspace, sync_id)
 WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT superseded
   AND trigger_id NOT IN ({_SUPERSEDED})

@@ -96,6 +96,10 @@ _OLD: dict[str, LiteralString] = {
             FROM relay.builds WHERE finished_at < %(builds_before)s
             LIMIT %(most)s)
         """,
+    "holds": """
+        DELETE FROM relay.holds WHERE hold_id IN (
+            SELECT hold_id FROM relay.holds WHERE ended_at < %(before)s LIMIT %(most)s)
+        """,
     "lost_log_lines": """
         DELETE FROM relay.lost_log_lines WHERE process IN (
             SELECT process FROM relay.lost_log_lines WHERE last_at < %(before)s LIMIT %(most)s)

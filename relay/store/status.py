@@ -22,9 +22,9 @@ class DeliveryRow:
 class TriggerRow:
     """A trigger and its state.
 
-    `state` is `cooling down`, `waiting`, `sending`, `running`, or the outcome of its sync run.
-    `until` is when a cool-down ends. Here and below `sync_name` comes from the mapping file; the
-    store leaves it None.
+    `state` is `held`, `cooling down`, `waiting`, `sending`, `running`, or the outcome of its sync
+    run. `until` is when a hold or cool-down ends, None if only a person ends the hold. Here and
+    below `sync_name` comes from the mapping file; the store leaves it None.
     """
 
     requested_at: datetime
@@ -35,6 +35,23 @@ class TriggerRow:
     state: str
     problem: str | None
     until: datetime | None
+    sync_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRow:
+    """An open hold; `triggers` is how many wait for its end.
+
+    Both ids are None for a hold of all syncs, `sync_id` for one of all syncs of a workspace.
+    """
+
+    workspace: str | None
+    sync_id: int | None
+    since: datetime
+    until: datetime | None  # None: until a person releases it
+    by: str
+    why: str | None
+    triggers: int
     sync_name: str | None = None
 
 
@@ -108,6 +125,7 @@ class Overview:
     """What `relay status` shows, newest first."""
 
     given_up: list[GivenUpRow]
+    holds: list[HoldRow]
     deliveries: list[DeliveryRow]
     triggers: list[TriggerRow]
     open_sync_runs: list[SyncRunRow]
@@ -124,6 +142,7 @@ class Status(Transactions):
         with self._transaction() as connection:
             return Overview(
                 given_up=every(connection, GivenUpRow, _GIVEN_UP_ROWS, (newest,)),
+                holds=every(connection, HoldRow, _HOLD_ROWS),
                 deliveries=every(connection, DeliveryRow, _DELIVERY_ROWS, (newest,)),
                 triggers=every(connection, TriggerRow, _TRIGGER_ROWS, (newest,)),
                 open_sync_runs=every(connection, SyncRunRow, _OPEN_SYNC_RUN_ROWS),
@@ -176,15 +195,33 @@ SELECT received_at, deliveries.delivery_id, deliveries.dbt_run_id,
 FROM relay.deliveries LEFT JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
 ORDER BY received_at DESC LIMIT %s
 """
+_HOLD_ROWS = """
+SELECT workspace, sync_id, since, until, held_by AS by, why, (
+    SELECT count(*) FROM relay.triggers
+    WHERE attempt_id IS NULL
+      AND (holds.workspace IS NULL OR triggers.workspace = holds.workspace)
+      AND (holds.sync_id IS NULL OR triggers.sync_id = holds.sync_id)) AS triggers
+FROM relay.holds WHERE ended_at IS NULL AND (until IS NULL OR until > now())
+ORDER BY since DESC
+"""
 _TRIGGER_ROWS = """
 SELECT requested_at, triggers.workspace, triggers.sync_id, dbt_run_id, sync_run_id, problem,
-       CASE WHEN attempt_id IS NULL AND due_at > now() THEN 'cooling down'
+       CASE WHEN attempt_id IS NULL AND held.hold_id IS NOT NULL THEN 'held'
+            WHEN attempt_id IS NULL AND due_at > now() THEN 'cooling down'
             WHEN attempt_id IS NULL THEN 'waiting'
             WHEN outcome IS NOT NULL THEN outcome
             WHEN sync_run_id IS NULL THEN 'sending'
             ELSE 'running' END AS state,
-       CASE WHEN attempt_id IS NULL AND due_at > now() THEN due_at END AS until
+       CASE WHEN attempt_id IS NULL AND held.hold_id IS NOT NULL THEN held.until
+            WHEN attempt_id IS NULL AND due_at > now() THEN due_at END AS until
 FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id)
+LEFT JOIN LATERAL (
+    SELECT hold_id, until FROM relay.holds
+    WHERE attempt_id IS NULL AND holds.ended_at IS NULL AND (until IS NULL OR until > now())
+      AND (holds.workspace IS NULL OR holds.workspace = triggers.workspace)
+      AND (holds.sync_id IS NULL OR holds.sync_id = triggers.sync_id)
+    ORDER BY until DESC NULLS FIRST LIMIT 1
+) AS held ON true
 ORDER BY requested_at DESC, trigger_id DESC LIMIT %s
 """
 _ABANDONED_ROWS = """

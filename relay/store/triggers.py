@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relay.store import jobs
+from relay.store.mode import Mode
 from relay.store.transactions import Connection, Transactions, every, one
 
 
@@ -12,13 +13,13 @@ class Cause:
     """A trigger as it was requested; a manual trigger has no dbt run.
 
     `because` lists the rebuilt models; `through` maps the views among them to the rebuilt nodes
-    that they read.
+    that they read. `due_at` is when it could be sent first: after its cool-down and all holds.
     """
 
     dbt_run_id: int | None
     because: list[str]
     through: dict[str, list[str]]
-    requested_at: datetime
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,15 @@ class Causes:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Waiting triggers: since when the oldest waits, and how the sync's latest attempt ended.
+    """Waiting triggers: since when the oldest could be sent, and the dbt runs they are for.
 
-    `last_outcome` is None if there was no attempt, or it has not ended.
+    `last_outcome` is how the sync's latest attempt ended, None if there was none, or it has not.
+    `some_of_dry_run` is whether a process in dry run has added one of them.
     """
 
     since: datetime
+    dbt_run_ids: list[int]
+    some_of_dry_run: bool
     last_outcome: str | None
 
 
@@ -98,13 +102,21 @@ class Triggers(Transactions):
         with self._statement() as connection:
             jobs.schedule_start(connection, workspace, sync_id, at)
 
-    def add_manual(self, workspace: str, sync_id: int, *, full_sync: bool, now: datetime) -> int:
+    def add_manual(
+        self,
+        workspace: str,
+        sync_id: int,
+        *,
+        full_sync: bool,
+        now: datetime,
+        mode: Mode = Mode.LIVE,
+    ) -> int:
         """Add a manual trigger (without a dbt run), with its job; it is queued like any other.
 
         Returns its trigger_id.
         """
         with self._transaction() as connection:
-            given = (workspace, sync_id, full_sync, now, now, now)
+            given = (workspace, sync_id, full_sync, now, now, now, mode is Mode.DRY_RUN)
             row = connection.execute(_ADD_MANUAL, given).fetchone()
             assert row is not None
             jobs.start_sync_run(connection, workspace, sync_id)
@@ -116,8 +128,17 @@ class Triggers(Transactions):
             return one(connection, TriggerProgress, _PROGRESS, (trigger_id,))
 
 
-_WAITING = """
-SELECT min(due_at) AS since, (
+# Since when a sync may be triggered again, as far as holds matter; null if none has ended.
+_HOLD_ENDED = """(
+    SELECT max(coalesce(ended_at, until)) FROM relay.holds
+    WHERE (holds.workspace IS NULL OR holds.workspace = triggers.workspace)
+      AND (holds.sync_id IS NULL OR holds.sync_id = triggers.sync_id)
+)"""
+_WAITING = f"""
+SELECT greatest(min(due_at), {_HOLD_ENDED}) AS since,
+       coalesce(array_agg(dbt_run_id ORDER BY requested_at, dbt_run_id)
+           FILTER (WHERE dbt_run_id IS NOT NULL), '{{}}') AS dbt_run_ids,
+       bool_or(dry_run) AS some_of_dry_run, (
     SELECT outcome FROM relay.sync_runs
     WHERE (workspace, sync_id) = (triggers.workspace, triggers.sync_id)
     ORDER BY attempt_id DESC LIMIT 1) AS last_outcome
@@ -127,8 +148,8 @@ GROUP BY workspace, sync_id
 """
 _ADD_MANUAL = """
 INSERT INTO relay.triggers (workspace, sync_id, full_sync, because, through, requested_at, due_at,
-                            covers_until)
-VALUES (%s, %s, %s, '{}', '{}', %s, %s, %s)
+                            covers_until, dry_run)
+VALUES (%s, %s, %s, '{}', '{}', %s, %s, %s, %s)
 RETURNING trigger_id
 """
 _PROGRESS = """
@@ -136,8 +157,9 @@ SELECT sync_run_id, status, outcome, problem, records_processed, records_failed,
 FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id)
 WHERE trigger_id = %s
 """
-_CAUSES = """
-SELECT dbt_run_id, because, through, requested_at FROM relay.triggers
+_CAUSES = f"""
+SELECT dbt_run_id, because, through, greatest(due_at, {_HOLD_ENDED}) AS due_at
+FROM relay.triggers
 WHERE attempt_id = %s ORDER BY requested_at, dbt_run_id
 """
 

@@ -53,18 +53,19 @@ def create_app(
     def receive() -> Response:
         return _receive(expected, recorder, refusals, clock())
 
+    mode = {"dry_run": True} if settings.dry_run else {}
+
     @app.get("/healthz")
     def healthz() -> Response:
-        return _answer(200, {"status": "ok"})
+        return _answer(200, {"status": "ok", **mode})
 
     @app.get("/readyz")
     def readyz() -> Response:
         checks = health.check()
         ready = all(check.is_well for check in checks)
         details = {check.name: check.detail for check in checks}
-        return _answer(
-            200 if ready else 503, {"status": "ready" if ready else "not_ready", "checks": details}
-        )
+        status = "ready" if ready else "not_ready"
+        return _answer(200 if ready else 503, {"status": status, **mode, "checks": details})
 
     @app.get("/metrics")
     def metrics() -> Response:

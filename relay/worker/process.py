@@ -132,7 +132,7 @@ class _Worker:
     ) -> None:
         running = asyncio.create_task(
             engine.run_worker_async(
-                queues=[jobs.QUEUE, jobs.FORMER_QUEUE],
+                queues=jobs.QUEUES,
                 concurrency=CONNECTIONS,
                 fetch_job_polling_interval=POLLING_SECONDS,
                 update_heartbeat_interval=HEARTBEAT_SECONDS,
@@ -220,6 +220,7 @@ _TASKS: dict[str, _Task] = {
     jobs.POLL_SYNC_RUN: _Task(tasks.poll_sync_run, tasks.poll_failed),
     jobs.CATCH_UP: _Task(tasks.catch_up, tasks.periodic_task_failed),
     jobs.PRUNE: _Task(tasks.prune, tasks.periodic_task_failed),
+    jobs.END_HOLD: _Task(tasks.end_hold, None),
 }
 
 

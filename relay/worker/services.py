@@ -6,7 +6,7 @@ from relay.clock import Clock, Stopwatch, stopwatch, utc_now
 from relay.evidence.collect import Collector, collector_of
 from relay.mapping_file import MappingFile
 from relay.settings import WorkerSettings
-from relay.store import Store
+from relay.store import Mode, Store
 from relay.vendors.connect import CensusClients, dbt_cloud_of
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.worker.projects_seen import ProjectsSeen
@@ -24,6 +24,11 @@ class Services:
     census_clients: CensusClients
     clock: Clock
     projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)
+
+    @property
+    def mode(self) -> Mode:
+        """Whether triggers are sent."""
+        return Mode.DRY_RUN if self.settings.dry_run else Mode.LIVE
 
 
 def build_services(

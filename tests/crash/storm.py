@@ -5,7 +5,7 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
 import psutil
@@ -15,10 +15,12 @@ from mappings import mapping_text, sync_entry
 
 from crash.stage import kill_tree, postmaster
 from relay.errors import DatabaseUnavailable
+from relay.postgres.connections import single_connection
 from relay.sandbox.census_runs import SandboxSync
 from relay.sandbox.dbt_runs import SandboxRun, invoke
 from relay.sandbox.recordings import load
 from relay.sandbox.wire import Delay
+from relay.store import HoldScope, Store
 
 FIRST_RUN, FIRST_JOB, FIRST_SYNC, FIRST_SHARED_SYNC = 1001, 501, 2001, 9001
 SHARED_MODELS = 10
@@ -32,6 +34,7 @@ LIVES_FROM, LIVES_TO = 0.3, 1.5  # seconds from one kill to the next
 KILLS = 25  # at least
 LULLS = 0.3  # of the times between two kills
 LONGEST_LULL = 10.0  # seconds
+HELD_FOR = 1.0  # seconds
 RECORDED = "model.jaffle_crm.customers", "model.jaffle_crm.crm_orders"
 
 
@@ -184,6 +187,85 @@ class Kept:
         if self.process is None or self.process.has_ended():
             port = {} if self.process is None else {"PORT": self.process.port}
             self.process = self.stage.start(self.name, *self.command, **port)
+
+
+class Holder:
+    """Holds and releases at random, all syncs or one of the shared ones, as the commands do."""
+
+    def __init__(self, stage, random):
+        self._stage, self._random = stage, random
+        self._stopping = Event()
+        self._thread = Thread(target=self._go_on)
+        self.holds = Counter()
+        self._of_all = []  # when each hold of all was there for sure
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopping.set()
+        self._thread.join()
+        for scope in _SCOPES:
+            while not self._try(lambda scope=scope: self._release(scope)):
+                time.sleep(0.2)
+
+    @property
+    def begun_while_held(self):
+        """The attempts that began during a hold of all: none."""
+        begun = self._stage.sql("SELECT attempt_id, begun_at FROM relay.sync_runs")
+        return [
+            attempt_id
+            for attempt_id, begun_at in begun
+            for opened, closed in self._of_all
+            if opened < begun_at < closed
+        ]
+
+    @property
+    def summary(self):
+        return f"held and released: {dict(self.holds)}"
+
+    def _go_on(self):
+        while not self._stopping.wait(self._random.uniform(0.2, HELD_FOR)):
+            scope = self._random.choice(_SCOPES)
+            act = self._random.choice([self._hold, self._release])
+            self._try(lambda scope=scope, act=act: act(scope))
+
+    def _hold(self, scope):
+        seconds = self._random.choice([HELD_FOR, 3 * HELD_FOR])
+        now = datetime.now(UTC)
+        until = now + timedelta(seconds=seconds)
+        with single_connection(self._stage.server) as connections:
+            holds = Store(connections).holds
+            holds.hold(scope, until=until, why="storm", by="storm", now=now)
+        self.holds["holds of all" if scope.sync_id is None else "holds"] += 1
+        if scope.sync_id is None:
+            self._end_of_all(now)
+            self._of_all.append((datetime.now(UTC), until))
+
+    def _release(self, scope):
+        now = datetime.now(UTC)
+        if scope.sync_id is None:
+            self._end_of_all(now)
+        with single_connection(self._stage.server) as connections:
+            released = Store(connections).holds.release(scope, by="storm", now=now)
+        self.holds["releases"] += released is not None
+
+    def _end_of_all(self, now):
+        """It may be over from now on."""
+        if self._of_all:
+            opened, closed = self._of_all[-1]
+            self._of_all[-1] = (opened, min(closed, now))
+
+    def _try(self, act):
+        try:
+            act()
+        except (DatabaseUnavailable, OSError):
+            return False
+        return True
+
+
+_SCOPES = [HoldScope(None, None), HoldScope("default", FIRST_SHARED_SYNC)]
 
 
 class Orchestrator:

@@ -13,6 +13,7 @@ from crash.stage import UP, WEB, WORKER
 from crash.storm import (
     Count,
     Deliverer,
+    Holder,
     Kept,
     Killer,
     Night,
@@ -42,15 +43,21 @@ def survives(stage, seed, orchestrator, webs, victims):
     night = Night(DBT_RUNS)
     night.set_up(stage, seed)
     killer = Killer(random.Random(seed), victims)
+    holder = Holder(stage, random.Random(seed))
     with orchestrator, Deliverer(stage, night, webs) as deliverer:
-        killer.kill_until(lambda: deliverer.is_done, webs)
+        with holder:
+            killer.kill_until(lambda: deliverer.is_done, webs)
         clear_faults(stage)
         deliverer.raise_what_failed()
         wait_for_quiet(stage, QUIET_AFTER)
         count = Count.after(stage, night, deliverer, killer)
-    print(f"RELAY_STORM_SEED={seed}", killer.summary, deliverer.summary, count.summary, sep="\n")  # noqa: T201
+        began_held = holder.begun_while_held
+    told = (killer.summary, holder.summary, deliverer.summary, count.summary)
+    print(f"RELAY_STORM_SEED={seed}", *told, sep="\n")  # noqa: T201
     assert set(killer.killed) == set(victims)
     assert count.wrong == set(), all_about(stage, count.wrong)
+    assert began_held == []
+    assert holder.holds["holds of all"] > 0
     assert stage.logged("task.failed", level="error") == []
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from relay.sandbox import story
 from relay.sandbox.wire import Status
+from relay.store import HoldScope
 from relay.worker.tasks import prune
 
 NIGHT = story.FIRST_DBT_RUN_ID
@@ -90,6 +91,17 @@ def test_what_a_job_did_to_each_node_stays_for_a_year(relay, rows, a_month_passe
     assert rows("builds") == known > 0
     a_month_passes(6)
     assert rows("builds") == 0
+
+
+def test_holds_that_ended_a_month_ago_go_too_and_open_ones_stay(relay, store, rows, a_month_passes):
+    for scope in (HoldScope(None, None), HoldScope("default", 5123)):
+        store.holds.hold(scope, until=None, why=None, by="ana", now=relay.clock())
+    store.holds.release(HoldScope(None, None), by="ana", now=relay.clock())
+    relay.work()
+    a_month_passes(29)
+    assert rows("holds") == 2
+    a_month_passes(2)
+    assert rows("holds") == 1
 
 
 def test_jobs_that_failed_for_good_go_too(relay, sql, store, clock):

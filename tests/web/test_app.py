@@ -276,6 +276,13 @@ class TestOtherRoutes:
     def test_healthz_lives(self, web):
         assert web.get("/healthz").status_code == 200
 
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+    def test_health_says_that_it_is_a_dry_run(self, web, settings, database, path):
+        assert "dry_run" not in web.get(path).get_json()
+        settings = dataclasses.replace(settings, dry_run=True)
+        dry = create_app(settings, Recorder(database), Health(database, settings)).test_client()
+        assert dry.get(path).get_json()["dry_run"] is True
+
     def test_readyz_names_each_check(self, web, sql):
         answer = web.get("/readyz")
         assert answer.status_code == 503

@@ -2,12 +2,15 @@
 
 The states of an attempt, each committed before the next step:
 
-    begin      a row with the time of its POST; it shows other workers that one may be in progress
+    begin      a row with the time of its POST; it shows other workers that one may be in progress.
+               Not while the sync is held: the triggers then wait for the end of the hold.
     claim      the row is locked while the POST is sent and its result is recorded
     result     Started: the run is polled.  NotStarted: it is sent again after a backoff.
                Unconfirmed: it is reconciled after a backoff.  Refused: it has ended.
     reconcile  claimed again, to look for the run that the POST may have started.
                Found: the run is polled.  NotFound: it is sent again.
+
+In a dry run nothing is sent: instead of an attempt, an end is recorded at once.
 """
 
 from datetime import timedelta
@@ -16,22 +19,24 @@ from relay.errors import BadArtifact, Rejected, Unanswered, Unavailable, VendorE
 from relay.logs import get_logger
 from relay.store import (
     Attempt,
-    Causes,
     ClaimedAttempt,
     Found,
+    Hold,
+    Mode,
     NotFound,
     NotStarted,
     Refused,
     Result,
     Started,
     Unconfirmed,
+    Waiting,
 )
-from relay.sync_runs import Outcome, SyncRun
+from relay.sync_runs import Outcome
 from relay.worker.backoff import next_try, retry_after_of
 from relay.worker.services import Services
+from relay.worker.tasks.lost_answers import run_started_by
 from relay.worker.tasks.sync_runs import is_overdue, next_poll
-
-CLOCK_SLACK = timedelta(seconds=2)  # Census's Date header counts in whole seconds
+from relay.worker.tasks.trigger_lines import log_held, log_triggered, rehearse
 
 log = get_logger()
 
@@ -61,7 +66,8 @@ def start_failed(services: Services, problem: str, *, workspace: str, sync_id: i
     if attempt is None:
         if store.sync_runs.is_running(workspace, sync_id):
             return
-        attempt = store.attempts.begin(workspace, sync_id, now=now, reconcile_after=now)
+        begun = store.attempts.begin(workspace, sync_id, now=now, reconcile_after=now)
+        attempt = begun if isinstance(begun, Attempt) else None
         was_sent = False
     if attempt is not None:
         _fail(
@@ -84,25 +90,42 @@ def _fail(
 
 
 def _begin(services: Services, workspace: str, sync_id: int) -> None:
-    now, settings, store = services.clock(), services.settings, services.store
+    now, store = services.clock(), services.store
     waiting = store.triggers.waiting(workspace, sync_id, now=now)
     if waiting is None:
         return
+    if waiting.some_of_dry_run or services.mode is Mode.DRY_RUN:
+        rehearse(services, workspace, sync_id, waiting)
+    else:
+        _begin_for(services, workspace, sync_id, waiting)
+
+
+def _begin_for(services: Services, workspace: str, sync_id: int, waiting: Waiting) -> None:
+    now, settings, store = services.clock(), services.settings, services.store
     # After a skipped run: while another one is running, a new one would be skipped too.
     was_skipped = waiting.last_outcome == Outcome.SKIPPED
-    is_blocked = was_skipped and _is_running(services, workspace, sync_id)
+    is_blocked = (
+        was_skipped
+        and store.holds.open_on(workspace, sync_id, now=now) is None
+        and _is_running(services, workspace, sync_id)
+    )
     if is_blocked and not is_overdue(waiting.since, now, settings.follow_deadline):
         at = next_poll(now, settings.follow_interval)
         store.triggers.schedule_start(workspace, sync_id, at=at)
         return
     reconcile_after = now + _response_time_limit(services)
     attempt = store.attempts.begin(workspace, sync_id, now=now, reconcile_after=reconcile_after)
-    if attempt is not None and is_blocked:
-        _refuse(
-            services, attempt, "a run that relay did not start was still running at the deadline"
-        )
-    elif attempt is not None:
-        _send(services, attempt)
+    match attempt:
+        case Hold():
+            log_held(attempt, waiting)
+        case Attempt() if is_blocked:
+            _refuse(
+                services,
+                attempt,
+                "a run that relay did not start was still running at the deadline",
+            )
+        case Attempt():
+            _send(services, attempt)
 
 
 def _is_running(services: Services, workspace: str, sync_id: int) -> bool:
@@ -161,6 +184,13 @@ def _try_later(services: Services, attempt: Attempt) -> None:
 
 
 def _send_again(services: Services, attempt: Attempt) -> None:
+    """Send the POST of an attempt that has certainly started no run once more.
+
+    If the sync is held meanwhile, or in a dry run, its triggers wait as if there was no attempt.
+    """
+    if services.mode is Mode.DRY_RUN:
+        services.store.attempts.withdraw(attempt)
+        return
     now = services.clock()
     reconcile_after = now + _response_time_limit(services)
     again = services.store.attempts.send_again(attempt, now=now, reconcile_after=reconcile_after)
@@ -173,9 +203,9 @@ def _report(services: Services, claimed: ClaimedAttempt, result: Result) -> None
     match result:
         case Found():
             log.warning("sync.trigger_recovered", sync_run_id=result.sync_run_id)
-            _log_triggered(result.sync_run_id, claimed.causes)
+            log_triggered(result.sync_run_id, claimed.causes)
         case Started():
-            _log_triggered(result.sync_run_id, claimed.causes)
+            log_triggered(result.sync_run_id, claimed.causes)
         case NotStarted() | Unconfirmed():
             log.warning("sync.trigger_retried", problem=result.problem, again_at=result.again_at)
         case Refused():
@@ -187,18 +217,6 @@ def _report(services: Services, claimed: ClaimedAttempt, result: Result) -> None
             )
         case NotFound():
             _send_again(services, claimed.attempt)
-
-
-def _log_triggered(sync_run_id: int, causes: Causes) -> None:
-    through = causes.through
-    log.info(
-        "sync.triggered",
-        sync_run_id=sync_run_id,
-        because=causes.models,
-        **({"through": through} if through else {}),
-        dbt_run_id=causes.newest_dbt_run_id,
-        dbt_run_ids=causes.dbt_run_ids,
-    )
 
 
 def _post(services: Services, attempt: Attempt) -> Result:
@@ -222,7 +240,7 @@ def _post(services: Services, attempt: Attempt) -> Result:
 def _find_its_run(services: Services, claimed: ClaimedAttempt) -> Result:
     """Ask Census for the run that the attempt's POST may have started."""
     try:
-        run = _run_started_by(services, claimed)
+        run = run_started_by(services, claimed)
     except (VendorError, BadArtifact) as exc:
         # A refusal of this request too: it does not say whether the POST started a run.
         retry_after = retry_after_of(exc)
@@ -232,27 +250,6 @@ def _find_its_run(services: Services, claimed: ClaimedAttempt) -> Result:
     now = services.clock()
     poll_at = next_poll(now, services.settings.follow_interval)
     return Found(sync_run_id=run.sync_run_id, at=now, poll_at=poll_at)
-
-
-def _run_started_by(services: Services, claimed: ClaimedAttempt) -> SyncRun | None:
-    """The run that the attempt's POST started without a response; None if it started none.
-
-    It is the first unknown run since then. If someone else started that run, it reads the rebuilt
-    models just as well. Times are compared on Census's clock.
-
-    Raises BadArtifact if it may be a run without a time.
-    """
-    attempt = claimed.attempt
-    runs, vendor_now = services.census_clients.of(attempt.workspace).list_sync_runs(attempt.sync_id)
-    known = claimed.known_sync_run_ids()
-    skew = vendor_now - services.clock() if vendor_now else timedelta()
-    begun_at = attempt.begun_at + skew - CLOCK_SLACK
-    unknown = [run for run in runs if run.sync_run_id not in known]
-    since = [run for run in unknown if run.created_at and run.created_at >= begun_at]
-    undated = [run.sync_run_id for run in unknown if run.created_at is None]
-    if undated and not since:
-        raise BadArtifact(f"Census does not report when sync run {min(undated)} began")
-    return min(since, key=lambda run: run.sync_run_id, default=None)
 
 
 def _retried(

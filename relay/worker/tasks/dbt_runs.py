@@ -62,7 +62,10 @@ def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Pla
     # Before the transaction, which blocks others.
     nodes_needing_history = findings.nodes_needing_history(mapping)
     now = services.clock()
-    with services.store.dbt_runs.begin_decision(findings.run, mapping, now=now) as deciding:
+    deciding_on = services.store.dbt_runs.begin_decision(
+        findings.run, mapping, now=now, mode=services.mode
+    )
+    with deciding_on as deciding:
         if deciding is None:
             return None
         plan = decide(findings, mapping, deciding.history(nodes_needing_history), now=now)

@@ -111,13 +111,15 @@ def _was_polled_long_enough(services: Services, followed: FollowedRun) -> bool:
 
 def _handle_skipped(services: Services, followed: FollowedRun, run: SyncRun) -> None:
     """Census skipped this run because an earlier one was running: its triggers wait again."""
-    now, deadline = services.clock(), services.settings.follow_deadline
-    causes = services.store.sync_runs.causes(followed)
-    if any(is_overdue(cause.requested_at, now, deadline) for cause in causes.triggers):
+    now, deadline, store = services.clock(), services.settings.follow_deadline, services.store
+    causes = store.sync_runs.causes(followed)
+    is_late = any(is_overdue(cause.due_at, now, deadline) for cause in causes.triggers)
+    # A held sync waits longer, and by intention.
+    if is_late and store.holds.open_on(followed.workspace, followed.sync_id, now=now) is None:
         _abandon(services, followed, "skipped repeatedly until the deadline")
         return
     end = End(outcome=Outcome.SKIPPED, at=now, run=run, problem=run.error_message)
-    if services.store.sync_runs.record_end(followed, end):
+    if store.sync_runs.record_end(followed, end):
         log.warning(
             "sync_run.skipped",
             dbt_run_id=causes.newest_dbt_run_id,
