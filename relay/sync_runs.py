@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"  # an earlier run was still running: this one did nothing
     ABANDONED = "abandoned"  # it did not end within the deadline
     REFUSED = "refused"  # Census would not start it
+    DISABLED = "disabled"  # the mapping disabled its sync before it was sent
     DRY_RUN = "dry_run"  # it was not sent, because of RELAY_DRY_RUN
 
 

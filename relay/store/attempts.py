@@ -100,6 +100,22 @@ class Attempts(Transactions):
             start_waiting_triggers(connection, *key)
             return causes_of(connection, row[0])
 
+    def drop(self, workspace: str, sync_id: int, *, now: datetime) -> Causes | None:
+        """End the waiting triggers of dbt runs, whose sync is disabled; None if none waits.
+
+        They count as not triggered. Manual triggers are left, and started next.
+        """
+        key = (workspace, sync_id)
+        with self._transaction() as connection:
+            waiting = connection.execute(_LOCK_WAITING_OF_RUNS, (*key, now)).fetchall()
+            if not waiting:
+                return None
+            row = connection.execute(_DROP, (*key, now, now)).fetchone()
+            assert row is not None
+            _assign(connection, row[0], waiting)
+            start_waiting_triggers(connection, *key)
+            return causes_of(connection, row[0])
+
     def send_again(
         self, attempt: Attempt, *, now: datetime, reconcile_after: datetime
     ) -> Attempt | None:
@@ -114,6 +130,11 @@ class Attempts(Transactions):
                 _withdraw(connection, attempt)
                 return None
             return one(connection, Attempt, _SEND_AGAIN, arguments)
+
+    def causes(self, attempt: Attempt) -> Causes:
+        """The triggers that the attempt was made for."""
+        with self._statement() as connection:
+            return causes_of(connection, attempt.attempt_id)
 
     def withdraw(self, attempt: Attempt) -> None:
         """Remove an attempt that has started no run; its triggers wait again, with their job."""
@@ -252,6 +273,16 @@ SELECT trigger_id, full_sync FROM relay.triggers
 WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
   AND dry_run = coalesce(%s, dry_run)
 FOR UPDATE
+"""
+_LOCK_WAITING_OF_RUNS = """
+SELECT trigger_id, full_sync FROM relay.triggers
+WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
+  AND dbt_run_id IS NOT NULL
+FOR UPDATE
+"""
+_DROP = """
+INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, ended_at, outcome)
+VALUES (%s, %s, false, %s, %s, 'disabled') RETURNING attempt_id
 """
 # It counts as triggered: a dry run shows cool-downs as they will be.
 _REHEARSE = """

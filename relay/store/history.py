@@ -47,7 +47,7 @@ def _answered(
         FROM relay.triggers JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
         LEFT JOIN relay.sync_runs USING (attempt_id, workspace, sync_id)
         WHERE dbt_account_id = %s AND first_run_id = %s AND dbt_run_id <> %s
-          AND outcome IS DISTINCT FROM 'refused'
+          AND coalesce(outcome, '') NOT IN ('refused', 'disabled')
         """,
         (run.dbt_account_id, run.first_run_id, run.dbt_run_id),
     )
@@ -75,7 +75,7 @@ SELECT triggers.workspace, triggers.sync_id, max(covers_until)
 FROM unnest(%s::text[], %s::bigint[]) AS asked (workspace, sync_id)
 JOIN relay.triggers USING (workspace, sync_id)
 LEFT JOIN relay.sync_runs USING (attempt_id)
-WHERE outcome IS DISTINCT FROM 'refused' AND dbt_run_id IS DISTINCT FROM %s
+WHERE coalesce(outcome, '') NOT IN ('refused', 'disabled') AND dbt_run_id IS DISTINCT FROM %s
 GROUP BY triggers.workspace, triggers.sync_id
 """
 # When the last sync run of each sync was started.

@@ -80,11 +80,11 @@ ON CONFLICT (dbt_account_id, dbt_run_id)
 DO UPDATE SET planned_at = NULL, given_up_at = NULL, failures = 0, backoff_spent = 0, problem = NULL
 WHERE coalesce(relay.dbt_runs.given_up_at, relay.dbt_runs.planned_at) IS NOT NULL
 """
-# A refused attempt does not count as triggered. Waiting triggers are sent anyway.
+# Refused and disabled attempts do not count as triggered. Waiting triggers are sent anyway.
 _SUPERSEDED = """
 SELECT trigger_id FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
 WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT superseded
-  AND (outcome IS NOT DISTINCT FROM 'refused' OR %s = 'everything')
+  AND (coalesce(outcome, '') IN ('refused', 'disabled') OR %s = 'everything')
 """
 _LEFT_ALONE = f"""
 SELECT workspace, sync_id, sync_run_id, outcome

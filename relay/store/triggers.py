@@ -92,6 +92,18 @@ class Triggers(Transactions):
         with self._statement() as connection:
             return one(connection, Waiting, _WAITING, (workspace, sync_id, now))
 
+    def next_due(self, workspace: str, sync_id: int) -> datetime | None:
+        """When the first of the sync's waiting triggers is due; None if none waits."""
+        with self._statement() as connection:
+            row = connection.execute(
+                """
+                SELECT min(due_at) FROM relay.triggers
+                WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL
+                """,
+                (workspace, sync_id),
+            ).fetchone()
+            return row[0] if row else None
+
     def start_now(self, workspace: str, sync_id: int) -> None:
         """Start the sync's waiting triggers now."""
         with self._statement() as connection:

@@ -36,14 +36,23 @@ from relay.worker.backoff import next_try, retry_after_of
 from relay.worker.services import Services
 from relay.worker.tasks.lost_answers import run_started_by
 from relay.worker.tasks.sync_runs import is_overdue, next_poll
-from relay.worker.tasks.trigger_lines import log_held, log_triggered, rehearse
+from relay.worker.tasks.trigger_lines import drop, log_held, log_triggered, rehearse
 
 log = get_logger()
 
 
 def scheduled_start(services: Services, *, workspace: str, sync_id: int) -> None:
-    """Queue `start_sync_run` now. A separate task, because a scheduled job must not hold a lock."""
-    services.store.triggers.start_now(workspace, sync_id)
+    """Queue `start_sync_run` now. A separate task, because a scheduled job must not hold a lock.
+
+    A trigger may not be due yet on this worker's clock, if it is behind the database's, which
+    starts the job: it is then queued again, later by the difference.
+    """
+    triggers, now = services.store.triggers, services.clock()
+    due_at = triggers.next_due(workspace, sync_id)
+    if due_at is None or due_at <= now:
+        triggers.start_now(workspace, sync_id)
+    else:
+        triggers.schedule_start(workspace, sync_id, at=due_at + (due_at - now))
 
 
 def start_sync_run(services: Services, *, workspace: str, sync_id: int) -> None:
@@ -94,10 +103,24 @@ def _begin(services: Services, workspace: str, sync_id: int) -> None:
     waiting = store.triggers.waiting(workspace, sync_id, now=now)
     if waiting is None:
         return
-    if waiting.some_of_dry_run or services.mode is Mode.DRY_RUN:
+    if waiting.dbt_run_ids and _is_disabled(services, workspace, sync_id):
+        drop(services, workspace, sync_id)
+    elif waiting.some_of_dry_run or services.mode is Mode.DRY_RUN:
         rehearse(services, workspace, sync_id, waiting)
     else:
         _begin_for(services, workspace, sync_id, waiting)
+
+
+def _is_disabled(services: Services, workspace: str, sync_id: int) -> bool:
+    """Whether the mapping says `enabled: false`, perhaps since the trigger was decided."""
+    sync = services.mapping.current.sync(workspace, sync_id)
+    return sync is not None and not sync.enabled
+
+
+def _is_lost(services: Services, attempt: Attempt) -> bool:
+    """Whether it is for dbt runs, and its sync is disabled. Manual triggers are not lost."""
+    is_disabled = _is_disabled(services, attempt.workspace, attempt.sync_id)
+    return is_disabled and bool(services.store.attempts.causes(attempt).dbt_run_ids)
 
 
 def _begin_for(services: Services, workspace: str, sync_id: int, waiting: Waiting) -> None:
@@ -186,9 +209,10 @@ def _try_later(services: Services, attempt: Attempt) -> None:
 def _send_again(services: Services, attempt: Attempt) -> None:
     """Send the POST of an attempt that has certainly started no run once more.
 
-    If the sync is held meanwhile, or in a dry run, its triggers wait as if there was no attempt.
+    If the sync is held or disabled meanwhile, or in a dry run, its triggers wait as if there was no
+    attempt.
     """
-    if services.mode is Mode.DRY_RUN:
+    if services.mode is Mode.DRY_RUN or _is_lost(services, attempt):
         services.store.attempts.withdraw(attempt)
         return
     now = services.clock()

@@ -1,7 +1,8 @@
-"""What is logged of a sync's triggers: sent, held, or only rehearsed."""
+"""What is logged of a sync's triggers: sent, held, lost, or only rehearsed."""
 
 from typing import Any
 
+from relay.decision.gates import Reason
 from relay.logs import get_logger
 from relay.store import Causes, Hold, Waiting
 from relay.worker.services import Services
@@ -18,6 +19,19 @@ def rehearse(services: Services, workspace: str, sync_id: int, waiting: Waiting)
             log.info("sync.would_trigger", **_described(causes), **_through(causes))
         case Hold():
             log_held(causes, waiting)
+
+
+def drop(services: Services, workspace: str, sync_id: int) -> None:
+    """End the waiting triggers of a disabled sync, and log that they are lost."""
+    causes = services.store.attempts.drop(workspace, sync_id, now=services.clock())
+    if causes is not None:
+        log.warning(
+            "sync.withheld",
+            reason=Reason.SYNC_DISABLED,
+            models=causes.models,
+            dbt_run_id=causes.newest_dbt_run_id,
+            dbt_run_ids=causes.dbt_run_ids,
+        )
 
 
 def log_held(hold: Hold, waiting: Waiting) -> None:
