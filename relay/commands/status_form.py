@@ -8,6 +8,7 @@ from relay.commands.tables import Coloured, coloured, table, without_empty_colum
 from relay.operations.api_versions import CensusVersion, v1_end
 from relay.operations.readiness import Check
 from relay.operations.status import StatusReport
+from relay.store.drift import DriftRow
 from relay.store.status import DeliveryRow, LostLinesRow, SyncRunRow, TriggerRow
 from relay.workspaces import DEFAULT_WORKSPACE, display_id
 
@@ -95,6 +96,7 @@ class _Section(NamedTuple):
 def _sections(report: StatusReport) -> tuple[_Section, ...]:
     return (
         _attention_section(report),
+        _drift_section(report.drift),
         _delivery_section(report.deliveries),
         _trigger_section(report.triggers),
         _sync_run_section(report.open_sync_runs),
@@ -124,6 +126,21 @@ def _attention_rows(report: StatusReport) -> Iterator[tuple[object, ...]]:
         sync = _sync(job.workspace, job.sync_id, job.sync_name)
         problem = "due since then, and no worker has taken it up"
         yield (_short(job.due_at), _state("stuck"), job.dbt_run_id, sync, None, problem)
+
+
+def _drift_section(drift: list[DriftRow]) -> _Section:
+    rows = [
+        (
+            _short(row.found_at),
+            Coloured(row.kind.replace("_", " "), RED if row.severity == "problem" else YELLOW),
+            _sync(row.workspace, row.sync_id, row.sync_name),
+            row.detail,
+        )
+        for row in drift
+    ]
+    heading = ("found", "what", "sync", "detail")
+    hint = "`relay check --online` compares again, and shows all."
+    return _Section("Differences from Census and dbt", heading, rows, hint)
 
 
 def _delivery_section(deliveries: list[DeliveryRow]) -> _Section:

@@ -14,6 +14,7 @@ from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.settings import StatusSettings
 from relay.store import Store
+from relay.store.drift import DriftRow
 from relay.store.status import (
     AbandonedRow,
     DeliveryRow,
@@ -25,7 +26,7 @@ from relay.store.status import (
 )
 
 RowOfASync = TypeVar(
-    "RowOfASync", bound=GivenUpRow | AbandonedRow | StuckRow | TriggerRow | SyncRunRow
+    "RowOfASync", bound=GivenUpRow | AbandonedRow | StuckRow | DriftRow | TriggerRow | SyncRunRow
 )
 
 
@@ -51,6 +52,7 @@ class StatusReport:
     given_up: list[GivenUpRow]
     abandoned: list[AbandonedRow]
     stuck: list[StuckRow]
+    drift: list[DriftRow]
     deliveries: list[DeliveryRow]
     triggers: list[TriggerRow]
     open_sync_runs: list[SyncRunRow]
@@ -90,6 +92,7 @@ class StatusReader:
                 given_up=_with_names(overview.given_up, mapping),
                 abandoned=_with_names(overview.abandoned, mapping),
                 stuck=_with_names(overview.stuck, mapping),
+                drift=_with_names(overview.drift, mapping),
                 deliveries=overview.deliveries,
                 triggers=_with_names(overview.triggers, mapping),
                 open_sync_runs=_with_names(overview.open_sync_runs, mapping),

@@ -20,6 +20,7 @@ from relay.store.census_versions import CensusVersions
 from relay.store.dbt_runs import DbtRuns, RecordedRun
 from relay.store.decisions import Decision, Decisions
 from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
+from relay.store.drift import Drift
 from relay.store.periodic import PeriodicTasks
 from relay.store.replay import Redo, Replayed, Replays, Triggered
 from relay.store.retention import Retention
@@ -42,6 +43,7 @@ class Store:
         self.sync_runs = SyncRuns(connections)
         self.catch_ups = CatchUps(connections)
         self.census_versions = CensusVersions(connections)
+        self.drift = Drift(connections)
         self.replays = Replays(connections)
         self.status = Status(connections)
         self.periodic_tasks = PeriodicTasks(connections)

@@ -23,6 +23,7 @@ SCHEDULED_START = "scheduled_start"
 POLL_SYNC_RUN = "poll_sync_run"
 CATCH_UP = "catch_up"
 PRUNE = "prune"
+CHECK_DRIFT = "check_drift"
 
 # What processes of the previous version still defer during an upgrade, after the migration has
 # renamed the waiting jobs. Their other jobs need columns that no longer exist.

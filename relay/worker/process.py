@@ -220,6 +220,7 @@ _TASKS: dict[str, _Task] = {
     jobs.POLL_SYNC_RUN: _Task(tasks.poll_sync_run, tasks.poll_failed),
     jobs.CATCH_UP: _Task(tasks.catch_up, tasks.periodic_task_failed),
     jobs.PRUNE: _Task(tasks.prune, tasks.periodic_task_failed),
+    jobs.CHECK_DRIFT: _Task(tasks.check_drift, tasks.drift_check_failed),
 }
 
 
