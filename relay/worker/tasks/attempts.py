@@ -29,6 +29,7 @@ from relay.store import (
 from relay.sync_runs import Outcome, SyncRun
 from relay.worker.backoff import next_try, retry_after_of
 from relay.worker.services import Services
+from relay.worker.tasks.refusals import explained
 from relay.worker.tasks.sync_runs import is_overdue, next_poll
 
 CLOCK_SLACK = timedelta(seconds=2)  # Census's Date header counts in whole seconds
@@ -181,7 +182,7 @@ def _report(services: Services, claimed: ClaimedAttempt, result: Result) -> None
         case Refused():
             log.error(
                 "sync.trigger_failed",
-                problem=result.problem,
+                problem=explained(services, claimed.attempt, result),
                 dbt_run_id=claimed.causes.newest_dbt_run_id,
                 dbt_run_ids=claimed.causes.dbt_run_ids,
             )
@@ -207,7 +208,7 @@ def _post(services: Services, attempt: Attempt) -> Result:
         census = services.census_clients.of(attempt.workspace)
         sync_run_id = census.trigger_sync(attempt.sync_id, full_sync=attempt.full_sync)
     except Rejected as exc:
-        return Refused(problem=str(exc), at=services.clock())
+        return Refused(problem=str(exc), at=services.clock(), http_status=exc.http_status)
     except Unavailable as exc:
         return _retried(services, attempt, str(exc), NotStarted, retry_after=retry_after_of(exc))
     except Unanswered as exc:
