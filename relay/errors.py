@@ -5,9 +5,11 @@ RelayError
 ├── NotForUs              acknowledge the delivery and do nothing; `reason` says why
 ├── BadSettings           exit 2; `problems` lists all of them
 ├── BadMapping            keep the last good mapping, or exit 1; `problems` lists all of them
+├── BadSyncFile           exit 1, send nothing; `problems` lists all of them
 ├── NothingToReplay       exit 1: the delivery to replay is unknown, or is about no run
 ├── CannotWrite           exit 1: a new file could not be written; no part of it is left
 ├── CannotAppend          exit 1: the mapping file cannot be added to; it is unchanged
+├── CensusNotRead         exit 1: a command could not read what it shows from Census
 ├── CannotDecide          exit 1: the decision on a sync raised an unexpected error
 ├── NoDatabase            exit 1: there is no relay database
 ├── NotMapped             exit 1: the given sync is not in the mapping file
@@ -71,6 +73,10 @@ class BadMapping(_HasProblems):
     """A mapping file that cannot be used; every problem of the file at once."""
 
 
+class BadSyncFile(_HasProblems):
+    """A file of a new sync that cannot be sent; every problem of the file at once."""
+
+
 class NothingToReplay(RelayError):
     """A delivery that is unknown, or was ignored."""
 
@@ -81,6 +87,13 @@ class CannotWrite(RelayError):
 
 class CannotAppend(RelayError):
     """A mapping file whose form has no place for more syncs, or that changes meanwhile."""
+
+
+class CensusNotRead(RelayError):
+    """What a command shows of Census, which did not answer or refused; it says of which workspace.
+
+    `__cause__` is the vendor's error.
+    """
 
 
 class CannotDecide(RelayError):

@@ -128,12 +128,19 @@ class WebSettings(WebhookSettings, AccountSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings(DbtCloudSettings):
-    """For a worker."""
+class CensusSettings(Settings):
+    """For requests to Census."""
 
     census_api_key: Secret
     census_url: str
     census_api_version: str
+    http_timeout: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings(DbtCloudSettings, CensusSettings):
+    """For a worker."""
+
     follow_interval: int
     follow_deadline: int
     catch_up_interval: int | None  # None: never

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
-from relay.errors import BadMapping, BadSettings, NoDatabase, RelayError
+from relay.errors import BadMapping, BadSettings, BadSyncFile, NoDatabase, RelayError
 from relay.settings import Settings
 
 PROBLEM = 1
@@ -33,6 +33,10 @@ def exit_on_error() -> Iterator[None]:
         _exit_with("Error: invalid settings:", exc, WRONG_SETTINGS)
     except BadMapping as exc:
         _exit_with("Error: invalid mapping file:", exc, PROBLEM)
+    except BadSyncFile as exc:
+        _exit_with(
+            "Error: nothing was sent, because the file of the sync is invalid:", exc, PROBLEM
+        )
     except NoDatabase as exc:
         print(exc, file=sys.stderr)  # noqa: T201 - a command speaks to a person
         sys.exit(PROBLEM)

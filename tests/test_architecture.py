@@ -211,6 +211,7 @@ def test_a_python_child_imports_nothing_from_the_working_directory(path):
         "job_definition_id": {"vendors", "sandbox"},
         "run_step_command": {"vendors", "sandbox"},
         "source_record_invalids": {"vendors", "sandbox"},
+        "business_object_source": {"vendors", "sandbox"},
         "original_file_path": {"dbt", "sandbox"},
         "force_full_sync": {"vendors", "sandbox"},
     }.items(),

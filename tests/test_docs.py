@@ -23,6 +23,9 @@ from click.testing import CliRunner
 from mappings import mapping_text, sync_entry
 
 from relay import cli
+from relay.census import sync_form
+from relay.census.findings import Kind
+from relay.census.sync_reader import read_sync
 from relay.dbt.deliveries import Ignored
 from relay.decision.gates import Reason
 from relay.decision.mapping_form import json_schema
@@ -216,10 +219,11 @@ class TestTheCommandsOfTheDocuments:
 
     def test_contributing_writes_the_schema_that_is_there(self, run, checkout):
         make, help_texts, schema = blocks(ROOT / "CONTRIBUTING.md", "sh")
-        (checkout / "config" / "syncs.schema.json").unlink()
+        for name in ("syncs", "sync"):
+            (checkout / "config" / f"{name}.schema.json").unlink()
         status, said = run(f"{only_say_what_make_would_do(make)}\n{help_texts}\n{schema}")
         assert status == 0, said
-        for written in ("config/syncs.schema.json", "docs/cli.md"):
+        for written in ("config/syncs.schema.json", "config/sync.schema.json", "docs/cli.md"):
             assert (checkout / written).read_text() == (ROOT / written).read_text()
 
     def test_no_document_has_commands_that_nothing_runs(self):
@@ -360,6 +364,9 @@ class TestSettings:
         return re.findall(r"^#?([A-Z][A-Z_]+)=(.*)$", text, re.MULTILINE)
 
 
+FILES = {"file", "mapping"}
+
+
 class TestCommands:
     def test_their_page_has_the_help_of_each(self):
         """`.venv/bin/python tests/cli_reference.py` writes it."""
@@ -378,8 +385,8 @@ class TestCommands:
         )
         for parameter in cli_reference.commands()[name].params:
             if isinstance(parameter, click.Argument):
-                placeholders = {"sync_id": "SYNC_ID", "shell": "SHELL"}
-                assert placeholders.get(parameter.name, "FILE") in usage
+                placeholder = "FILE" if parameter.name in FILES else parameter.name.upper()
+                assert placeholder in usage
             elif parameter.required:
                 assert f"{parameter.opts[0]} " in usage
 
@@ -591,8 +598,13 @@ class TestMappings:
         assert yaml.safe_load(text)["defaults"]["environments"]
 
     def test_the_published_schema_is_the_forms_own(self):
-        published = json.loads((ROOT / "config" / "syncs.schema.json").read_text())
-        assert published == json_schema()
+        for name, schema in (("syncs", json_schema()), ("sync", sync_form.json_schema())):
+            published = json.loads((ROOT / "config" / f"{name}.schema.json").read_text())
+            assert published == schema
+
+    def test_the_example_of_a_new_sync_is_one_without_a_warning(self):
+        (example,) = blocks(DOCS / "census.md", "yaml")
+        assert read_sync(example.encode(), file="example").warnings == ()
 
     @pytest.mark.parametrize("key", sorted(json_schema()["$defs"]["SyncForm"]["properties"]))
     def test_every_key_of_a_sync_is_in_the_manual(self, key):
@@ -631,8 +643,9 @@ class TestAlerts:
 
 class TestCensus:
     def test_every_kind_of_finding_is_listed(self):
-        table = (DOCS / "census.md").read_text().partition("| kind in the JSON |")[2]
-        listed = {name for cells in rows("|" + table) for name in named(cells[0])}
+        section = (DOCS / "census.md").read_text().partition("| kind in the JSON |")[2]
+        table = section.partition("\n\n")[0]
+        listed = {name for cells in rows(table) for name in named(cells[0])}
         assert listed == set(Kind)
 
 

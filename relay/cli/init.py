@@ -21,20 +21,20 @@ import click
     type=click.Path(path_type=Path),
     help="The file of settings to write.",
 )
-@click.option("--offline", "checks", flag_value="none", default="vendors", help="Ask no vendor.")
+@click.option("--offline", "checks", flag_value="none", default="vendors", help="No vendor checks.")
 @click.option(
     "--no-input",
     "prompts",
     flag_value="never",
     default="ask",
-    help="Ask nothing: for scripts.",
+    help="Do not prompt: for scripts.",
 )
 def init(settings_file: Path, checks: str, prompts: str, **settings: str | None) -> None:
     """Write a file of settings and a mapping file, after asking for what they need.
 
-    Each setting that its variable or an option gives is not asked for; secrets are read from their
-    variables, from files, or without echo. They are tried at dbt Cloud and Census: one list each is
-    read. Nothing that is there is overwritten.
+    Settings that are in a variable or an option are not asked for. Secrets are read from variables
+    or files, or typed without being shown. URLs, ids and keys are checked with read requests to
+    dbt Cloud and Census. Existing files are not overwritten.
     """
     from relay.commands import init as command
 

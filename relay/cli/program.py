@@ -7,9 +7,12 @@ from uuid import UUID
 
 import click
 
+from relay.cli.destinations import destinations
 from relay.cli.init import init
 from relay.cli.mapping import mapping as mapping_group
 from relay.cli.options import AN_ID, as_json, of_run
+from relay.cli.sources import sources
+from relay.cli.syncs import syncs
 from relay.commands.parameters import Duration, WebhookUrl
 from relay.notation import LARGEST_ID
 from relay.workspaces import DEFAULT_WORKSPACE
@@ -21,8 +24,8 @@ def main() -> None:
     """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
 
 
-main.add_command(init)
-main.add_command(mapping_group)
+for each in (init, mapping_group, syncs, sources, destinations):
+    main.add_command(each)
 
 
 @main.command()
@@ -75,8 +78,8 @@ def check(
 ) -> None:
     """Check the settings and the mapping file; or only MAPPING, if one is given.
 
-    Syncs that the runs of every environment trigger, and variables that are nearly one of relay's,
-    are warnings.
+    Syncs that the runs of every environment trigger, and variables whose names are similar to
+    one of relay's, are warnings.
 
     With a manifest.json, as `dbt parse` writes it to target/, also what the selectors of depends_on
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
@@ -109,7 +112,7 @@ def config(*, wants_json: bool) -> None:
     show_default=True,
     help="How many of each to show.",
 )
-@click.option("--watch", is_flag=True, help="Draw it again every two seconds, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh every two seconds, until Ctrl-C.")
 @as_json
 def status(newest: int, *, watch: bool, wants_json: bool) -> None:
     """Show whether relay is ready, what needs attention, recent work and open sync runs."""
@@ -173,8 +176,8 @@ def replay(
     """Evaluate dbt runs again, by the mapping as it is now.
 
     A sync that was already triggered for a run is not triggered again, unless with --again or if
-    Census refused to start it. Runs whose retries were exhausted, and runs that relay never heard
-    of, are evaluated as new ones.
+    Census refused to start it. Runs whose retries were exhausted, and runs that relay does not
+    know, are evaluated as new ones.
     """
     from relay.commands import replay as command
     from relay.operations.replay import ReplayRequest
@@ -260,7 +263,7 @@ def demo() -> None:
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print a script that has a shell complete relay's commands and options.
+    """Print a script that lets a shell complete relay's commands and options.
 
     bash, in ~/.bashrc: eval "$(relay completion bash)"; zsh likewise in ~/.zshrc; fish: relay
     completion fish > ~/.config/fish/completions/relay.fish

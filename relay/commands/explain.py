@@ -54,7 +54,7 @@ def describe_explanation(explained: Explanation, *, width: int | None = None) ->
         )
         for condition in explained.conditions
     ]
-    conditions = table(("condition", "holds", "seen"), rows, width=width)
+    conditions = table(("condition", "met", "seen"), rows, width=width)
     return "\n".join((heading, *conditions, _verdict(explained.reason), *_models(explained)))
 
 

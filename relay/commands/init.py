@@ -34,11 +34,11 @@ _QUESTIONS = {
     "DBT_CLOUD_URL": "dbt Cloud's access URL, such as https://ab123.us1.dbt.com",
     "DBT_CLOUD_ACCOUNT_ID": "dbt Cloud's account id",
     "DBT_CLOUD_TOKEN": "A dbt Cloud token that may read runs (not shown)",
-    "CENSUS_URL": "Census's URL; https://app-eu.getcensus.com is the EU's",
-    "CENSUS_API_VERSION": "Census's API: auto, v1 or v2",
-    "CENSUS_API_KEY": "the workspace's API key, or an Activations access token (not shown)",
+    "CENSUS_URL": "Census's URL (https://app-eu.getcensus.com for the EU region)",
+    "CENSUS_API_VERSION": "Census's API version: auto, v1 or v2",
+    "CENSUS_API_KEY": "A Census workspace API key or personal access token (not shown)",
     "DBT_CLOUD_WEBHOOK_SECRETS": (
-        "The dbt Cloud webhook's secret (not shown; nothing if there is no webhook yet)"
+        "The dbt Cloud webhook's secret (not shown; leave empty if there is no webhook yet)"
     ),
 }
 

@@ -58,6 +58,13 @@ def with_or_without_database(
 
 
 @contextmanager
+def database_if_any(settings: Settings) -> Iterator[Server | None]:
+    """The server, for what a command shows of the database beside other things; None without."""
+    with ExitStack() as stack:
+        yield _find_server(settings, stack)
+
+
+@contextmanager
 def answering(needed: type[AnySettings]) -> Iterator[AnySettings]:
     """The settings; only warnings are logged, to stderr, so that stdout has only the output."""
     settings = settings_or_exit(needed)

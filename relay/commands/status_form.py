@@ -109,7 +109,7 @@ def _attention_section(report: StatusReport) -> _Section:
         coloured("Needs attention", RED),
         ("when", "what", "dbt run", "sync", "sync run", "problem"),
         sorted(_attention_rows(report), key=lambda row: str(row[0]), reverse=True),
-        "`relay replay --run ID` has a dbt run evaluated again." if report.given_up else "",
+        "`relay replay --run ID` evaluates a dbt run again." if report.given_up else "",
     )
 
 

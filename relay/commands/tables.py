@@ -50,7 +50,9 @@ def table(
 def without_empty_columns(
     heading: Sequence[str], rows: Sequence[Sequence[object]]
 ) -> tuple[list[str], list[list[object]]]:
-    """Only the columns that have a value in some row."""
+    """Only the columns that have a value in some row; all of them if there is no row."""
+    if not rows:
+        return list(heading), []
     kept = [place for place in range(len(heading)) if any(row[place] is not None for row in rows)]
     return [heading[place] for place in kept], [[row[place] for place in kept] for row in rows]
 

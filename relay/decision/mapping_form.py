@@ -3,27 +3,21 @@
 Default values are those of `Sync` and `Workspace`: here a key is only optional.
 """
 
-import functools
-import operator
-from collections.abc import Mapping
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from relay.decision import forms
+from relay.decision.forms import PositiveId
 from relay.decision.mapping import AnyOrAll, BlockOrIgnore
-from relay.notation import LARGEST_ID
 
-PositiveId = Annotated[int, msgspec.Meta(gt=0, le=LARGEST_ID)]
 Ids = Annotated[list[PositiveId], msgspec.Meta(min_length=1)]
 Words = Annotated[list[str], msgspec.Meta(min_length=1)]
 # A name that ends in _FILE is the variable for a file's path.
 KEY_VARIABLE = "^(?!.*_FILE$)CENSUS_API_KEY[A-Z0-9_]*$"
 VariableName = Annotated[str, msgspec.Meta(pattern=KEY_VARIABLE)]
 Duration = Annotated[int | str, msgspec.Meta(description="like 15s, 10m, 6h or 7d")]
-
-Form = type[msgspec.Struct]
 
 
 class DefaultsForm(msgspec.Struct, kw_only=True):
@@ -68,44 +62,4 @@ class FileForm(msgspec.Struct, kw_only=True):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the mapping file, for editors."""
-    schema = msgspec.json.schema(FileForm)
-    for form in schema["$defs"].values():
-        form["additionalProperties"] = False
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "relay"} | schema
-
-
-@functools.cache
-def types_of(form: Form) -> Mapping[str, Any]:
-    """The type of each key; `dict` for a nested form, which is read separately."""
-    return {field.name: _shallow(field.type) for field in msgspec.structs.fields(form)}
-
-
-@functools.cache
-def required_keys(form: Form) -> tuple[str, ...]:
-    """The required keys."""
-    return tuple(field.name for field in msgspec.structs.fields(form) if field.required)
-
-
-def item_type(type_: Any) -> Any:
-    """The type of a list's items; None if it is not a list, or its items are forms."""
-    inner = get_args(type_)[0] if get_origin(type_) is Annotated else type_
-    return get_args(inner)[0] if get_origin(inner) is list else None
-
-
-def _shallow(type_: Any) -> Any:
-    """A field's type without UNSET, and without the forms inside it."""
-    if get_origin(type_) is Annotated:
-        inner, *notes = get_args(type_)
-        return Annotated[_shallow(inner), *notes]
-    if _is_form(type_) or get_origin(type_) is dict:
-        return dict
-    if get_origin(type_) is list and _is_form(get_args(type_)[0]):
-        return list
-    if get_origin(type_) in (Union, UnionType):
-        members = (_shallow(member) for member in get_args(type_) if member is not UnsetType)
-        return functools.reduce(operator.or_, members)
-    return type_
-
-
-def _is_form(type_: Any) -> bool:
-    return isinstance(type_, type) and issubclass(type_, msgspec.Struct)
+    return forms.json_schema(FileForm, title="relay")

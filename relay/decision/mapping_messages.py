@@ -8,6 +8,9 @@ from relay.spelling import did_you_mean
 
 _MSGSPEC_TERMS = (
     ("`array` of length >= 1", "at least one item"),
+    ("`str | object`", "text, or keys and values"),
+    ("`int | str`", "a number or text"),
+    ("`str` of length >= 1", "text that is not empty"),
     ("`int`", "a number"),
     ("`float`", "a number"),
     ("`str`", "text"),

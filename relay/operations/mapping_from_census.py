@@ -12,10 +12,8 @@ from relay.dbt.project import Project
 from relay.dbt.relations import Relations
 from relay.decision.mapping import SyncMapping
 from relay.errors import Rejected
-from relay.operations.sync_lookup import require_workspace
+from relay.operations.census_workspaces import clients_of
 from relay.settings import WorkerSettings
-from relay.vendors.connect import CensusClients
-from relay.workspaces import DEFAULT_WORKSPACE
 
 
 class CensusReader(Protocol):
@@ -41,11 +39,7 @@ def readers_of(
 
     Raises BadSettings for one that the mapping does not know, Rejected, Unavailable.
     """
-    for workspace in workspaces:
-        require_workspace(mapping, workspace)
-    censuses = CensusClients(settings, lambda: mapping.workspaces)
-    names = workspaces or (DEFAULT_WORKSPACE, *mapping.workspaces)
-    return {name: censuses.management_of(name) for name in names}
+    return dict(clients_of(settings, mapping, workspaces))
 
 
 def propose_mapping(readers: Mapping[str, CensusReader], project: Project) -> list[Entry]:
@@ -80,6 +74,16 @@ def match_syncs(
             source=(source.label or source.name) if source else None,
             destination=destination.name if destination else None,
         )
+
+
+def match_one(
+    sync: CensusSync, source_type: str | None, reader: CensusReader, relations: Relations
+) -> Match:
+    """The nodes that build what one sync reads; `source_type` is Census's word, None if unknown.
+
+    Raises Unavailable, BadArtifact.
+    """
+    return _Matcher(reader, relations).match(sync.source, source_type)
 
 
 class _Matcher:

@@ -25,7 +25,7 @@ _QUOTED = """\
 """
 _MAPPING = """\
 # Which Census syncs depend on which dbt models: docs/mapping.md explains every key.
-# Check it with `relay check`; a running relay takes up a changed file within 10 seconds.
+# Check it with `relay check`; a running relay reads a changed file within 10 seconds.
 
 version: 1
 

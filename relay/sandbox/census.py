@@ -214,7 +214,9 @@ class SandboxCensus(CensusWire):
 
     def _list_sync_runs(self, version: str, sync_id: int) -> Response:
         self._must_exist(sync_id)
-        return self.page(self.sync_runs_of(sync_id), self._run_json)
+        # Only the runs of the page are looked at: a sync can have thousands.
+        sync_run_ids = list(self._of_sync.get(sync_id, ()))
+        return self.page(sync_run_ids, lambda each: self._run_json(self.sync_run(each)))
 
     def _list_syncs(self, version: str) -> Response:
         return self.page(self.syncs, lambda sync: self._sync_json(sync, version))
@@ -231,8 +233,8 @@ class SandboxCensus(CensusWire):
         return sync_run_json(run, status=self.status(run), now=self.now())
 
     def _sync_json(self, sync: SandboxSync, version: str) -> dict[str, Any]:
-        ended = [run.end.status for run in self.sync_runs_of(sync.sync_id) if run.end]
-        last_status = ended[-1] if ended else None
+        newest_first = map(self.sync_run, reversed(self._of_sync.get(sync.sync_id, [])))
+        last_status = next((run.end.status for run in newest_first if run.end), None)
         return sync_json(sync, version=version, last_status=last_status)
 
 

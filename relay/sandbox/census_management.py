@@ -129,7 +129,9 @@ class ManagementRoutes:
         return self._wire.success(answers.destination_object_json(full_name))
 
     def _create_sync(self, version: str) -> Response:
-        judged = judge(request.get_data(), self._objects, version)
+        # As Rails does: a body that does not call itself JSON is not read as JSON.
+        body = request.get_data() if request.is_json else b""
+        judged = judge(body, self._objects, version)
         match judged:
             case Refusal(message):
                 # Only the body is documented, no code to go with it.

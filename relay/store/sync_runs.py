@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.store import jobs
-from relay.store.transactions import Connection, Transactions, one
+from relay.store.transactions import Connection, Transactions, every, one
 from relay.store.triggers import Causes, causes_of, requeue_triggers, start_waiting_triggers
 from relay.sync_runs import Outcome, SyncRun
 
@@ -42,8 +42,28 @@ class End:
     run: SyncRun | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestRun:
+    """The newest run of a sync that relay started, or tried to.
+
+    `sync_run_id` and `status` are None until Census has told them, `outcome` until it has ended.
+    """
+
+    workspace: str
+    sync_id: int
+    sync_run_id: int | None
+    begun_at: datetime
+    status: str | None
+    outcome: str | None
+
+
 class SyncRuns(Transactions):
     """The sync runs that are polled until they end."""
+
+    def newest_of_each_sync(self) -> list[NewestRun]:
+        """The newest run of every sync that relay has ever started."""
+        with self._statement() as connection:
+            return every(connection, NewestRun, _NEWEST_OF_EACH)
 
     def followed(self, attempt_id: int, *, polls: int) -> FollowedRun | None:
         """The run of an attempt; None if it has ended, or was polled more than `polls` times."""
@@ -141,6 +161,14 @@ SET ended_at = %(at)s, outcome = %(outcome)s, problem = %(problem)s,
     records_invalid = %(records_invalid)s
 WHERE attempt_id = %(attempt_id)s AND ended_at IS NULL
 RETURNING workspace, sync_id
+"""
+
+
+_NEWEST_OF_EACH = """
+SELECT DISTINCT ON (workspace, sync_id)
+    workspace, sync_id, sync_run_id, begun_at, status, outcome
+FROM relay.sync_runs
+ORDER BY workspace, sync_id, attempt_id DESC
 """
 
 

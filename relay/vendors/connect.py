@@ -7,7 +7,7 @@ from relay.clock import Stopwatch, stopwatch
 from relay.errors import BadSettings, Rejected, Unavailable
 from relay.logs import add_secret, get_logger
 from relay.secret import Secret
-from relay.settings import DbtCloudSettings, WorkerSettings
+from relay.settings import CensusSettings, DbtCloudSettings
 from relay.vendors.census import ApiVersion, Census, CensusManagement
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.vendors.transport import Transport
@@ -23,7 +23,7 @@ class CensusClients:
 
     def __init__(
         self,
-        settings: WorkerSettings,
+        settings: CensusSettings,
         workspaces: Callable[[], Mapping[str, Workspace]],
         stopwatch: Stopwatch = stopwatch,
     ) -> None:

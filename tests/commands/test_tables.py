@@ -47,3 +47,8 @@ def test_no_color_leaves_them_out(monkeypatch):
 def test_columns_without_anything_are_left_out():
     heading, rows = without_empty_columns(("a", "b", "c"), [(1, None, None), (2, None, 0)])
     assert (heading, rows) == (["a", "c"], [[1, None], [2, 0]])
+
+
+def test_columns_without_a_value_are_left_out_but_not_where_there_is_no_row():
+    assert without_empty_columns(HEADING, [(7, None)]) == (["sync"], [[7]])
+    assert without_empty_columns(HEADING, []) == (list(HEADING), [])

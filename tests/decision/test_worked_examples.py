@@ -63,7 +63,7 @@ def test_there_is_one_for_each_gate():
         "Let only some jobs trigger a sync",
         "Wait until all models are rebuilt",
         "Limit how often a sync runs",
-        "Hold a sync while its models do not fit together",
+        "Withhold a sync while its models are inconsistent",
     }
 
 

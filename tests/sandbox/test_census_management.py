@@ -1,5 +1,7 @@
 """Census's management API: its documented answers, and syncs that are made."""
 
+import json
+
 import pytest
 import requests
 from census_workspace import DATASET, add_every_kind
@@ -236,9 +238,19 @@ class TestNewSyncs:
         assert said in answer.json()["message"]
         assert len(census.syncs) == len(story.SYNCS)
 
-    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null"])
-    def test_are_refused_where_there_is_none(self, api, body):
-        answer = api.ask("POST", "/syncs", data=body)
+    @pytest.mark.parametrize(
+        ("body", "content_type"),
+        [
+            (b"", "application/json"),
+            (b"{", "application/json"),
+            (b"[]", "application/json"),
+            (b"null", "application/json;version=2"),
+            (json.dumps(NEW).encode(), "text/plain"),
+        ],
+    )
+    def test_are_refused_where_the_body_is_no_json(self, api, body, content_type):
+        headers = {"Authorization": api.authorization, "Content-Type": content_type}
+        answer = api.ask("POST", "/syncs", data=body, headers=headers)
         assert answer.status_code == 400
         assert "the body is no JSON object" in answer.json()["message"]
 

@@ -199,9 +199,8 @@ class TestSources:
         assert [each.model_id for each in objects[5:7]] == [15, 16]
         assert objects[7].segment == SegmentSource(31, 77)
 
-    @pytest.mark.parametrize("status", [404])
-    def test_have_objects_at_the_older_path_too(self, census, sandbox, status):
-        sandbox.census.fail_next("/objects", Status(status))
+    def test_have_objects_at_the_older_path_too(self, census, sandbox):
+        sandbox.census.fail_next("/objects", Status(404))
         assert len(list(census.source_objects(4))) == 4
         assert len(sandbox.census.requests_to("/data_sources")) == 1
 
@@ -213,6 +212,16 @@ class TestSources:
         sandbox.census.fail_next("/objects", Status(403))
         with pytest.raises(Rejected, match="HTTP 403"):
             list(census.source_objects(4))
+        assert sandbox.census.requests_to("/data_sources") == []
+
+    def test_are_not_read_again_where_a_later_page_is_not_found(self, census, sandbox):
+        first = b'{"status":"success","next":"?page=2","data":[{"id":7,"type":"stream"}]}'
+        sandbox.census.fail_next("/objects", Body(first))
+        sandbox.census.fail_next("/objects", Status(404))
+        objects = census.source_objects(4)
+        assert next(objects).object_id == 7
+        with pytest.raises(Rejected, match="HTTP 404"):
+            next(objects)
         assert sandbox.census.requests_to("/data_sources") == []
 
     def test_may_hold_what_relay_does_not_know(self, census, sandbox):
@@ -357,7 +366,10 @@ class TestCreating:
             (Body(b"<html>Oops\x1b[2J</html>", 500, "text/html"), "<html>Oops\\x1b[2J</html>"),
             (Body(b"", 500), ""),
             (Body(b'{"status":500,"message":"An error happened"}', 500), "An error happened"),
-            (Body(b'{"status":"created","data":{"id":7}}', 201), "status 'created'"),
+            (
+                Body(b'{"status":"created","data":{"id":7}}', 201),
+                '{"status":"created","data":{"id":7}}',
+            ),
             (Body(b"null", 201), "null"),
         ],
         ids=str,
@@ -452,6 +464,19 @@ class TestFaults:
         said = r"row -7 of Census's list of .* cannot be read: Expected"
         with pytest.raises(BadArtifact, match=said):
             METHODS[name](census)
+
+    @pytest.mark.parametrize(
+        ("row", "name"),
+        [
+            (b'{"full_name":7}', "7"),
+            (b'{"label":"Contact"}', "without an id"),
+            (b"[]", "without an id"),
+        ],
+    )
+    def test_a_row_without_an_id_has_its_name_or_none(self, census, sandbox, row, name):
+        sandbox.census.fail_next("/", Body(b'{"status":"success","data":[%s]}' % row))
+        with pytest.raises(BadArtifact, match=rf"row {name} of .*'s objects cannot be read"):
+            METHODS["destination_objects"](census)
 
     @pytest.mark.parametrize(("version", "other"), [("v1", "v2"), ("v2", "v1")])
     def test_a_key_of_one_version_is_refused_by_the_other(self, sandbox, version, other):

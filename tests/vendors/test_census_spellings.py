@@ -198,7 +198,9 @@ class TestOwnTriggers:
                 {"mode": {"triggers": {"airflow": {"dag": "x"}}}},
                 (OwnTrigger(StartedBy.OTHER, "airflow"),),
             ),
-            ({"mode": "live", "triggers": []}, ()),
+            ({"mode": "live", "triggers": [], "schedule_frequency": {}}, None),
+            ({"mode": {}}, None),
+            ({"triggers": {}}, ()),
         ],
         ids=str,
     )

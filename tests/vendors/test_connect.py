@@ -7,18 +7,19 @@ from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.wire import Status
 from relay.settings import WorkerSettings
-from relay.vendors.connect import Censuses
+from relay.vendors.connect import CensusClients
 from relay.workspaces import DEFAULT_WORKSPACE, Workspace
 
 
 @pytest.fixture(name="censuses")
 def _censuses(sandbox):
     texts = environment(sandbox.dbt_cloud.url, sandbox.census.url) | {
+        "CENSUS_API_VERSION": "v1",
         "RELAY_MAPPING": "syncs.yml",
         "SALES_KEY": story.CENSUS_API_KEY,
     }
     sales = Workspace("sales", "SALES_KEY", sandbox.census.url, "v2")
-    return Censuses(WorkerSettings.from_environment(texts), lambda: {"sales": sales})
+    return CensusClients(WorkerSettings.from_environment(texts), lambda: {"sales": sales})
 
 
 @pytest.mark.parametrize(

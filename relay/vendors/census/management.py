@@ -8,6 +8,7 @@ No answer's connection details or credentials are read.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain, islice
 from typing import TypeVar
 
 import msgspec
@@ -26,7 +27,7 @@ from relay.dbt.decoding import decode
 from relay.errors import BadArtifact, Rejected, Unanswered
 from relay.sync_runs import SyncRun
 from relay.vendors.census import object_shapes as objects
-from relay.vendors.census.pages import Listing, id_of, rows_of
+from relay.vendors.census.pages import Listing, name_of, rows_of
 from relay.vendors.census.paths import Paths
 from relay.vendors.census.reply import Reply
 from relay.vendors.census.run_shapes import listed_run_decoder
@@ -190,7 +191,8 @@ class CensusManagement:
             http_status=reply.http_status,
             word=reply.word,
             sync_id=_created_id(reply),
-            said=reply.said or answer.excerpt,
+            # All of it, data too: what a validation answers is not documented.
+            said=reply.message or answer.excerpt,
         )
 
     def _one(self, path: str, decoder: "msgspec.json.Decoder[Shape]", not_found: str) -> Shape:
@@ -201,25 +203,30 @@ class CensusManagement:
             try:
                 yield decode(decoder, bytes(row))
             except BadArtifact as exc:
-                where = f"row {id_of(row)} of Census's list of {listing.what}"
+                where = f"row {name_of(row)} of Census's list of {listing.what}"
                 raise BadArtifact(f"{where} cannot be read: {exc}") from exc
 
     def _rows_at_one_of(
         self, paths: tuple[str, str], source_id: int
     ) -> "Iterator[objects.SourceObjectShape]":
         """The rows at the newer path or, where that is not found, at the older one."""
+        asked = _is_it_the_source(source_id)
         newer, older = (
-            Listing(
-                path, f"source {source_id}'s objects", OLDEST_FIRST, _is_it_the_source(source_id)
+            self._rows(
+                Listing(path, f"source {source_id}'s objects", OLDEST_FIRST, asked),
+                objects.source_object_decoder,
             )
             for path in paths
         )
         try:
-            yield from self._rows(newer, objects.source_object_decoder)
+            # Only the first page: a 404 in the middle of a list says nothing of the path.
+            first = list(islice(newer, 1))
         except Rejected as exc:
             if exc.http_status != HTTPStatus.NOT_FOUND:
                 raise
-            yield from self._rows(older, objects.source_object_decoder)
+            yield from older
+        else:
+            yield from chain(first, newer)
 
 
 def _created_id(reply: Reply) -> int | None:

@@ -14,18 +14,23 @@ from relay.vendors.census.fields import flag, items, mapping, message
 Fields = Mapping[str, Any]
 
 _SCHEDULE, _DBT_CLOUD = "schedule", "dbt_cloud"
-_SPELLINGS = ("mode", "triggers", "schedule_frequency", "cron_expression")
 _OF_2021 = "trigger_on_dbt_cloud_rebuild"
 _NEVER = frozenset({"never", "manual"})
 
 
 def own_triggers(sync: Fields) -> tuple[OwnTrigger, ...] | None:
     """What starts a sync, None where the answer says nothing at all about triggers."""
-    if all(sync.get(key) is None for key in (*_SPELLINGS, _OF_2021)):
-        return None
     mode = mapping(sync.get("mode"))
+    if not mode and not _says_so_in_an_older_spelling(sync):
+        return None
     live = (OwnTrigger(StartedBy.LIVE, ""),) if message(mode.get("type")) == "live" else ()
     return (*live, *_triggered(_newest_of_each_kind(mode, sync)))
+
+
+def _says_so_in_an_older_spelling(sync: Fields) -> bool:
+    schedule = (message(sync.get(key)) for key in ("schedule_frequency", "cron_expression"))
+    is_said = flag(sync.get(_OF_2021)) is not None or isinstance(sync.get("triggers"), dict)
+    return is_said or any(schedule)
 
 
 def _newest_of_each_kind(mode: Fields, sync: Fields) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import msgspec
 
 from relay.dbt.decoding import decode
 from relay.errors import BadArtifact, Unavailable
+from relay.notation import short_message
 from relay.vendors.census.fields import mapping
 from relay.vendors.census.reply import Reply
 from relay.vendors.ids import read_count
@@ -175,27 +176,30 @@ def _fresh(rows: list[msgspec.Raw], seen: set[bytes]) -> list[msgspec.Raw]:
 
 def _key(row: msgspec.Raw) -> bytes:
     """What tells a row from others: its type and id, else a digest of all of it."""
-    try:
-        named = decode(_named_row, bytes(row))
-    except BadArtifact:
-        named = _NamedRow()
+    named = _named_row_of(row)
     if named.id is None:
         return str(hash(bytes(row))).encode()
     return f"{named.type}:{named.id}".encode()
 
 
-def id_of(row: msgspec.Raw) -> str:
-    """What a message can call a row that cannot be read: its id, or that it has none."""
-    try:
-        written = decode(_named_row, bytes(row)).id
-    except BadArtifact:
-        written = None
-    return str(written)[:40] if isinstance(written, str | int) else "without an id"
+def name_of(row: msgspec.Raw) -> str:
+    """What a message can call a row that cannot be read: its id or name, or that it has none."""
+    named = _named_row_of(row)
+    written = named.full_name if named.id is None else named.id
+    return short_message(str(written)) if isinstance(written, str | int) else "without an id"
 
 
 class _NamedRow(msgspec.Struct):
     id: object = None
     type: object = None
+    full_name: object = None
+
+
+def _named_row_of(row: msgspec.Raw) -> _NamedRow:
+    try:
+        return decode(_named_row, bytes(row))
+    except BadArtifact:
+        return _NamedRow()
 
 
 _rows = msgspec.json.Decoder(list[msgspec.Raw])

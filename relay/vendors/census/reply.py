@@ -36,8 +36,9 @@ _envelope = msgspec.json.Decoder(_Envelope)
 class Reply:
     """A response of Census, or of a proxy in front of it; `said` is for a message.
 
-    `word` is the envelope's status, None if it is not text. `pagination` and `next_url` are the
-    links to a list's other pages, as they were sent; `next_url` is UNSET without such a key.
+    `message` is Census's own, empty without one; `word` is the envelope's status, None if it is not
+    text. `pagination` and `next_url` are the links to a list's other pages, as they were sent;
+    `next_url` is UNSET without such a key.
     """
 
     http_status: int
@@ -45,6 +46,7 @@ class Reply:
     is_refusal: bool
     said: str
     data: msgspec.Raw
+    message: str = ""
     word: str | None = None
     pagination: object = None
     next_url: object = msgspec.UNSET
@@ -56,13 +58,14 @@ class Reply:
             envelope = decode(_envelope, answer.body)
         except BadArtifact:
             envelope = _Envelope()
-        message = envelope.message if isinstance(envelope.message, str) else ""
+        message = short_message(envelope.message) if isinstance(envelope.message, str) else ""
         return cls(
             http_status=answer.http_status,
             is_success=answer.ok and envelope.status == "success",
             is_refusal=not answer.ok or _is_error(envelope.status),
-            said=short_message(message) or _excerpt(answer, envelope),
+            said=message or _excerpt(answer, envelope),
             data=envelope.data,
+            message=message,
             word=short_message(envelope.status) if isinstance(envelope.status, str) else None,
             pagination=envelope.pagination,
             next_url=envelope.next,
