@@ -1,5 +1,7 @@
 """The mapping beside Census and dbt while relay runs: what is new is told once, and when mended."""
 
+import threading
+
 import pytest
 from mappings import mapping_text, sync_entry
 from sandbox_runs import build_run, night
@@ -199,3 +201,13 @@ def test_the_workers_log_holds_no_key(watched, logged, sandbox):
     sandbox.census.change_sync(5123, paused=True)
     watched.compare()
     assert story.CENSUS_API_KEY not in str(logged)
+
+
+def test_of_workers_that_compare_at_once_one_tells(watched, drift, sandbox):
+    sandbox.census.change_sync(5123, paused=True)
+    workers = [threading.Thread(target=watched.compare) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert drift() == [("sync.drifted", "sync_paused", 5123)]
