@@ -24,6 +24,7 @@ from mappings import mapping_text, sync_entry
 
 from relay import cli
 from relay.census import sync_form
+from relay.census.findings import Kind
 from relay.census.sync_reader import read_sync
 from relay.dbt.deliveries import Ignored
 from relay.decision.gates import Reason
@@ -266,7 +267,7 @@ SETTINGS = {
 NOT_YET = set(
     re.findall(
         r"`(\w+)`",
-        re.search(r"the commands (.*?), `relay check --online`", README, re.DOTALL)[1],
+        re.search(r"the commands (.*?), and metrics", README, re.DOTALL)[1],
     )
 )
 
@@ -638,6 +639,14 @@ class TestAlerts:
         assert all(rule["alert"] and rule["expr"] for rule in rules)
         metrics = {name for rule in rules for name in re.findall(r"relay_\w+", rule["expr"])}
         assert metrics == {"relay_deliveries_total"}
+
+
+class TestCensus:
+    def test_every_kind_of_finding_is_listed(self):
+        section = (DOCS / "census.md").read_text().partition("| kind in the JSON |")[2]
+        table = section.partition("\n\n")[0]
+        listed = {name for cells in rows(table) for name in named(cells[0])}
+        assert listed == set(Kind)
 
 
 class TestTheReadme:

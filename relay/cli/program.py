@@ -65,10 +65,17 @@ def migrate_() -> None:
     type=click.IntRange(min=1),
     help="How many nodes a selector may select there without a warning.",
 )
+@click.option("--online", is_flag=True, help="Also ask dbt Cloud and Census; nothing is changed.")
 @click.option("--strict", "is_strict", is_flag=True, help="Treat every warning as a problem.")
 @as_json
 def check(
-    mapping: Path | None, manifest: Path | None, most: int, *, is_strict: bool, wants_json: bool
+    mapping: Path | None,
+    manifest: Path | None,
+    most: int,
+    *,
+    online: bool,
+    is_strict: bool,
+    wants_json: bool,
 ) -> None:
     """Check the settings and the mapping file; or only MAPPING, if one is given.
 
@@ -78,12 +85,15 @@ def check(
     With a manifest.json, as `dbt parse` writes it to target/, also what the selectors of depends_on
     select there: nothing, or only what is disabled, is a problem; a name in several packages, or
     very many nodes, a warning.
+
+    With --online also the dbt token, the webhook subscription, each workspace's key, and each sync
+    of the file beside Census and the newest manifest: whether it exists, can run, runs twice, and
+    reads what depends_on selects. What cannot be asked is no success.
     """
     from relay.commands import check as command
 
-    sys.exit(
-        command.run(mapping, manifest, max_nodes=most, is_strict=is_strict, wants_json=wants_json)
-    )
+    run = command.run_online if online else command.run
+    sys.exit(run(mapping, manifest, max_nodes=most, is_strict=is_strict, wants_json=wants_json))
 
 
 @main.command()

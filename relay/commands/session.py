@@ -41,7 +41,7 @@ def on_database(needed: type[AnySettings]) -> Iterator[tuple[AnySettings, Server
         server = _find_server(settings, stack)
         if server is None:
             raise no_database(settings)
-        yield stack.enter_context(_without_a_new_data_folder(settings)), server
+        yield stack.enter_context(without_a_new_data_folder(settings)), server
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def with_or_without_database(
         if server is None:
             place = no_database(settings).place
             click.echo(f"No relay database {place}: evaluated without history.", err=True)
-        yield stack.enter_context(_without_a_new_data_folder(settings)), server
+        yield stack.enter_context(without_a_new_data_folder(settings)), server
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def _find_server(settings: Settings, stack: ExitStack) -> Server | None:
 
 
 @contextmanager
-def _without_a_new_data_folder(settings: AnySettings) -> Iterator[AnySettings]:
+def without_a_new_data_folder(settings: AnySettings) -> Iterator[AnySettings]:
     """The settings, with a temporary folder if RELAY_DATA_DIR is not writable."""
     if os.access(settings.data_dir, os.W_OK | os.X_OK):
         yield settings

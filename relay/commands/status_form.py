@@ -9,6 +9,7 @@ from relay.commands.tables import Coloured, coloured, table, without_empty_colum
 from relay.operations.api_versions import CensusVersion, v1_end
 from relay.operations.readiness import Check
 from relay.operations.status import StatusReport
+from relay.store.drift import DriftRow
 from relay.store.status import DeliveryRow, HoldRow, LostLinesRow, SyncRunRow, TriggerRow
 from relay.workspaces import DEFAULT_WORKSPACE, display_id
 
@@ -99,6 +100,7 @@ def _sections(report: StatusReport) -> tuple[_Section, ...]:
     return (
         _attention_section(report),
         _hold_section(report.holds),
+        _drift_section(report.drift),
         _delivery_section(report.deliveries),
         _trigger_section(report.triggers),
         _sync_run_section(report.open_sync_runs),
@@ -144,6 +146,21 @@ def _hold_section(holds: list[HoldRow]) -> _Section:
     ]
     heading = ("sync", "since", "until", "by", "reason", "waiting triggers")
     return _Section("Held", heading, rows, "`relay release` ends a hold." if rows else "")
+
+
+def _drift_section(drift: list[DriftRow]) -> _Section:
+    rows = [
+        (
+            _short(row.found_at),
+            Coloured(row.kind.replace("_", " "), RED if row.severity == "problem" else YELLOW),
+            _sync(row.workspace, row.sync_id, row.sync_name),
+            row.detail,
+        )
+        for row in drift
+    ]
+    heading = ("found", "what", "sync", "detail")
+    hint = "`relay check --online` compares again, and shows all."
+    return _Section("Differences from Census and dbt", heading, rows, hint)
 
 
 def _delivery_section(deliveries: list[DeliveryRow]) -> _Section:

@@ -85,18 +85,27 @@ class PlacedSelector(NamedTuple):
     place: str
 
 
+class PlacedSync(NamedTuple):
+    """A sync, its position, `config/syncs.yml:10:5: syncs[1]`, and those of its selectors."""
+
+    sync: Sync
+    place: str
+    selector_places: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SyncMapping:
     """A valid mapping file. `digest` identifies its content.
 
     `places` are those of each sync's selectors, for messages:
-    `config/syncs.yml:12:9: syncs[1].depends_on[0]`.
+    `config/syncs.yml:12:9: syncs[1].depends_on[0]`; `sync_places` those of the syncs.
     """
 
     syncs: tuple[Sync, ...]
     workspaces: Mapping[str, Workspace]
     digest: str
     places: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
+    sync_places: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def needs_earlier_builds(self) -> bool:
@@ -114,6 +123,12 @@ class SyncMapping:
         for sync, places in zip(self.syncs, self.places, strict=True):
             for selector, place in zip(sync.depends_on, places, strict=True):
                 yield PlacedSelector(sync, selector, place)
+
+    @property
+    def placed_syncs(self) -> Iterator[PlacedSync]:
+        """Every sync, in the file's order."""
+        for placed in zip(self.syncs, self.sync_places, self.places, strict=True):
+            yield PlacedSync(*placed)
 
     @property
     def of_every_environment(self) -> tuple[Sync, ...]:

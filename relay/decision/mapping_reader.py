@@ -69,6 +69,7 @@ class _Reader(FormReader):
             workspaces=workspaces,
             digest=digest,
             places=tuple(self._places(path, sync) for path, sync in syncs.items()),
+            sync_places=tuple(map(self.document.place, syncs)),
         )
 
     def _workspaces(self, forms: Mapping[Any, object]) -> Iterator[tuple[str, Workspace]]:

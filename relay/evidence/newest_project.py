@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from relay.dbt.project import Project
 from relay.dbt.runs import DbtRun, FinishedRun
@@ -16,10 +17,11 @@ MOST_TRIED = 10  # runs of one environment, newest first, until one has a manife
 
 @dataclass(frozen=True, slots=True)
 class NewestProject:
-    """What the newest runs saw, and which runs these are."""
+    """What the newest runs saw, which runs these are, and of which environments."""
 
     project: Project
     dbt_run_ids: tuple[int, ...]
+    environment_ids: frozenset[int | None]
 
 
 def newest_project(
@@ -31,19 +33,29 @@ def newest_project(
     into a schema of its own. Raises Unavailable, Rejected, and BadArtifact, also where no run of
     the last seven days has a manifest.
     """
-    found = dict(_newest_of_each_environment(dbt_cloud, dbt_job_ids, now))
+    found = tuple(_newest_of_each_environment(dbt_cloud, dbt_job_ids, now))
     if not found:
         jobs = f" of {_named(dbt_job_ids)}" if dbt_job_ids is not None else ""
         raise BadArtifact(
             f"no run{jobs} that ended within the last {LOOKED_BACK.days} days has a manifest.json:"
             " name a file by --manifest, such as the target/manifest.json of `dbt parse`"
+            "; dbt Cloud also shows none to a token that may not read artifacts"
         )
-    return NewestProject(Project.together(found.values()), tuple(found))
+    return NewestProject(
+        Project.together(one.project for one in found),
+        tuple(one.run.dbt_run_id for one in found),
+        frozenset(one.run.environment_id for one in found),
+    )
+
+
+class _Seen(NamedTuple):
+    run: FinishedRun
+    project: Project
 
 
 def _newest_of_each_environment(
     dbt_cloud: DbtCloud, dbt_job_ids: Collection[int] | None, now: datetime
-) -> Iterator[tuple[int, Project]]:
+) -> Iterator[_Seen]:
     """The run and what it saw, newest first."""
     counts = _counting_jobs(dbt_cloud) if dbt_job_ids is None else frozenset(dbt_job_ids)
     runs = dbt_cloud.list_finished_runs(since=now - LOOKED_BACK, until=now + CLOCKS_DIFFER)
@@ -55,7 +67,7 @@ def _newest_of_each_environment(
         for listed in of_one[:MOST_TRIED]:
             project = _seen_by(dbt_cloud, listed.dbt_run_id)
             if project is not None:
-                yield listed.dbt_run_id, project
+                yield _Seen(listed, project)
                 break
 
 

@@ -9,6 +9,10 @@ from relay.vendors.census.paths import V1, V2
 from relay.vendors.census.version import V1_ENDS
 from relay.workspaces import AUTO, CENSUS_EU_URL, DEFAULT_WORKSPACE
 
+_EUROPEAN_V2 = (
+    "the vendor's own sources disagree on whether v2 has a European host; see docs/setup-census.md"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CensusVersion:
@@ -63,10 +67,17 @@ def version_warnings(
         if version == V1:
             yield f"{_setting(name)}: v1 {v1_end(today)}; `auto` takes the version of the key"
         elif version == V2 and urls.get(name) == CENSUS_EU_URL:
-            yield (
-                f"{_setting(name)}: v2 at {CENSUS_EU_URL}: the vendor's own sources disagree on "
-                "whether v2 has a European host; see docs/setup-census.md"
-            )
+            yield f"{_setting(name)}: v2 at {CENSUS_EU_URL}: {_EUROPEAN_V2}"
+
+
+def found_version(workspace: str, version: str, url: str, today: date) -> tuple[str, bool]:
+    """What the version that a key opens means for a person, and whether that is a warning."""
+    opens = f"the key of workspace {workspace!r} opens {version} of Census's API"
+    if version == V1:
+        return f"{opens}, which {v1_end(today)}: docs/setup-census.md says how to move to v2", True
+    if url == CENSUS_EU_URL:
+        return f"{opens} at {url}: {_EUROPEAN_V2}", True
+    return opens, False
 
 
 def v1_end(today: date) -> str:

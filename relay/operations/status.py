@@ -14,6 +14,7 @@ from relay.postgres.connections import single_connection
 from relay.postgres.server import Server
 from relay.settings import StatusSettings
 from relay.store import Store
+from relay.store.drift import DriftRow
 from relay.store.status import (
     AbandonedRow,
     DeliveryRow,
@@ -26,7 +27,8 @@ from relay.store.status import (
 )
 
 RowOfASync = TypeVar(
-    "RowOfASync", bound=GivenUpRow | AbandonedRow | StuckRow | HoldRow | TriggerRow | SyncRunRow
+    "RowOfASync",
+    bound=GivenUpRow | AbandonedRow | StuckRow | HoldRow | DriftRow | TriggerRow | SyncRunRow,
 )
 
 
@@ -54,6 +56,7 @@ class StatusReport:
     abandoned: list[AbandonedRow]
     stuck: list[StuckRow]
     holds: list[HoldRow]
+    drift: list[DriftRow]
     deliveries: list[DeliveryRow]
     triggers: list[TriggerRow]
     open_sync_runs: list[SyncRunRow]
@@ -95,6 +98,7 @@ class StatusReader:
                 abandoned=_with_names(overview.abandoned, mapping),
                 stuck=_with_names(overview.stuck, mapping),
                 holds=_with_names(overview.holds, mapping),
+                drift=_with_names(overview.drift, mapping),
                 deliveries=overview.deliveries,
                 triggers=_with_names(overview.triggers, mapping),
                 open_sync_runs=_with_names(overview.open_sync_runs, mapping),

@@ -9,6 +9,7 @@ from relay.store.census_versions import CensusVersions
 from relay.store.dbt_runs import DbtRuns, RecordedRun
 from relay.store.decisions import Decision, Decisions
 from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
+from relay.store.drift import Drift
 from relay.store.holds import Ended, Hold, Holds, HoldScope, Underway
 from relay.store.mode import Mode
 from relay.store.periodic import PeriodicTasks
@@ -28,6 +29,7 @@ from relay.store.sync_runs import End, FollowedRun, SyncRuns
 from relay.store.takeovers import TakenOver, Takeovers
 from relay.store.transactions import Connections
 from relay.store.triggers import Causes, TriggerProgress, Triggers, Waiting
+from relay.store.unsent import UnsentTriggers
 
 
 class Store:
@@ -40,9 +42,11 @@ class Store:
         self.triggers = Triggers(connections)
         self.holds = Holds(connections)
         self.attempts = Attempts(connections)
+        self.unsent = UnsentTriggers(connections)
         self.sync_runs = SyncRuns(connections)
         self.catch_ups = CatchUps(connections)
         self.census_versions = CensusVersions(connections)
+        self.drift = Drift(connections)
         self.replays = Replays(connections)
         self.status = Status(connections)
         self.periodic_tasks = PeriodicTasks(connections)

@@ -11,12 +11,11 @@ from datetime import datetime
 import psycopg
 
 from relay.store import jobs
-from relay.store.holds import Hold, block_new_holds, hold_on
-from relay.store.mode import Mode
+from relay.store.holds import Hold, blocking_hold_on
 from relay.store.results import NotFound, NotStarted, Refused, Result, Started, Unconfirmed
 from relay.store.sync_runs import End, record_end
 from relay.store.transactions import Connection, Transactions, one
-from relay.store.triggers import Causes, causes_of, requeue_triggers, start_waiting_triggers
+from relay.store.triggers import Causes, Which, assign, causes_of, lock_waiting, requeue_triggers
 from relay.sync_runs import Outcome
 
 
@@ -65,56 +64,16 @@ class Attempts(Transactions):
         """
         key = (workspace, sync_id)
         with self._transaction() as connection:
-            if (hold := _hold_on(connection, *key, now)) is not None:
+            if (hold := blocking_hold_on(connection, *key, now)) is not None:
                 return hold
-            waiting = connection.execute(_LOCK_WAITING, (*key, now, False)).fetchall()
-            if not waiting:
+            waiting = lock_waiting(connection, *key, now=now, which=Which.LIVE)
+            if not waiting.trigger_ids:
                 return None
-            full_sync = any(full for _, full in waiting)
-            attempt = one(connection, Attempt, _BEGIN, (*key, full_sync, now, now, reconcile_after))
+            begun = (*key, waiting.full_sync, now, now, reconcile_after)
+            attempt = one(connection, Attempt, _BEGIN, begun)
             assert attempt is not None
-            _assign(connection, attempt.attempt_id, waiting)
+            assign(connection, attempt.attempt_id, waiting)
             return attempt
-
-    def rehearse(
-        self, workspace: str, sync_id: int, mode: Mode, *, now: datetime
-    ) -> Causes | Hold | None:
-        """End the waiting triggers as those of a dry run, and return them; None if none waits.
-
-        In dry run these are all, otherwise those that a dry run has added: it is over, and they
-        trigger nothing any more. Those that are left are started next. A hold is returned if the
-        sync is held, and nothing is changed.
-        """
-        key = (workspace, sync_id)
-        with self._transaction() as connection:
-            if (hold := _hold_on(connection, *key, now)) is not None:
-                return hold
-            which = None if mode is Mode.DRY_RUN else True
-            waiting = connection.execute(_LOCK_WAITING, (*key, now, which)).fetchall()
-            if not waiting:
-                return None
-            full_sync = any(full for _, full in waiting)
-            row = connection.execute(_REHEARSE, (*key, full_sync, now, now, now)).fetchone()
-            assert row is not None
-            _assign(connection, row[0], waiting)
-            start_waiting_triggers(connection, *key)
-            return causes_of(connection, row[0])
-
-    def drop(self, workspace: str, sync_id: int, *, now: datetime) -> Causes | None:
-        """End the waiting triggers of dbt runs, whose sync is disabled; None if none waits.
-
-        They count as not triggered. Manual triggers are left, and started next.
-        """
-        key = (workspace, sync_id)
-        with self._transaction() as connection:
-            waiting = connection.execute(_LOCK_WAITING_OF_RUNS, (*key, now)).fetchall()
-            if not waiting:
-                return None
-            row = connection.execute(_DROP, (*key, now, now)).fetchone()
-            assert row is not None
-            _assign(connection, row[0], waiting)
-            start_waiting_triggers(connection, *key)
-            return causes_of(connection, row[0])
 
     def send_again(
         self, attempt: Attempt, *, now: datetime, reconcile_after: datetime
@@ -126,7 +85,7 @@ class Attempts(Transactions):
         """
         arguments = (now, reconcile_after, attempt.attempt_id, attempt.sent_at)
         with self._transaction() as connection:
-            if _hold_on(connection, attempt.workspace, attempt.sync_id, now) is not None:
+            if blocking_hold_on(connection, attempt.workspace, attempt.sync_id, now) is not None:
                 _withdraw(connection, attempt)
                 return None
             return one(connection, Attempt, _SEND_AGAIN, arguments)
@@ -243,18 +202,6 @@ class ClaimedAttempt:
         jobs.schedule_start(self._connection, attempt.workspace, attempt.sync_id, again_at)
 
 
-def _hold_on(connection: Connection, workspace: str, sync_id: int, now: datetime) -> Hold | None:
-    block_new_holds(connection)
-    return hold_on(connection, workspace, sync_id, now)
-
-
-def _assign(connection: Connection, attempt_id: int, waiting: list[tuple[int, bool]]) -> None:
-    connection.execute(
-        "UPDATE relay.triggers SET attempt_id = %s WHERE trigger_id = ANY(%s)",
-        (attempt_id, [trigger_id for trigger_id, _ in waiting]),
-    )
-
-
 def _withdraw(connection: Connection, attempt: Attempt) -> None:
     unchanged = (attempt.attempt_id, attempt.sent_at)
     if connection.execute(_LOCK_UNCHANGED, unchanged).fetchone() is None:
@@ -268,28 +215,6 @@ _COLUMNS = (
     "attempt_id, workspace, sync_id, full_sync, begun_at, sent_at, reconcile_after, failures,"
     " backoff_spent"
 )
-_LOCK_WAITING = """
-SELECT trigger_id, full_sync FROM relay.triggers
-WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
-  AND dry_run = coalesce(%s, dry_run)
-FOR UPDATE
-"""
-_LOCK_WAITING_OF_RUNS = """
-SELECT trigger_id, full_sync FROM relay.triggers
-WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
-  AND dbt_run_id IS NOT NULL
-FOR UPDATE
-"""
-_DROP = """
-INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, ended_at, outcome)
-VALUES (%s, %s, false, %s, %s, 'disabled') RETURNING attempt_id
-"""
-# It counts as triggered: a dry run shows cool-downs as they will be.
-_REHEARSE = """
-INSERT INTO relay.sync_runs
-    (workspace, sync_id, full_sync, begun_at, triggered_at, ended_at, outcome)
-VALUES (%s, %s, %s, %s, %s, %s, 'dry_run') RETURNING attempt_id
-"""
 _BEGIN = f"""
 INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, sent_at, reconcile_after)
 VALUES (%s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}

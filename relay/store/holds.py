@@ -155,13 +155,16 @@ def open_hold(hold_of: Sequence[Hold], sync: SyncKey) -> Hold | None:
     return next((hold for hold in hold_of if hold.scope.covers(sync)), None)
 
 
-def block_new_holds(connection: Connection) -> None:
-    """Let no hold be recorded before this transaction ends, and wait for one that is.
+def blocking_hold_on(
+    connection: Connection, workspace: str, sync_id: int, now: datetime
+) -> Hold | None:
+    """What `hold_on` returns; no hold is recorded before this transaction ends.
 
-    An attempt that was not held is then committed before `relay hold` returns. Transactions that
-    begin attempts do not wait for each other.
+    It waits for one that is being recorded. An attempt that was not held is then committed before
+    `relay hold` returns. Transactions that begin attempts do not wait for each other.
     """
     connection.execute("LOCK TABLE relay.holds IN SHARE MODE")
+    return hold_on(connection, workspace, sync_id, now)
 
 
 def hold_on(connection: Connection, workspace: str, sync_id: int, now: datetime) -> Hold | None:
@@ -186,7 +189,7 @@ def _look_again(connection: Connection, hold_id: int) -> None:
 _COLUMNS = "hold_id, workspace, sync_id, since, until, why, held_by AS by, released_by"
 # A hold whose time is up counts as over before a worker has recorded its end.
 _IS_OPEN = "ended_at IS NULL AND (until IS NULL OR until > %s)"
-# INSERT conflicts with the lock of `block_new_holds`.
+# INSERT conflicts with the lock of `blocking_hold_on`.
 _HOLD = f"""
 INSERT INTO relay.holds AS open (workspace, sync_id, since, until, why, held_by)
 VALUES (%s, %s, %s, %s, %s, %s)

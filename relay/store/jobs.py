@@ -23,6 +23,7 @@ SCHEDULED_START = "scheduled_start"
 POLL_SYNC_RUN = "poll_sync_run"
 CATCH_UP = "catch_up"
 PRUNE = "prune"
+CHECK_DRIFT = "check_drift"
 END_HOLD = "end_hold"
 
 # Of its own, for the same reason: a worker of the version before does not know END_HOLD.

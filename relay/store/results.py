@@ -46,10 +46,14 @@ class Unconfirmed(_Retried):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """No run will be started: Census refused, or the retries are exhausted."""
+    """No run will be started: Census refused, or the retries are exhausted.
+
+    `http_status` is that of Census's refusal, None if it was not Census that refused.
+    """
 
     problem: str
     at: datetime
+    http_status: int | None = None
 
 
 Result = Started | Found | NotFound | NotStarted | Unconfirmed | Refused

@@ -4,6 +4,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from relay.store.drift import COLUMNS as DRIFT_COLUMNS
+from relay.store.drift import DriftRow
 from relay.store.transactions import Transactions, every
 
 
@@ -132,6 +134,7 @@ class Overview:
     lost_log_lines: list[LostLinesRow]
     abandoned: list[AbandonedRow]
     stuck: list[StuckRow]
+    drift: list[DriftRow]
 
 
 class Status(Transactions):
@@ -149,6 +152,7 @@ class Status(Transactions):
                 lost_log_lines=every(connection, LostLinesRow, _LOST_LINES_ROWS, (newest,)),
                 abandoned=every(connection, AbandonedRow, _ABANDONED_ROWS, (newest,)),
                 stuck=every(connection, StuckRow, _STUCK_ROWS, (newest,)),
+                drift=every(connection, DriftRow, _DRIFT_ROWS, (newest,)),
             )
 
     def report_lost_lines(self, row: LostLinesRow) -> None:
@@ -251,6 +255,10 @@ WHERE due_at < now() - interval '10 minutes'
   AND (jobs.status = 'todo'
        OR coalesce(last_heartbeat < now() - interval '1 minute', true))
 ORDER BY due_at LIMIT %s
+"""
+_DRIFT_ROWS = f"""
+SELECT {DRIFT_COLUMNS} FROM relay.drift
+ORDER BY severity, found_at DESC, workspace, sync_id, kind LIMIT %s
 """
 _LOST_LINES_ROWS = """
 SELECT process, count, last_at, problem FROM relay.lost_log_lines ORDER BY last_at DESC LIMIT %s

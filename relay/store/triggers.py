@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from relay.store import jobs
 from relay.store.mode import Mode
@@ -179,6 +180,47 @@ WHERE attempt_id = %s ORDER BY requested_at, dbt_run_id
 def causes_of(connection: Connection, attempt_id: int) -> Causes:
     """The triggers that an attempt was made for."""
     return Causes(tuple(every(connection, Cause, _CAUSES, (attempt_id,))))
+
+
+class Which(Enum):
+    """Which of a sync's due waiting triggers."""
+
+    ALL = "true"
+    LIVE = "NOT dry_run"
+    OF_DRY_RUN = "dry_run"
+    OF_DBT_RUNS = "dbt_run_id IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedTriggers:
+    """Waiting triggers that no other transaction can take; `full_sync` is that of any of them."""
+
+    trigger_ids: list[int]
+    full_sync: bool
+
+
+def lock_waiting(
+    connection: Connection, workspace: str, sync_id: int, *, now: datetime, which: Which
+) -> LockedTriggers:
+    """Lock the sync's due waiting triggers, or some of them."""
+    rows = connection.execute(
+        f"""
+        SELECT trigger_id, full_sync FROM relay.triggers
+        WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
+          AND {which.value}
+        FOR UPDATE
+        """,
+        (workspace, sync_id, now),
+    ).fetchall()
+    return LockedTriggers([row[0] for row in rows], full_sync=any(full for _, full in rows))
+
+
+def assign(connection: Connection, attempt_id: int, triggers: LockedTriggers) -> None:
+    """Make an attempt answer these triggers."""
+    connection.execute(
+        "UPDATE relay.triggers SET attempt_id = %s WHERE trigger_id = ANY(%s)",
+        (attempt_id, triggers.trigger_ids),
+    )
 
 
 def requeue_triggers(connection: Connection, attempt_id: int) -> None:

@@ -117,10 +117,20 @@ class Transport:
     def __repr__(self) -> str:
         return f"Transport({self._vendor}, {self._base_url})"
 
-    def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        """GET. Raises Unavailable for no response, and for HTTP 429 and from 500 up."""
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        read_seconds: float | None = None,
+    ) -> Answer:
+        """GET, with a read time-out of its own if one is given.
+
+        Raises Unavailable for no response, and for HTTP 429 and from 500 up.
+        """
         body = io.BytesIO()
-        http_status, vendor_now = self._get(path, params, self._answer_into(body))
+        call = _Call("GET", path, params, read_seconds=read_seconds)
+        http_status, vendor_now = self._get(call, self._answer_into(body))
         return Answer(http_status, body.getvalue(), vendor_now)
 
     @contextmanager
@@ -130,15 +140,12 @@ class Transport:
         Raises Unavailable as `get` does, Rejected for a body over the limits.
         """
         with tempfile.TemporaryFile(dir=self._downloads) as file:
-            http_status, _ = self._get(path, params, self._download_into(file))
+            http_status, _ = self._get(_Call("GET", path, params), self._download_into(file))
             file.flush()
             with mapped(file) as content:
                 yield Download(http_status, content)
 
-    def _get(
-        self, path: str, params: Mapping[str, str] | None, into: Sink
-    ) -> tuple[int, datetime | None]:
-        call = _Call("GET", path, params)
+    def _get(self, call: "_Call", into: Sink) -> tuple[int, datetime | None]:
         what = f"{call} at {self._vendor}"
         try:
             answer = self._send(call, into)

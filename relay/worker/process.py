@@ -221,6 +221,7 @@ _TASKS: dict[str, _Task] = {
     jobs.CATCH_UP: _Task(tasks.catch_up, tasks.periodic_task_failed),
     jobs.PRUNE: _Task(tasks.prune, tasks.periodic_task_failed),
     jobs.END_HOLD: _Task(tasks.end_hold, None),
+    jobs.CHECK_DRIFT: _Task(tasks.check_drift, tasks.drift_check_failed),
 }
 
 

@@ -61,6 +61,7 @@ class JobWatch:
         self._stopwatch = stopwatch
         self._engines: list[EngineJobs] = []
         self._lost: frozenset[int] = frozenset()
+        self._requested_for: str | None = None  # the digest of a mapping
         self._takeover_allowed_at = self._periodic_at = stopwatch()
 
     def add_engine(self) -> EngineJobs:
@@ -94,8 +95,16 @@ class JobWatch:
             _log_rescued(self._services.store.takeovers.take_over(silent_for=SILENT_FOR))
         if self._stopwatch() >= self._periodic_at:
             self._periodic_at = self._stopwatch() + PERIODIC_SECONDS
+            self._request_drift_check()
             tasks.defer_periodic_tasks(self._services)
             report_lost_lines(self._services.store, "worker")
+
+    def _request_drift_check(self) -> None:
+        """Once for each mapping that this process takes up, the first one included."""
+        digest = self._services.mapping.current.digest
+        if digest != self._requested_for:
+            tasks.request_drift_check(self._services, digest)
+            self._requested_for = digest
 
     def _taken_back(self, ending: list[EngineJobs]) -> list[TakenOver]:
         """The unfinished jobs of ending engines that no longer run here.

@@ -14,6 +14,7 @@ from terminals import Terminal
 
 from relay.sandbox import story
 from relay.sandbox.wire import Status
+from relay.worker import tasks
 
 UNTIL = "read dbt Cloud's runs until 20"
 FIRST, SECOND = story.FIRST_DBT_RUN_ID, story.FIRST_DBT_RUN_ID + 1
@@ -301,3 +302,34 @@ def test_exits_with_1_and_an_explanation_if_the_database_is_gone(command):
     assert result.exit_code == 1
     assert "the database" in result.stderr
     assert "s3cr3t" not in result.output
+
+
+class TestDrift:
+    TITLE = "Differences from Census and dbt"
+
+    @pytest.fixture(name="drifted")
+    def _drifted(self, relay, sandbox):
+        relay.deliver(night())
+        relay.map(mapping_text(sync_entry(5123, "customers", name="customers to CRM")))
+        sandbox.census.change_sync(5123, paused=True)
+        tasks.check_drift(relay.services)
+        return relay
+
+    def test_is_one_line_for_each_finding_problems_first(self, command, drifted, here):
+        said = sections(command("status", **here).stdout)[self.TITLE]
+        paused, name, *unmapped, hint = said[2:]
+        assert re.search(r"sync paused +5123 customers to CRM +sync 5123 is paused", paused)
+        assert "name differs" in name or "sync unmapped" in name
+        assert len(unmapped) == 3
+        assert "relay check --online" in hint
+
+    def test_is_in_the_json(self, command, drifted, here):
+        rows = json.loads(command("status", "--json", **here).stdout)["drift"]
+        assert rows[0]["kind"] == "sync_paused"
+        assert rows[0]["severity"] == "problem"
+
+    def test_is_gone_when_it_is_mended(self, command, drifted, here, sandbox):
+        drifted.map(story.MAPPING)
+        sandbox.census.change_sync(5123, paused=False)
+        tasks.check_drift(drifted.services)
+        assert self.TITLE not in sections(command("status", **here).stdout)

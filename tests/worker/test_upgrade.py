@@ -95,7 +95,15 @@ class Old:
 
     def migrate(self):
         """What the first process of the new version does."""
-        assert migrate(self.relay.database) == ("0002", "0003", "0004", "0005", "0006", "0007")
+        assert migrate(self.relay.database) == (
+            "0002",
+            "0003",
+            "0004",
+            "0005",
+            "0006",
+            "0007",
+            "0008",
+        )
         names = {name for (name,) in self.sql("SELECT task_name FROM procrastinate_jobs")}
         assert names & set(jobs.FORMER_NAMES.values()) == set()
 

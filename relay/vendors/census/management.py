@@ -87,10 +87,11 @@ class CensusManagement:
         for shape in self._rows(listing, sync_decoder):
             yield shape.as_value()
 
-    def sync(self, sync_id: int) -> CensusSync:
-        """One sync."""
+    def sync(self, sync_id: int, *, read_seconds: float | None = None) -> CensusSync:
+        """One sync; `read_seconds` is a time-out for this call alone."""
         asked = f"is sync_id {sync_id} right, and in this workspace?"
-        return self._one(self._paths.sync(sync_id), sync_decoder, asked).as_value()
+        answer = self._transport.get(self._paths.sync(sync_id), read_seconds=read_seconds)
+        return Reply.of(answer).read(sync_decoder, not_found=asked).as_value()
 
     def sync_runs(self, sync_id: int) -> Iterator[SyncRun]:
         """A sync's runs, newest first: they can be many, stop when there are enough."""

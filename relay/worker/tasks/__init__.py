@@ -10,6 +10,7 @@ An unexpected exception of a task is recorded by its `…_failed` function, as a
 from relay.worker.tasks.attempts import scheduled_start, start_failed, start_sync_run
 from relay.worker.tasks.catch_up import catch_up
 from relay.worker.tasks.dbt_runs import evaluate_dbt_run, evaluation_failed
+from relay.worker.tasks.drift import check_drift, drift_check_failed, request_drift_check
 from relay.worker.tasks.holds import end_hold
 from relay.worker.tasks.periodic import (
     defer_periodic_tasks,
@@ -21,7 +22,9 @@ from relay.worker.tasks.sync_runs import poll_failed, poll_sync_run
 
 __all__ = [
     "catch_up",
+    "check_drift",
     "defer_periodic_tasks",
+    "drift_check_failed",
     "end_hold",
     "evaluate_dbt_run",
     "evaluation_failed",
@@ -29,6 +32,7 @@ __all__ = [
     "poll_failed",
     "poll_sync_run",
     "prune",
+    "request_drift_check",
     "scheduled_start",
     "start_failed",
     "start_periodic_tasks",

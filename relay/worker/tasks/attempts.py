@@ -35,8 +35,10 @@ from relay.sync_runs import Outcome
 from relay.worker.backoff import next_try, retry_after_of
 from relay.worker.services import Services
 from relay.worker.tasks.lost_answers import run_started_by
+from relay.worker.tasks.refusals import explained
 from relay.worker.tasks.sync_runs import is_overdue, next_poll
-from relay.worker.tasks.trigger_lines import drop, log_held, log_triggered, rehearse
+from relay.worker.tasks.trigger_lines import log_held, log_triggered
+from relay.worker.tasks.unsent import drop, is_disabled, is_lost, rehearse
 
 log = get_logger()
 
@@ -103,24 +105,12 @@ def _begin(services: Services, workspace: str, sync_id: int) -> None:
     waiting = store.triggers.waiting(workspace, sync_id, now=now)
     if waiting is None:
         return
-    if waiting.dbt_run_ids and _is_disabled(services, workspace, sync_id):
+    if waiting.dbt_run_ids and is_disabled(services, workspace, sync_id):
         drop(services, workspace, sync_id)
     elif waiting.some_of_dry_run or services.mode is Mode.DRY_RUN:
         rehearse(services, workspace, sync_id, waiting)
     else:
         _begin_for(services, workspace, sync_id, waiting)
-
-
-def _is_disabled(services: Services, workspace: str, sync_id: int) -> bool:
-    """Whether the mapping says `enabled: false`, perhaps since the trigger was decided."""
-    sync = services.mapping.current.sync(workspace, sync_id)
-    return sync is not None and not sync.enabled
-
-
-def _is_lost(services: Services, attempt: Attempt) -> bool:
-    """Whether it is for dbt runs, and its sync is disabled. Manual triggers are not lost."""
-    is_disabled = _is_disabled(services, attempt.workspace, attempt.sync_id)
-    return is_disabled and bool(services.store.attempts.causes(attempt).dbt_run_ids)
 
 
 def _begin_for(services: Services, workspace: str, sync_id: int, waiting: Waiting) -> None:
@@ -212,7 +202,7 @@ def _send_again(services: Services, attempt: Attempt) -> None:
     If the sync is held or disabled meanwhile, or in a dry run, its triggers wait as if there was no
     attempt.
     """
-    if services.mode is Mode.DRY_RUN or _is_lost(services, attempt):
+    if services.mode is Mode.DRY_RUN or is_lost(services, attempt):
         services.store.attempts.withdraw(attempt)
         return
     now = services.clock()
@@ -235,7 +225,7 @@ def _report(services: Services, claimed: ClaimedAttempt, result: Result) -> None
         case Refused():
             log.error(
                 "sync.trigger_failed",
-                problem=result.problem,
+                problem=explained(services, claimed.attempt, result),
                 dbt_run_id=claimed.causes.newest_dbt_run_id,
                 dbt_run_ids=claimed.causes.dbt_run_ids,
             )
@@ -249,7 +239,7 @@ def _post(services: Services, attempt: Attempt) -> Result:
         census = services.census_clients.of(attempt.workspace)
         sync_run_id = census.trigger_sync(attempt.sync_id, full_sync=attempt.full_sync)
     except Rejected as exc:
-        return Refused(problem=str(exc), at=services.clock())
+        return Refused(problem=str(exc), at=services.clock(), http_status=exc.http_status)
     except Unavailable as exc:
         return _retried(services, attempt, str(exc), NotStarted, retry_after=retry_after_of(exc))
     except Unanswered as exc:

@@ -4,16 +4,19 @@ from datetime import timedelta
 
 from relay.store import jobs
 from relay.worker.services import Services
+from relay.worker.tasks.drift import BETWEEN_CHECKS
 
 BETWEEN_PRUNINGS = timedelta(hours=1)
 
 
 def start_periodic_tasks(services: Services) -> None:
-    """Make every periodic task due, when a worker starts."""
+    """Make every periodic task due, when a worker starts; the drift check within a day."""
     now, account = services.clock(), services.dbt_cloud.dbt_account_id
     services.store.catch_ups.begin(account, now=now)
     for name, _ in _periodic_tasks(services):
-        services.store.periodic_tasks.make_due(name, at=now)
+        # Comparing everything at each start would be too much: a changed mapping asks for it.
+        at = now + BETWEEN_CHECKS if name == jobs.CHECK_DRIFT else now
+        services.store.periodic_tasks.make_due(name, at=at)
 
 
 def defer_periodic_tasks(services: Services) -> None:
@@ -30,4 +33,8 @@ def periodic_task_failed(services: Services, problem: str) -> None:
 def _periodic_tasks(services: Services) -> list[tuple[str, timedelta]]:
     interval = services.settings.catch_up_interval
     catching_up = [(jobs.CATCH_UP, timedelta(seconds=interval))] if interval else []
-    return [*catching_up, (jobs.PRUNE, BETWEEN_PRUNINGS)]
+    return [
+        *catching_up,
+        (jobs.PRUNE, BETWEEN_PRUNINGS),
+        (jobs.CHECK_DRIFT, BETWEEN_CHECKS),
+    ]

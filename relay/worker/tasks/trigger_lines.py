@@ -1,37 +1,28 @@
-"""What is logged of a sync's triggers: sent, held, lost, or only rehearsed."""
+"""What is logged of a sync's triggers: sent, held, dropped, or of a dry run."""
 
 from typing import Any
 
 from relay.decision.gates import Reason
 from relay.logs import get_logger
 from relay.store import Causes, Hold, Waiting
-from relay.worker.services import Services
 
 log = get_logger()
 
 
-def rehearse(services: Services, workspace: str, sync_id: int, waiting: Waiting) -> None:
-    """End the triggers of a dry run, and log what they would have triggered."""
-    now, mode = services.clock(), services.mode
-    causes = services.store.attempts.rehearse(workspace, sync_id, mode, now=now)
-    match causes:
-        case Causes():
-            log.info("sync.would_trigger", **_described(causes), **_through(causes))
-        case Hold():
-            log_held(causes, waiting)
+def log_would_trigger(causes: Causes) -> None:
+    """Log what a dry run did not send."""
+    log.info("sync.would_trigger", **_described(causes), **_through(causes))
 
 
-def drop(services: Services, workspace: str, sync_id: int) -> None:
-    """End the waiting triggers of a disabled sync, and log that they are lost."""
-    causes = services.store.attempts.drop(workspace, sync_id, now=services.clock())
-    if causes is not None:
-        log.warning(
-            "sync.withheld",
-            reason=Reason.SYNC_DISABLED,
-            models=causes.models,
-            dbt_run_id=causes.newest_dbt_run_id,
-            dbt_run_ids=causes.dbt_run_ids,
-        )
+def log_dropped(causes: Causes) -> None:
+    """Log the triggers that are lost, because the mapping has disabled their sync."""
+    log.warning(
+        "sync.withheld",
+        reason=Reason.SYNC_DISABLED,
+        models=causes.models,
+        dbt_run_id=causes.newest_dbt_run_id,
+        dbt_run_ids=causes.dbt_run_ids,
+    )
 
 
 def log_held(hold: Hold, waiting: Waiting) -> None:
