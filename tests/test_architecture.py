@@ -22,6 +22,7 @@ FLOORS = [
     {"notation", "workspaces"},
     {"dbt"},
     {"decision"},
+    {"backtest"},
     {"census"},
     {"clock", "variables"},
     {"settings", "log_output"},

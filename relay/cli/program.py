@@ -7,6 +7,7 @@ from uuid import UUID
 
 import click
 
+from relay.cli.backtest import backtest
 from relay.cli.destinations import destinations
 from relay.cli.hold import hold, release
 from relay.cli.init import init
@@ -25,7 +26,7 @@ def main() -> None:
     """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
 
 
-for each in (hold, release, init, mapping_group, syncs, sources, destinations):
+for each in (backtest, hold, release, init, mapping_group, syncs, sources, destinations):
     main.add_command(each)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from relay.dbt.artifacts import RunResults
 from relay.dbt.decoding import gc_paused
@@ -32,12 +33,36 @@ class Evidence:
     outcome: RunOutcome = field(default_factory=RunOutcome)
 
 
+class RunReader(Protocol):
+    """What is asked of dbt Cloud about one run; each raises Unavailable, Rejected, BadArtifact."""
+
+    def get_run(self, dbt_run_id: int, /) -> DbtRun:
+        """A run with its steps."""
+
+    def get_retried_run(self, dbt_run_id: int, /) -> DbtRun:
+        """A run that another one retries."""
+
+    def get_run_results(self, dbt_run_id: int, /, *, step: int) -> RunResults | None:
+        """The step's run_results.json; None if it has none."""
+
+    def get_manifest(self, dbt_run_id: int, /, *, step: int) -> Lineage:
+        """The project at that step."""
+
+
+class Lineages(Protocol):
+    """The lineages that were read before."""
+
+    def get(self, state: ProjectState, *, now: datetime) -> Lineage | None:
+        """The lineage of this state; None if it is not known, or too old."""
+
+    def put(self, state: ProjectState, lineage: Lineage, *, now: datetime) -> None:
+        """Keep a lineage."""
+
+
 class Collector:
     """Reads from dbt Cloud; writes nothing but the lineage cache on disk."""
 
-    def __init__(
-        self, dbt_cloud: DbtCloud, lineages: LineageCache, *, waits_for: timedelta
-    ) -> None:
+    def __init__(self, dbt_cloud: RunReader, lineages: Lineages, *, waits_for: timedelta) -> None:
         """`waits_for` is how long after a run's end a file may still become available."""
         self._dbt_cloud = dbt_cloud
         self._lineages = lineages

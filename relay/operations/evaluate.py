@@ -19,7 +19,15 @@ def findings_of(
     If the manifest cannot be read, only the syncs that need it are undecidable.
     Raises Unavailable (also for an artifact that is not available yet), Rejected, BadArtifact.
     """
-    evidence = collector.collect(dbt_run_id, now=now)
+    with findings_in(collector, collector.collect(dbt_run_id, now=now), mapping, now=now) as found:
+        yield found
+
+
+@contextmanager
+def findings_in(
+    collector: Collector, evidence: Evidence, mapping: SyncMapping, *, now: datetime
+) -> Iterator[Findings]:
+    """The same of a run that was collected before; raises nothing."""
     with ExitStack() as held:
         yield _findings(collector, evidence, mapping, now, held)
 
