@@ -77,7 +77,7 @@ def test_the_refusal_is_recorded_before_census_is_asked(refused, sandbox, sql, m
     """The look does not hold the attempt: while it lasts the row is free, and has its end."""
     sandbox.census.change_sync(5123, paused=True)
     seen = []
-    answer = sandbox.census._sync_json  # noqa: SLF001 - the moment at which it is asked
+    answer = sandbox.census._sync_json
 
     def look_and_answer(*asked):
         seen.extend(sql("SELECT outcome FROM relay.sync_runs FOR UPDATE SKIP LOCKED"))
