@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
@@ -150,14 +150,28 @@ class _Online:
 
     def _token(self, facts: DbtFacts) -> Iterator[Finding]:
         """That the token may do what relay needs, where that was seen."""
-        if facts.project is not None and self._given is None:
+        if self._given is not None:
+            yield self._runs_are_listed()
+        elif facts.project is not None:
             text = "DBT_CLOUD_TOKEN lists runs and reads a run's steps and artifacts"
-            yield Finding(kind=Kind.DBT_TOKEN, severity=Severity.NOTE, text=text)
+            yield _finding(Kind.DBT_TOKEN, Severity.NOTE, text)
+
+    def _runs_are_listed(self) -> Finding:
+        """What can be said of the token where no run's artifacts are read."""
+        now = utc_now()
+        try:
+            self._dbt_cloud.list_finished_runs(since=now - timedelta(hours=1), until=now)
+        except (VendorError, BadArtifact) as exc:
+            if isinstance(exc, VendorError) and exc.http_status in _REFUSED:
+                return _finding(Kind.DBT_TOKEN, Severity.PROBLEM, str(exc))
+            return _finding(Kind.NOT_CHECKED, Severity.NOT_CHECKED, f"the runs: {exc}")
+        text = "DBT_CLOUD_TOKEN lists runs; with --manifest no artifact is read"
+        return _finding(Kind.DBT_TOKEN, Severity.NOTE, text)
 
     def _versions(self, compared: Comparison) -> Iterator[Finding]:
-        refused = {one.workspace for one in compared.unchecked if _is_about_a_key(one)}
+        unread = {one.workspace for one in compared.unchecked if one.evidence is Evidence.SYNCS}
         for workspace in workspaces_of(self._mapping):
-            if workspace not in refused:
+            if workspace not in unread:
                 yield from self._version_of(workspace, utc_now().date())
 
     def _version_of(self, workspace: str, today: date) -> Iterator[Finding]:

@@ -310,6 +310,11 @@ def test_a_file_and_a_manifest_can_be_named(check, sandbox, tmp_path):
     assert f"{named}:" in result.stderr
     assert "sync 5123 reads what model.jaffle_crm.customers builds" in result.stderr
     assert sandbox.dbt_cloud.requests_to("manifest.json") == []
+    sandbox.dbt_cloud.fail_next("/runs/", Status(403))
+    refused = check(str(named), "--manifest", str(manifest))
+    assert re.search(
+        "^dbt Cloud answered HTTP 403 for the list of runs", refused.stderr, re.MULTILINE
+    )
 
 
 def test_many_syncs_are_read_once_page_by_page(check, sandbox):
