@@ -73,7 +73,7 @@ class Underway:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A hold that has ended, and how many of its triggers waited then."""
+    """A hold that has ended, and how many triggers waited for it."""
 
     hold: Hold
     triggers: int
@@ -121,7 +121,7 @@ class Holds(Transactions):
             if hold is None:
                 _look_again(connection, hold_id)
                 return None
-            waiting = connection.execute(_WAITING, (hold.workspace, hold.sync_id))
+            waiting = connection.execute(_WAITED, (hold.until, hold.workspace, hold.sync_id))
             syncs = waiting.fetchall()
             jobs.start_sync_runs(
                 connection, [(workspace, sync_id) for workspace, sync_id, _ in syncs]
@@ -216,9 +216,11 @@ _END = f"""
 UPDATE relay.holds SET ended_at = %s WHERE hold_id = %s AND ended_at IS NULL AND until <= %s
 RETURNING {_COLUMNS}
 """
-_WAITING = """
-SELECT workspace, sync_id, count(*) FROM relay.triggers
-WHERE attempt_id IS NULL
+# Also those that a job, which was queued meanwhile, has sent since the hold was over.
+_WAITED = """
+SELECT workspace, sync_id, count(*)
+FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id, workspace, sync_id)
+WHERE (attempt_id IS NULL OR begun_at >= %s)
   AND workspace = coalesce(%s, workspace) AND sync_id = coalesce(%s, sync_id)
 GROUP BY workspace, sync_id
 """

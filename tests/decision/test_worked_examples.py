@@ -18,7 +18,7 @@ EXAMPLE = (
     rf"{PARAGRAPHS}\| time \|.*\n((?:\|.*\n)+)"
 )
 EXAMPLES = re.findall(EXAMPLE, DOCUMENT, re.MULTILINE)
-OUTCOMES = {"triggered": "sync.triggered", "withheld": "sync.withheld", "held": "sync.withheld"}
+OUTCOMES = {"triggered": "sync.triggered", "withheld": "sync.withheld", "delayed": "sync.withheld"}
 JOBS = {"A": 278164, "B": 278165}
 
 
