@@ -14,7 +14,7 @@ MOST_NAMED = 3  # models in one reason
 
 
 class Kind(StrEnum):
-    """A fault of a sync run, or a rebuild that relay ships sooner, later, or that nobody shipped.
+    """A fault of a sync run, or a rebuild that relay ships sooner, later, or that was not shipped.
 
     `not_shipped`: Census ran no sync run after it in the window, and relay would have.
     """

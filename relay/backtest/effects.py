@@ -33,7 +33,7 @@ class Effect:
     mended: frozenset[str] = frozenset()
 
     def is_under_way(self, at: datetime) -> bool:
-        """Whether the run was under way, and had yet to rebuild a model of the sync."""
+        """Whether the run was running, and had yet to rebuild a model of the sync."""
         return self.rebuilt_at is not None and self.began_at <= at < self.rebuilt_at
 
     def rebuilt_between(self, after: datetime, until: datetime) -> bool:

@@ -15,7 +15,7 @@ SHIPPING = frozenset({Outcome.COMPLETED, Outcome.COMPLETED_WITH_REJECTS})
 class Fault(StrEnum):
     """Why a sync run shipped nothing new, or half-built data.
 
-    `before_rebuild`: it began while a dbt run was under way that rebuilt one of its models after
+    `before_rebuild`: it began while a dbt run was running that rebuilt one of its models after
     that. `model_failed`, `test_failed`: one of its models had failed, or a test of one had, when it
     began. `unchanged`: nothing of its models was rebuilt since its previous real run.
     """

@@ -72,7 +72,7 @@ class Finding:
     """One thing that was found.
 
     `place` is in the mapping file, `config/syncs.yml:12:5: syncs[1]`, None where there is none.
-    `subject` tells several findings of one kind about one sync apart, such as two jobs.
+    `subject` distinguishes several findings of one kind about one sync, such as two jobs.
     """
 
     kind: Kind

@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def key(self) -> SyncKey:
-        """What tells the sync from every other: its workspace and its id."""
+        """What identifies the sync: its workspace and its id."""
         return self.workspace, self.sync_id
 
     @property

@@ -28,7 +28,7 @@ FIRST = 20  # lines of a list, without --all
 _COLOURS = {Kind.SOONER: "green", Kind.UNCHANGED: None, Kind.LATER: "yellow"}
 _FAULTS = {
     Fault.UNCHANGED: "nothing new: unchanged since the last one",
-    Fault.BEFORE_REBUILD: "began before the rebuild of a dbt run under way",
+    Fault.BEFORE_REBUILD: "began before the rebuild of a running dbt run",
     Fault.MODEL_FAILED: "a model had failed",
     Fault.TEST_FAILED: "a test had failed",
 }

@@ -99,7 +99,7 @@ def to_exposures(asked: Asked, file: Path | None, owner: Owner, out: Path | None
 
 
 def owner_of(name: str | None, email: str | None) -> Owner:
-    """The owner that a person named; a placeholder, which dbt needs, where nobody is."""
+    """The owner that was given; else a placeholder, because dbt requires one."""
     return Owner(name, email) if name or email else Owner(UNKNOWN_OWNER, None)
 
 

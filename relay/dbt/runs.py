@@ -105,7 +105,7 @@ class Step:
 
     @property
     def writes_no_results(self) -> bool:
-        """Whether its command tells dbt not to write run_results.json."""
+        """Whether its command has dbt not write run_results.json."""
         flags = [word for word in self.words if word in ("--write-json", "--no-write-json")]
         return flags[-1:] == ["--no-write-json"]
 

@@ -44,7 +44,7 @@ def compare(
 ) -> Comparison:
     """Compare the mapping with what dbt Cloud said, and with every sync of its workspaces.
 
-    `tell` is told what is being read.
+    `tell` is called with what is being read.
     """
     return Comparison.of(_compare(mapping, facts, management_of, tell))
 

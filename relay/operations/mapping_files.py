@@ -72,4 +72,4 @@ def _write(new: IO[bytes], content: bytes, like: os.stat_result) -> None:
 
 def _must_be(file: Path, before: bytes) -> None:
     if file.read_bytes() != before:
-        raise CannotAppend(f"{file} was changed by somebody else meanwhile: try again")
+        raise CannotAppend(f"{file} was changed by another program meanwhile: try again")

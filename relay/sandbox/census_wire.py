@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Paging(StrEnum):
-    """How an answer tells of a list's other pages."""
+    """How a response links a list's other pages."""
 
     BOTH = "both"  # `pagination` and the older `next`, as today
     NEXT_URL = "next_url"  # only the older one: until August 2023

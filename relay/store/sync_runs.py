@@ -46,7 +46,7 @@ class End:
 class NewestRun:
     """The newest run of a sync that relay started, or tried to.
 
-    `sync_run_id` and `status` are None until Census has told them, `outcome` until it has ended.
+    `sync_run_id` and `status` are None until Census has reported them, `outcome` until the end.
     """
 
     workspace: str

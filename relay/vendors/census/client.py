@@ -30,7 +30,7 @@ class Census:
         self._version = api_version
 
     def find_api_version(self) -> str:
-        """v1 or v2, as its key shows. Raises Unavailable where that cannot be told now."""
+        """v1 or v2, as its key shows. Raises Unavailable if it cannot be found out now."""
         return self._version.find()
 
     def require_access(self) -> None:

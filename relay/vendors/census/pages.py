@@ -175,7 +175,7 @@ def _fresh(rows: list[msgspec.Raw], seen: set[bytes]) -> list[msgspec.Raw]:
 
 
 def _key(row: msgspec.Raw) -> bytes:
-    """What tells a row from others: its type and id, else a digest of all of it."""
+    """What identifies a row: its type and id, else a digest of all of it."""
     named = _named_row_of(row)
     if named.id is None:
         return str(hash(bytes(row))).encode()

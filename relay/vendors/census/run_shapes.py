@@ -13,8 +13,8 @@ from relay.vendors.ids import WrittenId, id_decoder, read_count
 class RunShape(msgspec.Struct, kw_only=True):
     """A sync run, without its `error_detail`: that holds values of records.
 
-    Only its id, `status` and `canceled` must be readable. What else it holds is told, and decides
-    nothing: nobody would hear of a run's end if a count of an odd type hid it.
+    Only its id, `status` and `canceled` must be readable. The other fields are only
+    reported: a count of an unexpected type must not hide a run's end.
     """
 
     status: str

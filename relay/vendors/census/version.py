@@ -53,7 +53,7 @@ class ApiVersion:
         return self._found or V1
 
     def find(self) -> str:
-        """v1 or v2; asks Census unless it is known. Raises Unavailable where it cannot be told."""
+        """v1 or v2; asks Census unless it is known. Raises Unavailable if it cannot tell."""
         with self._lock:
             return self._found or self._probe()
 
