@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import tempfile
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,10 @@ from relay.store import Delivery, Redo, Store, jobs
 from relay.worker import tasks
 from relay.worker.process import engine_of
 from relay.worker.services import build_services
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so, and the processes under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(name="clock")
