@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from relay.dbt.decoding import gc_paused
 from relay.dbt.invocations import Invocation
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import SHAPE, Node
+from relay.evidence.atomic_file import write_atomically
 from relay.logs import get_logger
 
 LONGEST_KEPT = timedelta(days=1)  # packages and environment variables change without a commit
@@ -100,7 +100,7 @@ class LineageCache:
         try:
             for folder in (self._folder.parent, self._folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(self._file(state), zlib.compress(kept, level=1))
+            write_atomically(self._file(state), zlib.compress(kept, level=1))
             self._evict()
         except OSError as exc:
             log.warning("lineage.not_kept", folder=str(self._folder), problem=exc.strerror)
@@ -135,19 +135,3 @@ class LineageCache:
                 files.append((seen.st_mtime, seen.st_size, file))
         for _, size, file in sorted(files, reverse=True):
             yield size, file
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file atomically: another worker may read it now, and this one may be killed.
-
-    A temporary file that a kill leaves behind has the same suffix, so it is evicted later.
-    """
-    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=SUFFIX, delete=False) as new:
-        written = Path(new.name)
-        try:
-            new.write(content)
-            new.flush()
-            written.replace(file)
-        except OSError:
-            written.unlink()
-            raise

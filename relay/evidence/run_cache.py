@@ -27,6 +27,7 @@ from relay.dbt.manifest import Lineage
 from relay.dbt.outcome import outcome_of
 from relay.dbt.runs import DbtRun, FinishedRun, Step
 from relay.errors import CannotWrite
+from relay.evidence.atomic_file import write_atomically
 from relay.evidence.collect import LONGEST_WAIT, Evidence
 from relay.evidence.lineage_cache import LineageCache, ProjectState
 
@@ -94,7 +95,7 @@ class RunCache:
         if not evidence.run.has_ended or now - listed.finished_at < LONGEST_WAIT:
             return
         content = zlib.compress(_encoder.encode(_as_kept(evidence)), level=1)
-        _or_cannot_write(self._folder, lambda: self._write(self._file(listed), content))
+        _or_cannot_write(self._folder, lambda: write_atomically(self._file(listed), content))
 
     def forget_old(self, now: datetime) -> None:
         """Delete the runs that were not read for KEPT_FOR."""
@@ -106,18 +107,6 @@ class RunCache:
     def _file(self, listed: FinishedRun) -> Path:
         key = (_READING, _SHAPE, self._account, listed.dbt_run_id, listed.finished_at)
         return self._folder / f"{hashlib.sha256(msgspec.json.encode(key)).hexdigest()}{SUFFIX}"
-
-    def _write(self, file: Path, content: bytes) -> None:
-        """Write atomically: a kill leaves no half file under its name."""
-        with tempfile.NamedTemporaryFile(dir=self._folder, suffix=SUFFIX, delete=False) as new:
-            written = Path(new.name)
-            try:
-                new.write(content)
-                new.flush()
-                written.replace(file)
-            except OSError:
-                written.unlink()
-                raise
 
 
 class LineagesByDay:
