@@ -29,7 +29,7 @@ from relay.sync_runs import SyncRun
 from relay.vendors.census import object_shapes as objects
 from relay.vendors.census.pages import Listing, name_of, rows_of
 from relay.vendors.census.paths import Paths
-from relay.vendors.census.reply import Reply
+from relay.vendors.census.reply import REFUSALS, Reply
 from relay.vendors.census.run_shapes import listed_run_decoder
 from relay.vendors.census.sync_shapes import sync_decoder
 from relay.vendors.census.version import ApiVersion
@@ -59,7 +59,9 @@ class SyncCreation:
     def is_refused(self) -> bool:
         """Whether Census said that it made no sync."""
         is_client_error = 400 <= self.http_status < 500  # noqa: PLR2004
-        return is_client_error or (self.is_ok and self.word in ("error", "not_found"))
+        # A 408 is a gateway's that stopped waiting, which Census need not have done.
+        is_final = is_client_error and self.http_status != HTTPStatus.REQUEST_TIMEOUT
+        return is_final or (self.is_ok and self.word in REFUSALS)
 
     @property
     def is_ok(self) -> bool:
