@@ -183,6 +183,16 @@ class TestTheCommandsOfTheDocuments:
         for line in answer_to_the_plan_of_the_readme():
             assert line in said
 
+    def test_from_a_token_to_a_checked_mapping(self, run):
+        """docs/census.md on the sandbox, and what it says that the check prints there."""
+        need("curl")
+        *sandbox, stop = blocks(DOCS / "sandbox.md", "sh")
+        session = map(of_the_sandbox, blocks(DOCS / "census.md", "sh"))
+        status, said = run(with_free_ports("\n".join([*sandbox, *session, stop, "wait"])))
+        assert status == 0, said
+        report = next(each for each in blocks(DOCS / "census.md", "text") if "derived.yml" in each)
+        assert [line for line in report.splitlines() if line not in said] == []
+
     def test_the_outputs_of_the_commands(self, run):
         """docs/cli.md: each block that shows a command and what it prints, but for `--help`."""
         need("curl")
@@ -228,7 +238,14 @@ class TestTheCommandsOfTheDocuments:
 
     def test_no_document_has_commands_that_nothing_runs(self):
         with_commands = {each.name for each in DOCUMENTS if blocks(each, "sh")}
-        run = {"README.md", "sandbox.md", "operations.md", "mapping.md", "CONTRIBUTING.md"}
+        run = {
+            "README.md",
+            "CONTRIBUTING.md",
+            "sandbox.md",
+            "census.md",
+            "operations.md",
+            "mapping.md",
+        }
         assert with_commands == run
         assert not any(blocks(each, other) for each in DOCUMENTS for other in ("bash", "console"))
         # A file to write, and no command; tests/test_deploy.py runs it.
@@ -304,7 +321,7 @@ def alike(line):
 
 def of_the_sandbox(script):
     """The account that a person would write is the one whose settings are in the environment."""
-    return re.sub(r"^export DBT_CLOUD_\w+=.*\n?", "", script, flags=re.MULTILINE)
+    return re.sub(r"^export (?:DBT_CLOUD|CENSUS)_\w+=.*\n?", "", script, flags=re.MULTILINE)
 
 
 def answer_to_the_plan_of_the_readme():

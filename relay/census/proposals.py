@@ -57,7 +57,9 @@ class MatchedSync:
             yield f"{'sure' if is_sure else 'guess'}: {self.match.because}"
         if self.sync.is_paused:
             yield "look: it is paused in Census"
-        if self.sync.own_triggers:
+        if self.sync.own_triggers is None:
+            yield "look: Census does not say whether it also starts it by itself"
+        elif self.sync.own_triggers:
             own = ", ".join(map(str, self.sync.own_triggers))
             yield f"look: Census also starts it by itself ({own}); relay's triggers come on top"
 

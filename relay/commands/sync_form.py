@@ -35,7 +35,7 @@ def describe_syncs(listed: Sequence[ListedSync], *, width: int | None) -> Iterat
             sync.source,
             sync.destination,
             _state(sync.state),
-            ", ".join(sync.own_triggers) or None,
+            _starts_by(sync.own_triggers),
             "yes" if sync.is_mapped else "no",
             _last(sync.last_run),
         )
@@ -99,6 +99,10 @@ def _in_relay(shown: ShownSync) -> str:
     return f"starts it after a rebuild of {which}: {selectors}"
 
 
+def _starts_by(own_triggers: Sequence[str] | None) -> str | None:
+    return "unknown" if own_triggers is None else ", ".join(own_triggers) or None
+
+
 def _in_census(shown: ShownSync) -> str:
     own = shown.sync.own_triggers
     if own is None:
@@ -147,7 +151,8 @@ def sync_json(shown: ShownSync) -> dict[str, object]:
         "depends_on": [selector.text for selector in mapped.depends_on],
         "enabled": mapped.enabled,
     }
-    known["sync"]["own_triggers"] = [str(trigger) for trigger in shown.sync.own_triggers or ()]
+    own = shown.sync.own_triggers
+    known["sync"]["own_triggers"] = None if own is None else [str(trigger) for trigger in own]
     return known
 
 

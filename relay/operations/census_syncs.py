@@ -36,7 +36,8 @@ class LastRun:
 class ListedSync:
     """A sync in a list; `source` and `destination` are what a person calls them.
 
-    `is_mapped` is whether the mapping file has it; `last_run` None where none is known.
+    `is_mapped` is whether the mapping file has it; `last_run` None where none is known,
+    `own_triggers` None where Census does not say what starts it.
     """
 
     workspace: str
@@ -45,7 +46,7 @@ class ListedSync:
     source: str
     destination: str
     state: str
-    own_triggers: tuple[str, ...]
+    own_triggers: tuple[str, ...] | None
     is_mapped: bool
     last_run: LastRun | None
 
@@ -96,6 +97,7 @@ def list_syncs(
     mapped = {sync.key for sync in mapping.syncs}
     for sync in census.syncs():
         key = (workspace, sync.sync_id)
+        own = sync.own_triggers
         yield ListedSync(
             workspace=workspace,
             sync_id=sync.sync_id,
@@ -103,7 +105,7 @@ def list_syncs(
             source=source_of(sync, names),
             destination=destination_of(sync, names),
             state=state_of(sync),
-            own_triggers=tuple(map(str, sync.own_triggers or ())),
+            own_triggers=None if own is None else tuple(map(str, own)),
             is_mapped=key in mapped,
             last_run=last_run(key),
         )

@@ -160,6 +160,7 @@ def test_a_refusal_is_shown_with_its_code_and_text(create, sandbox):
             "Error: refused, no sync was created: Census answered HTTP 200, status 'error': is in",
         ),
         (Status(429, retry_after=30), "Error: POST /api/v1/syncs at Census: HTTP 429; Census asks"),
+        (Status(408), "Error: Census answered HTTP 408"),
         (Status(500), "Error: Census answered HTTP 500"),
         (
             Body(b"<html>Bad\n gateway</html>", 502, "text/html"),

@@ -54,6 +54,18 @@ class TestList:
         assert "Contact of Salesforce Production" in result.stdout
         assert result.stdout.endswith("11 syncs, 4 of them mapped\n")
 
+    def test_what_starts_a_sync_is_unknown_where_census_does_not_say(self, command, here, sandbox):
+        """And not nothing: an empty list is what a sync has that only relay starts."""
+        silent = Body(b'{"status":"success","data":[{"id":7,"mode":null}]}')
+        sandbox.census.fail_next("/syncs", silent, times=2)
+        shown = command("syncs", "list", **here)
+        assert "unknown" in shown.stdout.splitlines()[2]
+        (listed,) = json.loads(command("syncs", "list", "--json", **here).stdout)
+        assert listed["own_triggers"] is None
+        sandbox.census.fail_next("/syncs/5123", Body(b'{"status":"success","data":{"id":5123}}'))
+        known = json.loads(command("syncs", "show", "5123", "--json", **here).stdout)
+        assert known["sync"]["own_triggers"] is None
+
     def test_may_show_only_those_that_are_not_mapped(self, command, here, sandbox):
         add_every_kind(sandbox)
         result = command("syncs", "list", "--unmapped", **here)

@@ -126,6 +126,11 @@ def test_comments_say_from_where_to_where_and_what_to_look_at():
     assert "schedule (hourly), dbt Cloud (job 5)" in starts
 
 
+def test_what_else_starts_a_sync_is_to_be_looked_at_where_census_does_not_say():
+    (entry,) = propose(sync(1, table("customers"), own_triggers=None))
+    assert entry.comments[-1] == "look: Census does not say whether it also starts it by itself"
+
+
 def test_a_dataset_is_asked_for_once_however_many_syncs_read_it():
     reader = Reader([sync(n, DatasetSource(7)) for n in range(1, 5)], {7: reading("orders")})
     assert len(propose_mapping({"default": reader}, PROJECT)) == 4

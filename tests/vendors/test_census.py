@@ -59,6 +59,7 @@ class TestTriggering:
             (Body(b"", 403), "HTTP 403; is the API key right?"),
             (Body(b"HTTP Basic: Access denied.", 401, "text/plain"), "is the API key right?"),
             (Body(b'{"status": 404}'), "HTTP 200"),
+            (Body(b'{"status":"not_found","data":null}'), "HTTP 200: "),
             (Body(b'{"status":"success","data":{"sync_run_id":9}}', 422), "HTTP 422"),
             (Status(400), "HTTP 400"),
             (Status(403), "is the API key right?"),

@@ -9,7 +9,7 @@ from relay.errors import NotReadable, Rejected, Unavailable
 from relay.sandbox import story
 from relay.sandbox.wire import Body, Status
 from relay.secret import Secret
-from relay.vendors.census import ApiVersion, Census
+from relay.vendors.census import ApiVersion, Census, CensusManagement
 from relay.vendors.transport import Transport
 
 ACTIVATIONS = "/api/v2/activations"
@@ -25,23 +25,34 @@ def _clock():
 @pytest.fixture(name="make")
 def _make(sandbox, clock):
     def make(configured="auto"):
-        transport = Transport(
-            vendor="Census",
-            setting="CENSUS_URL",
-            base_url=sandbox.census.url,
-            token=Secret(story.CENSUS_API_KEY),
-            read_seconds=5,
-            connections=1,
-            stopwatch=clock.stopwatch,
-        )
-        return Census(transport, api_version=ApiVersion(transport, configured, clock.stopwatch))
+        return client(Census, sandbox, clock, configured)
 
     return make
+
+
+def client(kind, sandbox, clock, configured="auto", version=None):
+    transport = Transport(
+        vendor="Census",
+        setting="CENSUS_URL",
+        base_url=sandbox.census.url,
+        token=Secret(story.CENSUS_API_KEY),
+        read_seconds=5,
+        connections=1,
+        stopwatch=clock.stopwatch,
+    )
+    version = version or ApiVersion(transport, configured, clock.stopwatch)
+    return kind(transport, api_version=version)
 
 
 @pytest.fixture(name="census")
 def _census(make):
     return make()
+
+
+@pytest.fixture(name="management")
+def _management(census, sandbox, clock):
+    """Of the same workspace, with its version in common."""
+    return client(CensusManagement, sandbox, clock, version=census._version)
 
 
 def paths(sandbox):
@@ -138,14 +149,37 @@ class TestAfterA401:
             census.trigger_sync(5123)
         assert census.find_api_version() == "v2"
 
-    def test_a_key_that_neither_version_takes_is_refused(self, census, sandbox):
+    def test_a_trigger_is_not_refused_because_the_version_was_asked_a_moment_ago(
+        self, census, sandbox
+    ):
+        """Its refusal would be final, and the trigger lost."""
         sandbox.census.fail_next("/trigger", Status(401), times=2)
+        sandbox.census.fail_next(ACTIVATIONS, DENIED)
+        with pytest.raises(Rejected):
+            census.trigger_sync(5123)
+        sandbox.census.fail_next(ACTIVATIONS, FOUND)  # a second later, the key is replaced
+        with pytest.raises(Unavailable, match="its key is one for v2"):
+            census.trigger_sync(5123)
+        assert census.trigger_sync(5123)
+        assert paths(sandbox)[-1] == "POST /api/v2/syncs/5123/trigger"
+
+    def test_a_key_that_neither_version_takes_is_refused(self, census, sandbox):
+        sandbox.census.fail_next("/sync_runs", Status(401), times=2)
         sandbox.census.fail_next(ACTIVATIONS, DENIED, times=2)
         for _ in range(2):
             with pytest.raises(Rejected, match="is the API key right"):
-                census.trigger_sync(5123)
+                census.list_sync_runs(5123)
         asked = [path for path in paths(sandbox) if ACTIVATIONS in path]
-        assert len(asked) == 2  # at start, and once in a minute
+        assert len(asked) == 2  # at start, and once in a minute: such a call is repeated
+
+    @pytest.mark.parametrize("ask", [lambda each: each.sync(5123), lambda each: [*each.syncs()]])
+    def test_what_a_workspace_holds_is_asked_again_too(self, census, management, sandbox, ask):
+        sandbox.census.fail_next("/syncs", Status(401))
+        sandbox.census.fail_next(ACTIVATIONS, FOUND)
+        with pytest.raises(Unavailable, match="its key is one for v2; ask again"):
+            ask(management)
+        assert census.find_api_version() == "v2"
+        ask(management)
 
     def test_a_404_is_one(self, census, sandbox):
         sandbox.census.fail_next("/trigger", Status(404))

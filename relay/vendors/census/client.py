@@ -50,6 +50,7 @@ class Census:
         version = self._version.current
         params = {"force_full_sync": "true"} if full_sync else None
         reply = Reply.of(self._transport.post(Paths(version).trigger(sync_id), params))
+        # Its refusal would be final, so Census is asked for the version however recently it was.
         if self._version.reconsider(version, reply.http_status):
             # Not sent here a second time: the caller counts on an answer within its own time.
             raise Unavailable(
@@ -98,7 +99,7 @@ class Census:
         """GET; once more by the other version if the key turns out to be one for that."""
         version = self._version.current
         answer = self._transport.get(path(Paths(version)), params)
-        if self._version.reconsider(version, answer.http_status):
+        if self._version.reconsider_repeated(version, answer.http_status):
             answer = self._transport.get(path(Paths(self._version.current)), params)
         return Reply.of(answer), answer.vendor_now
 

@@ -5,7 +5,7 @@ Lists are read page by page: an iterator holds one page, and asks for the next w
 No answer's connection details or credentials are read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import chain, islice
@@ -24,17 +24,17 @@ from relay.census.objects import (
 )
 from relay.census.syncs import CensusSync
 from relay.dbt.decoding import decode
-from relay.errors import BadArtifact, Rejected, Unanswered
+from relay.errors import BadArtifact, Rejected, Unanswered, Unavailable
 from relay.sync_runs import SyncRun
 from relay.vendors.census import object_shapes as objects
 from relay.vendors.census.pages import Listing, name_of, rows_of
 from relay.vendors.census.paths import Paths
-from relay.vendors.census.reply import Reply
+from relay.vendors.census.reply import REFUSALS, Reply
 from relay.vendors.census.run_shapes import listed_run_decoder
 from relay.vendors.census.sync_shapes import sync_decoder
 from relay.vendors.census.version import ApiVersion
 from relay.vendors.ids import WrittenId, id_decoder
-from relay.vendors.transport import Transport
+from relay.vendors.transport import Answer, Transport
 
 OLDEST_FIRST, NEWEST_FIRST = "asc", "desc"
 
@@ -59,7 +59,9 @@ class SyncCreation:
     def is_refused(self) -> bool:
         """Whether Census said that it made no sync."""
         is_client_error = 400 <= self.http_status < 500  # noqa: PLR2004
-        return is_client_error or (self.is_ok and self.word in ("error", "not_found"))
+        # A 408 is a gateway's that stopped waiting, which Census need not have done.
+        is_final = is_client_error and self.http_status != HTTPStatus.REQUEST_TIMEOUT
+        return is_final or (self.is_ok and self.word in REFUSALS)
 
     @property
     def is_ok(self) -> bool:
@@ -90,7 +92,7 @@ class CensusManagement:
     def sync(self, sync_id: int, *, read_seconds: float | None = None) -> CensusSync:
         """One sync; `read_seconds` is a time-out for this call alone."""
         asked = f"is sync_id {sync_id} right, and in this workspace?"
-        answer = self._transport.get(self._paths.sync(sync_id), read_seconds=read_seconds)
+        answer = self._get(self._paths.sync(sync_id), read_seconds=read_seconds)
         return Reply.of(answer).read(sync_decoder, not_found=asked).as_value()
 
     def sync_runs(self, sync_id: int) -> Iterator[SyncRun]:
@@ -196,10 +198,28 @@ class CensusManagement:
         )
 
     def _one(self, path: str, decoder: "msgspec.json.Decoder[Shape]", not_found: str) -> Shape:
-        return Reply.of(self._transport.get(path)).read(decoder, not_found=not_found)
+        return Reply.of(self._get(path)).read(decoder, not_found=not_found)
+
+    def _get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        read_seconds: float | None = None,
+    ) -> Answer:
+        """GET. Raises Unavailable too if the key turns out to be one for the other version."""
+        version = self._version.current
+        answer = self._transport.get(path, params, read_seconds=read_seconds)
+        if self._version.reconsider_repeated(version, answer.http_status):
+            raise Unavailable(
+                f"Census answered HTTP {answer.http_status} to {version}: "
+                f"its key is one for {self._version.current}; ask again",
+                http_status=answer.http_status,
+            )
+        return answer
 
     def _rows(self, listing: Listing, decoder: "msgspec.json.Decoder[Shape]") -> Iterator[Shape]:
-        for row in rows_of(self._transport.get, listing):
+        for row in rows_of(self._get, listing):
             try:
                 yield decode(decoder, bytes(row))
             except BadArtifact as exc:

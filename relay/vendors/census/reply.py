@@ -22,6 +22,8 @@ class _Envelope(msgspec.Struct):
     next: Any = msgspec.UNSET
 
 
+REFUSALS = frozenset({"error", "not_found"})  # an envelope's words for "no"
+
 _WRONG_KEY = "; is the API key right?"
 _HINTS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: _WRONG_KEY,
@@ -101,4 +103,4 @@ def _excerpt(answer: Answer, envelope: _Envelope) -> str:
 def _is_error(status: object) -> bool:
     """Whether an envelope's status, text or number, is a refusal."""
     is_number = isinstance(status, int) and status >= HTTPStatus.BAD_REQUEST
-    return status == "error" or is_number
+    return status in REFUSALS or is_number

@@ -34,7 +34,7 @@ class ApiVersion:
     """The API version of one workspace: as configured or, with `auto`, as its key shows.
 
     Until Census has shown it, it is v1. `current` never asks Census, so that it costs a trigger
-    no time; `find` and `reconsider` do.
+    no time; the other methods do.
     """
 
     def __init__(
@@ -65,10 +65,17 @@ class ApiVersion:
 
         Raises Unavailable where Census does not show the version now.
         """
+        return self._reconsider(version, http_status, at_most_every=0.0)
+
+    def reconsider_repeated(self, version: str, http_status: int) -> bool:
+        """The same for a call that is repeated anyway: Census is asked at most once a minute."""
+        return self._reconsider(version, http_status, at_most_every=_SECONDS_BETWEEN_PROBES)
+
+    def _reconsider(self, version: str, http_status: int, *, at_most_every: float) -> bool:
         if not self._is_automatic or not self._may_be_wrong(http_status):
             return False
         with self._lock:
-            if self._found in (None, version) and self._may_probe():
+            if self._found in (None, version) and self._may_probe(at_most_every):
                 self._probe()
             return self.current != version
 
@@ -77,10 +84,10 @@ class ApiVersion:
             return True
         return self._found is None and http_status in _UNCERTAIN
 
-    def _may_probe(self) -> bool:
+    def _may_probe(self, at_most_every: float) -> bool:
         if self._found is None or self._probed_at is None:
             return True
-        return self._stopwatch() - self._probed_at >= _SECONDS_BETWEEN_PROBES
+        return self._stopwatch() - self._probed_at >= at_most_every
 
     def _probe(self) -> str:
         answer = self._transport.get(_PROBE, {"per_page": "1"})
