@@ -98,7 +98,7 @@ def _tables_of(tree: "exp.Expr", dialect: str) -> QueryRead:
     relations: dict[Relation, None] = {}
     others: dict[str, None] = {}
     for read in tree.find_all(exp.Table, exp.TableFromRows, bfs=False):
-        if dialect in _WILDCARDS and read.name.endswith("*"):
+        if isinstance(read, exp.Table) and dialect in _WILDCARDS and read.name.endswith("*"):
             others[".".join(part.name for part in read.parts)] = None
         elif isinstance(read, exp.Table) and isinstance(read.this, exp.Identifier | exp.Dot):
             if not (_is_cte(read) or (dialect in _LISTS_IN_FROM and _is_column(read))):
