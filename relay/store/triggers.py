@@ -147,6 +147,9 @@ _HOLD_ENDED = """(
     WHERE (holds.workspace IS NULL OR holds.workspace = triggers.workspace)
       AND (holds.sync_id IS NULL OR holds.sync_id = triggers.sync_id)
 )"""
+# Clocks differ. One without a cool-down is due even if the machine that requested it is ahead, and
+# all that are due for the database are: it starts their jobs, which another worker may then run.
+_IS_DUE = "(due_at <= greatest(%s, clock_timestamp()) OR due_at <= requested_at)"
 _WAITING = f"""
 SELECT greatest(min(due_at), {_HOLD_ENDED}) AS since,
        coalesce(array_agg(dbt_run_id ORDER BY requested_at, dbt_run_id)
@@ -156,7 +159,7 @@ SELECT greatest(min(due_at), {_HOLD_ENDED}) AS since,
     WHERE (workspace, sync_id) = (triggers.workspace, triggers.sync_id)
     ORDER BY attempt_id DESC LIMIT 1) AS last_outcome
 FROM relay.triggers
-WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
+WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND {_IS_DUE}
 GROUP BY workspace, sync_id
 """
 _ADD_MANUAL = """
@@ -206,7 +209,7 @@ def lock_waiting(
     rows = connection.execute(
         f"""
         SELECT trigger_id, full_sync FROM relay.triggers
-        WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
+        WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND {_IS_DUE}
           AND {which.value}
         FOR UPDATE
         """,

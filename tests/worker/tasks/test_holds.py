@@ -135,6 +135,7 @@ class TestAHold:
         holds.release(SYNC, by="bo@ops", now=one.clock())
         one.clock.set_back(3600)
         assert holds.open(now=one.clock()) == ()
+        assert one.services.store.status.overview(newest=5).holds == []
         one.work()
         assert len(events("sync.released")) == len(events("sync.triggered")) == 1
 
