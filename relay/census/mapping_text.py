@@ -38,7 +38,8 @@ class Entry:
     """A sync for the mapping file, and what a person should know about it.
 
     `depends_on` are selectors; `comments` lines without a `#`; `name` is None where the sync has
-    none. `reason` is why the entry is not active, and empty if it is.
+    none. `reason` is why the entry is not active, and empty if it is. `environments` are those of
+    dbt that count for it, empty for what the file's defaults say.
     """
 
     workspace: str
@@ -48,6 +49,7 @@ class Entry:
     form: Form = Form.ACTIVE
     reason: str = ""
     comments: tuple[str, ...] = ()
+    environments: tuple[int, ...] = ()
 
     @property
     def key(self) -> SyncKey:
@@ -139,6 +141,8 @@ def _item(entry: Entry, workspace: str) -> Iterator[str]:
         yield f"  name: {scalar(entry.name)}"
     if entry.workspace != workspace:
         yield f"  workspace: {scalar(entry.workspace)}"
+    if entry.environments:
+        yield f"  environments: [{', '.join(map(str, entry.environments))}]"
     yield "  depends_on:"
     for selector in entry.depends_on or (UNKNOWN_MODEL,):
         yield f"    - {scalar(selector)}"

@@ -39,13 +39,15 @@ class Match:
     """The unique_ids of the nodes that build what a sync reads, and how sure that is.
 
     `because` is a sentence on one line, without a full stop. `not_built` are the relations that
-    it reads and no node builds.
+    it reads and no node builds. `environments` are those of dbt whose runs build what it reads;
+    empty if runs of every environment do, or that is not known.
     """
 
     nodes: tuple[str, ...]
     certainty: Certainty
     because: str
     not_built: tuple[str, ...] = ()
+    environments: tuple[int, ...] = ()
 
 
 def dataset_to_read(source: SyncSource) -> int | None:
@@ -93,7 +95,7 @@ def _match_table(table: Relation, relations: Relations) -> Match:
     found = relations.building(table)
     nodes = _nodes(found)
     if len(nodes) == 1:
-        return Match(nodes, Certainty.EXACT, f"{nodes[0]} builds {table}{_environments(found)}")
+        return _match_built(table, found, Certainty.EXACT, relations)
     if nodes:
         return Match(nodes, Certainty.ASK, f"{_list(nodes)} all build {table}: say which")
     similar = relations.resembling(table)
@@ -101,6 +103,16 @@ def _match_table(table: Relation, relations: Relations) -> Match:
         because = f"{_not_built(table, relations)}; perhaps {_building(similar)}"
         return Match(_nodes(similar), Certainty.ASK, because)
     return Match((), Certainty.NONE, _not_built(table, relations), (str(table),))
+
+
+def _match_built(
+    table: Relation, found: Sequence[BuiltRelation], certainty: Certainty, relations: Relations
+) -> Match:
+    """A table that one node builds, in some environments or in all."""
+    only_in = relations.environments_of(found)
+    built = f"{found[0].unique_id} builds {table}{_environments(found)}"
+    because = f"{built}, and others elsewhere" if only_in else built
+    return Match(_nodes(found), certainty, because, environments=only_in)
 
 
 def _match_dataset(
@@ -138,7 +150,8 @@ def _match_dbt_model(
     itself = f"dbt {model} is compiled by Census"
     unknown = "" if named else f"; no node of dbt is named {model.name}"
     certainty = Certainty.GUESS if named and read.certainty is Certainty.NONE else read.certainty
-    return Match(nodes, certainty, f"{itself}{unknown}; {read.because}", read.not_built)
+    because = f"{itself}{unknown}; {read.because}"
+    return Match(nodes, certainty, because, read.not_built, read.environments)
 
 
 def _match_query(name: str, sql: str, relations: Relations, source_type: str | None) -> Match:
@@ -164,7 +177,8 @@ class _Tables:
         nodes = tuple(dict.fromkeys(node for one in self._matches for node in one.nodes))
         not_built = tuple(table for one in self._matches for table in one.not_built)
         because = "; ".join([self._reads(name), *self._doubts()])
-        return Match(nodes, self._certainty(nodes), because, not_built)
+        environments = {id_ for one in self._matches for id_ in one.environments}
+        return Match(nodes, self._certainty(nodes), because, not_built, tuple(sorted(environments)))
 
     def _certainty(self, nodes: Sequence[str]) -> Certainty:
         if any(one.certainty is Certainty.ASK for one in self._matches):
@@ -188,7 +202,7 @@ def _match_in_sql(table: Relation, relations: Relations) -> Match:
     similar = relations.resembling(table)
     leaves_out_catalog = table.catalog is None and table.schema is not None
     if leaves_out_catalog and len(_nodes(similar)) == 1:
-        return Match(_nodes(similar), Certainty.GUESS, f"{similar[0].unique_id} builds {table}")
+        return _match_built(table, similar, Certainty.GUESS, relations)
     return _match_table(table, relations)
 
 

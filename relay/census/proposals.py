@@ -36,6 +36,7 @@ class MatchedSync:
             sync_id=self.sync.sync_id,
             name=self.sync.label,
             depends_on=selectors,
+            environments=self.match.environments,
             form=form,
             reason=reason,
             comments=tuple(self._comments(form)),
@@ -55,6 +56,8 @@ class MatchedSync:
         if form is Form.ACTIVE:
             is_sure = self.match.certainty is Certainty.EXACT
             yield f"{'sure' if is_sure else 'guess'}: {self.match.because}"
+        if self.match.environments:
+            yield "look: other environments of dbt build its models as other tables"
         if self.sync.is_paused:
             yield "look: it is paused in Census"
         if self.sync.own_triggers is None:

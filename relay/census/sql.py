@@ -38,6 +38,7 @@ _DIALECTS = {
     "trino": "trino",
 }
 _LISTS_IN_FROM = frozenset({"", "bigquery", "redshift"})  # FROM may name a column that is a list
+_WILDCARDS = frozenset({"", "bigquery"})  # a name that ends with `*` is many tables
 _ANY_DIALECT = ("", "bigquery", "tsql")  # between them they know every quotation mark
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 _COMMENT_OR_PARENTHESIS = r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
@@ -97,7 +98,9 @@ def _tables_of(tree: "exp.Expr", dialect: str) -> QueryRead:
     relations: dict[Relation, None] = {}
     others: dict[str, None] = {}
     for read in tree.find_all(exp.Table, exp.TableFromRows, bfs=False):
-        if isinstance(read, exp.Table) and isinstance(read.this, exp.Identifier | exp.Dot):
+        if isinstance(read, exp.Table) and dialect in _WILDCARDS and read.name.endswith("*"):
+            others[".".join(part.name for part in read.parts)] = None
+        elif isinstance(read, exp.Table) and isinstance(read.this, exp.Identifier | exp.Dot):
             if not (_is_cte(read) or (dialect in _LISTS_IN_FROM and _is_column(read))):
                 relations[_relation(read)] = None
         elif _may_read_tables(read.this):
@@ -109,12 +112,17 @@ def _may_read_tables(read: "exp.Expr") -> bool:
     """Whether it is no function that sqlglot knows, such as one that makes a series of numbers."""
     from sqlglot import exp  # noqa: PLC0415 - likewise
 
-    return isinstance(read, exp.Anonymous) or not isinstance(read, exp.Func)
+    names_tables = isinstance(read, exp.Anonymous | exp.DynamicIdentifier)
+    return names_tables or not isinstance(read, exp.Func)
 
 
 def _relation(table: "exp.Table") -> Relation:
     parts = [part.name for part in table.parts]
-    return Relation(".".join(parts[:-2]) or None, parts[-2] if len(parts) > 1 else None, parts[-1])
+    if table.args.get("catalog") and not table.args.get("db"):  # `catalog..name`
+        parts.insert(-1, "")
+    return Relation(
+        ".".join(parts[:-2]) or None, (parts[-2] or None) if len(parts) > 1 else None, parts[-1]
+    )
 
 
 def _is_cte(table: "exp.Table") -> bool:

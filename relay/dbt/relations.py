@@ -95,9 +95,26 @@ class Relations:
             return self._by_name.get(folded.name, ())
         return self._by_schema_and_name.get((folded.schema, folded.name), ())
 
+    def environments_of(self, found: Iterable[BuiltRelation]) -> tuple[int, ...]:
+        """The dbt environments whose runs build these, where runs of others do not.
+
+        Empty if every known environment builds them, or one is not known.
+        """
+        found = tuple(found)
+        ids = {one.environment_id for one in found}
+        others = {
+            other.environment_id for one in found for other in self._by_node[one.unique_id]
+        } - ids
+        known = sorted(one for one in ids if one is not None)
+        return tuple(known) if others and None not in ids | others else ()
+
     def source_of(self, relation: Relation) -> str | None:
         """The unique_id of the dbt source that this relation is; None if it is none."""
         return self._sources_by_relation.get(relation.folded)
+
+    @functools.cached_property
+    def _by_node(self) -> Mapping[str, tuple[BuiltRelation, ...]]:
+        return _grouped((one.unique_id, one) for one in self.built)
 
     @functools.cached_property
     def _by_relation(self) -> Mapping[Relation, tuple[BuiltRelation, ...]]:

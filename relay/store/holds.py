@@ -114,12 +114,13 @@ class Holds(Transactions):
     def end(self, hold_id: int, *, now: datetime) -> Ended | None:
         """Start the triggers that waited for a hold, if it is over; None if it is not.
 
-        A hold that was extended meanwhile is looked at again at its new end.
+        A hold that was extended meanwhile is looked at again at its new end. So is one whose end
+        has come on the database's clock only, which starts this job.
         """
         with self._transaction() as connection:
             hold = one(connection, Hold, _END, (now, hold_id, now))
             if hold is None:
-                _look_again(connection, hold_id)
+                _look_again(connection, hold_id, now)
                 return None
             waiting = connection.execute(_WAITED, (hold.until, hold.workspace, hold.sync_id))
             syncs = waiting.fetchall()
@@ -176,26 +177,24 @@ def _schedule_end(connection: Connection, hold_id: int, at: datetime | None) -> 
     jobs.defer(connection, jobs.END_HOLD, {"hold_id": hold_id}, at=at, queue=jobs.HOLDS_QUEUE)
 
 
-def _look_again(connection: Connection, hold_id: int) -> None:
-    found = connection.execute(
-        "SELECT until FROM relay.holds"
-        " WHERE hold_id = %s AND ended_at IS NULL AND until IS NOT NULL",
-        (hold_id,),
-    ).fetchone()
+def _look_again(connection: Connection, hold_id: int, now: datetime) -> None:
+    found = connection.execute(_NEXT_LOOK, (now, hold_id)).fetchone()
     if found is not None:
         _schedule_end(connection, hold_id, found[0])
 
 
 _COLUMNS = "hold_id, workspace, sync_id, since, until, why, held_by AS by, released_by"
-# A hold whose time is up counts as over before a worker has recorded its end.
-_IS_OPEN = "ended_at IS NULL AND (until IS NULL OR until > %s)"
+# A hold whose time is up, or that was released, counts as over before a worker has recorded its
+# end; a released one also where the clock of the machine that released it is ahead.
+_IS_OPEN = "ended_at IS NULL AND released_by IS NULL AND (until IS NULL OR until > %s)"
 # INSERT conflicts with the lock of `blocking_hold_on`.
 _HOLD = f"""
 INSERT INTO relay.holds AS open (workspace, sync_id, since, until, why, held_by)
 VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (coalesce(workspace, ''), coalesce(sync_id, 0)) WHERE ended_at IS NULL
 DO UPDATE SET
-    since = CASE WHEN open.until <= EXCLUDED.since THEN EXCLUDED.since ELSE open.since END,
+    since = CASE WHEN open.until <= EXCLUDED.since OR open.released_by IS NOT NULL
+        THEN EXCLUDED.since ELSE open.since END,
     until = EXCLUDED.until, why = EXCLUDED.why, held_by = EXCLUDED.held_by, released_by = NULL
 RETURNING {_COLUMNS}
 """
@@ -213,8 +212,13 @@ WHERE coalesce(workspace, '') = coalesce(%s, '') AND coalesce(sync_id, 0) = coal
 RETURNING {_COLUMNS}
 """
 _END = f"""
-UPDATE relay.holds SET ended_at = %s WHERE hold_id = %s AND ended_at IS NULL AND until <= %s
+UPDATE relay.holds SET ended_at = %s
+WHERE hold_id = %s AND ended_at IS NULL AND (until <= %s OR released_by IS NOT NULL)
 RETURNING {_COLUMNS}
+"""
+_NEXT_LOOK = """
+SELECT CASE WHEN until > clock_timestamp() THEN until ELSE clock_timestamp() + (until - %s) END
+FROM relay.holds WHERE hold_id = %s AND ended_at IS NULL AND until IS NOT NULL
 """
 # Also those that a job, which was queued meanwhile, has sent since the hold was over.
 _WAITED = """

@@ -205,7 +205,8 @@ SELECT workspace, sync_id, since, until, held_by AS by, why, (
     WHERE attempt_id IS NULL
       AND (holds.workspace IS NULL OR triggers.workspace = holds.workspace)
       AND (holds.sync_id IS NULL OR triggers.sync_id = holds.sync_id)) AS triggers
-FROM relay.holds WHERE ended_at IS NULL AND (until IS NULL OR until > now())
+FROM relay.holds
+WHERE ended_at IS NULL AND released_by IS NULL AND (until IS NULL OR until > now())
 ORDER BY since DESC
 """
 _TRIGGER_ROWS = """
@@ -221,7 +222,8 @@ SELECT requested_at, triggers.workspace, triggers.sync_id, dbt_run_id, sync_run_
 FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id)
 LEFT JOIN LATERAL (
     SELECT hold_id, until FROM relay.holds
-    WHERE attempt_id IS NULL AND holds.ended_at IS NULL AND (until IS NULL OR until > now())
+    WHERE attempt_id IS NULL AND holds.ended_at IS NULL AND released_by IS NULL
+      AND (until IS NULL OR until > now())
       AND (holds.workspace IS NULL OR holds.workspace = triggers.workspace)
       AND (holds.sync_id IS NULL OR holds.sync_id = triggers.sync_id)
     ORDER BY until DESC NULLS FIRST LIMIT 1

@@ -93,18 +93,6 @@ class Triggers(Transactions):
         with self._statement() as connection:
             return one(connection, Waiting, _WAITING, (workspace, sync_id, now))
 
-    def next_due(self, workspace: str, sync_id: int) -> datetime | None:
-        """When the first of the sync's waiting triggers is due; None if none waits."""
-        with self._statement() as connection:
-            row = connection.execute(
-                """
-                SELECT min(due_at) FROM relay.triggers
-                WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL
-                """,
-                (workspace, sync_id),
-            ).fetchone()
-            return row[0] if row else None
-
     def start_now(self, workspace: str, sync_id: int) -> None:
         """Start the sync's waiting triggers now."""
         with self._statement() as connection:
@@ -147,6 +135,9 @@ _HOLD_ENDED = """(
     WHERE (holds.workspace IS NULL OR holds.workspace = triggers.workspace)
       AND (holds.sync_id IS NULL OR holds.sync_id = triggers.sync_id)
 )"""
+# Clocks differ. One without a cool-down is due even if the machine that requested it is ahead, and
+# all that are due for the database are: it starts their jobs, which another worker may then run.
+_IS_DUE = "(due_at <= greatest(%s, clock_timestamp()) OR due_at <= requested_at)"
 _WAITING = f"""
 SELECT greatest(min(due_at), {_HOLD_ENDED}) AS since,
        coalesce(array_agg(dbt_run_id ORDER BY requested_at, dbt_run_id)
@@ -156,7 +147,7 @@ SELECT greatest(min(due_at), {_HOLD_ENDED}) AS since,
     WHERE (workspace, sync_id) = (triggers.workspace, triggers.sync_id)
     ORDER BY attempt_id DESC LIMIT 1) AS last_outcome
 FROM relay.triggers
-WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
+WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND {_IS_DUE}
 GROUP BY workspace, sync_id
 """
 _ADD_MANUAL = """
@@ -206,7 +197,7 @@ def lock_waiting(
     rows = connection.execute(
         f"""
         SELECT trigger_id, full_sync FROM relay.triggers
-        WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND due_at <= %s
+        WHERE (workspace, sync_id) = (%s, %s) AND attempt_id IS NULL AND {_IS_DUE}
           AND {which.value}
         FOR UPDATE
         """,

@@ -213,3 +213,43 @@ def test_the_relations_that_no_node_builds_are_named():
     query = "select * from analytics.marts.orders, crm.public.leads, crm.public.deals"
     match = match_source(DatasetSource(7), RELATIONS, dataset=dataset(query))
     assert match.not_built == ("crm.public.leads", "crm.public.deals")
+
+
+ENVIRONMENTS = Relations(
+    built=(
+        built("model.shop.customers", "analytics.marts.customers", 30),
+        built("model.shop.customers", "analytics.staging.customers", 20),
+        built("model.shop.customers", "analytics.dev.customers", 10),
+        built("model.shop.orders", "analytics.marts.orders", 30),
+        built("model.shop.orders", "analytics.marts.orders", 20),
+    ),
+    named={},
+    sources={},
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "environments"),
+    [
+        (table("ANALYTICS", "MARTS", "CUSTOMERS"), (30,)),
+        (table("analytics", "staging", "customers"), (20,)),
+        (table("analytics", "marts", "orders"), ()),
+        (model("select * from analytics.dev.customers join marts.orders using (id)"), (10,)),
+        (model("select * from dev.customers union select * from staging.customers"), (10, 20)),
+    ],
+)
+def test_only_the_environments_that_build_what_is_read_count(source, environments):
+    """A run of production does not rebuild the table that a sync reads in staging."""
+    assert match_source(source, ENVIRONMENTS).environments == environments
+
+
+def test_environments_that_are_not_known_limit_nothing():
+    relations = Relations(
+        built=(
+            built("model.shop.customers", "analytics.marts.customers", 30),
+            built("model.shop.customers", "analytics.staging.customers"),
+        ),
+        named={},
+        sources={},
+    )
+    assert match_source(table("analytics", "marts", "customers"), relations).environments == ()

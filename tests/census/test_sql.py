@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from relay.census.sql import MOST_CHARACTERS, read_query
+from relay.dbt.relations import Relation
 
 READ = {
     "one table": ("snowflake", "select * from a.b.c", ["a.b.c"]),
@@ -131,9 +132,20 @@ def test_a_query_on_which_the_parser_would_never_end_is_given_up(levels):
 @pytest.mark.parametrize(
     ("sql", "other"),
     [
+        ("select * from identifier('db.s.t')", "db.s.t"),
         ("select * from @stage/file join a.b on true", "@stage/file"),
         ("select * from table(my_function(1)) join a.b on true", "MY_FUNCTION(1)"),
     ],
 )
 def test_what_a_query_reads_beside_tables_is_named(sql, other):
     assert read_query(sql, source_type="snowflake").others == (other,)
+
+
+def test_a_wildcard_is_no_table_of_that_name():
+    read = read_query("select * from `p-1.d.events_*` join d.t on true", source_type="big_query")
+    assert (read.relations, read.others) == ((Relation(None, "d", "t"),), ("p-1.d.events_*",))
+
+
+def test_a_catalog_before_two_points_is_no_schema():
+    """`db..t` is in the default schema, which only the warehouse knows."""
+    assert read_query("select * from db..t").relations == (Relation("db", None, "t"),)

@@ -18,7 +18,7 @@ from relay.census.syncs import (
     SyncDestination,
     TableSource,
 )
-from relay.dbt.project import read_project
+from relay.dbt.project import Project, read_project
 from relay.decision.mapping_reader import read_mapping
 from relay.errors import Rejected, Unavailable
 from relay.operations.mapping_from_census import propose_mapping
@@ -152,3 +152,21 @@ def test_what_is_written_is_a_mapping_file():
     entries = propose(sync(1, table("customers"), "customers\nto: #1"), sync(2, OtherSource(None)))
     mapping = read_mapping(file_text(["version: 1"], entries).encode(), file="x")
     assert [one.sync_id for one in mapping.syncs] == [1]
+
+
+def test_a_table_that_one_environment_builds_is_triggered_by_its_runs_only():
+    """Production and staging build one model, each in a schema of its own."""
+    here = read_project(load("build").manifest, environment_id=1)
+    body = load("build").manifest
+    schema = BUILT["model.jaffle_crm.customers"].schema
+    elsewhere = read_project(
+        body.replace(f'"{schema}"'.encode(), b'"staging"').replace(
+            f'\\"{schema}\\"'.encode(), b'\\"staging\\"'
+        ),
+        environment_id=2,
+    )
+    readers = {"default": Reader([sync(5123, table("customers"))])}
+    entries = propose_mapping(readers, Project.together([here, elsewhere]))
+    mapping = read_mapping(file_text(["version: 1"], entries).encode(), file="syncs.yml")
+    assert mapping.syncs[0].environments == {1}
+    assert any("other environments" in comment for comment in entries[0].comments)

@@ -44,17 +44,8 @@ log = get_logger()
 
 
 def scheduled_start(services: Services, *, workspace: str, sync_id: int) -> None:
-    """Queue `start_sync_run` now. A separate task, because a scheduled job must not hold a lock.
-
-    A trigger may not be due yet on this worker's clock, if it is behind the database's, which
-    starts the job: it is then queued again, later by the difference.
-    """
-    triggers, now = services.store.triggers, services.clock()
-    due_at = triggers.next_due(workspace, sync_id)
-    if due_at is None or due_at <= now:
-        triggers.start_now(workspace, sync_id)
-    else:
-        triggers.schedule_start(workspace, sync_id, at=due_at + (due_at - now))
+    """Queue `start_sync_run` now. A separate task, because a scheduled job must not hold a lock."""
+    services.store.triggers.start_now(workspace, sync_id)
 
 
 def start_sync_run(services: Services, *, workspace: str, sync_id: int) -> None:

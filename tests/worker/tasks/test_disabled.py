@@ -99,20 +99,3 @@ def test_a_lost_trigger_does_not_count_for_a_cool_down(one, sandbox, posts, even
     one.deliver(night(2))
     one.work()
     assert posts() == 2
-
-
-def test_a_start_that_comes_too_early_for_the_workers_clock_is_not_lost(one, sandbox, sql, posts):
-    """The database, which starts scheduled jobs, may be ahead of the worker."""
-    one.map(entry(at_most_every="30m"))
-    one.deliver(night())
-    one.work()
-    end_the_sync_run(one, sandbox)
-    one.deliver(night(1))
-    one.work()
-    sql("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE task_name = 'scheduled_start'")
-    one.work()
-    assert posts() == 1
-    one.work_for(3600)
-    assert posts() == 2
-    end_the_sync_run(one, sandbox)
-    assert one.is_idle()

@@ -127,6 +127,32 @@ class TestAHold:
         deliver(one, 0)
         assert len(events("sync.triggered")) == 1
 
+    def test_is_released_at_once_by_a_command_whose_clock_is_ahead(self, one, hold, events):
+        hold()
+        deliver(one, 0)
+        one.tick(3600)
+        holds = one.services.store.holds
+        holds.release(SYNC, by="bo@ops", now=one.clock())
+        one.clock.set_back(3600)
+        assert holds.open(now=one.clock()) == ()
+        assert one.services.store.status.overview(newest=5).holds == []
+        one.work()
+        assert len(events("sync.released")) == len(events("sync.triggered")) == 1
+
+    def test_whose_end_has_come_only_on_the_databases_clock_waits_for_the_difference(
+        self, one, hold, sql
+    ):
+        """Else the job would run again and again until the worker's clock is there too."""
+        one.clock.set_back(86400 + 3600)  # it was a day ahead
+        ((now,),) = sql("SELECT now()")
+        hold(seconds=600)
+        one.work()
+        ((again_at,),) = sql(
+            "SELECT min(scheduled_at) FROM procrastinate_jobs"
+            " WHERE status = 'todo' AND task_name = 'end_hold'"
+        )
+        assert again_at - now >= timedelta(seconds=600)
+
     def test_of_all_and_one_of_a_sync_are_independent(self, one, hold, release, events):
         hold()
         hold(ALL)
