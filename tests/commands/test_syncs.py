@@ -330,7 +330,6 @@ class TestDestinations:
         assert "is there a destination 99 in this workspace?" in result.stderr
 
 
-@both_versions
 @pytest.mark.parametrize(("fault", "sentence"), FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize(
     ("path", "words"),
@@ -342,15 +341,13 @@ class TestDestinations:
         ("/sources", ("sources", "list")),
         ("/sources/4", ("sources", "show", "4")),
         ("/sources/4/", ("sources", "show", "4")),  # objects, data_sources
-        ("destinations", ("destinations", "list")),
+        ("/destinations", ("destinations", "list")),
     ],
 )
-def test_a_fault_of_census_is_one_sentence(
-    command, here, sandbox, path, words, fault, sentence, api_version
-):
-    where = "/activations" if (path, api_version) == ("destinations", "v2") else path
-    sandbox.census.fail_next(where, fault, times=30)
-    result = command(*words, **here | {"CENSUS_API_VERSION": api_version})
+def test_a_fault_of_census_is_one_sentence(command, here, sandbox, path, words, fault, sentence):
+    """In v1; that the client meets every fault alike in v2 is tested there."""
+    sandbox.census.fail_next(path, fault, times=30)
+    result = command(*words, **here | {"CENSUS_API_VERSION": "v1"})
     assert result.exit_code == 1, result.output
     assert result.stdout == ""
     said = [line for line in result.stderr.splitlines() if not line.startswith("Not read: ")]
