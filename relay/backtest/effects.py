@@ -19,7 +19,7 @@ class Effect:
     `first_rebuilt_at` and `rebuilt_at` are when the first and the last of them was rebuilt by this
     run, None if none was; the run's end for a model without a time of its own. `failed` are the
     models that it left failed or half-built, `failed_tests` those that a test failed against, and
-    `mended` those of earlier runs' that it rebuilt and no test failed against.
+    `fixed` those of earlier runs' that it rebuilt and no test failed against.
     """
 
     dbt_run_id: int
@@ -30,7 +30,7 @@ class Effect:
     rebuilt_at: datetime | None = None
     failed: frozenset[str] = frozenset()
     failed_tests: frozenset[str] = frozenset()
-    mended: frozenset[str] = frozenset()
+    fixed: frozenset[str] = frozenset()
 
     def is_under_way(self, at: datetime) -> bool:
         """Whether the run was running, and had yet to rebuild a model of the sync."""
@@ -54,7 +54,7 @@ class Effects:
         """Add what a run did to the sync's models, and return it; None if nothing."""
         effect = _effect_of(findings, sync, ended_at, self._failing)
         if effect is not None:
-            self._failing -= effect.mended
+            self._failing -= effect.fixed
             self._failing |= effect.failed | effect.failed_tests
             self.in_order.append(effect)
         return effect
@@ -87,7 +87,7 @@ def _effect_of(
         rebuilt_at=times[-1] if times else None,
         failed=(touched - rebuilt) or _NONE,
         failed_tests=tests or _NONE,
-        mended=((rebuilt - tests) & failing) or _NONE,
+        fixed=((rebuilt - tests) & failing) or _NONE,
     )
 
 

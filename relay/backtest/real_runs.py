@@ -61,12 +61,12 @@ class _Models:
 
     def apply(self, effect: Effect) -> None:
         self.is_known = effect.is_known
-        if not effect.is_known:  # it may have mended them
+        if not effect.is_known:  # it may have fixed them
             self.failed.clear()
             self.failed_tests.clear()
-        for model in effect.mended:
+        for model in effect.fixed:
             self.failed_tests.pop(model, None)
-        for model in effect.mended | effect.failed_tests:
+        for model in effect.fixed | effect.failed_tests:
             self.failed.pop(model, None)
         self.failed |= dict.fromkeys(effect.failed, effect.dbt_run_id)
         self.failed_tests |= dict.fromkeys(effect.failed_tests, effect.dbt_run_id)

@@ -12,7 +12,7 @@ from relay.store.transactions import Connection, Transactions, every
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftRow:
-    """A finding that was not mended yet; `severity` is `problem` or `warning`.
+    """A finding that was not resolved yet; `severity` is `problem` or `warning`.
 
     `sync_name` comes from the mapping file; the store leaves it None.
     """
@@ -34,7 +34,7 @@ class DriftChanges(NamedTuple):
     """
 
     found: list[DriftRow]
-    mended: list[DriftRow]
+    resolved: list[DriftRow]
     not_checked: list[str]
 
 
@@ -48,7 +48,7 @@ class Drift(Transactions):
             return row[0] if row else None
 
     def record(self, comparison: Comparison, *, digest: str, at: datetime) -> DriftChanges:
-        """Keep what was found, and forget what was mended; each is returned to one caller only.
+        """Keep what was found, and forget what was resolved; each is returned to one caller only.
 
         What could not be asked changes nothing. Notes are not kept.
         """
@@ -62,17 +62,17 @@ class Drift(Transactions):
             known = {_key(row): row for row in every(connection, DriftRow, _ALL)}
             now = {_key(row): row for row in _rows(findings, at)}
             found = [row for key, row in now.items() if key not in known]
-            mended = [
+            resolved = [
                 row
                 for key, row in known.items()
                 if key not in now
                 and not comparison.leaves_open(Kind(row.kind), (row.workspace, row.sync_id))
             ]
             _keep(connection, now.values())
-            _forget(connection, mended)
+            _forget(connection, resolved)
             texts = sorted({printable(one.text) for one in comparison.unchecked})
             is_new = _note_check(connection, digest, at, texts)
-            return DriftChanges(found, mended, texts if is_new else [])
+            return DriftChanges(found, resolved, texts if is_new else [])
 
 
 _Key = tuple[str, int, str, str]

@@ -92,13 +92,13 @@ class TestFailed:
         assert (finding.dbt_run_id, finding.models) == (10, (MODEL,))
 
     def test_is_not_one_after_the_model_was_rebuilt(self):
-        mended = effect(11, 9, 12, mended=frozenset({MODEL}))
-        assert faults([failed(10, 6, 8), mended], sync_run(1, 20)) == {1: []}
+        fixed = effect(11, 9, 12, fixed=frozenset({MODEL}))
+        assert faults([failed(10, 6, 8), fixed], sync_run(1, 20)) == {1: []}
 
     def test_is_one_while_a_test_had_failed_until_it_passes_again(self):
         tested = effect(10, 6, 8, failed_tests=frozenset({MODEL}))
-        mended = effect(11, 20, 22, mended=frozenset({MODEL}))
-        assert faults([tested, mended], sync_run(1, 10), sync_run(2, 30)) == {
+        fixed = effect(11, 20, 22, fixed=frozenset({MODEL}))
+        assert faults([tested, fixed], sync_run(1, 10), sync_run(2, 30)) == {
             1: [Fault.TEST_FAILED],
             2: [],
         }

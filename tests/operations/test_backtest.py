@@ -203,7 +203,7 @@ class TestWhatCannotBeRead:
         assert "404" in unread.problem
         assert (report.dbt_runs.listed, report.dbt_runs.read) == (4, 3)
         assert not report.is_complete
-        # What it may have rebuilt or mended is not known: nothing is said of the sync run after it.
+        # What it may have rebuilt or fixed is not known: nothing is said of the sync run after it.
         assert [kind for kind, *_ in differences(report)] == [
             *(Kind.UNCHANGED, Kind.MODEL_FAILED, Kind.UNCHANGED),
             *(Kind.BEFORE_REBUILD, Kind.UNCHANGED, Kind.NOT_SHIPPED),

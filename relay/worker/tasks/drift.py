@@ -18,7 +18,7 @@ log = get_logger()
 
 
 def check_drift(services: Services) -> None:
-    """Compare the mapping with what dbt Cloud and Census say, and log what is new or mended."""
+    """Compare the mapping with what dbt Cloud and Census say, and log what is new or resolved."""
     services.mapping.refresh()
     mapping = services.mapping.current
     facts = ask_dbt(services.dbt_cloud, mapping, now=services.clock())
@@ -53,9 +53,9 @@ def _log(changes: DriftChanges) -> None:
             severity=row.severity,
             detail=row.detail,
         )
-    for row in changes.mended:
+    for row in changes.resolved:
         log.info(
-            "sync.drift_mended",
+            "sync.drift_resolved",
             workspace=row.workspace,
             sync_id=row.sync_id,
             kind=row.kind,

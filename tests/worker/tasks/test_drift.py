@@ -1,4 +1,4 @@
-"""The mapping beside Census and dbt while relay runs: what is new is told once, and when mended."""
+"""The mapping compared with Census and dbt while relay runs: differences are logged once."""
 
 import threading
 
@@ -41,7 +41,7 @@ def told(events):
 @pytest.fixture(name="drift")
 def _drift(events):
     """What was logged of drift: (event, kind, sync_id)."""
-    return lambda: told(events("sync.drifted", "sync.drift_mended"))
+    return lambda: told(events("sync.drifted", "sync.drift_resolved"))
 
 
 def test_nothing_is_told_where_all_agrees(watched, drift, events):
@@ -60,7 +60,7 @@ def test_what_is_new_is_told_once_and_when_it_is_mended(watched, drift, sandbox,
     sandbox.census.change_sync(5123, paused=False)
     for _ in range(3):
         watched.compare()
-    assert drift()[1:] == [("sync.drift_mended", "sync_paused", 5123)]
+    assert drift()[1:] == [("sync.drift_resolved", "sync_paused", 5123)]
     assert watched.sql("SELECT count(*) FROM relay.drift") == [(0,)]
 
 
@@ -72,7 +72,7 @@ def test_two_findings_of_one_kind_are_told_and_mended_one_by_one(watched, drift,
     assert drift() == [
         ("sync.drifted", "own_trigger", 5123),
         ("sync.drifted", "own_trigger", 5123),
-        ("sync.drift_mended", "own_trigger", 5123),
+        ("sync.drift_resolved", "own_trigger", 5123),
     ]
 
 
@@ -157,8 +157,8 @@ def test_what_could_not_be_asked_changes_nothing_and_is_told_once(
     watched.map(MAPPING)
     watched.compare()
     watched.compare()
-    if path == "/syncs":  # dbt Cloud was asked, and its finding is mended
-        assert sorted(drift()) == [("sync.drift_mended", "selects_nothing", 5124), *known]
+    if path == "/syncs":  # dbt Cloud was asked, and its finding is resolved
+        assert sorted(drift()) == [("sync.drift_resolved", "selects_nothing", 5124), *known]
     else:
         assert sorted(drift()) == known
     assert len(events("drift.not_checked")) == 1
@@ -185,7 +185,7 @@ def test_a_finding_of_a_sync_that_is_mapped_no_longer_is_over(watched, drift, sa
     watched.compare()
     watched.map(MAPPING.replace("sync_id: 5126", "enabled: false\n  sync_id: 5126"))
     watched.compare()
-    assert drift()[1:] == [("sync.drift_mended", "sync_paused", 5126)]
+    assert drift()[1:] == [("sync.drift_resolved", "sync_paused", 5126)]
 
 
 def test_a_text_that_changes_is_no_new_finding(watched, drift, sandbox):
