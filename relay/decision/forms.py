@@ -6,6 +6,7 @@ A key that may be left out has UNSET for its default value.
 import functools
 import operator
 from collections.abc import Mapping
+from inspect import cleandoc
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -26,6 +27,9 @@ def json_schema(form: Form, *, title: str) -> dict[str, Any]:
     schema = msgspec.json.schema(form)
     for definition in schema["$defs"].values():
         definition["additionalProperties"] = False
+        # Before Python 3.13 a docstring keeps the indentation of its lines.
+        if "description" in definition:
+            definition["description"] = cleandoc(definition["description"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title} | schema
 
 
