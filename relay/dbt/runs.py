@@ -5,6 +5,7 @@ Values only; `vendors/dbt_cloud/` creates them from responses of the Administrat
 
 import re
 import shlex
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -12,6 +13,7 @@ from itertools import pairwise
 # https://docs.getdbt.com/dbt-cloud/api-v2: the status codes of runs and of steps.
 QUEUED, SUCCESS, ERROR, CANCELLED = 1, 10, 20, 30
 ENDED = frozenset({SUCCESS, ERROR, CANCELLED})
+_STATUS_NAMES = {SUCCESS: "success", ERROR: "error", CANCELLED: "cancelled"}
 
 # The job types and cause categories whose runs build into a separate schema.
 NEVER_COUNTING_KINDS = frozenset({"ci", "merge"})
@@ -128,6 +130,27 @@ class Step:
         return self.succeeded and self.dbt_command in REBUILDING_COMMANDS
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedStep:
+    """A step, and whether its results count: it rebuilds, and wrote them itself."""
+
+    step: Step
+    counts: bool
+
+
+def judged(steps: Iterable[Step], *, not_of_this_run: Collection[int]) -> tuple[JudgedStep, ...]:
+    """The steps, of which those of these indexes have a file that they did not write."""
+    return tuple(
+        JudgedStep(
+            step,
+            step.dbt_command in REBUILDING_COMMANDS
+            and step.has_begun
+            and step.index not in not_of_this_run,
+        )
+        for step in steps
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
     """A finished run in a list of runs.
@@ -143,8 +166,9 @@ class FinishedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DbtRun:
-    """A run and what it was started for. Ids are dbt Cloud's; None if it reports none.
+    """A run and what it was started for. Ids and names are dbt Cloud's; None if it reports none.
 
+    `cause` is why it was started, in dbt Cloud's words, for people.
     `retried_runs` are the runs that it retries, directly or transitively.
     """
 
@@ -162,6 +186,9 @@ class DbtRun:
     schema_override: str | None = None
     git_sha: str | None = None
     target: str | None = None
+    job_name: str | None = None
+    environment_name: str | None = None
+    cause: str | None = None
     retrying_run_id: int | None = None
     steps: tuple[Step, ...] = ()
     retried_runs: tuple["DbtRun", ...] = ()
@@ -187,6 +214,11 @@ class DbtRun:
     @property
     def was_cancelled(self) -> bool:
         return self.status == CANCELLED
+
+    @property
+    def status_name(self) -> str:
+        """`success`, `error` or `cancelled`."""
+        return _STATUS_NAMES.get(self.status, str(self.status))
 
     @property
     def never_counts_because(self) -> str | None:

@@ -43,6 +43,18 @@ class Case:
         before = {node for node in history.answered_before if not touched_anew(node)}
         return touched - history.answered_since - before
 
+    def rebuilt_at(self, sync: Sync, affected: frozenset[str]) -> datetime | None:
+        """When the run ended, if it rebuilt one of the affected models; else None.
+
+        A run whose job or environment does not count for the sync rebuilds none of its models: it
+        may have built into another schema.
+        """
+        run = self.findings.run
+        counts = sync.lists_job(run.dbt_job_id) and sync.lists_environment(run.environment_id)
+        if not counts or affected.isdisjoint(self.findings.rebuilt):
+            return None
+        return self.finished_at
+
     def missing(self, sync: Sync, affected: frozenset[str]) -> frozenset[str]:
         """The sync's models that were not rebuilt since it last ran, or not within `within`."""
         waited_for = self.findings.models_of(sync) - affected - self.findings.outcome.reused

@@ -76,6 +76,11 @@ class Findings:
         return self._in_standing(Standing.FAILED, Standing.SKIPPED, Standing.NO_ROW)
 
     @functools.cached_property
+    def rebuilt(self) -> frozenset[str]:
+        """The touched nodes that were rebuilt, and views on them."""
+        return self._in_standing(Standing.REBUILT)
+
+    @functools.cached_property
     def partly_rebuilt(self) -> frozenset[str]:
         """The touched nodes that failed in part."""
         return self._in_standing(Standing.PARTIAL)

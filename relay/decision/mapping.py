@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from relay.channels import Channel
 from relay.dbt.runs import DbtRun
 from relay.dbt.selectors import Selector
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace, display_id
@@ -17,8 +18,9 @@ MAX_NAMED = 20  # syncs in one message
 class Sync:
     """A Census sync, the models it depends on, and when it may run.
 
-    `jobs` and `environments` are None if every one counts; `within` and `at_most_every` are in
-    seconds, None for no cool-down; `consistency` is None if the file does not set it.
+    `jobs` and `environments` are None if every one counts; `within`, `at_most_every` and
+    `fresh_within` are in seconds, None for no cool-down and no limit; `consistency` is None if the
+    file does not set it. `rejects_over` is a share of the records; `notify` names channels.
     """
 
     sync_id: int
@@ -33,6 +35,10 @@ class Sync:
     environments: frozenset[int] | None = None
     full_sync: bool = False
     enabled: bool = True
+    owner: str | None = None
+    fresh_within: int | None = None
+    rejects_over: float = 0.1
+    notify: tuple[str, ...] = ()
     workspace: str = DEFAULT_WORKSPACE
 
     @property
@@ -106,6 +112,7 @@ class SyncMapping:
     digest: str
     places: tuple[tuple[str, ...], ...] = field(default=(), compare=False)
     sync_places: tuple[str, ...] = field(default=(), compare=False)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
 
     @property
     def needs_earlier_builds(self) -> bool:

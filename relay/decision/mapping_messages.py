@@ -58,6 +58,14 @@ def no_workspace(name: str, known: Iterable[str]) -> str:
     return f"no workspace {name!r} in `workspaces`; {hint}known are {quoted(known)}"
 
 
+def no_channel(name: str, known: Iterable[str]) -> str:
+    """The message for a name in a sync's `notify` that the file's own `notify` lacks."""
+    known = list(known)
+    if not known:
+        return f"no channel {name!r}: the file has no `notify` that describes it"
+    return f"no channel {name!r} in `notify`; {did_you_mean(name, known)}known are {quoted(known)}"
+
+
 def quoted(words: Iterable[str]) -> str:
     """The words as code, comma-separated."""
     return ", ".join(f"`{word}`" for word in words)

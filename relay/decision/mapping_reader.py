@@ -7,19 +7,23 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
+from relay.channels import ALL_EVENTS, KEYS_OF, Channel, ChannelKind, Event
 from relay.dbt.selectors import Selector, read_selector
 from relay.decision.form_reader import FormReader
 from relay.decision.forms import Form
 from relay.decision.mapping import Sync, SyncMapping
 from relay.decision.mapping_form import (
+    CHANNEL_VARIABLE,
     KEY_VARIABLE,
+    ChannelForm,
+    ChannelVariableName,
     DefaultsForm,
     FileForm,
     SyncForm,
     VariableName,
     WorkspaceForm,
 )
-from relay.decision.mapping_messages import no_workspace
+from relay.decision.mapping_messages import no_channel, no_workspace, quoted
 from relay.decision.yaml_document import YamlDocument, read_yaml
 from relay.errors import BadMapping
 from relay.notation import host_of, is_loopback, read_duration, read_vendor_url
@@ -27,11 +31,28 @@ from relay.workspaces import CENSUS_HOSTS, CENSUS_URL, DEFAULT_WORKSPACE, SyncKe
 
 Value = TypeVar("Value")
 
+_A_VARIABLE = (
+    "expected the name of a variable that begins with {}, like {}; the {} itself goes into that"
+    " variable"
+)
+# For each type of a variable's name: its pattern, and the message for what is none.
+_VARIABLES: Mapping[Any, tuple[str, str]] = {
+    VariableName: (
+        KEY_VARIABLE,
+        _A_VARIABLE.format("CENSUS_API_KEY", "CENSUS_API_KEY_EMEA", "key"),
+    ),
+    ChannelVariableName: (
+        CHANNEL_VARIABLE,
+        _A_VARIABLE.format("RELAY_NOTIFY_", "RELAY_NOTIFY_DATA_ALERTS", "URL or key"),
+    ),
+}
+
 # Values for required keys that are missing or invalid, so that the other problems of the file are
 # found too; the file is refused anyway.
 _PLACEHOLDERS: Mapping[Form, Mapping[str, Any]] = {
     SyncForm: {"sync_id": 0, "depends_on": ()},
     WorkspaceForm: {"api_key_env": ""},
+    ChannelForm: {"kind": None},
 }
 
 
@@ -57,10 +78,12 @@ class _Reader(FormReader):
     def __init__(self, document: YamlDocument, census_hosts: Collection[str]) -> None:
         super().__init__(document)
         self._census_hosts = census_hosts
+        self._channels: Mapping[str, Channel] = {}
 
     def read(self, *, digest: str) -> SyncMapping:
         top = self.keys("", FileForm, self.document.content)
         workspaces = dict(self._workspaces(top.get("workspaces", {})))
+        self._channels = dict(self._read_channels(top.get("notify", {})))
         syncs = dict(self._syncs(top.get("defaults", {}), top.get("syncs", ())))
         self._check_workspaces(syncs, workspaces)
         self._check_for_duplicates(syncs)
@@ -70,6 +93,7 @@ class _Reader(FormReader):
             digest=digest,
             places=tuple(self._places(path, sync) for path, sync in syncs.items()),
             sync_places=tuple(map(self.document.place, syncs)),
+            channels=self._channels,
         )
 
     def _workspaces(self, forms: Mapping[Any, object]) -> Iterator[tuple[str, Workspace]]:
@@ -78,6 +102,24 @@ class _Reader(FormReader):
             if name == DEFAULT_WORKSPACE:
                 self.problem(path, "this name is reserved for the CENSUS_* settings; use another")
             yield str(name), Workspace(name=str(name), **self._values(path, WorkspaceForm, form))
+
+    def _read_channels(self, forms: Mapping[Any, object]) -> Iterator[tuple[str, Channel]]:
+        for name, form in forms.items():
+            path = f"notify.{name}"
+            values = self._values(path, ChannelForm, form)
+            self._check_channel_keys(path, values)
+            yield str(name), Channel(name=str(name), **{"events": ALL_EVENTS, **values})
+
+    def _check_channel_keys(self, path: str, values: Mapping[str, Any]) -> None:
+        kind = values["kind"]
+        if kind is None or not (self.is_certain(path) and self.is_certain(f"{path}.kind")):
+            return
+        for key in ("url_env", "key_env"):
+            if key in KEYS_OF[kind] and key not in values and self.is_certain(f"{path}.{key}"):
+                self.problem(path, f"`{key}` is missing: a channel of kind `{kind}` needs it")
+            elif key in values and key not in KEYS_OF[kind]:
+                needed = quoted(KEYS_OF[kind])
+                self.problem(f"{path}.{key}", f"a channel of kind `{kind}` has {needed} only")
 
     def _syncs(self, defaults: object, forms: Iterable[object]) -> Iterator[tuple[str, Sync]]:
         """Each sync with its path."""
@@ -120,10 +162,12 @@ class _Reader(FormReader):
         match key:
             case "depends_on":
                 return tuple(self._selectors(path, item))
-            case "within" | "at_most_every":
+            case "within" | "at_most_every" | "fresh_within":
                 return self._parsed(path, read_duration, str(item))
             case "url":
                 return self._parsed(path, self._read_census_url, item)
+            case "rejects_over" | "kind" | "events" | "notify":
+                return self._value_about_messages(path, key, item)
             case "jobs" | "environments":
                 return frozenset(number for number in item if number is not UNSET)
         return item
@@ -134,6 +178,24 @@ class _Reader(FormReader):
                 selector = self._parsed(f"{path}[{number}]", read_selector, text)
                 if selector is not None:
                     yield selector
+
+    def _value_about_messages(self, path: str, key: str, item: Any) -> Any:
+        match key:
+            case "rejects_over":
+                return float(item.removesuffix("%")) / 100
+            case "kind":
+                return ChannelKind(item)
+            case "events":
+                return frozenset(Event(name) for name in item if name is not UNSET)
+            case _:
+                return tuple(dict.fromkeys(self._channel_names(path, item)))
+
+    def _channel_names(self, path: str, names: Iterable[str | UnsetType]) -> Iterator[str]:
+        for number, name in enumerate(names):
+            if isinstance(name, str):
+                if name not in self._channels and self.is_certain("notify"):
+                    self.problem(f"{path}[{number}]", no_channel(name, self._channels))
+                yield name
 
     def _read_census_url(self, text: str) -> str:
         """Only the operator, not an editor of this file, may have a key sent to another host."""
@@ -161,22 +223,18 @@ class _Reader(FormReader):
             super().missing(path, form, name)
 
     def typed(self, path: str, item: object, type_: Any) -> Any:
-        if type_ is VariableName and isinstance(item, str):
-            return item if self._is_a_variables_name(path, item) else UNSET
+        if type_ in _VARIABLES and isinstance(item, str):
+            return item if self._is_a_variables_name(path, item, *_VARIABLES[type_]) else UNSET
         return super().typed(path, item, type_)
 
-    def _is_a_variables_name(self, path: str, item: str) -> bool:
-        """Check a variable's name. The problem does not repeat it: it may be the key itself."""
-        if re.fullmatch(KEY_VARIABLE, item):
+    def _is_a_variables_name(self, path: str, item: str, pattern: str, otherwise: str) -> bool:
+        """Check a variable's name. The problem does not repeat it: it may be the secret itself."""
+        if re.fullmatch(pattern, item):
             return True
         key = re.sub("(_FILE)+$", "", item)
-        if key != item and re.fullmatch(KEY_VARIABLE, key):
+        if key != item and re.fullmatch(pattern, key):
             what = f"this variable holds a file's name: write {key}, which is read from that file"
             self.problem(path, what)
             return False
-        self.problem(
-            path,
-            "expected the name of a variable that begins with CENSUS_API_KEY, like"
-            " CENSUS_API_KEY_EMEA; the key itself goes into that variable",
-        )
+        self.problem(path, otherwise)
         return False

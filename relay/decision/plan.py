@@ -27,7 +27,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     `conditions` are the results of all gates. `through` maps the views among the models to the
     executed nodes that they read. `due_at` is when to trigger the sync: now for `rebuilt`, the end
     of a cool-down, or None for never. `covers_until` is when the newest run covered by the trigger
-    finished: later rebuilds count for the next trigger.
+    finished: later rebuilds count for the next trigger. `rebuilt_at` is when the run ended, None if
+    it rebuilt none of the sync's models.
     """
 
     sync: Sync
@@ -37,6 +38,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     through: Through
     due_at: datetime | None
     covers_until: datetime
+    rebuilt_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ def _verdict(case: Case, sync: Sync) -> Verdict | None:
         through=case.findings.through(models),
         due_at=_due_at(case, sync, reason),
         covers_until=case.covers_until(sync),
+        rebuilt_at=case.rebuilt_at(sync, affected),
     )
 
 

@@ -26,7 +26,9 @@ from relay.store.results import (
 from relay.store.retention import Retention
 from relay.store.status import Overview, Status
 from relay.store.sync_runs import End, FollowedRun, SyncRuns
+from relay.store.sync_states import SyncStates
 from relay.store.takeovers import TakenOver, Takeovers
+from relay.store.tallies import Tallies
 from relay.store.transactions import Connections
 from relay.store.triggers import Causes, TriggerProgress, Triggers, Waiting
 from relay.store.unsent import UnsentTriggers
@@ -44,6 +46,8 @@ class Store:
         self.attempts = Attempts(connections)
         self.unsent = UnsentTriggers(connections)
         self.sync_runs = SyncRuns(connections)
+        self.sync_states = SyncStates(connections)
+        self.tallies = Tallies(connections)
         self.catch_ups = CatchUps(connections)
         self.census_versions = CensusVersions(connections)
         self.drift = Drift(connections)

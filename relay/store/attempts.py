@@ -12,8 +12,10 @@ import psycopg
 
 from relay.store import jobs
 from relay.store.holds import Hold, blocking_hold_on
-from relay.store.results import NotFound, NotStarted, Refused, Result, Started, Unconfirmed
+from relay.store.results import Found, NotFound, NotStarted, Refused, Result, Started, Unconfirmed
 from relay.store.sync_runs import End, record_end
+from relay.store.sync_states import refresh
+from relay.store.tallies import TRIGGER_BUCKETS, Tally, add_tallies, count, observe
 from relay.store.transactions import Connection, Transactions, one
 from relay.store.triggers import Causes, Which, assign, causes_of, lock_waiting, requeue_triggers
 from relay.sync_runs import Outcome
@@ -73,6 +75,7 @@ class Attempts(Transactions):
             attempt = one(connection, Attempt, _BEGIN, begun)
             assert attempt is not None
             assign(connection, attempt.attempt_id, waiting)
+            refresh(connection, [key])
             return attempt
 
     def send_again(
@@ -140,7 +143,7 @@ class ClaimedAttempt:
     def record(self, result: Result) -> None:
         """Record the result of the call, with the job for the next step."""
         match result:
-            case Started():
+            case Found() | Started():
                 self._record_started(result)
             case NotStarted():
                 self._record_retried(result, sent_at=None)
@@ -149,7 +152,8 @@ class ClaimedAttempt:
             case Refused():
                 self._record_refused(result)
             case NotFound():
-                pass  # `send_again` records the next POST before it is sent
+                return  # `send_again` records the next POST before it is sent
+        add_tallies(self._connection, self._tallies(result))
 
     def _record_refused(self, refused: Refused) -> None:
         """Record the end; without the problem text if PostgreSQL rejects that.
@@ -173,10 +177,10 @@ class ClaimedAttempt:
             """
             UPDATE relay.sync_runs
             SET sync_run_id = %s, triggered_at = %s, reconcile_after = NULL, problem = NULL,
-                failures = 0, backoff_spent = 0
+                failures = 0, backoff_spent = 0, recovered = %s
             WHERE attempt_id = %s
             """,
-            (started.sync_run_id, started.at, attempt_id),
+            (started.sync_run_id, started.at, isinstance(started, Found), attempt_id),
         )
         jobs.poll_sync_run(self._connection, attempt_id, polls=0, at=started.poll_at)
 
@@ -201,6 +205,31 @@ class ClaimedAttempt:
         )
         jobs.schedule_start(self._connection, attempt.workspace, attempt.sync_id, again_at)
 
+    def _tallies(self, result: Result) -> Iterator[Tally]:
+        yield count("relay_triggers_total", result=_result_name(result))
+        if isinstance(result, Started):
+            for seconds in self._delays(result.at):
+                yield from observe("relay_trigger_delay_seconds", seconds, TRIGGER_BUCKETS)
+
+    def _delays(self, at: datetime) -> list[float]:
+        """How long each dbt run's trigger took since its delivery, or since it could be sent."""
+        rows = self._connection.execute(_DELAYS, (at, self.attempt.attempt_id))
+        return [max(seconds, 0.0) for (seconds,) in rows]
+
+
+def _result_name(result: Result) -> str:
+    match result:
+        case Found():
+            return "recovered"
+        case Started():
+            return "triggered"
+        case Refused(http_status=None):
+            return "given_up"
+        case Refused():
+            return "refused"
+        case _:
+            return "retried"
+
 
 def _withdraw(connection: Connection, attempt: Attempt) -> None:
     unchanged = (attempt.attempt_id, attempt.sent_at)
@@ -209,6 +238,7 @@ def _withdraw(connection: Connection, attempt: Attempt) -> None:
     requeue_triggers(connection, attempt.attempt_id)
     connection.execute("DELETE FROM relay.sync_runs WHERE attempt_id = %s", (attempt.attempt_id,))
     jobs.start_sync_run(connection, attempt.workspace, attempt.sync_id)
+    refresh(connection, [(attempt.workspace, attempt.sync_id)])
 
 
 _COLUMNS = (
@@ -218,6 +248,13 @@ _COLUMNS = (
 _BEGIN = f"""
 INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, sent_at, reconcile_after)
 VALUES (%s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}
+"""
+# One that had to wait, for a cool-down, counts from the end of that.
+_DELAYS = """
+SELECT extract(epoch FROM %s - CASE
+    WHEN due_at > requested_at THEN due_at ELSE recorded_at END)::float8
+FROM relay.triggers JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
+WHERE attempt_id = %s
 """
 # Unchanged since it was read: each send sets a new `sent_at`.
 _LOCK_UNCHANGED = """

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from relay.dbt.runs import FinishedRun
 from relay.store import jobs
+from relay.store.tallies import add_tallies, count
 from relay.store.transactions import Transactions, one
 
 
@@ -61,8 +62,9 @@ class CatchUps(Transactions):
         with self._transaction() as connection:
             rows = connection.execute(
                 """
-                INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id)
-                SELECT %s, unnest(%s::bigint[]) ON CONFLICT DO NOTHING RETURNING dbt_run_id
+                INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id, source)
+                SELECT %s, unnest(%s::bigint[]), 'catch_up'
+                ON CONFLICT DO NOTHING RETURNING dbt_run_id
                 """,
                 (dbt_account_id, [run.dbt_run_id for run in runs]),
             )
@@ -73,4 +75,5 @@ class CatchUps(Transactions):
                 "UPDATE relay.catch_ups SET read_until = %s WHERE dbt_account_id = %s",
                 (read_until, dbt_account_id),
             )
+            add_tallies(connection, [count("relay_caught_up_runs_total", len(new))])
         return tuple(run for run in runs if run.dbt_run_id in new)

@@ -1,18 +1,23 @@
 """Recorded dbt runs, from their delivery to their plan."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from relay.dbt.runs import DbtRun
+from psycopg.types.json import Jsonb
+
+from relay.dbt.runs import DbtRun, JudgedStep
 from relay.decision.history import History
 from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan
+from relay.notation import printable
+from relay.store import tallies
 from relay.store.decisions import record_builds, record_decisions, triggered_for
 from relay.store.history import read_history
 from relay.store.jobs import evaluate_dbt_run
 from relay.store.mode import Mode
+from relay.store.sync_states import refresh
 from relay.store.transactions import Connection, Transactions, one
 
 
@@ -56,26 +61,27 @@ class DbtRuns(Transactions):
 
     @contextmanager
     def begin_decision(
-        self, run: DbtRun, mapping: SyncMapping, *, now: datetime, mode: Mode = Mode.LIVE
+        self,
+        run: DbtRun,
+        mapping: SyncMapping,
+        *,
+        steps: Sequence[JudgedStep] = (),
+        now: datetime,
+        mode: Mode = Mode.LIVE,
     ) -> Iterator["PendingDecision | None"]:
         """Open a transaction that decides on a run; related decisions wait until it ends.
+
+        What the run says about itself is recorded, with its `steps`.
 
         None if the run is already decided.
         """
         with self._transaction() as connection:
             _lock_related_decisions(connection, run, mapping)
-            updated = connection.execute(
-                """
-                UPDATE relay.dbt_runs
-                SET planned_at = %s, dbt_job_id = %s, environment_id = %s, first_run_id = %s,
-                    problem = NULL
-                WHERE (dbt_account_id, dbt_run_id) = (%s, %s)
-                  AND planned_at IS NULL AND given_up_at IS NULL
-                """,
-                (now, run.dbt_job_id, run.environment_id, run.first_run_id, *run.key),
-            )
-            is_ours = updated.rowcount > 0
-            yield PendingDecision(connection, run, mapping, now, mode) if is_ours else None
+            row = connection.execute(_PLAN, _details(run, steps, now)).fetchone()
+            if row is None:
+                yield None
+            else:
+                yield PendingDecision(connection, run, mapping, now, mode, source=row[0])
 
     def evaluate_again(
         self, run: RecordedRun, *, now: datetime, backoff: timedelta, problem: str
@@ -95,13 +101,16 @@ class DbtRuns(Transactions):
     def give_up(self, run: RecordedRun, *, now: datetime, problem: str) -> None:
         """Record that the evaluation failed after its retries; `relay replay` can repeat it."""
         with self._transaction() as connection:
-            connection.execute(
+            given_up = connection.execute(
                 """
                 UPDATE relay.dbt_runs SET problem = %s, given_up_at = %s
                 WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND planned_at IS NULL
+                RETURNING source
                 """,
                 (problem, now, run.dbt_account_id, run.dbt_run_id),
-            )
+            ).fetchone()
+            if given_up is not None:
+                tallies.add_tallies(connection, [_evaluated(_GIVEN_UP, given_up[0])])
 
 
 class PendingDecision:
@@ -114,7 +123,10 @@ class PendingDecision:
         mapping: SyncMapping,
         now: datetime,
         mode: Mode,
+        *,
+        source: str,
     ) -> None:
+        self._source = source
         self._connection = connection
         self._run = run
         self._mapping = mapping
@@ -142,7 +154,70 @@ class PendingDecision:
                 """,
                 (self._now, plan.problem, *self._run.key),
             )
+        refresh(self._connection, [verdict.sync.key for verdict in plan.verdicts])
+        tallies.add_tallies(self._connection, self._tallies(plan))
         return plan
+
+    def _tallies(self, plan: Plan) -> Iterator[tallies.Tally]:
+        run = self._run
+        result = _NEVER_COUNTS if run.never_counts_because else _PLANNED
+        yield _evaluated(_GIVEN_UP if plan.undecided else result, self._source)
+        for verdict in plan.verdicts:
+            yield tallies.count("relay_decisions_total", reason=verdict.reason)
+        if run.finished_at is not None:
+            seconds = max((self._now - run.finished_at).total_seconds(), 0.0)
+            yield from tallies.observe("relay_examine_seconds", seconds, tallies.EVALUATION_BUCKETS)
+
+
+_PLANNED, _NEVER_COUNTS, _GIVEN_UP = "planned", "never_counts", "given_up"
+
+
+def _evaluated(result: str, source: str) -> tallies.Tally:
+    return tallies.count("relay_dbt_runs_total", result=result, source=source)
+
+
+def _details(run: DbtRun, steps: Sequence[JudgedStep], now: datetime) -> dict[str, object]:
+    judged = [
+        {
+            "index": each.step.index,
+            "name": printable(each.step.name),
+            "command": each.step.command and printable(each.step.command),
+            "status": each.step.status,
+            "counts": each.counts,
+        }
+        for each in steps
+    ]
+    return {
+        "dbt_account_id": run.dbt_account_id,
+        "dbt_run_id": run.dbt_run_id,
+        "now": now,
+        "dbt_job_id": run.dbt_job_id,
+        "environment_id": run.environment_id,
+        "first_run_id": run.first_run_id,
+        "project_id": run.project_id,
+        "job_name": run.job_name,
+        "environment_name": run.environment_name,
+        "git_sha": run.git_sha and printable(run.git_sha),
+        "status": run.status_name,
+        "cause": run.cause,
+        "never_counts": run.never_counts_because,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "steps": Jsonb(judged),
+    }
+
+
+_PLAN = """
+UPDATE relay.dbt_runs
+SET planned_at = %(now)s, dbt_job_id = %(dbt_job_id)s, environment_id = %(environment_id)s,
+    first_run_id = %(first_run_id)s, project_id = %(project_id)s, job_name = %(job_name)s,
+    environment_name = %(environment_name)s, git_sha = %(git_sha)s, status = %(status)s,
+    cause = %(cause)s, never_counts = %(never_counts)s, started_at = %(started_at)s,
+    finished_at = %(finished_at)s, steps = %(steps)s, problem = NULL
+WHERE (dbt_account_id, dbt_run_id) = (%(dbt_account_id)s, %(dbt_run_id)s)
+  AND planned_at IS NULL AND given_up_at IS NULL
+RETURNING source
+"""
 
 
 def _lock_related_decisions(connection: Connection, run: DbtRun, mapping: SyncMapping) -> None:

@@ -33,13 +33,13 @@ def record_decisions(
 _DECISION = """
 INSERT INTO relay.decisions
     (workspace, sync_id, dbt_account_id, dbt_run_id, reason, models, through, conditions,
-     decided_at)
+     decided_at, rebuilt_at)
 VALUES (%(workspace)s, %(sync_id)s, %(dbt_account_id)s, %(dbt_run_id)s, %(reason)s, %(models)s,
-        %(through)s, %(conditions)s, %(now)s)
+        %(through)s, %(conditions)s, %(now)s, %(rebuilt_at)s)
 ON CONFLICT (workspace, sync_id, dbt_account_id, dbt_run_id)
-DO UPDATE SET (reason, models, through, conditions, decided_at) =
+DO UPDATE SET (reason, models, through, conditions, decided_at, rebuilt_at) =
     (EXCLUDED.reason, EXCLUDED.models, EXCLUDED.through, EXCLUDED.conditions,
-     EXCLUDED.decided_at)
+     EXCLUDED.decided_at, EXCLUDED.rebuilt_at)
 """
 _TRIGGER = """
 INSERT INTO relay.triggers
@@ -58,6 +58,7 @@ def _decision(run: DbtRun, verdict: Verdict, now: datetime) -> dict[str, object]
         **_common_columns(run, verdict, now),
         "reason": verdict.reason,
         "conditions": Jsonb(conditions),
+        "rebuilt_at": verdict.rebuilt_at,
     }
 
 

@@ -75,7 +75,7 @@ class Replays(Transactions):
 
 
 _MAKE_DUE = """
-INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id) VALUES (%s, %s)
+INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id, source) VALUES (%s, %s, 'replay')
 ON CONFLICT (dbt_account_id, dbt_run_id)
 DO UPDATE SET planned_at = NULL, given_up_at = NULL, failures = 0, backoff_spent = 0, problem = NULL
 WHERE coalesce(relay.dbt_runs.given_up_at, relay.dbt_runs.planned_at) IS NOT NULL

@@ -1,12 +1,16 @@
 """Sync runs, from when Census has returned their id until their end."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.store import jobs
+from relay.store.sync_states import COMPLETED, refresh
+from relay.store.tallies import LAG_BUCKETS, Tally, add_tallies, count, observe
 from relay.store.transactions import Connection, Transactions, every, one
 from relay.store.triggers import Causes, causes_of, requeue_triggers, start_waiting_triggers
 from relay.sync_runs import Outcome, SyncRun
+from relay.workspaces import SyncKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,12 +162,29 @@ UPDATE relay.sync_runs
 SET ended_at = %(at)s, outcome = %(outcome)s, problem = %(problem)s,
     status = coalesce(%(status)s, status), records_processed = %(records_processed)s,
     records_updated = %(records_updated)s, records_failed = %(records_failed)s,
-    records_invalid = %(records_invalid)s
+    records_invalid = %(records_invalid)s, completed_at = %(completed_at)s,
+    error_code = %(error_code)s, lag = %(lag)s
 WHERE attempt_id = %(attempt_id)s AND ended_at IS NULL
 RETURNING workspace, sync_id
 """
 
 
+# Of the dbt runs that it answers, without those that an earlier sync run has brought to the tool.
+_OLDEST_REBUILD = f"""
+SELECT min(coalesce(rebuilt_at, covers_until))
+FROM relay.triggers
+JOIN relay.decisions USING (workspace, sync_id, dbt_account_id, dbt_run_id)
+WHERE attempt_id = %s AND NOT EXISTS (
+    SELECT FROM relay.sync_runs AS earlier
+    WHERE (earlier.workspace, earlier.sync_id) = (triggers.workspace, triggers.sync_id)
+      AND earlier.attempt_id < triggers.attempt_id AND earlier.outcome IN {COMPLETED}
+      AND (coalesce(earlier.sent_at, earlier.begun_at) >= coalesce(rebuilt_at, covers_until)
+           OR EXISTS (
+               SELECT FROM relay.triggers AS first
+               WHERE first.attempt_id = earlier.attempt_id
+                 AND (first.dbt_account_id, first.dbt_run_id)
+                   = (triggers.dbt_account_id, triggers.dbt_run_id))))
+"""
 _NEWEST_OF_EACH = """
 SELECT DISTINCT ON (workspace, sync_id)
     workspace, sync_id, sync_run_id, begun_at, status, outcome
@@ -178,6 +199,7 @@ def record_end(connection: Connection, attempt_id: int, end: End) -> bool:
     A skipped run did nothing: its triggers are requeued.
     """
     run = end.run
+    lag = _lag(connection, attempt_id, end)
     ended = connection.execute(
         _END,
         {
@@ -190,6 +212,9 @@ def record_end(connection: Connection, attempt_id: int, end: End) -> bool:
             "records_updated": run and run.records_updated,
             "records_failed": run and run.records_failed,
             "records_invalid": run and run.records_invalid,
+            "completed_at": run and run.completed_at,
+            "error_code": run and run.error_code,
+            "lag": lag,
         },
     ).fetchone()
     if ended is None:
@@ -197,4 +222,50 @@ def record_end(connection: Connection, attempt_id: int, end: End) -> bool:
     if end.outcome is Outcome.SKIPPED:
         requeue_triggers(connection, attempt_id)
     start_waiting_triggers(connection, *ended)
+    refresh(connection, [ended])
+    add_tallies(connection, _tallies(ended, end, lag))
     return True
+
+
+def _lag(connection: Connection, attempt_id: int, end: End) -> float | None:
+    """The seconds from the end of the oldest dbt run that it brought to the tool until its end.
+
+    None if it did not complete, or only repeats what an earlier sync run brought.
+    """
+    if end.outcome not in _COMPLETED:
+        return None
+    completed_at = (end.run and end.run.completed_at) or end.at
+    (oldest,) = connection.execute(_OLDEST_REBUILD, (attempt_id,)).fetchone() or (None,)
+    return None if oldest is None else max((completed_at - oldest).total_seconds(), 0.0)
+
+
+def _tallies(sync: SyncKey, end: End, lag: float | None) -> Iterator[Tally]:
+    if end.outcome in _OF_SYNC_RUNS:
+        yield count("relay_sync_runs_total", outcome=end.outcome)
+    if lag is not None:
+        yield from observe("relay_freshness_lag_seconds", lag, LAG_BUCKETS)
+    if end.run is not None and end.outcome is not Outcome.SKIPPED:
+        workspace, sync_id = sync
+        records = {
+            "updated": end.run.records_updated,
+            "rejected": end.run.records_failed,
+            "invalid": end.run.records_invalid,
+        }
+        for result, number in records.items():
+            yield count(
+                "relay_sync_records_total",
+                number or 0,
+                workspace=workspace,
+                sync_id=str(sync_id),
+                result=result,
+            )
+
+
+_COMPLETED = frozenset({Outcome.COMPLETED, Outcome.COMPLETED_WITH_REJECTS})
+# The outcomes of runs that Census started.
+_OF_SYNC_RUNS = _COMPLETED | {
+    Outcome.FAILED,
+    Outcome.CANCELED,
+    Outcome.SKIPPED,
+    Outcome.ABANDONED,
+}

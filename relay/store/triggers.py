@@ -6,6 +6,7 @@ from enum import Enum
 
 from relay.store import jobs
 from relay.store.mode import Mode
+from relay.store.sync_states import refresh
 from relay.store.transactions import Connection, Transactions, every, one
 
 
@@ -121,6 +122,7 @@ class Triggers(Transactions):
             row = connection.execute(_ADD_MANUAL, given).fetchone()
             assert row is not None
             jobs.start_sync_run(connection, workspace, sync_id)
+            refresh(connection, [(workspace, sync_id)])
             return int(row[0])
 
     def progress(self, trigger_id: int) -> TriggerProgress | None:

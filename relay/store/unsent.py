@@ -4,6 +4,7 @@ from datetime import datetime
 
 from relay.store.holds import Hold, blocking_hold_on
 from relay.store.mode import Mode
+from relay.store.sync_states import refresh
 from relay.store.transactions import Connection, Transactions
 from relay.store.triggers import (
     Causes,
@@ -56,6 +57,7 @@ def _end(
     (attempt_id, workspace, sync_id) = row
     assign(connection, attempt_id, waiting)
     start_waiting_triggers(connection, workspace, sync_id)
+    refresh(connection, [(workspace, sync_id)])
     return causes_of(connection, attempt_id)
 
 

@@ -103,6 +103,10 @@ class Old:
             "0006",
             "0007",
             "0008",
+            "0009",
+            "0010",
+            "0011",
+            "0012",
         )
         names = {name for (name,) in self.sql("SELECT task_name FROM procrastinate_jobs")}
         assert names & set(jobs.FORMER_NAMES.values()) == set()

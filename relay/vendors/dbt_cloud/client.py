@@ -101,7 +101,8 @@ class DbtCloud:
 
     def _get_answered_run(self, dbt_run_id: int) -> AnsweredRun:
         answer = self._transport.get(
-            f"{self._run_path(dbt_run_id)}/", {"include_related": "trigger,job,run_steps"}
+            f"{self._run_path(dbt_run_id)}/",
+            {"include_related": "trigger,job,environment,run_steps"},
         )
         run = decoded(answer, run_decoder, f"dbt run {dbt_run_id}")
         return with_printable_texts(RunAnswer, run).data

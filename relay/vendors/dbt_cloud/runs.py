@@ -16,7 +16,7 @@ from relay.dbt.runs import (
     Step,
 )
 from relay.errors import BadArtifact
-from relay.notation import read_time
+from relay.notation import read_time, short_message
 from relay.vendors.dbt_cloud.answers import normalized
 from relay.vendors.ids import VendorId
 
@@ -37,6 +37,7 @@ _PullRequestId = int | str | msgspec.UnsetType | None
 class _Trigger(msgspec.Struct):
     """What started a run. dbt Cloud sends null for fields that do not apply."""
 
+    cause: Any = None
     cause_category: str | None = None
     schema_override: str | msgspec.UnsetType | None = msgspec.UNSET
     target_name_override: str | None = None
@@ -66,6 +67,7 @@ class _JobSettings(msgspec.Struct):
 
 
 class _Job(msgspec.Struct):
+    name: Any = None
     job_type: str | None = None
     settings: _JobSettings | None = None
 
@@ -110,7 +112,13 @@ class AnsweredRun(msgspec.Struct):
     retrying_run_id: VendorId | msgspec.UnsetType | None = msgspec.UNSET
     trigger: _Trigger | None = None
     job: _Job | None = None
+    environment: Any = None
     run_steps: list[_Step] | None = None
+
+    @property
+    def environment_name(self) -> object:
+        """The name of its environment, if the response has one."""
+        return self.environment.get("name") if isinstance(self.environment, dict) else None
 
     @property
     def cannot_be_ci(self) -> bool:
@@ -190,10 +198,18 @@ def _as_described(run: AnsweredRun, dbt_account_id: int) -> DbtRun:
         pull_request_id=trigger.pull_request_id,
         schema_override=trigger.schema_override or None,
         git_sha=run.git_sha,
+        job_name=_name(job.name),
+        environment_name=_name(run.environment_name),
+        cause=_name(trigger.cause),
         target=trigger.target_name_override or job.target_name,
         retrying_run_id=_retried_by(run),
         steps=tuple(_as_step(step) for step in run.run_steps or ()),
     )
+
+
+def _name(text: object) -> str | None:
+    """A text for people, made storable and printable; None if it is none. No decision needs it."""
+    return short_message(text) or None if isinstance(text, str) else None
 
 
 def _must_be_complete(run: AnsweredRun) -> None:

@@ -2,7 +2,7 @@
 
 from structlog.contextvars import bind_contextvars
 
-from relay.dbt.runs import ERROR
+from relay.dbt.runs import ERROR, judged
 from relay.decision.findings import Findings
 from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan, decide
@@ -61,9 +61,13 @@ def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Pla
     """Decide and record the plan, in one transaction; None if another job has done so."""
     # Before the transaction, which blocks others.
     nodes_needing_history = findings.nodes_needing_history(mapping)
-    now = services.clock()
+    now, run = services.clock(), findings.run
     deciding_on = services.store.dbt_runs.begin_decision(
-        findings.run, mapping, now=now, mode=services.mode
+        run,
+        mapping,
+        steps=judged(run.steps, not_of_this_run=findings.outcome.not_of_this_run),
+        now=now,
+        mode=services.mode,
     )
     with deciding_on as deciding:
         if deciding is None:
