@@ -23,7 +23,7 @@ FLOORS = [
     {"dbt"},
     {"decision"},
     {"backtest"},
-    {"census", "freshness"},
+    {"census", "freshness", "messages"},
     {"clock", "variables"},
     {"settings", "log_output"},
     {"logs", "store"},
@@ -37,7 +37,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-CORE = set().union(*FLOORS[: FLOORS.index({"census", "freshness"}) + 1])
+CORE = set().union(*FLOORS[: FLOORS.index({"census", "freshness", "messages"}) + 1])
 FORBIDDEN_IN_THE_CORE = (
     *("flask", "requests", "psycopg", "procrastinate", "structlog", "gunicorn", "click", "psutil"),
     *("os", "io", "time", "random", "socket", "subprocess", "threading", "logging", "tempfile"),
