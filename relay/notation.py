@@ -47,6 +47,15 @@ def write_duration(seconds: int) -> str:
     return f"{seconds}s"
 
 
+def rounded_duration(seconds: float) -> str:
+    """A duration for people, in one unit: `3 h` for 3 hours and 20 minutes; 0 s for none."""
+    whole = max(round(seconds), 0)
+    for name, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if whole >= 2 * length:
+            return f"{whole // length} {name}"
+    return f"{whole} s"
+
+
 def read_vendor_url(text: str, *, example: str) -> str:
     """A vendor's base URL without a trailing slash; `example` is for error messages.
 

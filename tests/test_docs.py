@@ -284,7 +284,7 @@ SETTINGS = {
 NOT_YET = set(
     re.findall(
         r"`(\w+)`",
-        re.search(r"the commands (.*?), and metrics", README, re.DOTALL)[1],
+        re.search(r"the commands? (.*?), and metrics", README, re.DOTALL)[1],
     )
 )
 

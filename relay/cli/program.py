@@ -9,6 +9,7 @@ import click
 
 from relay.cli.backtest import backtest
 from relay.cli.destinations import destinations
+from relay.cli.freshness import freshness
 from relay.cli.hold import hold, release
 from relay.cli.init import init
 from relay.cli.mapping import mapping as mapping_group
@@ -26,7 +27,7 @@ def main() -> None:
     """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
 
 
-for each in (backtest, hold, release, init, mapping_group, syncs, sources, destinations):
+for each in (backtest, freshness, hold, release, init, mapping_group, syncs, sources, destinations):
     main.add_command(each)
 
 

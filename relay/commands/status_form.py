@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from relay.commands.hold_form import describe_scope
 from relay.commands.tables import Coloured, coloured, table, without_empty_columns
+from relay.notation import rounded_duration
 from relay.operations.api_versions import CensusVersion, v1_end
 from relay.operations.readiness import Check
 from relay.operations.status import StatusReport
@@ -121,23 +122,23 @@ def _attention_rows(report: StatusReport) -> Iterator[tuple[object, ...]]:
     for run in report.given_up:
         what = _state("retries exhausted" if run.sync_id is None else "refused")
         sync = _sync(run.workspace, run.sync_id, run.sync_name)
-        yield (_short(run.given_up_at), what, run.dbt_run_id, sync, None, run.problem)
+        yield (short_time(run.given_up_at), what, run.dbt_run_id, sync, None, run.problem)
     for row in report.abandoned:
         sync = _sync(row.workspace, row.sync_id, row.sync_name)
-        when, what = _short(row.abandoned_at), _state("abandoned")
+        when, what = short_time(row.abandoned_at), _state("abandoned")
         yield (when, what, None, sync, row.sync_run_id, row.problem)
     for job in report.stuck:
         sync = _sync(job.workspace, job.sync_id, job.sync_name)
         problem = "due since then, and no worker has taken it up"
-        yield (_short(job.due_at), _state("stuck"), job.dbt_run_id, sync, None, problem)
+        yield (short_time(job.due_at), _state("stuck"), job.dbt_run_id, sync, None, problem)
 
 
 def _hold_section(holds: list[HoldRow]) -> _Section:
     rows = [
         (
             _sync(row.workspace, row.sync_id, row.sync_name) or describe_scope(row),
-            _short(row.since),
-            "released" if row.until is None else _short(row.until),
+            short_time(row.since),
+            "released" if row.until is None else short_time(row.until),
             row.by,
             row.why,
             row.triggers,
@@ -151,7 +152,7 @@ def _hold_section(holds: list[HoldRow]) -> _Section:
 def _drift_section(drift: list[DriftRow]) -> _Section:
     rows = [
         (
-            _short(row.found_at),
+            short_time(row.found_at),
             Coloured(row.kind.replace("_", " "), RED if row.severity == "problem" else YELLOW),
             _sync(row.workspace, row.sync_id, row.sync_name),
             row.detail,
@@ -166,7 +167,7 @@ def _drift_section(drift: list[DriftRow]) -> _Section:
 def _delivery_section(deliveries: list[DeliveryRow]) -> _Section:
     rows = [
         (
-            _short(row.received_at),
+            short_time(row.received_at),
             row.dbt_run_id,
             _state("retries exhausted" if row.became == GIVEN_UP else row.became),
             row.why,
@@ -181,7 +182,7 @@ def _delivery_section(deliveries: list[DeliveryRow]) -> _Section:
 def _trigger_section(triggers: list[TriggerRow]) -> _Section:
     rows = [
         (
-            _short(row.requested_at),
+            short_time(row.requested_at),
             _sync(row.workspace, row.sync_id, row.sync_name),
             row.dbt_run_id or "manual",
             row.sync_run_id,
@@ -197,7 +198,7 @@ def _trigger_section(triggers: list[TriggerRow]) -> _Section:
 def _sync_run_section(sync_runs: list[SyncRunRow]) -> _Section:
     rows = [
         (
-            _short(row.begun_at),
+            short_time(row.begun_at),
             _sync(row.workspace, row.sync_id, row.sync_name),
             row.sync_run_id,
             row.status,
@@ -211,7 +212,7 @@ def _sync_run_section(sync_runs: list[SyncRunRow]) -> _Section:
 
 
 def _lost_line_section(lost: list[LostLinesRow]) -> _Section:
-    rows = [(_short(row.last_at), row.count, row.process, row.problem) for row in lost]
+    rows = [(short_time(row.last_at), row.count, row.process, row.problem) for row in lost]
     heading = ("last", "lines", "process", "problem")
     return _Section("Log lines that could not be written", heading, rows)
 
@@ -223,7 +224,7 @@ def _state(word: str) -> object:
 def _state_of(row: TriggerRow) -> object:
     if row.until is None:
         return _state(row.state)
-    return Coloured(f"{row.state} until {_short(row.until)}", COLOURS[row.state])
+    return Coloured(f"{row.state} until {short_time(row.until)}", COLOURS[row.state])
 
 
 def _sync(workspace: str | None, sync_id: int | None, name: str | None) -> str | None:
@@ -234,16 +235,13 @@ def _sync(workspace: str | None, sync_id: int | None, name: str | None) -> str |
 
 
 def _when(time: datetime | None, now: datetime) -> str:
-    return "none yet" if time is None else f"{_short(time)}, {_ago(now - time)}"
+    return "none yet" if time is None else f"{short_time(time)}, {_ago(now - time)}"
 
 
 def _ago(elapsed: timedelta) -> str:
-    seconds = max(round(elapsed.total_seconds()), 0)
-    for name, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {name} ago"
-    return f"{seconds} s ago"
+    return f"{rounded_duration(elapsed.total_seconds())} ago"
 
 
-def _short(time: datetime) -> str:
+def short_time(time: datetime) -> str:
+    """A time in this machine's zone, to the second."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import LiteralString
 
+from relay.store.sync_states import refresh
 from relay.store.transactions import Transactions
 
 KEPT = timedelta(days=30)
@@ -21,19 +22,21 @@ class Retention(Transactions):
 
         `builds_before` is the limit for the last build of each node.
 
-        Kept at any age: work that has not ended, and each sync's newest trigger, which
-        `at_most_every` and `require: all` need.
+        Kept at any age: work that has not ended; each sync's newest trigger, which `at_most_every`
+        and `require: all` need; and what its freshness is derived from.
         """
         bounds = {"before": before, "builds_before": builds_before}
-        return {table: self._delete(sql, bounds) for table, sql in _OLD.items()}
+        return {table: self._delete(table, sql, bounds) for table, sql in _OLD.items()}
 
-    def _delete(self, sql: LiteralString, bounds: Mapping[str, datetime]) -> int:
+    def _delete(self, table: str, sql: LiteralString, bounds: Mapping[str, datetime]) -> int:
         deleted = 0
         while True:
-            with self._statement() as connection:
-                rows = connection.execute(sql, {**bounds, "most": BATCH_SIZE}).rowcount
-            deleted += rows
-            if rows < BATCH_SIZE:
+            with self._transaction() as connection:
+                rows = connection.execute(sql, {**bounds, "most": BATCH_SIZE})
+                if table == "sync_runs":  # fewer are left to count failures in
+                    refresh(connection, [(workspace, sync_id) for workspace, sync_id in rows])
+            deleted += rows.rowcount
+            if rows.rowcount < BATCH_SIZE:
                 return deleted
 
 
@@ -52,6 +55,13 @@ _OLD: dict[str, LiteralString] = {
                 SELECT FROM relay.triggers AS newer
                 WHERE (newer.workspace, newer.sync_id) = (triggers.workspace, triggers.sync_id)
                   AND newer.trigger_id > triggers.trigger_id)
+              AND NOT EXISTS (
+                SELECT FROM relay.decisions JOIN relay.sync_states USING (workspace, sync_id)
+                WHERE (decisions.workspace, decisions.sync_id, decisions.dbt_account_id,
+                       decisions.dbt_run_id)
+                    = (triggers.workspace, triggers.sync_id, triggers.dbt_account_id,
+                       triggers.dbt_run_id)
+                  AND rebuilt_at IN (behind_since, last_rebuilt_at))
             LIMIT %(most)s)
         """,
     "sync_runs": """
@@ -63,14 +73,23 @@ _OLD: dict[str, LiteralString] = {
               AND EXISTS (
                 SELECT FROM relay.sync_runs AS newer
                 WHERE (newer.workspace, newer.sync_id) = (sync_runs.workspace, sync_runs.sync_id)
-                  AND newer.attempt_id > sync_runs.attempt_id)
+                  AND newer.attempt_id > sync_runs.attempt_id
+                  AND (newer.outcome IN ('completed', 'completed_with_rejects')
+                       OR sync_runs.outcome NOT IN ('completed', 'completed_with_rejects'))
+                  AND (newer.lag IS NOT NULL OR sync_runs.lag IS NULL))
             LIMIT %(most)s)
+        RETURNING workspace, sync_id
         """,
     "decisions": """
         DELETE FROM relay.decisions WHERE (workspace, sync_id, dbt_account_id, dbt_run_id) IN (
             SELECT workspace, sync_id, dbt_account_id, dbt_run_id
             FROM relay.dbt_runs JOIN relay.decisions USING (dbt_account_id, dbt_run_id)
             WHERE recorded_at < %(before)s AND decided_at < %(before)s
+              AND NOT EXISTS (
+                SELECT FROM relay.sync_states
+                WHERE (sync_states.workspace, sync_states.sync_id)
+                    = (decisions.workspace, decisions.sync_id)
+                  AND rebuilt_at IN (behind_since, last_rebuilt_at))
               AND NOT EXISTS (
                 SELECT FROM relay.triggers
                 WHERE (triggers.workspace, triggers.sync_id, triggers.dbt_account_id,

@@ -7,8 +7,10 @@ freshness --rebuild` uses for all syncs.
 from collections.abc import Iterable, Sequence
 
 from relay.freshness import SyncState
-from relay.store.transactions import Connection, Transactions, every
+from relay.store.transactions import Connection, Transactions, every, one
 from relay.workspaces import SyncKey
+
+Correction = tuple[SyncState | None, SyncState]  # the state before, None if it was missing
 
 
 class SyncStates(Transactions):
@@ -30,17 +32,16 @@ class SyncStates(Transactions):
             states = every(connection, SyncState, _OF, _arrays(syncs))
         return {state.key: state for state in states}
 
-    def rebuild(self) -> list[tuple[SyncState | None, SyncState]]:
+    def rebuild(self) -> list[Correction]:
         """Derive the state of every sync anew; the differences, each with the state before."""
-        different: list[tuple[SyncState | None, SyncState]] = []
+        different: list[Correction] = []
         for key in self._every_sync():
             with self._transaction() as connection:
-                _lock(connection, [key])
-                before = every(connection, SyncState, _OF, _arrays([key]))
-                _derive(connection, [key])
-                after = every(connection, SyncState, _OF, _arrays([key]))
-            if before != after:
-                different.append((before[0], after[0]))
+                before = one(connection, SyncState, f"{_OF} FOR UPDATE", _arrays([key]))
+                refresh(connection, [key])
+                after = one(connection, SyncState, _OF, _arrays([key]))
+            if after is not None and before != after:
+                different.append((before, after))
         return different
 
     def _every_sync(self) -> list[SyncKey]:
@@ -56,16 +57,8 @@ def refresh(connection: Connection, syncs: Iterable[SyncKey]) -> None:
     """
     keys = sorted(set(syncs))
     if keys:
-        _lock(connection, keys)
-        _derive(connection, keys)
-
-
-def _lock(connection: Connection, keys: Sequence[SyncKey]) -> None:
-    connection.execute(_LOCK, _arrays(keys))
-
-
-def _derive(connection: Connection, keys: Sequence[SyncKey]) -> None:
-    connection.execute(_DERIVE, _arrays(keys))
+        connection.execute(_LOCK, _arrays(keys))
+        connection.execute(_DERIVE, _arrays(keys))
 
 
 def _arrays(keys: Sequence[SyncKey]) -> tuple[list[str], list[int]]:

@@ -127,7 +127,7 @@ def test_under_a_steady_load_the_tables_stop_growing(sql, store, clock, rows):
         on_disk.append(sql(_ON_DISK)[0][0])
     assert sizes[31] == sizes[-1]
     assert max(sizes) == sizes[-1]
-    assert on_disk[-1] <= 1.1 * on_disk[40]
+    assert on_disk[-1] <= 1.1 * on_disk[50]
 
 
 _ON_DISK = """

@@ -1,9 +1,10 @@
-"""Deleting old rows."""
+"""Deleting old rows, and checking what is derived from the others."""
 
 from datetime import timedelta
 
 from relay.logs import get_logger
 from relay.store.retention import KEPT
+from relay.store.sync_states import Correction
 from relay.worker.services import Services
 
 # A sync's `within` may be long, and a node's parent may be rebuilt rarely.
@@ -13,8 +14,25 @@ log = get_logger()
 
 
 def prune(services: Services) -> None:
-    """Delete old deliveries, decisions and sync runs that have ended."""
+    """Delete old deliveries, decisions and sync runs that have ended; then check the freshness.
+
+    Nothing should differ, except after an upgrade during which both versions have run.
+    """
     now = services.clock()
     deleted = services.store.retention.prune(before=now - KEPT, builds_before=now - BUILDS_KEPT)
     if any(deleted.values()):
         log.info("database.pruned", rows={table: rows for table, rows in deleted.items() if rows})
+    log_corrected(services.store.sync_states.rebuild())
+
+
+def log_corrected(corrected: list[Correction]) -> None:
+    """Log each stored freshness that was not as its decisions and sync runs say."""
+    for before, after in corrected:
+        log.warning(
+            "freshness.corrected",
+            workspace=after.workspace,
+            sync_id=after.sync_id,
+            before=None if before is None else before.behind_since,
+            behind_since=after.behind_since,
+            because=after.because,
+        )
