@@ -26,13 +26,18 @@ def prune(services: Services) -> None:
 
 
 def log_corrected(corrected: list[Correction]) -> None:
-    """Log each stored freshness that was not as its decisions and sync runs say."""
+    """Log each stored freshness that was not as its decisions and sync runs say.
+
+    One that was missing is that of a sync which the version before has decided on.
+    """
     for before, after in corrected:
+        if before is None:
+            continue
         log.warning(
             "freshness.corrected",
             workspace=after.workspace,
             sync_id=after.sync_id,
-            before=None if before is None else before.behind_since,
+            before=before.behind_since,
             behind_since=after.behind_since,
             because=after.because,
         )
