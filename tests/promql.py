@@ -5,7 +5,8 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import promql_parser
@@ -31,63 +32,75 @@ class Selector:
     aggregation: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Query:
-    """A query, parsed."""
+    """A query, as an alert, a panel or a variable has it; parsed when its selectors are read."""
 
     where: str
     text: str
-    selectors: list[Selector] = field(default_factory=list)
 
-    def __post_init__(self):
-        """Raise ValueError where it is not PromQL."""
+    @cached_property
+    def selectors(self) -> list[Selector]:
+        """The metrics it reads; ValueError where it is not PromQL."""
         # Grafana replaces these before it asks.
         text = re.sub(r"\[\$__(?:interval|range|rate_interval)\]", "[5m]", self.text)
-        around: list[str] = []
-        promql_parser.walk(
-            promql_parser.parse(text),
-            lambda node: self._enter(node, around),
-            lambda node: self._leave(node, around),
-        )
+        reader = _Reader()
+        promql_parser.walk(promql_parser.parse(text), reader.enter, reader.leave)
+        return reader.found
 
     @property
     def metrics(self) -> set[str]:
-        """The metrics it names; of a histogram without `_bucket`."""
+        """The names of what it reads; of a histogram without `_bucket`."""
         return {OF_A_HISTOGRAM.sub("", selector.metric) for selector in self.selectors}
 
-    def _enter(self, node: promql_parser.Expr, around: list[str]) -> None:
+
+class _Reader:
+    """Collects selectors while it walks a query's tree."""
+
+    def __init__(self) -> None:
+        self.found: list[Selector] = []
+        self._around: list[str] = []
+
+    def enter(self, node: promql_parser.Expr) -> None:
+        if aggregation := _aggregation(node):
+            self._around.append(aggregation)
         match node:
-            case promql_parser.AggregateExpr(op=op, modifier=modifier):
-                around.append(f"{op} {modifier}".strip())
-            case promql_parser.Call(func=function) if function.name == "absent":
-                around.append("absent")
+            case promql_parser.VectorSelector(name=name):
+                self._add(name)
             case promql_parser.MatrixSelector(vector_selector=selector):
-                self._found(selector, around)
-            case promql_parser.VectorSelector():
-                self._found(node, around)
+                self._add(selector.name)
 
-    @staticmethod
-    def _leave(node: promql_parser.Expr, around: list[str]) -> None:
-        match node:
-            case promql_parser.AggregateExpr():
-                around.pop()
-            case promql_parser.Call(func=function) if function.name == "absent":
-                around.pop()
+    def leave(self, node: promql_parser.Expr) -> None:
+        if _aggregation(node):
+            self._around.pop()
 
-    def _found(self, selector: promql_parser.VectorSelector, around: list[str]) -> None:
-        self.selectors.append(Selector(selector.name, around[-1] if around else ""))
+    def _add(self, metric: str) -> None:
+        self.found.append(Selector(metric, self._around[-1] if self._around else ""))
 
 
-def queries() -> Iterator[Query]:
-    """Those of the rules, of the dashboard's panels, and of its variables."""
+def _aggregation(node: promql_parser.Expr) -> str:
+    match node:
+        case promql_parser.AggregateExpr(op=op, modifier=modifier):
+            return f"{op} {modifier}".strip()
+        case promql_parser.Call(func=function) if function.name == "absent":
+            return function.name
+    return ""
+
+
+def queries_of_values() -> Iterator[Query]:
+    """Those of alerts and panels, whose numbers are compared or shown."""
     for rule in ALERTS:
         yield Query(rule["alert"], rule["expr"])
-        # What an annotation asks while it is rendered.
-        for text in re.findall(r"printf `(.*?)`.*\| query", rule["annotations"]["description"]):
-            yield Query(rule["alert"], text.replace("%q", '"of the alert"'))
     for panel in PANELS:
         for target in panel["targets"]:
             yield Query(panel["title"], target["expr"])
+
+
+def queries_of_labels() -> Iterator[Query]:
+    """Those of which only labels are read: in annotations, and the dashboard's variables."""
+    for rule in ALERTS:
+        for text in re.findall(r"printf `(.*?)`.*\| query", rule["annotations"]["description"]):
+            yield Query(rule["alert"], text.replace("%q", '"of the alert"'))
     for variable in VARIABLES:
         if variable["type"] == "query":
             yield Query(variable["name"], of_label_values(variable["definition"]))
