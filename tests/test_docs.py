@@ -693,7 +693,7 @@ class TestLinks:
                 assert heading in slugs(page), target
 
     def test_every_document_that_the_code_names_is_there(self):
-        folders = ("relay", "tests", "config", "bench", ".github")
+        folders = ("relay", "tests", "config", "deploy", "bench", ".github")
         files = [path for each in folders for path in (ROOT / each).rglob("*") if path.is_file()]
         files += [
             ROOT / "Dockerfile",
