@@ -72,8 +72,8 @@ def _state(rows, key):
     ]
     missing.sort(key=lambda decision: (decision["rebuilt_at"], decision["dbt_run_id"]))
     ended = [run for run in runs if run["ended_at"]]
-    is_open = len(ended) < len(runs)
-    waiting = [trigger["due_at"] for trigger in triggers if trigger["attempt_id"] is None]
+    going = {run["attempt_id"] for run in runs if not run["ended_at"]} | {None}
+    unfinished = [trigger["due_at"] for trigger in triggers if trigger["attempt_id"] in going]
     lags = [
         lag for run in completed if (lag := _lag(run, completed, triggers, decisions)) is not None
     ]
@@ -84,8 +84,8 @@ def _state(rows, key):
         ),
         "behind_since": missing[0]["rebuilt_at"] if missing else None,
         "behind_dbt_run_id": missing[0]["dbt_run_id"] if missing else None,
-        "because": _because(missing, triggers, runs, is_open=is_open, is_waiting=bool(waiting)),
-        "due_at": min(waiting, default=None) if not is_open else None,
+        "because": _because(missing, triggers, runs, is_unfinished=bool(unfinished)),
+        "due_at": min(unfinished, default=None),
         "last_completed_at": (last["completed_at"] or last["ended_at"]) if last else None,
         "lag": lags[-1] if lags else None,
         "failures": sum(run["outcome"] in FAILED for run in since_last),
@@ -114,9 +114,9 @@ def _dbt_run(row):
     return row["dbt_account_id"], row["dbt_run_id"]
 
 
-def _because(missing, triggers, runs, *, is_open, is_waiting):
-    if not missing or is_open or is_waiting:
-        return "running" if missing and is_open else "waiting" if missing else None
+def _because(missing, triggers, runs, *, is_unfinished):
+    if not missing or is_unfinished:
+        return "waiting" if missing else None
     newest = missing[-1]
     own = [each for each in triggers if _dbt_run(each) == _dbt_run(newest)]
     if not own:

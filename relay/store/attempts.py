@@ -14,7 +14,6 @@ from relay.store import jobs
 from relay.store.holds import Hold, blocking_hold_on
 from relay.store.results import Found, NotFound, NotStarted, Refused, Result, Started, Unconfirmed
 from relay.store.sync_runs import End, record_end
-from relay.store.sync_states import refresh
 from relay.store.tallies import TRIGGER_BUCKETS, Tally, add_tallies, count, observe
 from relay.store.transactions import Connection, Transactions, one
 from relay.store.triggers import Causes, Which, assign, causes_of, lock_waiting, requeue_triggers
@@ -75,7 +74,6 @@ class Attempts(Transactions):
             attempt = one(connection, Attempt, _BEGIN, begun)
             assert attempt is not None
             assign(connection, attempt.attempt_id, waiting)
-            refresh(connection, [key])
             return attempt
 
     def send_again(
@@ -238,7 +236,6 @@ def _withdraw(connection: Connection, attempt: Attempt) -> None:
     requeue_triggers(connection, attempt.attempt_id)
     connection.execute("DELETE FROM relay.sync_runs WHERE attempt_id = %s", (attempt.attempt_id,))
     jobs.start_sync_run(connection, attempt.workspace, attempt.sync_id)
-    refresh(connection, [(attempt.workspace, attempt.sync_id)])
 
 
 _COLUMNS = (

@@ -37,7 +37,7 @@ class SyncStates(Transactions):
         different: list[Correction] = []
         for key in self._every_sync():
             with self._transaction() as connection:
-                before = one(connection, SyncState, f"{_OF} FOR UPDATE", _arrays([key]))
+                before = one(connection, SyncState, _LOCKED, _arrays([key]))
                 refresh(connection, [key])
                 after = one(connection, SyncState, _OF, _arrays([key]))
             if after is not None and before != after:
@@ -52,12 +52,10 @@ class SyncStates(Transactions):
 def refresh(connection: Connection, syncs: Iterable[SyncKey]) -> None:
     """Derive the state of these syncs anew, after what the transaction has changed.
 
-    The lock is a statement of its own: the next one sees what the transactions that held it have
-    committed.
+    Whoever begins or withdraws an attempt need not: its triggers stay unfinished.
     """
     keys = sorted(set(syncs))
     if keys:
-        connection.execute(_LOCK, _arrays(keys))
         connection.execute(_DERIVE, _arrays(keys))
 
 
@@ -65,12 +63,19 @@ def _arrays(keys: Sequence[SyncKey]) -> tuple[list[str], list[int]]:
     return [workspace for workspace, _ in keys], [sync_id for _, sync_id in keys]
 
 
-_COLUMNS = (
-    "workspace, sync_id, last_rebuilt_at, behind_since, behind_dbt_account_id, behind_dbt_run_id,"
-    " because, due_at, last_completed_at, lag, failures, last_outcome"
-)
+# What is stored as `waiting` runs, if an attempt is open.
+_IS_OPEN = """EXISTS (
+    SELECT FROM relay.sync_runs
+    WHERE (sync_runs.workspace, sync_runs.sync_id) = (sync_states.workspace, sync_states.sync_id)
+      AND ended_at IS NULL)"""
+_COLUMNS = f"""
+workspace, sync_id, last_rebuilt_at, behind_since, behind_dbt_account_id, behind_dbt_run_id,
+CASE WHEN because = 'waiting' AND {_IS_OPEN} THEN 'running' ELSE because END AS because,
+due_at, last_completed_at, lag, failures, last_outcome
+"""
 _KEYS = "unnest(%s::text[], %s::bigint[]) AS keys (workspace, sync_id)"
 _OF = f"SELECT {_COLUMNS} FROM {_KEYS} JOIN relay.sync_states USING (workspace, sync_id)"
+_LOCKED = f"{_OF} FOR UPDATE OF sync_states"
 _EVERY_SYNC = """
 SELECT DISTINCT workspace, sync_id FROM (
     SELECT workspace, sync_id FROM relay.decisions
@@ -79,103 +84,5 @@ SELECT DISTINCT workspace, sync_id FROM (
     UNION ALL SELECT workspace, sync_id FROM relay.sync_states
 ) AS known ORDER BY workspace, sync_id
 """
-# ON CONFLICT locks the row even where its WHERE keeps it as it is.
-_LOCK = f"""
-INSERT INTO relay.sync_states (workspace, sync_id)
-SELECT workspace, sync_id FROM {_KEYS} ORDER BY workspace, sync_id
-ON CONFLICT (workspace, sync_id) DO UPDATE SET sync_id = EXCLUDED.sync_id WHERE false
-"""
+_DERIVE = "SELECT relay.derive_sync_states(%s, %s)"
 COMPLETED = "('completed', 'completed_with_rejects')"
-FAILED = "('failed', 'canceled', 'abandoned', 'refused')"
-_IS_ANSWERED = f"""EXISTS (
-    SELECT FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
-    WHERE (triggers.workspace, triggers.sync_id, triggers.dbt_account_id, triggers.dbt_run_id)
-        = (decisions.workspace, decisions.sync_id, decisions.dbt_account_id, decisions.dbt_run_id)
-      AND outcome IN {COMPLETED})"""
-# A rebuild is in the tool if a completed sync run was started for it, or after the dbt run's end.
-# The newest one that is not says why: its trigger waits, its sync run failed, or it has no trigger.
-_DERIVE = f"""
-UPDATE relay.sync_states AS state
-SET last_rebuilt_at = derived.last_rebuilt_at, behind_since = derived.behind_since,
-    behind_dbt_account_id = derived.dbt_account_id, behind_dbt_run_id = derived.dbt_run_id,
-    because = derived.because, due_at = derived.due_at,
-    last_completed_at = derived.last_completed_at, lag = derived.lag,
-    failures = derived.failures, last_outcome = derived.last_outcome
-FROM (
-    SELECT keys.workspace, keys.sync_id, rebuilt.last_rebuilt_at,
-           oldest.rebuilt_at AS behind_since, oldest.dbt_account_id, oldest.dbt_run_id,
-           completed.last_completed_at, lagging.lag, failed.failures, ended.last_outcome,
-           CASE WHEN NOT waiting.is_open THEN waiting.due_at END AS due_at,
-           CASE WHEN oldest.rebuilt_at IS NULL THEN NULL
-                WHEN waiting.is_open THEN 'running'
-                WHEN waiting.due_at IS NOT NULL THEN 'waiting'
-                WHEN newest.outcome IN {FAILED} THEN 'failing'
-                WHEN newest.outcome = 'disabled' THEN 'sync_disabled'
-                ELSE coalesce(newest.outcome, newest.reason) END AS because
-    FROM {_KEYS}
-    LEFT JOIN LATERAL (
-        SELECT attempt_id, coalesce(sent_at, begun_at) AS reads_from,
-               coalesce(completed_at, ended_at) AS last_completed_at
-        FROM relay.sync_runs AS runs
-        WHERE (runs.workspace, runs.sync_id) = (keys.workspace, keys.sync_id)
-          AND outcome IN {COMPLETED}
-        ORDER BY attempt_id DESC LIMIT 1
-    ) AS completed ON true
-    LEFT JOIN LATERAL (
-        SELECT lag FROM relay.sync_runs AS runs
-        WHERE (runs.workspace, runs.sync_id) = (keys.workspace, keys.sync_id)
-          AND lag IS NOT NULL
-        ORDER BY attempt_id DESC LIMIT 1
-    ) AS lagging ON true
-    LEFT JOIN LATERAL (
-        SELECT outcome AS last_outcome FROM relay.sync_runs AS runs
-        WHERE (runs.workspace, runs.sync_id) = (keys.workspace, keys.sync_id)
-          AND ended_at IS NOT NULL
-        ORDER BY attempt_id DESC LIMIT 1
-    ) AS ended ON true
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS failures FROM relay.sync_runs AS runs
-        WHERE (runs.workspace, runs.sync_id) = (keys.workspace, keys.sync_id)
-          AND attempt_id > coalesce(completed.attempt_id, 0) AND outcome IN {FAILED}
-    ) AS failed
-    CROSS JOIN LATERAL (
-        SELECT max(rebuilt_at) AS last_rebuilt_at FROM relay.decisions
-        WHERE (decisions.workspace, decisions.sync_id) = (keys.workspace, keys.sync_id)
-          AND rebuilt_at IS NOT NULL
-    ) AS rebuilt
-    CROSS JOIN LATERAL (
-        SELECT EXISTS (
-            SELECT FROM relay.sync_runs AS runs
-            WHERE (runs.workspace, runs.sync_id) = (keys.workspace, keys.sync_id)
-              AND ended_at IS NULL
-        ) AS is_open, (
-            SELECT min(due_at) FROM relay.triggers
-            WHERE (triggers.workspace, triggers.sync_id) = (keys.workspace, keys.sync_id)
-              AND attempt_id IS NULL
-        ) AS due_at
-    ) AS waiting
-    LEFT JOIN LATERAL (
-        SELECT rebuilt_at, dbt_account_id, dbt_run_id FROM relay.decisions
-        WHERE (decisions.workspace, decisions.sync_id) = (keys.workspace, keys.sync_id)
-          AND rebuilt_at > coalesce(completed.reads_from, '-infinity')
-          AND NOT {_IS_ANSWERED}
-        ORDER BY rebuilt_at, dbt_run_id LIMIT 1
-    ) AS oldest ON true
-    LEFT JOIN LATERAL (
-        SELECT reason, (
-            SELECT outcome FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
-            WHERE (triggers.workspace, triggers.sync_id, triggers.dbt_account_id,
-                   triggers.dbt_run_id)
-                = (decisions.workspace, decisions.sync_id, decisions.dbt_account_id,
-                   decisions.dbt_run_id)
-            ORDER BY trigger_id DESC LIMIT 1
-        ) AS outcome
-        FROM relay.decisions
-        WHERE (decisions.workspace, decisions.sync_id) = (keys.workspace, keys.sync_id)
-          AND oldest.rebuilt_at IS NOT NULL AND rebuilt_at >= oldest.rebuilt_at
-          AND NOT {_IS_ANSWERED}
-        ORDER BY rebuilt_at DESC, dbt_run_id DESC LIMIT 1
-    ) AS newest ON true
-) AS derived
-WHERE (state.workspace, state.sync_id) = (derived.workspace, derived.sync_id)
-"""

@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+from crash.in_step import kept_in_step
 from crash.stage import UP, WEB, WORKER
 from crash.storm import (
     Count,
@@ -52,11 +53,14 @@ def survives(stage, seed, orchestrator, webs, victims):
         wait_for_quiet(stage, QUIET_AFTER)
         count = Count.after(stage, night, deliverer, killer)
         began_held = holder.begun_while_held
+        kept = kept_in_step(stage)
     told = (killer.summary, holder.summary, deliverer.summary, count.summary)
     print(f"RELAY_STORM_SEED={seed}", *told, sep="\n")  # noqa: T201
     assert set(killer.killed) == set(victims)
     assert count.wrong == set(), all_about(stage, count.wrong)
     assert began_held == []
+    assert kept.states == kept.expected_states
+    assert kept.tallies == kept.counted_rows
     assert holder.holds["holds of all"] > 0
     assert stage.logged("task.failed", level="error") == []
 

@@ -27,6 +27,7 @@ OURS = (
     "0010",
     "0011",
     "0012",
+    "0013",
 )
 ENGINE = Path(procrastinate.schema.SchemaManager.get_migrations_path())
 
