@@ -247,11 +247,12 @@ def send(file: BinaryIO, url: str) -> None:
 @main.command()
 @click.option("--dbt-port", default=8081, show_default=True)
 @click.option("--census-port", default=8082, show_default=True)
-def sandbox(dbt_port: int, census_port: int) -> None:
-    """Run simulators of dbt Cloud and Census on this machine, until Ctrl-C."""
+@click.option("--channels-port", default=8083, show_default=True)
+def sandbox(dbt_port: int, census_port: int, channels_port: int) -> None:
+    """Run simulators of dbt Cloud, Census and channels on this machine, until Ctrl-C."""
     from relay.sandbox.command import serve
 
-    serve(dbt_port=dbt_port, census_port=census_port)
+    serve(dbt_port=dbt_port, census_port=census_port, channels_port=channels_port)
 
 
 @main.command()
