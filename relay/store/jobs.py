@@ -25,6 +25,7 @@ CATCH_UP = "catch_up"
 PRUNE = "prune"
 CHECK_DRIFT = "check_drift"
 END_HOLD = "end_hold"
+SEND_HEARTBEAT = "send_heartbeat"
 
 # Of its own, for the same reason: a worker of the version before does not know END_HOLD.
 HOLDS_QUEUE = "relay.holds"

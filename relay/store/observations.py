@@ -13,6 +13,7 @@ WEBHOOK_SILENT: Final = "webhook_silent"  # 1 while runs end and no delivery arr
 MAPPING: Final = "mapping"  # 1, or 0 and the problems of the file, shortened
 MAPPING_SYNCS: Final = "mapping_syncs"  # how many syncs the mapping in use has
 MAPPING_LOADED: Final = "mapping_loaded"  # Unix time
+HEARTBEAT: Final = "heartbeat"  # 1, or 0 and why RELAY_HEARTBEAT_URL could not be reached
 VENDOR_PAUSED_UNTIL: Final = "vendor_paused_until"  # Unix time; subject: `census/default`
 
 
