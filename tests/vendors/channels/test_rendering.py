@@ -5,13 +5,14 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from channel_messages import KINDS, MESSAGE_ID, alert, message
 from itsdangerous import HMACAlgorithm
 
 from relay.channels import Event
-from relay.messages.message import Link, Says, Severity
+from relay.messages.message import AlertLine, Link, Says, Severity
 from relay.sandbox import channel_checks
 from relay.sandbox.channels import PAGERDUTY_KEY, WEBHOOK_KEY
 from relay.secret import Secret
@@ -266,3 +267,52 @@ def test_a_request_shows_neither_its_body_nor_its_headers():
     for outgoing in pagerduty.render(message(), Secret(PAGERDUTY_KEY)):
         assert PAGERDUTY_KEY not in repr(outgoing)
     assert "v1," not in repr(webhook.render(message(), Secret(WEBHOOK_KEY), at=AT))
+
+
+class TestTheDocument:
+    """docs/notifications.md."""
+
+    TEXT = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text()
+
+    def shown(self):
+        (line,) = [line for line in self.TEXT.splitlines() if line.startswith('{"type"')]
+        return line
+
+    def test_shows_a_body_as_it_is_sent(self):
+        data = json.loads(self.shown())["data"]
+        given = message(
+            *(AlertLine(**each | {"event": Event(each["event"])}) for each in lines_of(data)),
+            title=data["title"],
+            links=tuple(Link(**link) for link in data["links"]),
+        )
+        assert rendered("webhook", given) == [self.shown().encode()]
+
+    def test_explains_each_field(self):
+        section = self.TEXT.partition("| field |")[2].partition("\n\n")[0]
+        explained = [
+            name
+            for row in section.splitlines()
+            if row.startswith("| `")
+            for name in re.findall(r"`([^`]+)`", row.split("|")[1])
+        ]
+        assert explained == list(paths_in(json.loads(self.shown())))
+
+    def test_lists_each_event(self):
+        section = self.TEXT.partition("## Events")[2].partition("## Channels")[0]
+        assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(Event)
+
+
+def lines_of(data):
+    """The alerts of a body, without the keys that are derived."""
+    return [{name: alert[name] for name in alert if name != "key"} for alert in data["alerts"]]
+
+
+def paths_in(value, path=""):
+    """`data.alerts[].key`: the path of each field of a body."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from paths_in(each, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        yield from paths_in(value[0], f"{path}[]")
+    else:
+        yield path
