@@ -33,7 +33,8 @@ class Channel:
     """A channel of the mapping file; what is secret about it is in the environment.
 
     `url_env` is the variable for its URL, `key_env` that for its key: PagerDuty's routing key, or
-    the key that signs a webhook. Each is None if the kind has none.
+    the key that signs a webhook. Each is None if the kind has none, `url_env` also for PagerDuty
+    at its usual address.
     """
 
     name: str
@@ -48,10 +49,13 @@ class Channel:
         return tuple(name for name in (self.url_env, self.key_env) if name is not None)
 
 
-# The keys of a channel that each kind requires; it takes no other.
+# The keys of a channel that each kind requires, and those that it takes beside them.
 KEYS_OF: dict[ChannelKind, tuple[str, ...]] = {
     ChannelKind.SLACK: ("url_env",),
     ChannelKind.TEAMS: ("url_env",),
     ChannelKind.PAGERDUTY: ("key_env",),
     ChannelKind.WEBHOOK: ("url_env", "key_env"),
+}
+OPTIONAL_KEYS_OF: dict[ChannelKind, tuple[str, ...]] = {
+    ChannelKind.PAGERDUTY: ("url_env",),  # of another region
 }

@@ -53,6 +53,7 @@ class MappingFile:
         # The file's current content, valid or not; None if it cannot be read.
         self._content: bytes | None = _content(path)
         self._mapping = self._read(self._content)
+        self._problems: tuple[str, ...] = ()
         self._log_difference(None)
 
     @property
@@ -60,6 +61,12 @@ class MappingFile:
         """The last valid mapping."""
         with self._lock:
             return self._mapping
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the file as it is now was refused; none if it is the current mapping."""
+        with self._lock:
+            return self._problems
 
     def refresh(self) -> None:
         """Load a changed file; if it is invalid, log an error once and keep the last valid mapping.
@@ -77,6 +84,7 @@ class MappingFile:
                 self._log_refusal([problem], exc_info=exc)
 
     def _log_refusal(self, problems: list[str], exc_info: Exception | None = None) -> None:
+        self._problems = tuple(problems)
         log.error(
             "mapping.refused",
             file=str(self._path),
@@ -95,6 +103,7 @@ class MappingFile:
         if self._content != known:
             before = self._mapping
             self._mapping = self._read(self._content)
+            self._problems = ()
             self._log_difference(before)
 
     def _read(self, content: bytes) -> SyncMapping:

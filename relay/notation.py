@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from datetime import UTC, datetime, time, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
@@ -61,6 +61,39 @@ def read_vendor_url(text: str, *, example: str) -> str:
 
     Raises ValueError, which never repeats the URL: it may contain a password.
     """
+    url = _read_https(text, example, because="a token is sent to it")
+    _refuse_more_than_a_path(url)
+    if behind := _API_OR_PAGE.search(url.path):
+        base = f"{url.scheme}://{url.netloc}{url.path[: behind.start()]}"
+        raise ValueError(f"must end with its host: relay itself adds the API's path; write {base}")
+    return url.geturl().rstrip("/")
+
+
+def read_page_url(text: str, *, example: str) -> str:
+    """Where people reach something, without a trailing slash; `example` is for error messages.
+
+    Raises ValueError, which never repeats the URL.
+    """
+    url = _read_https(text, example, because="people sign in there")
+    _refuse_more_than_a_path(url)
+    return url.geturl().rstrip("/")
+
+
+def read_message_url(text: str, *, example: str) -> str:
+    """A URL that something is sent to, with any path and query: often these are what is secret.
+
+    Raises ValueError, which never repeats the URL.
+    """
+    url = _read_https(text, example, because="the URL itself is a secret")
+    if not text.isascii():
+        raise ValueError("must be ASCII: write other characters percent-encoded")
+    if url.fragment:
+        raise ValueError("must not contain #")
+    return url.geturl()
+
+
+def _read_https(text: str, example: str, *, because: str) -> SplitResult:
+    """An https URL, or http on this machine, without user and password. Raises ValueError."""
     try:
         url = urlsplit(text.strip())
         host, _port = url.hostname, url.port
@@ -71,17 +104,17 @@ def read_vendor_url(text: str, *, example: str) -> str:
     if url.scheme not in ("http", "https") or not host:
         raise ValueError(f"expected an https URL, like {example}")
     if url.scheme == "http" and not is_loopback(host):
-        raise ValueError("must be https: a token is sent to it")
+        raise ValueError(f"must be https: {because}")
     if re.search(r"[\s\\]", url.geturl()):
         raise ValueError("must not contain a blank or a backslash")
     if ".." in url.path.split("/"):
         raise ValueError("must not contain `..`")
+    return url
+
+
+def _refuse_more_than_a_path(url: SplitResult) -> None:
     if url.query or url.fragment:
         raise ValueError("must end with its host or path, without ? or #")
-    if behind := _API_OR_PAGE.search(url.path):
-        base = f"{url.scheme}://{url.netloc}{url.path[: behind.start()]}"
-        raise ValueError(f"must end with its host: relay itself adds the API's path; write {base}")
-    return url.geturl().rstrip("/")
 
 
 def read_hosts(text: str) -> frozenset[str]:

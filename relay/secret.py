@@ -4,6 +4,7 @@ import re
 from urllib.parse import unquote
 
 SHORTEST = 8  # characters; a vendor's are longer
+_TOKEN = 16  # characters of a part of a URL; a shorter one may be an ordinary word
 UNFILLED = "replace-me"  # in config/relay.env.example
 PLACEHOLDERS = frozenset({UNFILLED, "changeme", "change-me", "placeholder"})
 VENDOR_PLACEHOLDERS = PLACEHOLDERS | {
@@ -72,6 +73,28 @@ def read_vendor_secret(text: str) -> Secret:
     return secret
 
 
+def read_token(text: str) -> Secret:
+    """A token, without the scheme, which relay adds to the header."""
+    refuse_quoted(text)
+    scheme = without_padding(text).partition(" ")[0]
+    if scheme in ("Token", "Bearer", "token", "bearer"):
+        raise ValueError(f"begins with {scheme!r}: write the token alone")
+    return read_vendor_secret(text)
+
+
+def read_webhook_secrets(text: str) -> tuple[Secret, ...]:
+    """Secrets separated by commas or line ends. An empty one is refused: anyone could sign."""
+    refuse_quoted(text)
+    return tuple(map(_one_webhook_secret, re.split(r"[,\n]", text.strip())))
+
+
+def _one_webhook_secret(text: str) -> Secret:
+    """One secret; with another separator it would be two, and verify no signature."""
+    if re.search(r"[;\s]", without_padding(text)):
+        raise ValueError("has a semicolon or a blank: write a comma between two secrets")
+    return read_vendor_secret(text)
+
+
 def refuse_unfilled(text: str) -> None:
     """Raise ValueError for a text of relay.env.example that was not replaced."""
     if UNFILLED in text.casefold():
@@ -122,6 +145,14 @@ def _split_as_libpq(url: str) -> tuple[str | None, str]:
     before = re.split("[@/]", rest, maxsplit=1)[0]
     has_credentials = rest[len(before) :].startswith("@")
     return (before, rest[len(before) + 1 :]) if has_credentials else (None, rest)
+
+
+def parts_of(url: Secret) -> tuple[Secret, ...]:
+    """The URL, and those parts of its path and query that may be what is secret about it."""
+    whole = url.reveal()
+    parts = re.split("[/?&=]", whole.partition("://")[2].partition("/")[2])
+    tokens = {text for part in parts for text in (part, unquote(part)) if len(part) >= _TOKEN}
+    return (url, *map(Secret, sorted(tokens)))
 
 
 def without_padding(text: str) -> str:

@@ -139,9 +139,18 @@ class CensusSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings(DbtCloudSettings, CensusSettings):
+class MessageSettings(Settings):
+    """For sending messages; the channels' secrets are read with `destination_of`."""
+
+    http_timeout: int
+    relay_url: str | None  # where people reach relay, for links
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings(DbtCloudSettings, CensusSettings, MessageSettings):
     """For a worker."""
 
+    heartbeat_url: Secret | None
     follow_interval: int
     follow_deadline: int
     catch_up_interval: int | None  # None: never

@@ -12,14 +12,17 @@ from relay.notation import (
     LARGEST_ID,
     read_duration,
     read_hosts,
+    read_message_url,
+    read_page_url,
     read_vendor_url,
     write_duration,
 )
 from relay.secret import (
     Secret,
     read_secret,
+    read_token,
     read_vendor_secret,
-    refuse_quoted,
+    read_webhook_secrets,
     refuse_unescaped,
     refuse_unfilled,
     without_padding,
@@ -102,7 +105,7 @@ class EnvironmentReader:
 
     def read_secret(self, name: str) -> Secret | None:
         """A secret of the mapping file; None if it is not set."""
-        return self._read(Variable(name, "", _read_token, is_secret=True))  # type: ignore[no-any-return]
+        return self._read(Variable(name, "", read_token, is_secret=True))  # type: ignore[no-any-return]
 
     def _read(self, variable: Variable) -> Any:
         for name in (variable.name, *variable.aliases):
@@ -127,28 +130,6 @@ def _masked(value: Secret | tuple[Secret, ...] | None) -> object:
     return None if value is None else str(value)
 
 
-def _read_token(text: str) -> Secret:
-    """A token, without the scheme, which relay adds to the header."""
-    refuse_quoted(text)
-    scheme = without_padding(text).partition(" ")[0]
-    if scheme in ("Token", "Bearer", "token", "bearer"):
-        raise ValueError(f"begins with {scheme!r}: write the token alone")
-    return read_vendor_secret(text)
-
-
-def _read_secrets(text: str) -> tuple[Secret, ...]:
-    """Secrets separated by commas or line ends. An empty one is refused: anyone could sign."""
-    refuse_quoted(text)
-    return tuple(map(_read_webhook_secret, re.split(r"[,\n]", text.strip())))
-
-
-def _read_webhook_secret(text: str) -> Secret:
-    """One secret; with another separator it would be two, and verify no signature."""
-    if re.search(r"[;\s]", without_padding(text)):
-        raise ValueError("has a semicolon or a blank: write a comma between two secrets")
-    return read_vendor_secret(text)
-
-
 def _read_census_hosts(text: str) -> frozenset[str]:
     return CENSUS_HOSTS | read_hosts(text)
 
@@ -159,6 +140,11 @@ def _show_census_hosts(hosts: frozenset[str]) -> list[str]:
 
 def _url_like(example: str) -> Callable[[str], str]:
     return partial(read_vendor_url, example=example)
+
+
+def _read_secret_url(text: str) -> Secret:
+    secret = read_vendor_secret(text)
+    return Secret(read_message_url(secret.reveal(), example="https://hc-ping.com/…"))
 
 
 def _read_path(text: str) -> Path:
@@ -223,11 +209,13 @@ def _duration(name: str, field: str, default: int) -> Variable:
 
 
 VARIABLES = (
-    Variable("DBT_CLOUD_WEBHOOK_SECRETS", "webhook_secrets", _read_secrets, (), is_secret=True),
+    Variable(
+        "DBT_CLOUD_WEBHOOK_SECRETS", "webhook_secrets", read_webhook_secrets, (), is_secret=True
+    ),
     Variable("DBT_CLOUD_URL", "dbt_cloud_url", _url_like("https://ab123.us1.dbt.com")),
-    Variable("DBT_CLOUD_TOKEN", "dbt_cloud_token", _read_token, is_secret=True),
+    Variable("DBT_CLOUD_TOKEN", "dbt_cloud_token", read_token, is_secret=True),
     Variable("DBT_CLOUD_ACCOUNT_ID", "dbt_account_id", _read_positive),
-    Variable("CENSUS_API_KEY", "census_api_key", _read_token, is_secret=True),
+    Variable("CENSUS_API_KEY", "census_api_key", read_token, is_secret=True),
     Variable("CENSUS_URL", "census_url", _url_like(CENSUS_URL), CENSUS_URL),
     Variable(
         "CENSUS_API_VERSION",
@@ -252,6 +240,8 @@ VARIABLES = (
     _duration("RELAY_HTTP_TIMEOUT", "http_timeout", 30),
     _duration("RELAY_RETRY_FOR", "retry_for", 1800),
     Variable("RELAY_ADMIN_TOKEN", "admin_token", read_secret, is_secret=True),
+    Variable("RELAY_URL", "relay_url", partial(read_page_url, example="https://relay.example.com")),
+    Variable("RELAY_HEARTBEAT_URL", "heartbeat_url", _read_secret_url, is_secret=True),
     Variable(
         "RELAY_CENSUS_HOSTS",
         "census_hosts",
@@ -267,8 +257,8 @@ VARIABLES = (
 )
 
 _OURS = re.compile(r"(?:RELAY|CENSUS|DBT_CLOUD)_\w+", re.ASCII)
-# A workspace of the mapping file names its own variable.
-_KEY_OF_A_WORKSPACE = re.compile(r"CENSUS_API_KEY[A-Z0-9_]*")
+# Workspaces and channels of the mapping file name their own variables.
+_NAMED_BY_THE_MAPPING = re.compile(r"CENSUS_API_KEY[A-Z0-9_]*|RELAY_NOTIFY_[A-Z0-9_]+")
 # dbt Cloud sets these in its own jobs.
 _OF_DBT_CLOUD = frozenset({"DBT_CLOUD_JOB_ID", "DBT_CLOUD_PROJECT_ID", "DBT_CLOUD_RUN_ID"})
 # Higher than usual: names share long prefixes. RELAY_METRICS_TOKEN is not RELAY_ADMIN_TOKEN.
@@ -294,7 +284,7 @@ def misspelled_in(environment: Iterable[str]) -> tuple[Misspelled, ...]:
         for name in sorted(environment)
         if _OURS.fullmatch(name)
         and name not in known | files | _OF_DBT_CLOUD
-        and not _KEY_OF_A_WORKSPACE.fullmatch(name)
+        and not _NAMED_BY_THE_MAPPING.fullmatch(name)
     )
     found = ((name, nearest(name, known, cutoff=_NEAR)) for name in unknown)
     return tuple(Misspelled(name, meant) for name, meant in found if meant)

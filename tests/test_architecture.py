@@ -215,6 +215,11 @@ def test_a_python_child_imports_nothing_from_the_working_directory(path):
         "business_object_source": {"vendors", "sandbox"},
         "original_file_path": {"dbt", "sandbox"},
         "force_full_sync": {"vendors", "sandbox"},
+        "routing_key": {"vendors", "sandbox"},
+        "dedup_key": {"vendors", "sandbox"},
+        "mrkdwn": {"vendors", "sandbox"},
+        "AdaptiveCard": {"vendors", "sandbox"},
+        "webhook-signature": {"vendors", "sandbox"},
     }.items(),
 )
 def test_a_vendors_field_names_stay_at_its_door(word, doors):

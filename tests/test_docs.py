@@ -291,7 +291,7 @@ NOT_YET = set(
 
 def with_free_ports(script):
     """The documented ports may be in use by anybody here."""
-    for documented, port in zip(("8080", "8081", "8082"), free_ports(3), strict=True):
+    for documented, port in zip(("8080", "8081", "8082", "8083"), free_ports(4), strict=True):
         script = script.replace(documented, port)
         if documented == "8080":
             script = f"export PORT={port}\n{script}"

@@ -294,6 +294,7 @@ class TestARole:
     def test_has_none_only_where_its_types_say_so(self, role, required):
         settings = role.from_environment({name: WHOLE[name] for name in required})
         optional = {"database_url", "admin_token", "catch_up_interval"}
+        optional |= {"relay_url", "heartbeat_url"}
         unset = {field for field, value in vars(settings).items() if value is None}
         assert unset <= optional
 
@@ -345,7 +346,7 @@ def test_catch_up_may_be_turned_off():
 def test_no_secret_shows_in_a_repr_a_text_or_the_description():
     secrets = {
         variable.name: "postgresql://u:s3cr3t@h/d" for variable in VARIABLES if variable.is_secret
-    }
+    } | {"RELAY_HEARTBEAT_URL": "https://hc-ping.com/s3cr3t"}
     assert {"DBT_CLOUD_WEBHOOK_SECRETS", "CENSUS_API_KEY", "RELAY_DATABASE_URL"} <= secrets.keys()
     settings = read(**secrets, CENSUS_API_KEY_EMEA="s3cr3t-emea")
     assert len(settings.secrets) == len(secrets)
@@ -353,6 +354,37 @@ def test_no_secret_shows_in_a_repr_a_text_or_the_description():
     assert "s3cr3t" not in f"{settings!r} {settings} {described} {settings.secrets}"
     assert described["DBT_CLOUD_TOKEN"] == "***"
     assert described["DBT_CLOUD_WEBHOOK_SECRETS"] == ["***"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("RELAY_URL", "http://relay.example.com", "must be https: people sign in there"),
+        ("RELAY_URL", "relay.example.com", "expected an https URL"),
+        ("RELAY_URL", "https://relay.example.com/?x", "without ? or #"),
+        ("RELAY_HEARTBEAT_URL", "http://hc-ping.com/s3cr3t", "the URL itself is a secret"),
+        ("RELAY_HEARTBEAT_URL", "https://u:s3cr3t@hc-ping.com/", "user or password"),
+        ("RELAY_HEARTBEAT_URL", "https://replace-me", "is a placeholder"),
+    ],
+)
+def test_a_url_that_people_or_heartbeats_cannot_use_is_refused(name, text, problem):
+    (told,) = problems(**{name: text})
+    assert told.startswith(f"{name}: ")
+    assert problem in told
+    assert "s3cr3t" not in told
+
+
+def test_a_url_of_ones_own_may_have_a_path_and_be_on_loopback():
+    assert read(RELAY_URL="https://ops.example.com/relay/").relay_url == (
+        "https://ops.example.com/relay"
+    )
+    assert read(RELAY_URL="http://localhost:8080").relay_url == "http://localhost:8080"
+    beat = "https://hc-ping.com/a-b-c?create=1"
+    assert read(RELAY_HEARTBEAT_URL=beat).heartbeat_url.reveal() == beat
+
+
+def test_a_channels_variable_is_no_misspelling():
+    assert misspelled_in(["RELAY_NOTIFY_URL", "RELAY_NOTIFY_ADMIN_TOKEN"]) == ()
 
 
 def test_a_problem_never_repeats_a_secret():

@@ -13,6 +13,7 @@ from relay.cli.freshness import freshness
 from relay.cli.hold import hold, release
 from relay.cli.init import init
 from relay.cli.mapping import mapping as mapping_group
+from relay.cli.notify import notify
 from relay.cli.options import AN_ID, as_json, of_run
 from relay.cli.sources import sources
 from relay.cli.syncs import syncs
@@ -27,7 +28,10 @@ def main() -> None:
     """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
 
 
-for each in (backtest, freshness, hold, release, init, mapping_group, syncs, sources, destinations):
+for each in (
+    *(backtest, freshness, hold, release, notify, init, mapping_group, syncs),
+    *(sources, destinations),
+):
     main.add_command(each)
 
 
@@ -248,11 +252,12 @@ def send(file: BinaryIO, url: str) -> None:
 @main.command()
 @click.option("--dbt-port", default=8081, show_default=True)
 @click.option("--census-port", default=8082, show_default=True)
-def sandbox(dbt_port: int, census_port: int) -> None:
-    """Run simulators of dbt Cloud and Census on this machine, until Ctrl-C."""
+@click.option("--channels-port", default=8083, show_default=True)
+def sandbox(dbt_port: int, census_port: int, channels_port: int) -> None:
+    """Run simulators of dbt Cloud, Census and channels on this machine, until Ctrl-C."""
     from relay.sandbox.command import serve
 
-    serve(dbt_port=dbt_port, census_port=census_port)
+    serve(dbt_port=dbt_port, census_port=census_port, channels_port=channels_port)
 
 
 @main.command()

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from relay.channels import ALL_EVENTS, KEYS_OF, Channel, ChannelKind, Event
+from relay.channels import ALL_EVENTS, KEYS_OF, OPTIONAL_KEYS_OF, Channel, ChannelKind, Event
 from relay.dbt.selectors import Selector, read_selector
 from relay.decision.form_reader import FormReader
 from relay.decision.forms import Form
@@ -114,12 +114,13 @@ class _Reader(FormReader):
         kind = values["kind"]
         if kind is None or not (self.is_certain(path) and self.is_certain(f"{path}.kind")):
             return
+        allowed = (*KEYS_OF[kind], *OPTIONAL_KEYS_OF.get(kind, ()))
         for key in ("url_env", "key_env"):
             if key in KEYS_OF[kind] and key not in values and self.is_certain(f"{path}.{key}"):
                 self.problem(path, f"`{key}` is missing: a channel of kind `{kind}` needs it")
-            elif key in values and key not in KEYS_OF[kind]:
-                needed = quoted(KEYS_OF[kind])
-                self.problem(f"{path}.{key}", f"a channel of kind `{kind}` has {needed} only")
+            elif key in values and key not in allowed:
+                has = f"a channel of kind `{kind}` has {quoted(allowed)} only"
+                self.problem(f"{path}.{key}", has)
 
     def _syncs(self, defaults: object, forms: Iterable[object]) -> Iterator[tuple[str, Sync]]:
         """Each sync with its path."""

@@ -1,4 +1,4 @@
-"""A message as composed, in a form that is stored, and rendered for each kind of channel.
+"""A message as composed, in a form that is stored; `vendors/channels/` renders and sends it.
 
 No part of it holds a record's value or a secret; texts from outside are printable and short.
 """
@@ -41,7 +41,7 @@ class AlertLine(msgspec.Struct, frozen=True, kw_only=True):
     """An alert in a message: its event, what it is about, and one line of text.
 
     `workspace` and `sync_id` are None if it is about no sync. `subject` tells it from other alerts
-    of the same event and sync.
+    of the same event and sync. A channel shows the sync's id before the text, which is without.
     """
 
     event: Event

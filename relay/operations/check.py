@@ -21,6 +21,7 @@ from relay.settings import ServiceSettings, WorkerSettings, mapping_settings, se
 from relay.spelling import nearest
 from relay.terminal import PROBLEM, WRONG_SETTINGS
 from relay.variables import misspelled_in
+from relay.vendors.channels import problems_of
 
 MOST_NAMED = 5  # nodes in one warning
 MOST_GUESSED = 50  # selectors: if more are missing, it is another project, and suggestions are slow
@@ -53,6 +54,7 @@ def check(mapping: Path | None, manifest: Path | None, *, max_nodes: int) -> Rep
     found = [of_settings, _Found(problems=wrong_mapping)]
     if parsed and not mapping:
         found.append(_check_workspaces(named.environment, parsed))
+        found.append(_check_channels(named.environment, parsed))
     if parsed:
         found.append(_Found(warnings=tuple(_syncs_of_every_environment(parsed))))
     if parsed and manifest:
@@ -109,6 +111,13 @@ def _check_workspaces(environment: Mapping[str, str], mapping: SyncMapping) -> _
         settings.census_url, settings.census_api_version, mapping, utc_now().date()
     )
     return _Found(problems, tuple(warnings))
+
+
+def _check_channels(environment: Mapping[str, str], mapping: SyncMapping) -> _Found:
+    """Problems of the variables that the channels of the mapping file name."""
+    channels = mapping.channels.values()
+    problems = chain.from_iterable(problems_of(each, environment) for each in channels)
+    return _Found(tuple(map(str, problems)))
 
 
 def _syncs_of_every_environment(mapping: SyncMapping) -> Iterator[str]:

@@ -1,23 +1,33 @@
 """`relay sandbox`: serve the simulators, to try relay without an account."""
 
+import shlex
 import signal
 import threading
 
 import click
 
 from relay.sandbox import story
+from relay.sandbox.channels import MAPPING
 from relay.sandbox.server import open_sandbox
 from relay.terminal import exit_on_error
 
 
-def serve(*, dbt_port: int, census_port: int) -> None:
-    """Serve both until SIGINT or SIGTERM, and print the settings for relay."""
+def serve(*, dbt_port: int, census_port: int, channels_port: int) -> None:
+    """Serve them until SIGINT or SIGTERM, and print the settings for relay."""
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    with exit_on_error(), open_sandbox(dbt_cloud_port=dbt_port, census_port=census_port) as sandbox:
-        for name, value in environment(sandbox.dbt_cloud.url, sandbox.census.url).items():
-            click.echo(f"export {name}={value}")
+    sandbox = open_sandbox(
+        dbt_cloud_port=dbt_port, census_port=census_port, channels_port=channels_port
+    )
+    with exit_on_error(), sandbox:
+        settings = environment(sandbox.dbt_cloud.url, sandbox.census.url)
+        for name, value in (settings | sandbox.channels.environment).items():
+            click.echo(f"export {name}={shlex.quote(value)}")
+        click.echo("# Channels for the mapping file:")
+        for line in MAPPING.splitlines():
+            click.echo(f"#   {line}")
+        click.echo(f"# Messages received so far: curl {sandbox.channels.url}/sandbox/messages")
         click.echo(f"# Requests received so far: curl {sandbox.dbt_cloud.url}/sandbox/state")
         stopping.wait()
 

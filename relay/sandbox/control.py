@@ -1,4 +1,4 @@
-"""Routes to control the simulators from another shell, on both ports.
+"""Routes to control the simulators from another shell, on each port.
 
 Each takes a JSON body, whose keys are optional unless marked as required; for an invalid body the
 response is 400 and the problem.
@@ -23,14 +23,16 @@ response is 400 and the problem.
   pages as the API did earlier; what is not given is reset
 - `POST /sandbox/finish/SYNC_RUN_ID`, `{"records_failed": 3}`: end a sync run; the keys are those
   of `SandboxCensus.finish`
+- `GET /sandbox/messages`: the messages that channels received, oldest first: `kind`, `at`, `body`
 - `POST /sandbox/fail`, `{"simulator": "census", "path": "/trigger", "status": 503, "times": 2}`:
-  the next requests fail; `simulator` and `path` are required, and one of `status` (with it
-  `retry_after`, seconds), `status_after`, which fails after the request was processed, or
-  `hang_up`, `"before"` or `"after"` processing
+  the next requests fail; `simulator` (`dbt_cloud`, `census` or `channels`) and `path` are required,
+  and one of `status` (with it `retry_after`, seconds), `status_after`, which fails after the
+  request was processed, `hang_up`, `"before"` or `"after"` processing, or `slow`, the seconds until
+  the response
 - `POST /sandbox/fail_at_random`, `{"simulator": "both", "share": 0.1, "seed": 1}`: from now on
   this share of the requests gets a transient fault; the response lists them: 429, 5xx before and
-  after processing, lost, late and broken responses; by default a tenth of both simulators' requests
-  with the seed 1. `"share": 0` ends it
+  after processing, lost, late and broken responses; by default a tenth of the requests to dbt Cloud
+  and Census with the seed 1. `"share": 0` ends it
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,6 +46,7 @@ from werkzeug.wrappers import Response
 
 from relay.sandbox import story
 from relay.sandbox.census import SandboxCensus
+from relay.sandbox.channels import SandboxChannels
 from relay.sandbox.control_requests import (
     CensusChange,
     Fail,
@@ -63,17 +66,21 @@ from relay.sandbox.wire import Simulator, as_json
 _INTO_BUILD = QUEUE_TAKES + STEP_TAKES * len(PREPARATIONS) + STEP_TAKES / 2
 
 
-def control(dbt_cloud: SandboxDbtCloud, census: SandboxCensus) -> Flask:
-    """The routes above, for these two."""
+def control(dbt_cloud: SandboxDbtCloud, census: SandboxCensus, channels: SandboxChannels) -> Flask:
+    """The routes above, for these simulators."""
     app = Flask(__name__, static_folder=None)
     app.register_error_handler(HTTPException, _as_text)
     _add_dbt_routes(app, dbt_cloud)
     _add_census_routes(app, census)
-    _add_fault_routes(app, {"dbt_cloud": dbt_cloud, "census": census})
+    _add_fault_routes(app, {"dbt_cloud": dbt_cloud, "census": census}, channels)
 
     @app.get("/sandbox/state")
     def state() -> Response:
         return as_json(state_json(dbt_cloud, census))
+
+    @app.get("/sandbox/messages")
+    def messages() -> Response:
+        return as_json({"messages": channels.received})
 
     return app
 
@@ -124,11 +131,15 @@ def _add_census_routes(app: Flask, census: SandboxCensus) -> None:
         return as_json(sync_run_json(census, census.sync_run(sync_run_id)))
 
 
-def _add_fault_routes(app: Flask, simulators: Mapping[str, Simulator]) -> None:
+def _add_fault_routes(
+    app: Flask, simulators: Mapping[str, Simulator], channels: SandboxChannels
+) -> None:
     @app.post("/sandbox/fail")
     def fail() -> Response:
         asked = read(Fail)
-        simulators[asked.simulator].fail_next(asked.path, asked.fault, times=asked.times)
+        {**simulators, "channels": channels}[asked.simulator].fail_next(
+            asked.path, asked.fault, times=asked.times
+        )
         return as_json({"fault": str(asked.fault), "path": asked.path, "times": asked.times})
 
     @app.post("/sandbox/fail_at_random")

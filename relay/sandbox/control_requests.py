@@ -20,7 +20,7 @@ from relay.sandbox.census_objects import (
 from relay.sandbox.census_runs import COMPLETED, RECORDS
 from relay.sandbox.census_wire import CensusOptions, Paging
 from relay.sandbox.dbt_runs import CANCELLED, ERROR, SUCCESS
-from relay.sandbox.wire import Fault, HangUp, HangUpAfter, Status, StatusAfter
+from relay.sandbox.wire import Delay, Fault, HangUp, HangUpAfter, Status, StatusAfter
 
 T = TypeVar("T")
 
@@ -186,17 +186,18 @@ class CensusChange(Body, frozen=True):
 class Fail(Body, frozen=True):
     """A fault for the next requests whose method and path contain `path`."""
 
-    simulator: Literal["dbt_cloud", "census"]
+    simulator: Literal["dbt_cloud", "census", "channels"]
     path: str
     status: HttpStatus | None = None
     status_after: HttpStatus | None = None
     hang_up: Literal["before", "after"] | None = None
+    slow: Annotated[float, msgspec.Meta(gt=0)] | None = None  # seconds
     retry_after: AtLeastZero | None = None
     times: AtLeastOne = 1
 
     def __post_init__(self) -> None:
         """Raises ValueError, which names contradictory keys."""
-        faults = ("status", "status_after", "hang_up")
+        faults = ("status", "status_after", "hang_up", "slow")
         given = [name for name in faults if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
@@ -212,6 +213,8 @@ class Fail(Body, frozen=True):
             return Status(self.status, self.retry_after)
         if self.status_after is not None:
             return StatusAfter(self.status_after)
+        if self.slow is not None:
+            return Delay(self.slow)
         return HangUp() if self.hang_up == "before" else HangUpAfter()
 
 

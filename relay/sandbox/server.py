@@ -1,4 +1,4 @@
-"""Both simulators, served on loopback."""
+"""The simulators, served on loopback."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -12,6 +12,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from relay.clock import Clock, utc_now
 from relay.sandbox import story
 from relay.sandbox.census import SandboxCensus
+from relay.sandbox.channels import SandboxChannels
 from relay.sandbox.control import control
 from relay.sandbox.dbt_cloud import SandboxDbtCloud
 from relay.sandbox.wire import Simulator
@@ -21,9 +22,9 @@ _POLL_SECONDS = 0.01  # how often a server checks whether to stop
 
 
 class Sandbox:
-    """dbt Cloud and Census on loopback, from `start` to `stop` or as a context manager.
+    """dbt Cloud, Census and channels on loopback, from `start` to `stop` or as a context manager.
 
-    Port 0 is any free port; see the `url` of each simulator. Both ports also serve the routes in
+    Port 0 is any free port; see the `url` of each simulator. Each port also serves the routes in
     `control`.
     """
 
@@ -34,16 +35,20 @@ class Sandbox:
         *,
         dbt_cloud_port: int = 0,
         census_port: int = 0,
+        channels: SandboxChannels | None = None,
+        channels_port: int = 0,
     ) -> None:
         self.dbt_cloud = dbt_cloud
         self.census = census
-        self._ports = (dbt_cloud_port, census_port)
+        self.channels = channels or SandboxChannels()
+        self._ports = (dbt_cloud_port, census_port, channels_port)
         self._stops: list[Callable[[], None]] = []
 
     def start(self) -> Self:
-        """Serve both, in threads that end with the process."""
-        control_app = control(self.dbt_cloud, self.census)
-        for simulator, port in zip((self.dbt_cloud, self.census), self._ports, strict=True):
+        """Serve them, in threads that end with the process."""
+        control_app = control(self.dbt_cloud, self.census, self.channels)
+        simulators = (self.dbt_cloud, self.census, self.channels)
+        for simulator, port in zip(simulators, self._ports, strict=True):
             server = make_server(
                 HOST,
                 port,
@@ -56,9 +61,10 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Close both ports. Running requests are completed; delayed ones are dropped."""
+        """Close the ports. Running requests are completed; delayed ones are dropped."""
         self.dbt_cloud.close()
         self.census.close()
+        self.channels.close()
         while self._stops:
             self._stops.pop()()
 
@@ -80,8 +86,9 @@ def open_sandbox(
     clock: Clock = utc_now,
     dbt_cloud_port: int = 0,
     census_port: int = 0,
+    channels_port: int = 0,
 ) -> Sandbox:
-    """Both simulators with the jobs, subscription and syncs of `story`, without runs; not started.
+    """The simulators with the jobs, subscription and syncs of `story`, without runs; not started.
 
     `runs_take` is the duration of each sync run; None: until it is ended by a call.
     """
@@ -92,7 +99,14 @@ def open_sandbox(
     census = SandboxCensus(story.CENSUS_API_KEY, runs_take=runs_take, clock=clock)
     for sync in story.SYNCS:
         census.add_sync(sync)
-    return Sandbox(dbt_cloud, census, dbt_cloud_port=dbt_cloud_port, census_port=census_port)
+    return Sandbox(
+        dbt_cloud,
+        census,
+        dbt_cloud_port=dbt_cloud_port,
+        census_port=census_port,
+        channels=SandboxChannels(clock=clock),
+        channels_port=channels_port,
+    )
 
 
 class _Quiet(WSGIRequestHandler):

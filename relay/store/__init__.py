@@ -12,6 +12,7 @@ from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
 from relay.store.drift import Drift
 from relay.store.holds import Ended, Hold, Holds, HoldScope, Underway
 from relay.store.mode import Mode
+from relay.store.observations import Observations
 from relay.store.periodic import PeriodicTasks
 from relay.store.replay import Redo, Replayed, Replays, Triggered
 from relay.store.results import (
@@ -48,6 +49,7 @@ class Store:
         self.sync_runs = SyncRuns(connections)
         self.sync_states = SyncStates(connections)
         self.tallies = Tallies(connections)
+        self.observations = Observations(connections)
         self.catch_ups = CatchUps(connections)
         self.census_versions = CensusVersions(connections)
         self.drift = Drift(connections)

@@ -25,9 +25,13 @@ CATCH_UP = "catch_up"
 PRUNE = "prune"
 CHECK_DRIFT = "check_drift"
 END_HOLD = "end_hold"
+SEND_HEARTBEAT = "send_heartbeat"
 
 # Of its own, for the same reason: a worker of the version before does not know END_HOLD.
 HOLDS_QUEUE = "relay.holds"
+
+# And for the jobs about messages: what opens alerts and sends messages, and the heartbeat.
+MESSAGES_QUEUE = "relay.messages"
 
 # What processes of the previous version still defer during an upgrade, after the migration has
 # renamed the waiting jobs. Their other jobs need columns that no longer exist.
@@ -39,7 +43,7 @@ FORMER_NAMES: Mapping[str, str] = {
 }
 
 # What a worker reads.
-QUEUES = [QUEUE, HOLDS_QUEUE, FORMER_QUEUE]
+QUEUES = [QUEUE, HOLDS_QUEUE, MESSAGES_QUEUE, FORMER_QUEUE]
 
 FORMER_ROUND = "round"  # a worker of the previous version defers it every ten seconds
 

@@ -27,6 +27,7 @@ from relay.store import Store, jobs
 from relay.vendors.connect import CONNECTIONS
 from relay.worker import tasks
 from relay.worker.api_versions import ApiVersions
+from relay.worker.channels import ChannelCheck
 from relay.worker.connector import Connector
 from relay.worker.services import Services, build_services
 from relay.worker.watch import HEARTBEAT_SECONDS, EngineJobs, JobWatch, ids_of
@@ -150,7 +151,9 @@ class _Worker:
             await running
 
     async def _refresh_mapping(self) -> None:
+        channels = ChannelCheck(self._services)
         while True:
+            channels.check()
             await asyncio.sleep(MAPPING_SECONDS)
             self._services.mapping.refresh()
 
@@ -221,6 +224,7 @@ _TASKS: dict[str, _Task] = {
     jobs.CATCH_UP: _Task(tasks.catch_up, tasks.periodic_task_failed),
     jobs.PRUNE: _Task(tasks.prune, tasks.periodic_task_failed),
     jobs.END_HOLD: _Task(tasks.end_hold, None),
+    jobs.SEND_HEARTBEAT: _Task(tasks.send_heartbeat, tasks.periodic_task_failed),
     jobs.CHECK_DRIFT: _Task(tasks.check_drift, tasks.drift_check_failed),
 }
 

@@ -7,6 +7,7 @@ from relay.evidence.collect import Collector, collector_of
 from relay.mapping_file import MappingFile
 from relay.settings import WorkerSettings
 from relay.store import Mode, Store
+from relay.vendors.channels import Senders
 from relay.vendors.connect import CensusClients, dbt_cloud_of
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.worker.projects_seen import ProjectsSeen
@@ -22,6 +23,7 @@ class Services:
     dbt_cloud: DbtCloud
     collector: Collector
     census_clients: CensusClients
+    senders: Senders
     clock: Clock
     projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)
 
@@ -47,5 +49,6 @@ def build_services(
         dbt_cloud=dbt_cloud,
         collector=collector_of(settings, dbt_cloud),
         census_clients=CensusClients(settings, lambda: mapping.current.workspaces, stopwatch),
+        senders=Senders(settings),
         clock=clock,
     )

@@ -18,6 +18,7 @@ from relay.logs import get_logger
 from relay.operations.lost_lines import report_lost_lines
 from relay.store.takeovers import TakenOver
 from relay.worker import tasks
+from relay.worker.mapping_report import MappingReport
 from relay.worker.services import Services
 
 # The jobs of a dead worker are taken over within 22 seconds. The documents promise 60; a job may
@@ -62,6 +63,7 @@ class JobWatch:
         self._engines: list[EngineJobs] = []
         self._lost: frozenset[int] = frozenset()
         self._requested_for: str | None = None  # the digest of a mapping
+        self._mapping_report = MappingReport(services)
         self._takeover_allowed_at = self._periodic_at = stopwatch()
 
     def add_engine(self) -> EngineJobs:
@@ -98,6 +100,7 @@ class JobWatch:
             self._request_drift_check()
             tasks.defer_periodic_tasks(self._services)
             report_lost_lines(self._services.store, "worker")
+            self._mapping_report.record()
 
     def _request_drift_check(self) -> None:
         """Once for each mapping that this process takes up, the first one included."""

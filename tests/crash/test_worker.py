@@ -268,3 +268,17 @@ class TestToldToStop:
         assert worker.wait() == 0
         assert time.monotonic() - began < 5
         assert [line["event"] for line in worker.lines][-1] == "database.stopped"
+
+
+def test_a_channel_that_cannot_be_used_keeps_no_sync_from_running(new_stage):
+    with new_stage() as stage:
+        stage.map(ONE_SYNC + "notify:\n  ops: {kind: slack, url_env: RELAY_NOTIFY_OPS}\n")
+        stage.worker(RELAY_HEARTBEAT_URL="http://127.0.0.1:1/s3cr3t-of-a-heartbeat")
+        unusable = stage.wait_for("notify.not_usable")
+        assert unusable["problems"] == ["RELAY_NOTIFY_OPS: is not set, and channel ops needs it"]
+        stage.record()
+        stage.wait_for("sync.triggered", sync_id=5123)
+        failed = stage.wait_for("heartbeat.failed")
+        assert "no connection to 127.0.0.1:1" in failed["problem"]
+        assert len(stage.logged("notify.not_usable")) == 1
+        assert "s3cr3t" not in "".join(process.output for process in stage.processes)

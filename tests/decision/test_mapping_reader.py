@@ -146,6 +146,15 @@ def test_the_same_sync_id_may_be_in_two_workspaces():
             one() + "workspaces: {e: {url: 'https://app.getcensus.com/v2', api_key_env: x}}\n",
             "workspaces.e.url: must end with its host: relay itself adds the API's path; write",
         ),
+        (
+            one()
+            + "notify: {a: {kind: slack, url_env: RELAY_NOTIFY_A, key_env: RELAY_NOTIFY_B}}\n",
+            "notify.a.key_env: a channel of kind `slack` has `url_env` only",
+        ),
+        (
+            one() + "notify: {a: {kind: pagerduty, url_env: RELAY_NOTIFY_A}}\n",
+            "notify.a: `key_env` is missing: a channel of kind `pagerduty` needs it",
+        ),
         (one() + "workspaces: {default: {api_key_env: CENSUS_API_KEY_K}}\n", "use another"),
     ],
 )
@@ -530,3 +539,9 @@ def test_thousands_of_syncs_may_share_a_list_by_an_alias():
     others = (f"  - {{sync_id: {number}, depends_on: *models}}\n" for number in range(2, 3001))
     mapping = read(f"version: 1\nsyncs:\n{first}{''.join(others)}")
     assert {len(sync.depends_on) for sync in mapping.syncs} == {10}
+
+
+def test_pagerduty_may_have_an_address_of_its_own():
+    text = "notify: {a: {kind: pagerduty, key_env: RELAY_NOTIFY_A, url_env: RELAY_NOTIFY_B}}\n"
+    given = read(one() + text).channels["a"]
+    assert given.variables == ("RELAY_NOTIFY_B", "RELAY_NOTIFY_A")

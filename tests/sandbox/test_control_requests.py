@@ -12,7 +12,7 @@ CENSUS = {"simulator": "census", "path": "/"}
         ("fail", [], "Expected `object`"),
         ("fail", {"path": "/", "status": 500}, "missing required field `simulator`"),
         ("fail", {"simulator": "hightouch", "path": "", "status": 500}, "`$.simulator`"),
-        ("fail", CENSUS, "give one of status, status_after, hang_up, not none"),
+        ("fail", CENSUS, "give one of status, status_after, hang_up, slow, not none"),
         ("fail", CENSUS | {"status": 500, "hang_up": "after"}, "not status and hang_up"),
         ("fail", CENSUS | {"status": 500, "status_after": 502}, "not status and status_after"),
         ("fail", CENSUS | {"hang_up": "before", "retry_after": 1}, "not to hang_up"),

@@ -26,7 +26,7 @@ class TestServer:
         with open_sandbox() as sandbox:
             url = sandbox.census.url
             assert url != sandbox.dbt_cloud.url
-            assert threading.active_count() == before + 2
+            assert threading.active_count() == before + 3
         assert threading.active_count() == before
         with pytest.raises(requests.ConnectionError):
             requests.get(url, timeout=10)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
+from mappings import mapping_text, sync_entry
 
 from relay.sandbox import story
 from relay.store import Store, jobs
@@ -145,3 +146,44 @@ def test_periodic_tasks_are_deferred_every_ten_seconds(watch, one, monotonic, sq
     monotonic.now += 10
     watch.check()
     assert deferred() == [jobs.CATCH_UP] * 2 + [jobs.CHECK_DRIFT] + [jobs.PRUNE] * 2
+
+
+class TestTheMappingFile:
+    @pytest.fixture(name="seen")
+    def _seen(self, watch, monotonic, one):
+        """The observations after the next round, by name."""
+
+        def look():
+            monotonic.now += 10
+            watch.check()
+            return {each.name: each for each in one.services.store.observations.all()}
+
+        return look
+
+    def test_is_recorded_as_refused_until_it_is_valid_again(self, seen, one):
+        first = seen()
+        assert (first["mapping"].value, first["mapping_syncs"].value) == (1, 1)
+        assert first["mapping_loaded"].value == one.clock().timestamp()
+        one.tick(60)
+        one.map("nonsense: true")
+        refused = seen()
+        assert refused["mapping"].value == 0
+        assert "nonsense" in refused["mapping"].detail
+        assert refused["mapping_loaded"] == first["mapping_loaded"]
+        one.map(mapping_text(sync_entry(5123, "customers"), sync_entry(5124, "orders")))
+        again = seen()
+        assert (again["mapping"].value, again["mapping"].detail) == (1, "")
+        assert again["mapping_syncs"].value == 2
+        assert again["mapping_loaded"].value == one.clock().timestamp()
+
+    def test_is_recorded_again_only_when_it_changes(self, seen, one, sql):
+        seen()
+        sql("DELETE FROM relay.observations")
+        assert seen() == {}
+
+    def test_that_is_the_valid_one_again_is_no_longer_refused(self, seen, one):
+        valid = mapping_text(sync_entry(5123, "customers"))
+        one.map("nonsense: true")
+        assert seen()["mapping"].value == 0
+        one.map(valid)
+        assert seen()["mapping"].value == 1

@@ -11,6 +11,7 @@ from relay.worker.tasks.attempts import scheduled_start, start_failed, start_syn
 from relay.worker.tasks.catch_up import catch_up
 from relay.worker.tasks.dbt_runs import evaluate_dbt_run, evaluation_failed
 from relay.worker.tasks.drift import check_drift, drift_check_failed, request_drift_check
+from relay.worker.tasks.heartbeat import send_heartbeat
 from relay.worker.tasks.holds import end_hold
 from relay.worker.tasks.periodic import (
     defer_periodic_tasks,
@@ -34,6 +35,7 @@ __all__ = [
     "prune",
     "request_drift_check",
     "scheduled_start",
+    "send_heartbeat",
     "start_failed",
     "start_periodic_tasks",
     "start_sync_run",

@@ -7,6 +7,7 @@ from relay.dbt.runs import FinishedRun
 from relay.dbt.subscriptions import problems_of
 from relay.errors import BadArtifact, Rejected, VendorError
 from relay.logs import get_logger
+from relay.store.observations import WEBHOOK_SILENT, WEBHOOK_SUBSCRIPTION
 from relay.worker.services import Services
 
 MAX_AGE = timedelta(days=7)
@@ -66,12 +67,24 @@ def _record_missed(services: Services, since: datetime, until: datetime) -> tupl
 
 
 def _warn_if_silent(services: Services, missed: list[FinishedRun]) -> None:
-    """Warn if no delivery at all has arrived since the first missed run."""
-    if not missed:
-        return
+    """Warn if no delivery at all has arrived since the first missed run.
+
+    It is over when a delivery arrives that is not the last one before the silence.
+    """
     last_delivery = services.store.deliveries.last_received_at()
-    if last_delivery is None or last_delivery < missed[0].finished_at:
+    silence = _describe_silence(last_delivery)
+    if missed and (last_delivery is None or last_delivery < missed[0].finished_at):
         log.warning("webhook.silent", last_delivery_at=last_delivery, missed=len(missed))
+        _observe(services, WEBHOOK_SILENT, 1, silence)
+        return
+    before = services.store.observations.get(WEBHOOK_SILENT)
+    is_over = last_delivery is not None and before is not None and before.detail != silence
+    if before is None or is_over:
+        _observe(services, WEBHOOK_SILENT, 0, "")
+
+
+def _describe_silence(last_delivery: datetime | None) -> str:
+    return "no delivery yet" if last_delivery is None else f"no delivery since {last_delivery}"
 
 
 def _warn_of_webhook_problems(services: Services) -> None:
@@ -82,5 +95,11 @@ def _warn_of_webhook_problems(services: Services) -> None:
         log.info("webhook.not_readable", problem=str(exc))
         return
     mapped = services.mapping.current.dbt_job_ids
-    for problem in problems_of(subscriptions, mapped_job_ids=mapped):
+    problems = problems_of(subscriptions, mapped_job_ids=mapped)
+    for problem in problems:
         log.warning("webhook.unwell", problem=problem)
+    _observe(services, WEBHOOK_SUBSCRIPTION, float(not problems), "; ".join(problems))
+
+
+def _observe(services: Services, name: str, value: float, detail: str) -> None:
+    services.store.observations.record(name, "", value, detail, services.clock())

@@ -9,7 +9,14 @@ from sandbox_runs import NIGHT, build_run
 
 from relay.sandbox import story
 from relay.sandbox.wire import Status
+from relay.store.observations import WEBHOOK_SILENT, WEBHOOK_SUBSCRIPTION
 from relay.worker import tasks
+
+
+def seen(relay, name):
+    """The value and the detail of an observation."""
+    observation = relay.services.store.observations.get(name)
+    return observation.value, observation.detail
 
 
 class TestMissedRun:
@@ -125,6 +132,21 @@ class TestMissedRun:
         watching.round()
         (silent,) = events("webhook.silent")
         assert (silent["last_delivery_at"], silent["missed"]) == (None, 1)
+        assert seen(watching, WEBHOOK_SILENT) == (1, "no delivery yet")
+
+    def test_the_silence_is_over_with_the_next_delivery(self, watching):
+        watching.round()
+        assert seen(watching, WEBHOOK_SILENT) == (0, "")
+        self.ended(watching, ago=100)
+        watching.tick(600)
+        watching.round()
+        watching.tick(600)
+        watching.round()  # nothing new was missed, and nothing delivered
+        assert seen(watching, WEBHOOK_SILENT)[0] == 1
+        watching.deliver(self.ended(watching, 1, ago=300))
+        watching.tick(600)
+        watching.round()
+        assert seen(watching, WEBHOOK_SILENT) == (0, "")
 
     def test_is_no_warning_if_other_webhooks_arrived_since(self, watching, sql, events):
         watching.deliver(self.ended(watching, ago=300))
@@ -142,6 +164,13 @@ class TestMissedRun:
         watching.round()
         (unwell,) = events("webhook.unwell")
         assert "it failed too often" in unwell["problem"]
+        value, problem = seen(watching, WEBHOOK_SUBSCRIPTION)
+        assert (value, "it failed too often" in problem) == (0, True)
+
+    def test_a_subscription_that_is_well_is_recorded_too(self, watching, sandbox):
+        sandbox.dbt_cloud.add_subscription(story.SUBSCRIPTION)
+        watching.round()
+        assert seen(watching, WEBHOOK_SUBSCRIPTION) == (1, "")
 
     def test_is_caught_up_by_a_token_without_permission_to_read_subscriptions(
         self, watching, sandbox, events
