@@ -25,9 +25,15 @@ CATCH_UP = "catch_up"
 PRUNE = "prune"
 CHECK_DRIFT = "check_drift"
 END_HOLD = "end_hold"
+REVIEW_ALERTS = "review_alerts"
+SEND_MESSAGES = "send_messages"
+SCHEDULED_SEND = "scheduled_send"
 
 # Of its own, for the same reason: a worker of the version before does not know END_HOLD.
 HOLDS_QUEUE = "relay.holds"
+
+# And for the jobs about messages: what opens alerts and sends messages, and the heartbeat.
+MESSAGES_QUEUE = "relay.messages"
 
 # What processes of the previous version still defer during an upgrade, after the migration has
 # renamed the waiting jobs. Their other jobs need columns that no longer exist.
@@ -39,7 +45,7 @@ FORMER_NAMES: Mapping[str, str] = {
 }
 
 # What a worker reads.
-QUEUES = [QUEUE, HOLDS_QUEUE, FORMER_QUEUE]
+QUEUES = [QUEUE, HOLDS_QUEUE, MESSAGES_QUEUE, FORMER_QUEUE]
 
 FORMER_ROUND = "round"  # a worker of the previous version defers it every ten seconds
 
@@ -117,3 +123,14 @@ def schedule_start(connection: Connection, workspace: str, sync_id: int, at: dat
 def poll_sync_run(connection: Connection, attempt_id: int, *, polls: int, at: datetime) -> None:
     """Defer the next poll of a sync run, at `at`; `polls` is the number of polls so far."""
     defer(connection, POLL_SYNC_RUN, {"attempt_id": attempt_id, "polls": polls}, at=at)
+
+
+def send_messages(connection: Connection, channel: str) -> None:
+    """Defer the job that sends a channel's oldest message; one at a time for each channel."""
+    lock = f"messages/{channel}"
+    defer(connection, SEND_MESSAGES, {"channel": channel}, lock=lock, queue=MESSAGES_QUEUE)
+
+
+def schedule_send(connection: Connection, channel: str, at: datetime) -> None:
+    """Defer a job for `at` that then defers `send_messages`, which has a lock."""
+    defer(connection, SCHEDULED_SEND, {"channel": channel}, at=at, queue=MESSAGES_QUEUE)

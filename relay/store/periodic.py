@@ -20,7 +20,9 @@ class PeriodicTasks(Transactions):
                 (name, at),
             )
 
-    def defer_if_due(self, name: str, *, now: datetime, every: timedelta) -> None:
+    def defer_if_due(
+        self, name: str, *, now: datetime, every: timedelta, queue: str = jobs.QUEUE
+    ) -> None:
         """Defer a task's job if it is due, and set it due again after `every`.
 
         Only one of several workers defers it. A due time further ahead than `every` comes from a
@@ -33,4 +35,4 @@ class PeriodicTasks(Transactions):
                 (now + every, name, now, now + every),
             )
             if due.rowcount:
-                jobs.defer(connection, name, {}, lock=name)
+                jobs.defer(connection, name, {}, lock=name, queue=queue)

@@ -1,15 +1,25 @@
 """The dependencies of the tasks."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from relay.channels import Channel
 from relay.clock import Clock, Stopwatch, stopwatch, utc_now
+from relay.errors import Rejected
 from relay.evidence.collect import Collector, collector_of
 from relay.mapping_file import MappingFile
+from relay.messages.message import Message
+from relay.messages.sender import Sender
 from relay.settings import WorkerSettings
 from relay.store import Mode, Store
 from relay.vendors.connect import CensusClients, dbt_cloud_of
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.worker.projects_seen import ProjectsSeen
+
+
+class _NoSender:
+    def send(self, channel: Channel, message: Message, *, at: datetime) -> None:
+        raise Rejected(f"messages of kind {channel.kind} cannot be sent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,7 @@ class Services:
     census_clients: CensusClients
     clock: Clock
     projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)
+    sender: Sender = field(default_factory=_NoSender)
 
     @property
     def mode(self) -> Mode:

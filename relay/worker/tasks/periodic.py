@@ -4,9 +4,12 @@ from datetime import timedelta
 
 from relay.store import jobs
 from relay.worker.services import Services
+from relay.worker.tasks.alerts import BETWEEN_REVIEWS
 from relay.worker.tasks.drift import BETWEEN_CHECKS
 
 BETWEEN_PRUNINGS = timedelta(hours=1)
+# Of the tasks that workers of the version before do not know.
+_QUEUES = {jobs.REVIEW_ALERTS: jobs.MESSAGES_QUEUE}
 
 
 def start_periodic_tasks(services: Services) -> None:
@@ -23,7 +26,8 @@ def defer_periodic_tasks(services: Services) -> None:
     """Defer the due tasks, for any free worker."""
     now = services.clock()
     for name, every in _periodic_tasks(services):
-        services.store.periodic_tasks.defer_if_due(name, now=now, every=every)
+        queue = _QUEUES.get(name, jobs.QUEUE)
+        services.store.periodic_tasks.defer_if_due(name, now=now, every=every, queue=queue)
 
 
 def periodic_task_failed(services: Services, problem: str) -> None:
@@ -37,4 +41,5 @@ def _periodic_tasks(services: Services) -> list[tuple[str, timedelta]]:
         *catching_up,
         (jobs.PRUNE, BETWEEN_PRUNINGS),
         (jobs.CHECK_DRIFT, BETWEEN_CHECKS),
+        (jobs.REVIEW_ALERTS, BETWEEN_REVIEWS),
     ]
