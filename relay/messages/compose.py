@@ -157,6 +157,8 @@ class _Composer:
 
     def _opened_texts(self, alerts: Sequence[Alert]) -> tuple[str, str]:
         run, (first, *others) = alerts[0].run, alerts
+        if not others and first.sync is None:
+            return opened_title(first, None), ""
         if run is not None and _caused_by_a_decision(alerts):
             cause, concerned = cause_text(alerts), _concerned(alerts)
             if cause and len(_models(alerts)) == 1:

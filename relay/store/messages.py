@@ -93,7 +93,7 @@ class ClaimedMessage:
 
     def _end(self, statement: LiteralString, arguments: Sequence[object], at: datetime) -> None:
         self._connection.execute(statement, arguments)
-        if self._connection.execute(_HAS_MORE, (self.stored.channel,)).fetchone():
+        if self._connection.execute(_HAS_MORE, (self.stored.channel,)).rowcount:
             jobs.schedule_send(self._connection, self.stored.channel, at + BETWEEN_MESSAGES)
 
 
