@@ -12,6 +12,7 @@ from relay.cli.destinations import destinations
 from relay.cli.hold import hold, release
 from relay.cli.init import init
 from relay.cli.mapping import mapping as mapping_group
+from relay.cli.mute import mute, unmute
 from relay.cli.options import AN_ID, as_json, of_run
 from relay.cli.sources import sources
 from relay.cli.syncs import syncs
@@ -26,7 +27,10 @@ def main() -> None:
     """Triggers the Census syncs whose dbt models a dbt Cloud run really rebuilt."""
 
 
-for each in (backtest, hold, release, init, mapping_group, syncs, sources, destinations):
+for each in (
+    *(backtest, hold, release, mute, unmute),
+    *(init, mapping_group, syncs, sources, destinations),
+):
     main.add_command(each)
 
 

@@ -36,19 +36,6 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAlert:
-    """An open alert, for `relay status`."""
-
-    opened_at: datetime
-    event: str
-    workspace: str | None
-    sync_id: int | None
-    subject: str
-    dbt_run_id: int | None
-    sync_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Observed:
     """The last value of an observation."""
 

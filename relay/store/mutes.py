@@ -17,7 +17,6 @@ class Mute:
     until: datetime
     why: str | None
     by: str
-    sync_name: str | None = None
 
     @property
     def key(self) -> SyncKey:
