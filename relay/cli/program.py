@@ -13,6 +13,7 @@ from relay.cli.freshness import freshness
 from relay.cli.hold import hold, release
 from relay.cli.init import init
 from relay.cli.mapping import mapping as mapping_group
+from relay.cli.mute import mute, unmute
 from relay.cli.notify import notify
 from relay.cli.options import AN_ID, as_json, of_run
 from relay.cli.sources import sources
@@ -29,8 +30,8 @@ def main() -> None:
 
 
 for each in (
-    *(backtest, freshness, hold, release, notify, init, mapping_group, syncs),
-    *(sources, destinations),
+    *(backtest, freshness, hold, release, mute, unmute, notify),
+    *(init, mapping_group, syncs, sources, destinations),
 ):
     main.add_command(each)
 

@@ -50,7 +50,7 @@ def hold(scope: HoldScope, end: End, why: str | None, by: str | None, *, wants_j
         raise click.UsageError("--until is over already")
     with on_database(Settings) as (settings, server):
         problem = require_scope(settings, scope)
-        reason = (why and short_message(why)) or None
+        reason = reason_of(why)
         held = hold_syncs(server, scope, until=until, why=reason, by=by_whom(by), now=now)
     if problem:
         click.echo(f"warning: {problem}", err=True)
@@ -70,6 +70,11 @@ def release(scope: HoldScope, by: str | None, *, wants_json: bool) -> int:
     else:
         click.echo("\n".join(_released_lines(scope, released)))
     return PROBLEM if released.released is None else 0
+
+
+def reason_of(given: str | None) -> str | None:
+    """The reason on one line; None if there is none."""
+    return (given and short_message(given)) or None
 
 
 def by_whom(given: str | None) -> str:

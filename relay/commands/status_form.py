@@ -11,7 +11,14 @@ from relay.operations.api_versions import CensusVersion, v1_end
 from relay.operations.readiness import Check
 from relay.operations.status import StatusReport
 from relay.store.drift import DriftRow
-from relay.store.status import DeliveryRow, HoldRow, LostLinesRow, SyncRunRow, TriggerRow
+from relay.store.open_alerts import AlertRow, MuteRow
+from relay.store.status import (
+    DeliveryRow,
+    HoldRow,
+    LostLinesRow,
+    SyncRunRow,
+    TriggerRow,
+)
 from relay.workspaces import DEFAULT_WORKSPACE, display_id
 
 RED, YELLOW, GREEN = "red", "yellow", "green"
@@ -100,7 +107,9 @@ class _Section(NamedTuple):
 def _sections(report: StatusReport) -> tuple[_Section, ...]:
     return (
         _attention_section(report),
+        _alert_section(report.alerts),
         _hold_section(report.holds),
+        _mute_section(report.mutes),
         _drift_section(report.drift),
         _delivery_section(report.deliveries),
         _trigger_section(report.triggers),
@@ -147,6 +156,37 @@ def _hold_section(holds: list[HoldRow]) -> _Section:
     ]
     heading = ("sync", "since", "until", "by", "reason", "waiting triggers")
     return _Section("Held", heading, rows, "`relay release` ends a hold." if rows else "")
+
+
+def _alert_section(alerts: list[AlertRow]) -> _Section:
+    rows = [
+        (
+            short_time(row.opened_at),
+            Coloured(row.event.replace("_", " "), RED),
+            _sync(row.workspace, row.sync_id, row.sync_name),
+            row.dbt_run_id,
+            row.subject or None,
+            row.muted_until and short_time(row.muted_until),
+        )
+        for row in alerts
+    ]
+    heading = ("since", "what", "sync", "dbt run", "about", "muted until")
+    return _Section("Open alerts", heading, rows)
+
+
+def _mute_section(mutes: list[MuteRow]) -> _Section:
+    rows = [
+        (
+            _sync(row.workspace, row.sync_id, row.sync_name),
+            short_time(row.since),
+            short_time(row.until),
+            row.by,
+            row.why,
+        )
+        for row in mutes
+    ]
+    heading = ("sync", "since", "until", "by", "reason")
+    return _Section("Muted", heading, rows, "`relay unmute` ends a mute." if rows else "")
 
 
 def _drift_section(drift: list[DriftRow]) -> _Section:

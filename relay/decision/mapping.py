@@ -12,6 +12,7 @@ from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, Workspace, display_id
 AnyOrAll = Literal["any", "all"]
 BlockOrIgnore = Literal["block", "ignore"]
 MAX_NAMED = 20  # syncs in one message
+REJECTS_OVER = 0.1  # a share of the records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Sync:
     enabled: bool = True
     owner: str | None = None
     fresh_within: int | None = None
-    rejects_over: float = 0.1
+    rejects_over: float = REJECTS_OVER
     notify: tuple[str, ...] = ()
     workspace: str = DEFAULT_WORKSPACE
 

@@ -15,6 +15,7 @@ from relay.postgres.server import Server
 from relay.settings import StatusSettings
 from relay.store import Store
 from relay.store.drift import DriftRow
+from relay.store.open_alerts import AlertRow, MuteRow
 from relay.store.status import (
     AbandonedRow,
     DeliveryRow,
@@ -28,7 +29,15 @@ from relay.store.status import (
 
 RowOfASync = TypeVar(
     "RowOfASync",
-    bound=GivenUpRow | AbandonedRow | StuckRow | HoldRow | DriftRow | TriggerRow | SyncRunRow,
+    bound=GivenUpRow
+    | AbandonedRow
+    | StuckRow
+    | HoldRow
+    | DriftRow
+    | TriggerRow
+    | SyncRunRow
+    | AlertRow
+    | MuteRow,
 )
 
 
@@ -61,6 +70,8 @@ class StatusReport:
     triggers: list[TriggerRow]
     open_sync_runs: list[SyncRunRow]
     lost_log_lines: list[LostLinesRow]
+    alerts: list[AlertRow]
+    mutes: list[MuteRow]
 
 
 class StatusReader:
@@ -103,6 +114,8 @@ class StatusReader:
                 triggers=_with_names(overview.triggers, mapping),
                 open_sync_runs=_with_names(overview.open_sync_runs, mapping),
                 lost_log_lines=overview.lost_log_lines,
+                alerts=_with_names(overview.alerts, mapping),
+                mutes=_with_names(overview.mutes, mapping),
             )
 
     def _read_mapping(self) -> tuple[Check, SyncMapping | None]:

@@ -3,6 +3,7 @@
 Every method raises DatabaseUnavailable if PostgreSQL does not respond. Callers pass in the time.
 """
 
+from relay.store.alerts import Alerts
 from relay.store.attempts import Attempt, Attempts, ClaimedAttempt
 from relay.store.catch_up import CatchUps
 from relay.store.census_versions import CensusVersions
@@ -11,7 +12,9 @@ from relay.store.decisions import Decision, Decisions
 from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
 from relay.store.drift import Drift
 from relay.store.holds import Ended, Hold, Holds, HoldScope, Underway
+from relay.store.messages import Messages
 from relay.store.mode import Mode
+from relay.store.mutes import Mute, Mutes
 from relay.store.observations import Observations
 from relay.store.periodic import PeriodicTasks
 from relay.store.replay import Redo, Replayed, Replays, Triggered
@@ -50,6 +53,9 @@ class Store:
         self.sync_states = SyncStates(connections)
         self.tallies = Tallies(connections)
         self.observations = Observations(connections)
+        self.alerts = Alerts(connections)
+        self.messages = Messages(connections)
+        self.mutes = Mutes(connections)
         self.catch_ups = CatchUps(connections)
         self.census_versions = CensusVersions(connections)
         self.drift = Drift(connections)
@@ -75,6 +81,7 @@ __all__ = [
     "Hold",
     "HoldScope",
     "Mode",
+    "Mute",
     "NotFound",
     "NotStarted",
     "Overview",

@@ -158,7 +158,12 @@ class ClaimedAttempt:
 
         An attempt whose end is not recorded would be sent again.
         """
-        end = End(outcome=Outcome.REFUSED, at=refused.at, problem=refused.problem)
+        end = End(
+            outcome=Outcome.REFUSED,
+            at=refused.at,
+            problem=refused.problem,
+            http_status=refused.http_status,
+        )
         try:
             with self._connection.transaction():
                 record_end(self._connection, self.attempt.attempt_id, end)

@@ -12,7 +12,7 @@ from relay.decision.history import History
 from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan
 from relay.notation import printable
-from relay.store import tallies
+from relay.store import edge_alerts, tallies
 from relay.store.decisions import record_builds, record_decisions, triggered_for
 from relay.store.history import read_history
 from relay.store.jobs import evaluate_dbt_run
@@ -110,6 +110,8 @@ class DbtRuns(Transactions):
                 (problem, now, run.dbt_account_id, run.dbt_run_id),
             ).fetchone()
             if given_up is not None:
+                key = (run.dbt_account_id, run.dbt_run_id)
+                edge_alerts.given_up(connection, *key, problem, now)
                 tallies.add_tallies(connection, [_evaluated(_GIVEN_UP, given_up[0])])
 
 
@@ -155,6 +157,7 @@ class PendingDecision:
                 (self._now, plan.problem, *self._run.key),
             )
         refresh(self._connection, [verdict.sync.key for verdict in plan.verdicts])
+        edge_alerts.planned(self._connection, self._run, plan, self._now)
         tallies.add_tallies(self._connection, self._tallies(plan))
         return plan
 

@@ -47,6 +47,11 @@ class Drift(Transactions):
             row = connection.execute("SELECT digest FROM relay.drift_checks").fetchone()
             return row[0] if row else None
 
+    def all(self) -> list[DriftRow]:
+        """Every open finding."""
+        with self._statement() as connection:
+            return every(connection, DriftRow, _ALL)
+
     def record(self, comparison: Comparison, *, digest: str, at: datetime) -> DriftChanges:
         """Keep what was found, and forget what was resolved; each is returned to one caller only.
 

@@ -26,6 +26,9 @@ PRUNE = "prune"
 CHECK_DRIFT = "check_drift"
 END_HOLD = "end_hold"
 SEND_HEARTBEAT = "send_heartbeat"
+REVIEW_ALERTS = "review_alerts"
+SEND_MESSAGES = "send_messages"
+SCHEDULED_SEND = "scheduled_send"
 
 # Of its own, for the same reason: a worker of the version before does not know END_HOLD.
 HOLDS_QUEUE = "relay.holds"
@@ -121,3 +124,14 @@ def schedule_start(connection: Connection, workspace: str, sync_id: int, at: dat
 def poll_sync_run(connection: Connection, attempt_id: int, *, polls: int, at: datetime) -> None:
     """Defer the next poll of a sync run, at `at`; `polls` is the number of polls so far."""
     defer(connection, POLL_SYNC_RUN, {"attempt_id": attempt_id, "polls": polls}, at=at)
+
+
+def send_messages(connection: Connection, channel: str) -> None:
+    """Defer the job that sends a channel's oldest message; one at a time for each channel."""
+    lock = f"messages/{channel}"
+    defer(connection, SEND_MESSAGES, {"channel": channel}, lock=lock, queue=MESSAGES_QUEUE)
+
+
+def schedule_send(connection: Connection, channel: str, at: datetime) -> None:
+    """Defer a job for `at` that then defers `send_messages`, which has a lock."""
+    defer(connection, SCHEDULED_SEND, {"channel": channel}, at=at, queue=MESSAGES_QUEUE)

@@ -119,6 +119,24 @@ _OLD: dict[str, LiteralString] = {
         DELETE FROM relay.holds WHERE hold_id IN (
             SELECT hold_id FROM relay.holds WHERE ended_at < %(before)s LIMIT %(most)s)
         """,
+    "alerts": """
+        DELETE FROM relay.alerts WHERE alert_id IN (
+            SELECT alert_id FROM relay.alerts
+            WHERE resolved_at < %(before)s AND settled_at IS NOT NULL LIMIT %(most)s)
+        """,
+    "messages": """
+        DELETE FROM relay.messages WHERE message_id IN (
+            SELECT message_id FROM relay.messages
+            WHERE created_at < %(before)s AND coalesce(sent_at, failed_at) < %(before)s
+              AND NOT EXISTS (
+                SELECT FROM relay.alert_messages
+                WHERE alert_messages.message_id = messages.message_id)
+            ORDER BY created_at LIMIT %(most)s)
+        """,
+    "mutes": """
+        DELETE FROM relay.mutes WHERE (workspace, sync_id) IN (
+            SELECT workspace, sync_id FROM relay.mutes WHERE until < %(before)s LIMIT %(most)s)
+        """,
     "lost_log_lines": """
         DELETE FROM relay.lost_log_lines WHERE process IN (
             SELECT process FROM relay.lost_log_lines WHERE last_at < %(before)s LIMIT %(most)s)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from relay.store.drift import COLUMNS as DRIFT_COLUMNS
 from relay.store.drift import DriftRow
+from relay.store.open_alerts import ALERT_ROWS, MUTE_ROWS, AlertRow, MuteRow
 from relay.store.transactions import Transactions, every
 
 
@@ -135,6 +136,8 @@ class Overview:
     abandoned: list[AbandonedRow]
     stuck: list[StuckRow]
     drift: list[DriftRow]
+    alerts: list[AlertRow]
+    mutes: list[MuteRow]
 
 
 class Status(Transactions):
@@ -153,6 +156,8 @@ class Status(Transactions):
                 abandoned=every(connection, AbandonedRow, _ABANDONED_ROWS, (newest,)),
                 stuck=every(connection, StuckRow, _STUCK_ROWS, (newest,)),
                 drift=every(connection, DriftRow, _DRIFT_ROWS, (newest,)),
+                alerts=every(connection, AlertRow, ALERT_ROWS, (newest,)),
+                mutes=every(connection, MuteRow, MUTE_ROWS),
             )
 
     def report_lost_lines(self, row: LostLinesRow) -> None:

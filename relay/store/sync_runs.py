@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from relay.store import jobs
+from relay.decision.mapping import REJECTS_OVER
+from relay.store import edge_alerts, jobs
 from relay.store.sync_states import COMPLETED, refresh
 from relay.store.tallies import LAG_BUCKETS, Tally, add_tallies, count, observe
 from relay.store.transactions import Connection, Transactions, every, one
@@ -38,12 +39,16 @@ class End:
     """How an attempt, or the sync run it started, ended.
 
     `run` is Census's last description of it, None if there is none; `problem` is None on success.
+    `rejects_over` is the share of rejected records from which on it is an alert, `http_status`
+    that of Census's refusal, None if Census did not refuse.
     """
 
     outcome: Outcome
     at: datetime
     problem: str | None = None
     run: SyncRun | None = None
+    rejects_over: float = REJECTS_OVER
+    http_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +228,16 @@ def record_end(connection: Connection, attempt_id: int, end: End) -> bool:
         requeue_triggers(connection, attempt_id)
     start_waiting_triggers(connection, *ended)
     refresh(connection, [ended])
+    edge_alerts.ended(
+        connection,
+        ended,
+        attempt_id,
+        end.outcome,
+        end.run,
+        rejects_over=end.rejects_over,
+        http_status=end.http_status,
+        at=end.at,
+    )
     add_tallies(connection, _tallies(ended, end, lag))
     return True
 

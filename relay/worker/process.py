@@ -226,6 +226,9 @@ _TASKS: dict[str, _Task] = {
     jobs.END_HOLD: _Task(tasks.end_hold, None),
     jobs.SEND_HEARTBEAT: _Task(tasks.send_heartbeat, tasks.periodic_task_failed),
     jobs.CHECK_DRIFT: _Task(tasks.check_drift, tasks.drift_check_failed),
+    jobs.REVIEW_ALERTS: _Task(tasks.review_alerts, tasks.periodic_task_failed),
+    jobs.SEND_MESSAGES: _Task(tasks.send_messages, tasks.sending_failed),
+    jobs.SCHEDULED_SEND: _Task(tasks.scheduled_send, None),
 }
 
 

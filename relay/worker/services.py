@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from relay.clock import Clock, Stopwatch, stopwatch, utc_now
 from relay.evidence.collect import Collector, collector_of
 from relay.mapping_file import MappingFile
+from relay.messages.sender import Sender
 from relay.settings import WorkerSettings
 from relay.store import Mode, Store
 from relay.vendors.channels import Senders
@@ -23,7 +24,7 @@ class Services:
     dbt_cloud: DbtCloud
     collector: Collector
     census_clients: CensusClients
-    senders: Senders
+    sender: Sender
     clock: Clock
     projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)
 
@@ -49,6 +50,6 @@ def build_services(
         dbt_cloud=dbt_cloud,
         collector=collector_of(settings, dbt_cloud),
         census_clients=CensusClients(settings, lambda: mapping.current.workspaces, stopwatch),
-        senders=Senders(settings),
+        sender=Senders(settings),
         clock=clock,
     )

@@ -254,7 +254,7 @@ class TestOnATerminal:
         assert terminal.end() == 0
         tables = terminal.text.partition("\n\n")[2]
         assert max(map(len, tables.splitlines())) <= 80
-        assert tables.count("customers") == 2 * 5
+        assert tables.count("customers") == 3 * 5
 
     def test_watch_draws_it_again_until_ctrl_c(self, relay, here):
         terminal = Terminal("status", "--watch", rows=12, **here)

@@ -159,3 +159,69 @@ INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full
 SELECT 'default', sync_id, 1, id, false, '{}', '{}', %(now)s, %(now)s, %(now)s, attempt_id
 FROM run JOIN synced ON sync_run_id = id
 """
+
+
+class TestAlertsAndMessages:
+    @pytest.fixture(name="kept")
+    def _kept(self, sql):
+        """How many alerts, messages and mutes there are."""
+        tables = ("alerts", "messages", "mutes")
+        return lambda: [sql(f"SELECT count(*) FROM relay.{each}")[0][0] for each in tables]
+
+    @pytest.fixture(name="add")
+    def _add(self, sql, clock):
+        """Add an alert of so many days ago, with a message, that is over or not."""
+
+        def add(event, days, *, is_over):
+            at = clock() - timedelta(days=days)
+            ended = at if is_over else None
+            (alert_id,) = sql(
+                "INSERT INTO relay.alerts (event, detail, opened_at, resolved_at, settled_at)"
+                " VALUES (%s, '{}', %s, %s, %s) RETURNING alert_id",
+                event,
+                at,
+                ended,
+                ended,
+            )[0]
+            sql(
+                "WITH sent AS (INSERT INTO relay.messages"
+                " (message_id, channel, content, created_at, due_at, sent_at)"
+                " VALUES (gen_random_uuid(), 'data', '{}', %s, %s, %s) RETURNING message_id)"
+                " INSERT INTO relay.alert_messages"
+                " SELECT %s, message_id, 'data', 'opened', %s FROM sent",
+                at,
+                at,
+                at,
+                alert_id,
+                at,
+            )
+
+        return add
+
+    def test_go_a_month_after_they_are_over(self, relay, kept, add):
+        add("failing", 31, is_over=True)
+        add("stale", 29, is_over=True)
+        prune(relay.services)
+        assert kept() == [1, 1, 0]
+
+    def test_stay_as_long_as_they_are_open(self, relay, kept, add):
+        """What was said is not said again."""
+        add("failing", 90, is_over=False)
+        prune(relay.services)
+        assert kept() == [1, 1, 0]
+
+    def test_a_message_that_was_not_sent_yet_stays(self, relay, kept, add, sql):
+        add("failing", 90, is_over=True)
+        sql("UPDATE relay.messages SET sent_at = NULL")
+        prune(relay.services)
+        assert kept() == [0, 1, 0]
+
+    def test_a_mute_goes_a_month_after_its_end(self, relay, kept):
+        now = relay.clock()
+        for sync_id, days in ((5123, 31), (5124, 29)):
+            until = now - timedelta(days=days)
+            relay.services.store.mutes.mute(
+                ("default", sync_id), until=until, why=None, by="ana", now=until
+            )
+        prune(relay.services)
+        assert kept() == [0, 0, 1]

@@ -7,12 +7,14 @@ waits: it schedules a later job instead. There are also periodic tasks.
 An unexpected exception of a task is recorded by its `…_failed` function, as a failure to retry.
 """
 
+from relay.worker.tasks.alerts import review_alerts
 from relay.worker.tasks.attempts import scheduled_start, start_failed, start_sync_run
 from relay.worker.tasks.catch_up import catch_up
 from relay.worker.tasks.dbt_runs import evaluate_dbt_run, evaluation_failed
 from relay.worker.tasks.drift import check_drift, drift_check_failed, request_drift_check
 from relay.worker.tasks.heartbeat import send_heartbeat
 from relay.worker.tasks.holds import end_hold
+from relay.worker.tasks.messages import scheduled_send, send_messages, sending_failed
 from relay.worker.tasks.periodic import (
     defer_periodic_tasks,
     periodic_task_failed,
@@ -34,8 +36,12 @@ __all__ = [
     "poll_sync_run",
     "prune",
     "request_drift_check",
+    "review_alerts",
+    "scheduled_send",
     "scheduled_start",
     "send_heartbeat",
+    "send_messages",
+    "sending_failed",
     "start_failed",
     "start_periodic_tasks",
     "start_sync_run",

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from relay.store import jobs
 from relay.worker.services import Services
+from relay.worker.tasks.alerts import BETWEEN_REVIEWS
 from relay.worker.tasks.drift import BETWEEN_CHECKS
 
 BETWEEN_PRUNINGS = timedelta(hours=1)
@@ -47,5 +48,6 @@ def _periodic_tasks(services: Services) -> list[_Periodic]:
         *catching_up,
         _Periodic(jobs.PRUNE, BETWEEN_PRUNINGS),
         _Periodic(jobs.CHECK_DRIFT, BETWEEN_CHECKS),
+        _Periodic(jobs.REVIEW_ALERTS, BETWEEN_REVIEWS, jobs.MESSAGES_QUEUE),
         *([heartbeat] if beats else []),
     ]

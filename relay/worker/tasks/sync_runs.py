@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from structlog.contextvars import bind_contextvars
 
+from relay.decision.mapping import REJECTS_OVER
 from relay.errors import BadArtifact, NotReadable, Rejected, Unavailable
 from relay.logs import get_logger
 from relay.store import End, FollowedRun
@@ -130,7 +131,13 @@ def _handle_skipped(services: Services, followed: FollowedRun, run: SyncRun) -> 
 def _end(services: Services, followed: FollowedRun, run: SyncRun, outcome: Outcome) -> None:
     now = services.clock()
     causes = services.store.sync_runs.causes(followed)
-    end = End(outcome=outcome, at=now, run=run, problem=run.error_message)
+    end = End(
+        outcome=outcome,
+        at=now,
+        run=run,
+        problem=run.error_message,
+        rejects_over=_rejects_over(services, followed),
+    )
     if not services.store.sync_runs.record_end(followed, end):
         return
     log_end = log.error if outcome is Outcome.FAILED else log.info
@@ -147,6 +154,11 @@ def _end(services: Services, followed: FollowedRun, run: SyncRun, outcome: Outco
         dbt_run_id=causes.newest_dbt_run_id,
         dbt_run_ids=causes.dbt_run_ids,
     )
+
+
+def _rejects_over(services: Services, followed: FollowedRun) -> float:
+    sync = services.mapping.current.sync(followed.workspace, followed.sync_id)
+    return sync.rejects_over if sync is not None else REJECTS_OVER
 
 
 def _abandon(services: Services, followed: FollowedRun, problem: str) -> None:

@@ -47,11 +47,14 @@ def upgrade() -> None:
             dbt_run_id     bigint,
             detail         jsonb NOT NULL,
             opened_at      timestamptz NOT NULL,
-            resolved_at    timestamptz
+            resolved_at    timestamptz,
+            withdrawn      boolean NOT NULL DEFAULT false,  -- closed, though it may not be over
+            settled_at     timestamptz     -- since when nothing is left to be said about it
         );
         CREATE UNIQUE INDEX one_open_alert ON relay.alerts
             (event, coalesce(workspace, ''), coalesce(sync_id, 0), subject)
             WHERE resolved_at IS NULL;
+        CREATE INDEX unsettled_alerts ON relay.alerts (alert_id) WHERE settled_at IS NULL;
         CREATE INDEX resolved_alerts ON relay.alerts (resolved_at);
 
         -- A message to a channel, as composed; a worker sends it.
@@ -60,6 +63,7 @@ def upgrade() -> None:
             channel       text NOT NULL,
             content       jsonb NOT NULL,
             created_at    timestamptz NOT NULL,
+            due_at        timestamptz NOT NULL,  -- not to be sent before: a retry
             failures      integer NOT NULL DEFAULT 0,
             backoff_spent double precision NOT NULL DEFAULT 0,  -- seconds
             problem       text,
@@ -69,6 +73,7 @@ def upgrade() -> None:
         );
         CREATE INDEX unsent_messages ON relay.messages (channel, created_at)
             WHERE sent_at IS NULL AND failed_at IS NULL;
+        CREATE INDEX ended_messages ON relay.messages (channel, coalesce(sent_at, failed_at));
         CREATE INDEX oldest_messages ON relay.messages (created_at);
 
         -- Which message said what about an alert.
