@@ -23,7 +23,7 @@ class Services:
     dbt_cloud: DbtCloud
     collector: Collector
     census_clients: CensusClients
-    senders: Senders
+    sender: Senders
     clock: Clock
     projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)
 
@@ -49,6 +49,6 @@ def build_services(
         dbt_cloud=dbt_cloud,
         collector=collector_of(settings, dbt_cloud),
         census_clients=CensusClients(settings, lambda: mapping.current.workspaces, stopwatch),
-        senders=Senders(settings),
+        sender=Senders(settings),
         clock=clock,
     )
