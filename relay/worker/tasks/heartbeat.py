@@ -22,13 +22,13 @@ def send_heartbeat(services: Services) -> None:
     problem = _send(url)
     observations = services.store.observations
     before = observations.get(HEARTBEAT)
-    is_well, was_well = problem is None, before is None or before.value == 1
-    if is_well == was_well and before is not None:
+    is_well = problem is None
+    if before is not None and before.value == is_well:
         return
     observations.record(HEARTBEAT, "", float(is_well), problem or "", services.clock())
-    if was_well and not is_well:
+    if not is_well:
         log.warning("heartbeat.failed", problem=problem)
-    elif is_well and not was_well:
+    elif before is not None:
         log.info("heartbeat.recovered")
 
 

@@ -131,6 +131,11 @@ def test_slack_reads_no_markup_in_a_text_from_outside():
     assert "&lt;!channel&gt; &lt;script&gt; a &amp; b" in whole
 
 
+def test_a_url_cannot_end_slacks_link_early():
+    links = (Link(label="l|m>", url="https://ok.example.com/a|b>c"),)
+    assert "<https://ok.example.com/a%7Cb&gt;c|l|m&gt;>" in said("slack", message(links=links))
+
+
 def test_slack_gets_no_half_escape_where_a_text_is_cut():
     body = rendered("slack", message(alert(5123, "&" * 10_000)))[0].decode()
     assert re.sub(r"&amp;", "", body).count("&") == 0
@@ -226,7 +231,9 @@ class TestWebhook:
         bare = Secret(WEBHOOK_KEY.removeprefix("whsec_"))
         assert webhook.key_bytes(bare) == webhook.key_bytes(Secret(WEBHOOK_KEY))
 
-    @pytest.mark.parametrize("key", ["whsec_", "whsec_c2hvcnQ=", "no base64 at all!", "A" * 200])
+    @pytest.mark.parametrize(
+        "key", ["whsec_", "whsec_c2hvcnQ=", "no base64 at all!", "A" * 200, "!" + "A" * 43 + "="]
+    )
     def test_a_key_that_signs_badly_is_refused_without_being_shown(self, key):
         with pytest.raises(ValueError, match="expected base64") as refused:
             webhook.key_bytes(Secret(key))
