@@ -125,8 +125,9 @@ class _Composer:
         if alert.resolved_at is not None or told is None:
             return False
         last = self._said.get((alert.alert_id, Says.REMINDER), told)
-        is_due = last + BETWEEN_REMINDERS <= self._now
-        return is_due and self._hears_of(alert) and not self._is_quiet(alert)
+        is_due, sync = last + BETWEEN_REMINDERS <= self._now, self._sync(alert)
+        is_disabled = sync is not None and not sync.enabled
+        return is_due and not is_disabled and self._hears_of(alert) and not self._is_quiet(alert)
 
     def _is_to_be_resolved(self, alert: Alert) -> bool:
         """Only if the channel was told. PagerDuty always: otherwise its incident stays open."""

@@ -182,8 +182,9 @@ def _given_up(alert: Alert) -> str:
     if alert.detail.what == SYNC_RUN:
         return f"{_sync_run(alert)} is not followed any more: look in Census whether it runs"
     status = alert.detail.http_status
-    because = "retries are exhausted" if status is None else f"Census refused it (HTTP {status})"
-    return f"not triggered, {because}"
+    if status is None:
+        return "not triggered, and not tried again"
+    return f"not triggered, Census refused it (HTTP {status})"
 
 
 def _headline(alert: Alert) -> str:

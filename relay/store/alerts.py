@@ -7,7 +7,7 @@ the alerts of a sync holds the row of its state, and rows are locked in the orde
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -18,13 +18,12 @@ from relay.messages.alerts import Alert, CausingRun, Detail, Said, Sighting
 from relay.messages.compose import Composed
 from relay.messages.message import Says
 from relay.store.messages import store_message
+from relay.store.retention import KEPT
 from relay.store.transactions import Connection, Transactions, every
 from relay.workspaces import SyncKey
 
 # The events that a review finds; the others are opened where they happen.
 REVIEWED = frozenset({Event.STALE, Event.DRIFTED, Event.UNWELL})
-# A dbt run of that age is deleted: nobody replays it any more.
-GIVEN_UP_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +165,10 @@ def _is_alone(connection: Connection) -> bool:
 
 
 def _is_dropped(alert: Alert, mapped: Collection[SyncKey], now: datetime) -> bool:
+    """Whether nobody is to hear of it: of a sync that is not mapped, or of a forgotten dbt run."""
     if alert.sync is not None:
         return alert.sync not in mapped
-    return alert.event is Event.GIVEN_UP and alert.opened_at < now - GIVEN_UP_FOR
+    return alert.event is Event.GIVEN_UP and alert.opened_at < now - KEPT
 
 
 def _close(

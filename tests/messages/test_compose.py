@@ -188,7 +188,7 @@ class TestWhatADbtRunCaused:
         (
             alert(Event.GIVEN_UP, detail=Detail(what="trigger")),
             "customers to Salesforce (5123): not triggered",
-            "customers to Salesforce: not triggered, retries are exhausted",
+            "customers to Salesforce: not triggered, and not tried again",
         ),
         (
             alert(Event.GIVEN_UP, detail=Detail(what="sync_run", sync_run_id=90001)),
@@ -273,6 +273,10 @@ class TestRepetition:
         given = [told(known, first), *(told(known, at, says=Says.REMINDER) for at in others)]
         found = messages(known, said=given)
         assert [message.says for message in found] == [Says.REMINDER] * reminders
+
+    def test_no_reminder_is_sent_of_a_sync_that_the_mapping_has_disabled(self):
+        known = alert(Event.FAILING, opened_at=ago(days=3))
+        assert messages(known, said=[told(known)], syncs=(sync(enabled=False),)) == []
 
     def test_a_reminder_names_all_that_is_still_open(self):
         both = [alert(opened_at=ago(days=2)), alert(Event.STALE, opened_at=ago(days=1, hours=1))]

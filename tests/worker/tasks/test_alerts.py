@@ -258,6 +258,32 @@ class TestGivenUp:
             f"dbt run {NIGHT} Nightly build (Production) is evaluated after"
         )
 
+    def test_a_dbt_run_of_which_some_syncs_could_not_be_decided(self, flowing):
+        entry = sync_entry(5124, "tag:crm", name="by tag", notify=["data"])
+        flowing.relay.map(mapping_of(5123).replace("syncs:\n", f"syncs:\n- {entry}\n"))
+        flowing.sandbox.dbt_cloud.fail_next("manifest.json", Status(503), times=500)
+        flowing.run(1, BROKEN)
+        flowing.relay.work_for(2 * HOUR)
+        flowing.sandbox.dbt_cloud.clear_faults()
+        flowing.review()
+        assert flowing.alerts() == [("given_up", None, False), ("withheld", 5123, False)]
+        (message,) = flowing.channels.messages
+        assert "1 dbt run not evaluated completely, 1 sync withheld" in message.title
+        assert "sync 5124" in message.alerts[0].text
+        flowing.relay.replay(NIGHT + 1)
+        flowing.relay.work()
+        assert flowing.alerts()[0] == ("given_up", None, True)
+
+    def test_a_dbt_run_that_nobody_replays_is_forgotten(self, watched):
+        watched.sandbox.dbt_cloud.fail_next("/runs/", Status(503), times=500)
+        watched.run()
+        watched.relay.work_for(2 * HOUR)
+        watched.review(29 * DAY)
+        assert watched.alerts()[0] == ("given_up", None, False)
+        watched.review(DAY)
+        assert watched.alerts()[0] == ("given_up", None, True)
+        assert {says for says, *_ in watched.channels.told} <= {"opened", "reminder"}
+
 
 class TestStale:
     @pytest.fixture(name="failing")
