@@ -24,6 +24,7 @@ from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
 from relay.settings import WorkerSettings
 from relay.store import Store, jobs
+from relay.store.tallies import count
 from relay.vendors.connect import CONNECTIONS
 from relay.worker import tasks
 from relay.worker.api_versions import ApiVersions
@@ -61,6 +62,8 @@ def run(settings: WorkerSettings, server: Server) -> None:
         tasks.start_periodic_tasks(services)
         watch = JobWatch(replace(services, store=Store(watch_pool)))
         asyncio.run(_Worker(services, server, watch).work())
+        with suppress(DatabaseUnavailable):
+            watch.flush_counters()
         log.info("worker.stopped", pid=os.getpid())
 
 
@@ -249,6 +252,7 @@ def _with_context(name: str, task: _Task, services: Services) -> Callable[..., N
             _run(name, task, services, arguments)
         except DatabaseUnavailable as exc:
             log.warning("task.failed", task=name, problem=str(exc))
+            _count_failure(services, name)
             raise
 
     return perform
@@ -261,10 +265,16 @@ def _run(name: str, task: _Task, services: Services, arguments: Mapping[str, Any
         raise
     except Exception as exc:
         log.exception("task.failed", task=name)
+        _count_failure(services, name)
         if task.record_failure is None:
             raise
         problem = short_message(redact(f"{type(exc).__name__}: {exc}"))
         task.record_failure(services, problem, **arguments)
+
+
+def _count_failure(services: Services, name: str) -> None:
+    """In memory: the database may be what failed."""
+    services.counted.add([count("relay_task_failures_total", task=name)])
 
 
 def _noop(timestamp: int) -> None:

@@ -7,9 +7,11 @@ from relay.evidence.collect import Collector, collector_of
 from relay.mapping_file import MappingFile
 from relay.settings import WorkerSettings
 from relay.store import Mode, Store
+from relay.store.pending_tallies import PendingTallies
 from relay.vendors.connect import CensusClients, dbt_cloud_of
 from relay.vendors.dbt_cloud import DbtCloud
 from relay.worker.projects_seen import ProjectsSeen
+from relay.worker.vendor_requests import VendorRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Services:
     collector: Collector
     census_clients: CensusClients
     clock: Clock
+    counted: PendingTallies
+    vendor_requests: VendorRequests
     projects_seen: ProjectsSeen = field(default_factory=ProjectsSeen)
 
     @property
@@ -39,13 +43,19 @@ def build_services(
     stopwatch: Stopwatch = stopwatch,
 ) -> Services:
     """Build the services from the settings and the mapping."""
-    dbt_cloud = dbt_cloud_of(settings, stopwatch)
+    counted = PendingTallies()
+    requests = VendorRequests(counted, clock)
+    dbt_cloud = dbt_cloud_of(settings, stopwatch, requests.observer_of)
     return Services(
         settings=settings,
         store=store,
         mapping=mapping,
         dbt_cloud=dbt_cloud,
         collector=collector_of(settings, dbt_cloud),
-        census_clients=CensusClients(settings, lambda: mapping.current.workspaces, stopwatch),
+        census_clients=CensusClients(
+            settings, lambda: mapping.current.workspaces, stopwatch, requests.observer_of
+        ),
         clock=clock,
+        counted=counted,
+        vendor_requests=requests,
     )
