@@ -230,10 +230,7 @@ VARIABLES = (
     Variable("CENSUS_API_KEY", "census_api_key", _read_token, is_secret=True),
     Variable("CENSUS_URL", "census_url", _url_like(CENSUS_URL), CENSUS_URL),
     Variable(
-        "CENSUS_API_VERSION",
-        "census_api_version",
-        _one_of(AUTO, "v1", "v2"),
-        CENSUS_API_VERSION,
+        "CENSUS_API_VERSION", "census_api_version", _one_of(AUTO, "v1", "v2"), CENSUS_API_VERSION
     ),
     Variable("RELAY_MAPPING", "mapping", _read_path, Path("config/syncs.yml"), show=str),
     Variable(
@@ -252,6 +249,7 @@ VARIABLES = (
     _duration("RELAY_HTTP_TIMEOUT", "http_timeout", 30),
     _duration("RELAY_RETRY_FOR", "retry_for", 1800),
     Variable("RELAY_ADMIN_TOKEN", "admin_token", read_secret, is_secret=True),
+    Variable("RELAY_METRICS_TOKEN", "metrics_token", _read_token, is_secret=True),
     Variable(
         "RELAY_CENSUS_HOSTS",
         "census_hosts",
@@ -271,7 +269,7 @@ _OURS = re.compile(r"(?:RELAY|CENSUS|DBT_CLOUD)_\w+", re.ASCII)
 _KEY_OF_A_WORKSPACE = re.compile(r"CENSUS_API_KEY[A-Z0-9_]*")
 # dbt Cloud sets these in its own jobs.
 _OF_DBT_CLOUD = frozenset({"DBT_CLOUD_JOB_ID", "DBT_CLOUD_PROJECT_ID", "DBT_CLOUD_RUN_ID"})
-# Higher than usual: names share long prefixes. RELAY_METRICS_TOKEN is not RELAY_ADMIN_TOKEN.
+# Higher than usual: names share long prefixes. RELAY_VIEWER_TOKEN is not RELAY_ADMIN_TOKEN.
 _NEAR = 0.8
 
 

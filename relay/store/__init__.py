@@ -11,6 +11,7 @@ from relay.store.decisions import Decision, Decisions
 from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
 from relay.store.drift import Drift
 from relay.store.holds import Ended, Hold, Holds, HoldScope, Underway
+from relay.store.metrics import Metrics
 from relay.store.mode import Mode
 from relay.store.observations import Observations
 from relay.store.periodic import PeriodicTasks
@@ -49,6 +50,7 @@ class Store:
         self.sync_runs = SyncRuns(connections)
         self.sync_states = SyncStates(connections)
         self.tallies = Tallies(connections)
+        self.metrics = Metrics(connections)
         self.observations = Observations(connections)
         self.catch_ups = CatchUps(connections)
         self.census_versions = CensusVersions(connections)

@@ -26,6 +26,17 @@ PRUNE = "prune"
 CHECK_DRIFT = "check_drift"
 END_HOLD = "end_hold"
 
+TASKS = (
+    EVALUATE_DBT_RUN,
+    START_SYNC_RUN,
+    SCHEDULED_START,
+    POLL_SYNC_RUN,
+    CATCH_UP,
+    PRUNE,
+    CHECK_DRIFT,
+    END_HOLD,
+)
+
 # Of its own, for the same reason: a worker of the version before does not know END_HOLD.
 HOLDS_QUEUE = "relay.holds"
 

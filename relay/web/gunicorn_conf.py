@@ -6,6 +6,7 @@ from relay.web.gunicorn_hooks import (  # noqa: F401 - gunicorn looks hooks up b
     on_exit,
     on_starting,
     when_ready,
+    worker_exit,
 )
 
 wsgi_app = "relay.web.app:application()"

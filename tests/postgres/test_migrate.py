@@ -27,6 +27,8 @@ OURS = (
     "0010",
     "0011",
     "0012",
+    "0013",
+    "0014",
 )
 ENGINE = Path(procrastinate.schema.SchemaManager.get_migrations_path())
 
