@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import LiteralString
+
+import msgspec
 
 from relay.store import jobs
 from relay.store.tallies import Labels
@@ -45,6 +48,23 @@ class JobFigures:
     oldest_due_at: datetime | None
 
 
+class SyncFigures(msgspec.Struct, frozen=True):
+    """What is stored of a sync's freshness, as in `SyncState`; times are Unix times."""
+
+    workspace: str
+    sync_id: int
+    behind_since: float | None = None
+    because: str | None = None
+    due_at: float | None = None
+    last_completed_at: float | None = None
+    lag: float | None = None
+    failures: int = 0
+
+
+_syncs = msgspec.json.Decoder(list[SyncFigures])
+_records = msgspec.json.Decoder(list[tuple[str, str, str, float]])
+
+
 class Metrics(Transactions):
     """The figures of a scrape."""
 
@@ -68,22 +88,40 @@ class Metrics(Transactions):
                 read.setdefault(name, {})[tuple(sorted(labels.items()))] = value
         return read
 
-    def sync_records(self) -> Mapping[SyncKey, Mapping[str, float]]:
-        """How many records the runs of each sync have had, by what became of them."""
-        read: dict[SyncKey, dict[str, float]] = {}
+    def syncs(self) -> Mapping[SyncKey, SyncFigures]:
+        """The figures of each sync that relay has decided on."""
+        return {(row.workspace, row.sync_id): row for row in _syncs.decode(self._json(_SYNCS))}
+
+    def sync_records(self) -> Mapping[tuple[SyncKey, str], float]:
+        """How many records the runs of each sync have had, by sync and what became of them."""
+        rows = _records.decode(self._json(_RECORDS, SYNC_RECORDS))
+        return {((workspace, int(sync)), result): value for workspace, sync, result, value in rows}
+
+    def _json(self, query: LiteralString, *arguments: object) -> str:
+        """One value: thousands of rows would take psycopg most of the time of a scrape."""
         with self._statement() as connection:
-            for workspace, sync_id, result, value in connection.execute(_RECORDS, (SYNC_RECORDS,)):
-                of_sync = read.setdefault((workspace, int(sync_id)), {})
-                of_sync[result] = of_sync.get(result, 0) + value
-        return read
+            row = connection.execute(query, arguments).fetchone()
+            assert row is not None
+            return str(row[0])
 
 
 _COUNTERS = """
 SELECT name, labels, sum(value) FROM relay.tallies WHERE name <> %s GROUP BY name, labels
 """
+_SYNCS = """
+SELECT coalesce(json_agg(figures), '[]')::text FROM (
+    SELECT workspace, sync_id, extract(epoch FROM behind_since) AS behind_since, because,
+           extract(epoch FROM due_at) AS due_at,
+           extract(epoch FROM last_completed_at) AS last_completed_at, lag, failures
+    FROM relay.sync_states
+) AS figures
+"""
 _RECORDS = """
-SELECT labels ->> 'workspace', labels ->> 'sync_id', labels ->> 'result', value
-FROM relay.tallies WHERE name = %s
+SELECT coalesce(json_agg(json_build_array(workspace, sync_id, result, value)), '[]')::text FROM (
+    SELECT labels ->> 'workspace' AS workspace, labels ->> 'sync_id' AS sync_id,
+           labels ->> 'result' AS result, sum(value) AS value
+    FROM relay.tallies WHERE name = %s GROUP BY 1, 2, 3
+) AS records
 """
 # The time of a job without one is that of its first event; the oldest has the smallest id.
 _JOBS = """

@@ -44,11 +44,11 @@ class DatabaseMetrics:
         self._lock = threading.Lock()  # for all below
         self._connection: TimeoutConnection | None = None
         self._reading = Reading()
-        self._text: str | None = None
+        self._text: bytes | None = None
         self._read_at: float | None = None
 
-    def exposition(self, mapping: SyncMapping | None) -> str | None:
-        """The text; None if the database does not answer in time."""
+    def exposition(self, mapping: SyncMapping | None) -> bytes | None:
+        """The text, shared by all requests; None if the database does not answer in time."""
         with self._lock:
             if self._read_at is None or self._timer() - self._read_at >= CACHE_SECONDS:
                 self._text = self._read(mapping)
@@ -60,7 +60,7 @@ class DatabaseMetrics:
         with self._lock:
             self._drop_connection()
 
-    def _read(self, mapping: SyncMapping | None) -> str | None:
+    def _read(self, mapping: SyncMapping | None) -> bytes | None:
         """Read, once more over a new connection if the old one has been closed."""
         began, was_connected = time.monotonic(), self._connection is not None
         try:
@@ -75,13 +75,14 @@ class DatabaseMetrics:
             self._drop_connection()
             return None
 
-    def _read_once(self, mapping: SyncMapping | None) -> str:
+    def _read_once(self, mapping: SyncMapping | None) -> bytes:
         if self._connection is None:
             self._connection = connect_with_timeout(self._server.conninfo)
         self._connection.query_timeout = LIMIT_SECONDS
         self._counts.flush(self._connection)
         with limited_transaction(self._connection, seconds=LIMIT_SECONDS):
-            return self._reading.exposition(Store(_UntilDeadline(self._connection)), mapping)
+            store = Store(_UntilDeadline(self._connection))
+            return self._reading.exposition(store, mapping).encode()
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

@@ -53,20 +53,13 @@ class MetricsPage:
         self.deliveries.flush_now()
         self._database.close()
 
-    def _exposition(self) -> str:
+    def _exposition(self) -> list[bytes]:
         checks = {check.name: check.is_well for check in self._health.check()}
         stored = self._database.exposition(self._health.mapping) if checks[DATABASE] else None
         checks[DATABASE] = stored is not None
         ready = (((name,), float(checks[name])) for name in CHECKS)
-        return "".join(
-            (
-                _BUILD_INFO,
-                family(catalogue.READY, ready),
-                self.deliveries.exposition(),
-                prometheus_client.generate_latest().decode(),
-                stored or "",
-            )
-        )
+        own = _BUILD_INFO + family(catalogue.READY, ready) + self.deliveries.exposition()
+        return [own.encode(), prometheus_client.generate_latest(), stored or b""]
 
 
 class _Token:

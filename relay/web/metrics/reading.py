@@ -1,18 +1,19 @@
 """One reading of the database, as text."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from relay.decision.mapping import SyncMapping
-from relay.freshness import freshness_of
+from relay.freshness import cause_now
 from relay.operations.readiness import WORKER_DEAD_AFTER
 from relay.store import Store, jobs
 from relay.store import observations as observed
 from relay.store.holds import open_hold
-from relay.store.metrics import JobFigures, ServiceFigures
+from relay.store.metrics import JobFigures, ServiceFigures, SyncFigures
 from relay.store.observations import Observation
 from relay.web.metrics import catalogue
 from relay.web.metrics.exposition import family, tallied_family
-from relay.web.metrics.syncs import SyncLines, is_capped, seconds
+from relay.web.metrics.syncs import SyncLines, SyncRow, is_capped
 from relay.workspaces import DEFAULT_WORKSPACE
 
 OTHER_TASK = "other"
@@ -53,22 +54,28 @@ class Reading:
             return text
         if self._lines is None or self._lines.mapping is not mapping:
             self._lines = SyncLines(mapping)
-        keys = [sync.key for sync in mapping.syncs]
-        holds = store.holds.open(now=figures.now)
-        rows = freshness_of(
-            mapping.syncs,
-            store.sync_states.of(keys),
-            lambda key: open_hold(holds, key) is not None,
-            now=figures.now,
-        )
+        rows = _sync_rows(store, mapping, figures.now)
         return text + self._lines.exposition(rows, store.metrics.sync_records())
 
 
+def _sync_rows(store: Store, mapping: SyncMapping, now: datetime) -> Iterator[SyncRow]:
+    stored, holds = store.metrics.syncs(), store.holds.open(now=now)
+    for sync in mapping.syncs:
+        key = sync.key
+        figures = stored.get(key) or SyncFigures(workspace=sync.workspace, sync_id=sync.sync_id)
+        because = cause_now(
+            figures.because,
+            is_held=open_hold(holds, key) is not None,
+            is_due=figures.due_at is None or figures.due_at <= now.timestamp(),
+        )
+        yield SyncRow(key, figures, because)
+
+
 def _service(figures: ServiceFigures) -> Iterator[str]:
-    yield family(catalogue.LAST_DELIVERY, [((), seconds(figures.last_delivery_at))])
-    yield family(catalogue.LAST_CATCH_UP, [((), seconds(figures.last_catch_up_at))])
+    yield family(catalogue.LAST_DELIVERY, [((), _unix_time(figures.last_delivery_at))])
+    yield family(catalogue.LAST_CATCH_UP, [((), _unix_time(figures.last_catch_up_at))])
     yield family(catalogue.WORKERS, [((), figures.workers)])
-    yield family(catalogue.HEARTBEAT, [((), seconds(figures.heartbeat_at))])
+    yield family(catalogue.HEARTBEAT, [((), _unix_time(figures.heartbeat_at))])
     given_up = {
         "dbt_run": figures.given_up_dbt_runs,
         "trigger": figures.given_up_triggers,
@@ -87,7 +94,7 @@ def _jobs(rows: Sequence[JobFigures]) -> Iterator[str]:
         task = task if task in jobs.TASKS else OTHER_TASK
         for state, number in (("due", row.due), ("scheduled", row.scheduled), ("doing", row.doing)):
             numbers[task, state] = numbers.get((task, state), 0) + number
-        since = seconds(row.oldest_due_at) or 0.0
+        since = _unix_time(row.oldest_due_at) or 0.0
         known = oldest.get(task) or since
         oldest[task] = min(known, since or known)
     yield family(catalogue.JOBS, numbers.items())
@@ -114,6 +121,10 @@ def _census_versions(store: Store, mapping: SyncMapping | None) -> str:
     known = _workspaces(mapping)
     versions = store.census_versions.by_workspace().items()
     return family(catalogue.CENSUS_API, ((each, 1) for each in versions if each[0] in known))
+
+
+def _unix_time(at: datetime | None) -> float | None:
+    return None if at is None else at.timestamp()
 
 
 def _workspaces(mapping: SyncMapping | None) -> set[str]:

@@ -1,12 +1,12 @@
 """The metrics of each mapped sync."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from relay import freshness
 from relay.decision.gates import Reason
 from relay.decision.mapping import Sync, SyncMapping
-from relay.freshness import Freshness
+from relay.store.metrics import SyncFigures
 from relay.sync_runs import Outcome
 from relay.web.metrics import catalogue
 from relay.web.metrics.catalogue import Metric
@@ -32,6 +32,17 @@ BECAUSE = frozenset(
 )
 
 
+class SyncRow(NamedTuple):
+    """A mapped sync with its figures; `because` takes holds and cool-downs in."""
+
+    key: SyncKey
+    figures: SyncFigures
+    because: str | None
+
+
+Labelled = Iterable[tuple[str, SyncRow]]
+
+
 def is_capped(mapping: SyncMapping) -> bool:
     """Whether there are too many syncs for metrics of each."""
     return len(mapping.syncs) > MOST_SYNCS
@@ -46,56 +57,21 @@ class SyncLines:
         self._constant = self._info() + self._fresh_within()
 
     def exposition(
-        self, rows: Sequence[Freshness], records: Mapping[SyncKey, Mapping[str, float]]
+        self, rows: Iterable[SyncRow], records: Mapping[tuple[SyncKey, str], float]
     ) -> str:
         """All of them; `rows` are one of each sync."""
+        labelled = [(self._labels[row.key], row) for row in rows]
         return self._constant + "".join(
             (
-                self._family(catalogue.SYNC_LAG, rows, lambda row: row.state.lag),
-                self._behind_since(rows),
-                self._family(
-                    catalogue.LAST_COMPLETED, rows, lambda row: seconds(row.state.last_completed_at)
+                _family(catalogue.SYNC_LAG, labelled, lambda row: row.figures.lag),
+                _behind_since(labelled),
+                _family(
+                    catalogue.LAST_COMPLETED, labelled, lambda row: row.figures.last_completed_at
                 ),
-                self._family(catalogue.FAILURES, rows, lambda row: row.state.failures),
-                self._records(rows, records),
+                _family(catalogue.FAILURES, labelled, lambda row: row.figures.failures),
+                _records(labelled, records),
             )
         )
-
-    def _family(
-        self,
-        metric: Metric,
-        rows: Iterable[Freshness],
-        value_of: Callable[[Freshness], float | None],
-    ) -> str:
-        name, labels = metric.name, self._labels
-        lines = (
-            f"{name}{{{labels[row.sync.key]}}} {number(value)}\n"
-            for row in rows
-            if (value := value_of(row)) is not None
-        )
-        return head(metric) + "".join(lines)
-
-    def _behind_since(self, rows: Iterable[Freshness]) -> str:
-        """One series of each sync, so that the cause is no second one."""
-        name = catalogue.BEHIND_SINCE.name
-        lines = (
-            f'{name}{{{self._labels[row.sync.key]},because="{_because(row)}"}}'
-            f" {number(seconds(row.state.behind_since) or 0)}\n"
-            for row in rows
-        )
-        return head(catalogue.BEHIND_SINCE) + "".join(lines)
-
-    def _records(
-        self, rows: Iterable[Freshness], records: Mapping[SyncKey, Mapping[str, float]]
-    ) -> str:
-        name, nothing = catalogue.RECORDS.name, dict[str, float]()
-        lines = (
-            f'{name}{{{self._labels[row.sync.key]},result="{result}"}}'
-            f" {number(records.get(row.sync.key, nothing).get(result, 0))}\n"
-            for row in rows
-            for result in catalogue.RECORD_RESULTS
-        )
-        return head(catalogue.RECORDS) + "".join(lines)
 
     def _info(self) -> str:
         name = catalogue.SYNC_INFO.name
@@ -116,15 +92,40 @@ class SyncLines:
         return head(catalogue.FRESH_WITHIN) + "".join(lines)
 
 
-def seconds(at: datetime | None) -> float | None:
-    """Unix time; None stays None."""
-    return None if at is None else at.timestamp()
+def _family(metric: Metric, rows: Labelled, value_of: Callable[[SyncRow], float | None]) -> str:
+    name = metric.name
+    lines = (
+        f"{name}{{{labels}}} {number(value)}\n"
+        for labels, row in rows
+        if (value := value_of(row)) is not None
+    )
+    return head(metric) + "".join(lines)
 
 
-def _because(row: Freshness) -> str:
-    if row.state.behind_since is None:
+def _behind_since(rows: Labelled) -> str:
+    """One series of each sync, so that another cause is no second one."""
+    name = catalogue.BEHIND_SINCE.name
+    lines = (
+        f'{name}{{{labels},because="{_because(row)}"}} {number(row.figures.behind_since or 0)}\n'
+        for labels, row in rows
+    )
+    return head(catalogue.BEHIND_SINCE) + "".join(lines)
+
+
+def _records(rows: Labelled, records: Mapping[tuple[SyncKey, str], float]) -> str:
+    name = catalogue.RECORDS.name
+    lines = (
+        f'{name}{{{labels},result="{result}"}} {number(records.get((row.key, result), 0))}\n'
+        for labels, row in rows
+        for result in catalogue.RECORD_RESULTS
+    )
+    return head(catalogue.RECORDS) + "".join(lines)
+
+
+def _because(row: SyncRow) -> str:
+    if row.figures.behind_since is None:
         return NOT_BEHIND
-    because = row.state.because or OTHER
+    because = row.because or OTHER
     return because if because in BECAUSE else OTHER
 
 
