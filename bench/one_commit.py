@@ -15,6 +15,7 @@ from relay.settings import WebSettings
 from relay.store import Deliveries, Delivery
 from relay.web.app import create_app
 from relay.web.health import Health
+from relay.web.metrics.page import MetricsPage
 from relay.web.recorder import Recorder
 
 CONNECTIONS = 4  # of each worker process
@@ -48,4 +49,6 @@ def application() -> Flask:
     settings = WebSettings.from_environment()
     logs.configure(settings)
     server = server_of(settings)
-    return create_app(settings, OneCommitEach(server), Health(server, settings))
+    health = Health(server, settings)
+    page = MetricsPage(server, settings, health)
+    return create_app(settings, OneCommitEach(server), health, page)

@@ -89,6 +89,15 @@ def freshness_of(
     return tuple(sorted(rows, key=_badness))
 
 
+def cause_now(because: str | None, *, is_held: bool, is_due: bool) -> str | None:
+    """The stored cause with what changes by itself: an open hold, and a trigger's due time."""
+    if because != WAITING:
+        return because
+    if is_held:
+        return HELD
+    return WAITING if is_due else COOLING_DOWN
+
+
 def _freshness(
     sync: Sync,
     states: Mapping[SyncKey, SyncState],
@@ -96,11 +105,8 @@ def _freshness(
     now: datetime,
 ) -> Freshness:
     state = states.get(sync.key) or SyncState(workspace=sync.workspace, sync_id=sync.sync_id)
-    because = state.because
-    if because == WAITING and is_held(sync.key):
-        because = HELD
-    elif because == WAITING and state.due_at is not None and state.due_at > now:
-        because = COOLING_DOWN
+    is_due = state.due_at is None or state.due_at <= now
+    because = cause_now(state.because, is_held=is_held(sync.key), is_due=is_due)
     return Freshness(sync=sync, state=replace(state, because=because), now=now)
 
 

@@ -124,6 +124,7 @@ class WebSettings(WebhookSettings, AccountSettings):
     """For the web process."""
 
     admin_token: Secret | None
+    metrics_token: Secret | None  # None: /metrics is open
     port: int
     web_concurrency: int
 

@@ -218,10 +218,7 @@ VARIABLES = (
     Variable("CENSUS_API_KEY", "census_api_key", read_token, is_secret=True),
     Variable("CENSUS_URL", "census_url", _url_like(CENSUS_URL), CENSUS_URL),
     Variable(
-        "CENSUS_API_VERSION",
-        "census_api_version",
-        _one_of(AUTO, "v1", "v2"),
-        CENSUS_API_VERSION,
+        "CENSUS_API_VERSION", "census_api_version", _one_of(AUTO, "v1", "v2"), CENSUS_API_VERSION
     ),
     Variable("RELAY_MAPPING", "mapping", _read_path, Path("config/syncs.yml"), show=str),
     Variable(
@@ -242,6 +239,7 @@ VARIABLES = (
     Variable("RELAY_ADMIN_TOKEN", "admin_token", read_secret, is_secret=True),
     Variable("RELAY_URL", "relay_url", partial(read_page_url, example="https://relay.example.com")),
     Variable("RELAY_HEARTBEAT_URL", "heartbeat_url", _read_secret_url, is_secret=True),
+    Variable("RELAY_METRICS_TOKEN", "metrics_token", read_token, is_secret=True),
     Variable(
         "RELAY_CENSUS_HOSTS",
         "census_hosts",
@@ -261,7 +259,7 @@ _OURS = re.compile(r"(?:RELAY|CENSUS|DBT_CLOUD)_\w+", re.ASCII)
 _NAMED_BY_THE_MAPPING = re.compile(r"CENSUS_API_KEY[A-Z0-9_]*|RELAY_NOTIFY_[A-Z0-9_]+")
 # dbt Cloud sets these in its own jobs.
 _OF_DBT_CLOUD = frozenset({"DBT_CLOUD_JOB_ID", "DBT_CLOUD_PROJECT_ID", "DBT_CLOUD_RUN_ID"})
-# Higher than usual: names share long prefixes. RELAY_METRICS_TOKEN is not RELAY_ADMIN_TOKEN.
+# Higher than usual: names share long prefixes. RELAY_VIEWER_TOKEN is not RELAY_ADMIN_TOKEN.
 _NEAR = 0.8
 
 

@@ -28,7 +28,7 @@ from relay.sandbox.command import environment
 from relay.settings import ServiceSettings
 from relay.store import Delivery, Redo, Store, jobs
 from relay.worker import tasks
-from relay.worker.process import engine_of
+from relay.worker.engine import engine_of
 from relay.worker.services import build_services
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

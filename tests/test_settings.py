@@ -293,7 +293,7 @@ class TestARole:
 
     def test_has_none_only_where_its_types_say_so(self, role, required):
         settings = role.from_environment({name: WHOLE[name] for name in required})
-        optional = {"database_url", "admin_token", "catch_up_interval"}
+        optional = {"database_url", "admin_token", "metrics_token", "catch_up_interval"}
         optional |= {"relay_url", "heartbeat_url"}
         unset = {field for field, value in vars(settings).items() if value is None}
         assert unset <= optional
@@ -438,7 +438,7 @@ class TestAVariableThatRelayDoesNotRead:
             "CENSUS_API_KEYS",
             "RELAY_ADMIN_TOKEN_FILE",
             "DATABASE_URL_FILE",
-            "RELAY_METRICS_TOKEN",
+            "RELAY_VIEWER_TOKEN",
             "RELAY_STORM_SEED",
             "DBT_CLOUD_RUN_ID",
             "DBT_CLOUD_INVOCATION_CONTEXT",

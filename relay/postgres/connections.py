@@ -66,6 +66,32 @@ def is_read_only(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[A
     return "on" in (setting("default_transaction_read_only"), setting("in_hot_standby"))
 
 
+@contextmanager
+def limited_transaction(connection: psycopg.Connection[Any], *, seconds: float) -> Iterator[None]:
+    """A transaction each statement of which the server ends after some seconds.
+
+    Otherwise what a client has stopped waiting for could still wait for a lock, and be done later.
+    """
+    with connection.transaction():
+        milliseconds = str(int(seconds * 1000))
+        connection.execute("SELECT set_config('statement_timeout', %s, true)", (milliseconds,))
+        yield
+
+
+class LimitedTransactions:
+    """A single connection for a store, each of whose calls is a limited transaction."""
+
+    def __init__(self, connection: psycopg.Connection[Any], *, seconds: float) -> None:
+        self._connection = connection
+        self._seconds = seconds
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """The connection, which stays open, in a transaction."""
+        with limited_transaction(self._connection, seconds=self._seconds):
+            yield self._connection
+
+
 class OneConnection:
     """A single connection for a store, for one thread at a time."""
 

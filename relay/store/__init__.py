@@ -13,6 +13,7 @@ from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
 from relay.store.drift import Drift
 from relay.store.holds import Ended, Hold, Holds, HoldScope, Underway
 from relay.store.messages import Messages
+from relay.store.metrics import Metrics
 from relay.store.mode import Mode
 from relay.store.mutes import Mute, Mutes
 from relay.store.observations import Observations
@@ -52,6 +53,7 @@ class Store:
         self.sync_runs = SyncRuns(connections)
         self.sync_states = SyncStates(connections)
         self.tallies = Tallies(connections)
+        self.metrics = Metrics(connections)
         self.observations = Observations(connections)
         self.alerts = Alerts(connections)
         self.messages = Messages(connections)

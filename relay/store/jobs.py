@@ -30,6 +30,17 @@ REVIEW_ALERTS = "review_alerts"
 SEND_MESSAGES = "send_messages"
 SCHEDULED_SEND = "scheduled_send"
 
+TASKS = (
+    EVALUATE_DBT_RUN,
+    START_SYNC_RUN,
+    SCHEDULED_START,
+    POLL_SYNC_RUN,
+    CATCH_UP,
+    PRUNE,
+    CHECK_DRIFT,
+    END_HOLD,
+)
+
 # Of its own, for the same reason: a worker of the version before does not know END_HOLD.
 HOLDS_QUEUE = "relay.holds"
 

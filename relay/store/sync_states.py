@@ -68,9 +68,10 @@ _IS_OPEN = """EXISTS (
     SELECT FROM relay.sync_runs
     WHERE (sync_runs.workspace, sync_runs.sync_id) = (sync_states.workspace, sync_states.sync_id)
       AND ended_at IS NULL)"""
+BECAUSE = f"CASE WHEN because = 'waiting' AND {_IS_OPEN} THEN 'running' ELSE because END"
 _COLUMNS = f"""
 workspace, sync_id, last_rebuilt_at, behind_since, behind_dbt_account_id, behind_dbt_run_id,
-CASE WHEN because = 'waiting' AND {_IS_OPEN} THEN 'running' ELSE because END AS because,
+{BECAUSE} AS because,
 due_at, last_completed_at, lag, failures, last_outcome
 """
 _KEYS = "unnest(%s::text[], %s::bigint[]) AS keys (workspace, sync_id)"

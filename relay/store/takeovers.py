@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, LiteralString
 
-from relay.store.transactions import Transactions, every
+from relay.store.tallies import add_tallies, count
+from relay.store.transactions import Connection, Transactions, every
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Takeovers(Transactions):
                 "UPDATE procrastinate_workers SET last_heartbeat = now()"
                 " WHERE last_heartbeat > now() + interval '1 second'"
             )
-            return every(connection, TakenOver, _TAKE_OVER, (silent_for,))
+            return _counted(connection, every(connection, TakenOver, _TAKE_OVER, (silent_for,)))
 
     def jobs_of(self, worker_ids: Collection[int]) -> frozenset[int]:
         """The ids of the jobs that these workers are running."""
@@ -51,9 +52,14 @@ class Takeovers(Transactions):
 
     def requeue(self, job_ids: Collection[int], worker_ids: Collection[int]) -> list[TakenOver]:
         """Requeue those of the jobs that are still recorded as running on these workers."""
-        with self._statement() as connection:
-            ids = (list(job_ids), list(worker_ids))
-            return every(connection, TakenOver, _TAKE_BACK, ids)
+        ids = (list(job_ids), list(worker_ids))
+        with self._transaction() as connection:
+            return _counted(connection, every(connection, TakenOver, _TAKE_BACK, ids))
+
+
+def _counted(connection: Connection, taken: list[TakenOver]) -> list[TakenOver]:
+    add_tallies(connection, [count("relay_jobs_rescued_total", task=job.task) for job in taken])
+    return taken
 
 
 # As Procrastinate's client does it. Each row is locked before it is checked, so that only one of

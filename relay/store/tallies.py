@@ -18,6 +18,8 @@ INFINITE = "+Inf"
 LAG_BUCKETS = (60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 EVALUATION_BUCKETS = (1, 2, 5, 10, 30, 60, 300)
 TRIGGER_BUCKETS = (0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+REQUEST_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,11 @@ def add_tallies(connection: Connection, tallies: Iterable[Tally]) -> None:
         connection.execute(_ADD, (names, labels, [float(value) for value in total.values()]))
 
 
-# Sorted, because two transactions that lock the same rows in another order would deadlock.
+# Sorted, because two transactions that lock the same rows in another order would deadlock. What is
+# counted for each sync has one slot: it is rarely added to at the same time, and there are many.
 _ADD = """
 INSERT INTO relay.tallies AS known (name, labels, slot, value)
-SELECT name, labels, pg_backend_pid() %% 16, value
+SELECT name, labels, CASE WHEN labels ? 'sync_id' THEN 0 ELSE pg_backend_pid() %% 16 END, value
 FROM unnest(%s::text[], %s::jsonb[], %s::float8[]) AS added (name, labels, value)
 ORDER BY name, labels
 ON CONFLICT (name, labels, slot) DO UPDATE SET value = known.value + EXCLUDED.value

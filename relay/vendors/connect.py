@@ -10,12 +10,23 @@ from relay.secret import Secret
 from relay.settings import CensusSettings, DbtCloudSettings
 from relay.vendors.census import ApiVersion, Census, CensusManagement
 from relay.vendors.dbt_cloud import DbtCloud
+from relay.vendors.observer import NoObserver, RequestObserver
 from relay.vendors.transport import Transport
 from relay.workspaces import DEFAULT_WORKSPACE, Workspace
 
 CONNECTIONS = 16  # to each vendor at once, as many as the worker runs jobs
 
+CENSUS, DBT_CLOUD = "census", "dbt_cloud"  # as metrics name the vendors
+
+# The observer of the requests to a vendor and, for Census, a workspace.
+ObserverOf = Callable[[str, str], RequestObserver]
+
 log = get_logger()
+
+
+def not_observed(vendor: str, workspace: str) -> RequestObserver:
+    """For a command, whose requests are not counted."""
+    return NoObserver()
 
 
 class CensusClients:
@@ -26,11 +37,13 @@ class CensusClients:
         settings: CensusSettings,
         workspaces: Callable[[], Mapping[str, Workspace]],
         stopwatch: Stopwatch = stopwatch,
+        observer_of: ObserverOf = not_observed,
     ) -> None:
         """`workspaces` returns those of the current mapping file, by name."""
         self._settings = settings
         self._workspaces = workspaces
         self._stopwatch = stopwatch
+        self._observer_of = observer_of
         self._connected: dict[Workspace, tuple[Transport, ApiVersion]] = {}
 
     def of(self, workspace: str) -> Census:
@@ -78,6 +91,7 @@ class CensusClients:
             read_seconds=self._settings.http_timeout,
             connections=CONNECTIONS,
             stopwatch=self._stopwatch,
+            observer=self._observer_of(CENSUS, workspace.name),
         )
 
     def _key(self, workspace: Workspace) -> Secret:
@@ -98,18 +112,26 @@ def _setting(workspace: Workspace) -> str:
     return "CENSUS_URL" if is_default else f"`workspaces.{workspace.name}.url`"
 
 
-def dbt_cloud_of(settings: DbtCloudSettings, stopwatch: Stopwatch = stopwatch) -> DbtCloud:
+def dbt_cloud_of(
+    settings: DbtCloudSettings,
+    stopwatch: Stopwatch = stopwatch,
+    observer_of: ObserverOf = not_observed,
+) -> DbtCloud:
     """The account's dbt Cloud."""
-    return _dbt_cloud(settings, _folder_for_downloads(settings.data_dir), stopwatch)
+    folder = _folder_for_downloads(settings.data_dir)
+    return _dbt_cloud(settings, folder, stopwatch, observer_of)
 
 
 def dbt_cloud_without_downloads(settings: DbtCloudSettings) -> DbtCloud:
     """The account's dbt Cloud, without a folder for artifacts: it must not download any."""
-    return _dbt_cloud(settings, None, stopwatch)
+    return _dbt_cloud(settings, None, stopwatch, not_observed)
 
 
 def _dbt_cloud(
-    settings: DbtCloudSettings, downloads: Path | None, stopwatch: Stopwatch
+    settings: DbtCloudSettings,
+    downloads: Path | None,
+    stopwatch: Stopwatch,
+    observer_of: ObserverOf,
 ) -> DbtCloud:
     transport = Transport(
         vendor="dbt Cloud",
@@ -120,6 +142,7 @@ def _dbt_cloud(
         connections=CONNECTIONS,
         downloads=downloads,
         stopwatch=stopwatch,
+        observer=observer_of(DBT_CLOUD, ""),
     )
     return DbtCloud(transport, dbt_account_id=settings.dbt_account_id)
 

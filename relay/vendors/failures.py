@@ -13,6 +13,7 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from relay.notation import short_message
 from relay.vendors.body import BeyondLimits
 
 _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
@@ -76,3 +77,22 @@ def _chain(exc: BaseException | None) -> Iterator[BaseException]:
         yield exc
         wrapped = (*exc.args[:2], getattr(exc, "reason", None), exc.__cause__, exc.__context__)
         exc = next((link for link in wrapped if isinstance(link, BaseException)), None)
+
+
+class Redirected(Exception):
+    """A redirect; `host` is the only part of the address that a message may contain."""
+
+    def __init__(self, http_status: int, host: str) -> None:
+        super().__init__(host)
+        self.http_status = http_status
+        self.host = host
+
+
+def host_of(location: str | None) -> str:
+    """The host of a redirect, for a message; None if the response has no Location."""
+    if location is None:
+        return "an address that the response does not contain"
+    try:
+        return short_message(urlsplit(location).hostname or "another path")
+    except ValueError:
+        return "an unreadable address"

@@ -6,11 +6,10 @@ response must not lead to a second start.
 
 import io
 import tempfile
-import urllib.parse
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -24,8 +23,10 @@ from relay.errors import Rejected, Unanswered, Unavailable
 from relay.notation import LONGEST_MESSAGE, short_message
 from relay.secret import Secret
 from relay.vendors.body import Sink, TooLarge, mapped, read_body
-from relay.vendors.failures import describe_failure, never_connected
+from relay.vendors.call import Call
+from relay.vendors.failures import Redirected, describe_failure, host_of, never_connected
 from relay.vendors.headers import http_date, seconds_to_wait
+from relay.vendors.observer import NoObserver, Operation, RequestObserver, code_of
 from relay.vendors.session import Session, bearer
 
 CONNECT_SECONDS = 3.05
@@ -97,6 +98,7 @@ class Transport:
         downloads: Path | None = None,
         limits: Limits | None = None,
         stopwatch: Stopwatch = stopwatch,
+        observer: RequestObserver | None = None,
     ) -> None:
         """`setting` is the name of the setting for `base_url`.
 
@@ -109,6 +111,7 @@ class Transport:
         self._downloads = downloads
         self._limits = limits or Limits()
         self._stopwatch = stopwatch
+        self._observer = observer or NoObserver()
         self._paused_until: float | None = None  # by the stopwatch; None before the first 429
         self._session = Session(bearer(token))
         self._session.headers["Accept-Encoding"] = "gzip"
@@ -122,6 +125,7 @@ class Transport:
         path: str,
         params: Mapping[str, str] | None = None,
         *,
+        operation: Operation = Operation.OTHER,
         read_seconds: float | None = None,
     ) -> Answer:
         """GET, with a read time-out of its own if one is given.
@@ -129,27 +133,34 @@ class Transport:
         Raises Unavailable for no response, and for HTTP 429 and from 500 up.
         """
         body = io.BytesIO()
-        call = _Call("GET", path, params, read_seconds=read_seconds)
+        call = Call("GET", path, params, read_seconds=read_seconds, operation=operation)
         http_status, vendor_now = self._get(call, self._answer_into(body))
         return Answer(http_status, body.getvalue(), vendor_now)
 
     @contextmanager
-    def download(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Download]:
+    def download(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        operation: Operation = Operation.OTHER,
+    ) -> Iterator[Download]:
         """GET a large body into a temporary file, which is deleted when the block ends.
 
         Raises Unavailable as `get` does, Rejected for a body over the limits.
         """
         with tempfile.TemporaryFile(dir=self._downloads) as file:
-            http_status, _ = self._get(_Call("GET", path, params), self._download_into(file))
+            call = Call("GET", path, params, operation=operation)
+            http_status, _ = self._get(call, self._download_into(file))
             file.flush()
             with mapped(file) as content:
                 yield Download(http_status, content)
 
-    def _get(self, call: "_Call", into: Sink) -> tuple[int, datetime | None]:
+    def _get(self, call: Call, into: Sink) -> tuple[int, datetime | None]:
         what = f"{call} at {self._vendor}"
         try:
             answer = self._send(call, into)
-        except _Redirected as exc:
+        except Redirected as exc:
             raise self._wrong_address(what, exc) from None
         except TooLarge as exc:
             raise Rejected(f"{what}: {exc}") from None
@@ -163,13 +174,19 @@ class Transport:
             )
         return answer
 
-    def post(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+    def post(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        operation: Operation = Operation.OTHER,
+    ) -> Answer:
         """POST without a body.
 
         Raises Unavailable if it certainly did nothing (no connection, 429), Unanswered if it is
         unknown whether it did (the response was lost, is over the limits, or is from 500 up).
         """
-        return self._command(_Call("POST", path, params))
+        return self._command(Call("POST", path, params, operation=operation))
 
     def submit(self, path: str, json: bytes, *, read_seconds: float) -> Answer:
         """POST a JSON body, once, and wait `read_seconds` for the answer, of any status but 429.
@@ -177,16 +194,15 @@ class Transport:
         One from 500 up is an answer too: its text is all that there is to tell a person. Raises
         Unavailable and Unanswered as `command` does.
         """
-        return self._command(
-            _Call("POST", path, json=json, read_seconds=read_seconds, answers_below=600)
-        )
+        call = Call("POST", path, json=json, read_seconds=read_seconds, answers_below=600)
+        return self._command(replace(call, operation=Operation.MANAGE))
 
-    def _command(self, call: "_Call") -> Answer:
+    def _command(self, call: Call) -> Answer:
         what = f"{call} at {self._vendor}"
         body = io.BytesIO()
         try:
             answer = self._send(call, self._answer_into(body))
-        except _Redirected as exc:
+        except Redirected as exc:
             raise self._wrong_address(what, exc) from None
         except (requests.RequestException, HTTPError, zlib.error, OSError) as exc:
             if never_connected(exc):
@@ -202,16 +218,31 @@ class Transport:
         http_status, vendor_now = answer
         return Answer(http_status, body.getvalue(), vendor_now)
 
-    def _wrong_address(self, what: str, redirected: "_Redirected") -> Rejected:
+    def _wrong_address(self, what: str, redirected: Redirected) -> Rejected:
         return Rejected(
             f"{what}: redirected to {redirected.host}, where relay does not send its token; "
             f"is {self._setting} right?"
         )
 
-    def _send(self, call: "_Call", into: Sink) -> "tuple[int, datetime | None] | _ErrorStatus":
+    def _send(self, call: Call, into: Sink) -> "tuple[int, datetime | None] | _ErrorStatus":
         if (pause := self._pause_left()) > 0:
             return _ErrorStatus(TOO_MANY_REQUESTS, pause)
-        with self._session.request(
+        began = self._stopwatch()
+        status: int | None = None  # until the answer is read
+        try:
+            with self._request(call) as response:
+                answer = self._read(call, response, into)
+                status = response.status_code
+                return answer
+        except Redirected as exc:
+            status = exc.http_status
+            raise
+        finally:
+            seconds = self._stopwatch() - began
+            self._observer.sent(call.operation, code_of(status), seconds)
+
+    def _request(self, call: Call) -> requests.Response:
+        return self._session.request(
             call.method,
             self._base_url + call.path,
             params=call.params,
@@ -221,18 +252,25 @@ class Transport:
             # A redirect would send the token elsewhere, or turn a POST into a GET.
             allow_redirects=False,
             stream=True,
-        ) as response:
-            status = response.status_code
-            if status == TOO_MANY_REQUESTS or status >= call.answers_below:
-                wait = seconds_to_wait(response.headers)
-                if status == TOO_MANY_REQUESTS:
-                    pause = max(wait or 0.0, self._pause_left())
-                    self._paused_until = self._stopwatch() + pause
-                return _ErrorStatus(status, wait)
-            if 300 <= status < 400:  # noqa: PLR2004
-                raise _Redirected(_host(response.headers.get("Location")))
-            read_body(response, into)
-            return status, http_date(response.headers.get("Date"))
+        )
+
+    def _read(
+        self, call: Call, response: requests.Response, into: Sink
+    ) -> "tuple[int, datetime | None] | _ErrorStatus":
+        status = response.status_code
+        if status == TOO_MANY_REQUESTS or status >= call.answers_below:
+            wait = seconds_to_wait(response.headers)
+            if status == TOO_MANY_REQUESTS:
+                self._pause(max(wait or 0.0, self._pause_left()))
+            return _ErrorStatus(status, wait)
+        if 300 <= status < 400:  # noqa: PLR2004
+            raise Redirected(status, host_of(response.headers.get("Location")))
+        read_body(response, into)
+        return status, http_date(response.headers.get("Date"))
+
+    def _pause(self, seconds: float) -> None:
+        self._paused_until = self._stopwatch() + seconds
+        self._observer.paused(seconds)
 
     def _pause_left(self) -> float:
         return 0.0 if self._paused_until is None else self._paused_until - self._stopwatch()
@@ -247,46 +285,6 @@ class Transport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    """A request; `json` is its body. `read_seconds` is None for the transport's own.
-
-    From `answers_below` up, a status is trouble and no answer.
-    """
-
-    method: str
-    path: str
-    params: Mapping[str, str] | None = None
-    json: bytes | None = None
-    read_seconds: float | None = None
-    answers_below: int = 500
-
-    def __str__(self) -> str:
-        query = f"?{urllib.parse.urlencode(self.params)}" if self.params else ""
-        return f"{self.method} {self.path}{query}"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {} if self.json is None else {"Content-Type": "application/json"}
-
-
-class _Redirected(Exception):
-    """A redirect; `host` is the only part of the address that a message may contain."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__(host)
-        self.host = host
-
-
-@dataclass(frozen=True, slots=True)
 class _ErrorStatus:
     http_status: int
     retry_after: float | None
-
-
-def _host(location: str | None) -> str:
-    if location is None:
-        return "an address that the response does not contain"
-    try:
-        return short_message(urllib.parse.urlsplit(location).hostname or "another path")
-    except ValueError:
-        return "an unreadable address"

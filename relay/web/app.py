@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-import prometheus_client
 from flask import Flask, Response, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, NotFound
 
 from relay import logs
-from relay.clock import Clock, utc_now
+from relay.clock import Clock, stopwatch, utc_now
 from relay.dbt.deliveries import Event, mac_of
 from relay.errors import DatabaseUnavailable, NotForUs, NotGenuine
 from relay.logs import get_logger
@@ -23,21 +22,25 @@ from relay.settings import WebSettings
 from relay.store import Delivery
 from relay.store.retention import OLDEST_DELIVERY
 from relay.web.health import Health
+from relay.web.metrics import EXTENSION
+from relay.web.metrics.page import MetricsPage
 from relay.web.recorder import Recorder
 from relay.web.refusals import RefusalLog
 
 WEBHOOK_PATH = "/webhooks/dbt"
 LARGEST_BODY = 2**20  # bytes; dbt's own are under 1 kB
+REFUSED = "refused"
 
 log = get_logger()
 
-DELIVERIES = prometheus_client.Counter(
-    "relay_deliveries", "Webhook deliveries by status.", ["status"]
-)
-
 
 def create_app(
-    settings: WebSettings, recorder: Recorder, health: Health, *, clock: Clock = utc_now
+    settings: WebSettings,
+    recorder: Recorder,
+    health: Health,
+    metrics_page: MetricsPage,
+    *,
+    clock: Clock = utc_now,
 ) -> Flask:
     """The WSGI application."""
     app = Flask("relay", static_folder=None)
@@ -51,7 +54,10 @@ def create_app(
 
     @app.post(WEBHOOK_PATH)
     def receive() -> Response:
-        return _receive(expected, recorder, refusals, clock())
+        began = stopwatch()
+        outcome = _receive(expected, recorder, refusals, clock())
+        metrics_page.deliveries.answered(outcome.status, outcome.reason, stopwatch() - began)
+        return outcome.response
 
     mode = {"dry_run": True} if settings.dry_run else {}
 
@@ -69,18 +75,19 @@ def create_app(
 
     @app.get("/metrics")
     def metrics() -> Response:
-        text = prometheus_client.generate_latest()
-        return Response(text, content_type=prometheus_client.CONTENT_TYPE_LATEST)
+        return metrics_page.answer(request.headers.get("Authorization"))
 
     @app.errorhandler(HTTPException)
     def refuse(exc: HTTPException) -> Response:
         if isinstance(exc, NotFound) and _is_webhook_path_with_other_slashes(request.path):
             refusals.wrong_path(expected=WEBHOOK_PATH)
-        answer = _answer(exc.code or 500, {"status": "refused", "reason": exc.name.lower()})
+            metrics_page.deliveries.answered(REFUSED, "wrong_path", None)
+        answer = _answer(exc.code or 500, {"status": REFUSED, "reason": exc.name.lower()})
         if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
             answer.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
         return answer
 
+    app.extensions[EXTENSION] = metrics_page
     return app
 
 
@@ -92,7 +99,9 @@ def application() -> Flask:
     settings = WebSettings.from_environment()
     logs.configure(settings)
     server = server_of(settings)
-    return create_app(settings, Recorder(server), Health(server, settings))
+    health = Health(server, settings)
+    page = MetricsPage(server, settings, health)
+    return create_app(settings, Recorder(server), health, page)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -103,9 +112,18 @@ class _Expected:
     dbt_account_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of a delivery, and the response; `reason` is why it was refused or ignored."""
+
+    status: str
+    reason: str | None
+    response: Response
+
+
 def _receive(
     expected: _Expected, recorder: Recorder, refusals: RefusalLog, now: datetime
-) -> Response:
+) -> _Outcome:
     signature = request.headers.get("Authorization")
     try:
         mac_of(signature)  # the body of an unsigned request is not read
@@ -145,7 +163,7 @@ def _read_body() -> bytes | None:
     return body if len(body) <= LARGEST_BODY else None
 
 
-def _record(recorder: Recorder, body: bytes, event: Event) -> Response:
+def _record(recorder: Recorder, body: bytes, event: Event) -> _Outcome:
     delivery = Delivery(
         delivery_id=uuid.uuid4(),
         body=body,
@@ -176,7 +194,7 @@ def _record(recorder: Recorder, body: bytes, event: Event) -> Response:
     return _acknowledge("accepted", {"delivery_id": delivery_id, "dbt_run_id": event.dbt_run_id})
 
 
-def _record_ignored(recorder: Recorder, body: bytes, exc: NotForUs) -> Response:
+def _record_ignored(recorder: Recorder, body: bytes, exc: NotForUs) -> _Outcome:
     delivery = Delivery(
         delivery_id=uuid.uuid4(), body=body, event_id=exc.event_id, ignored_because=exc.reason
     )
@@ -185,26 +203,23 @@ def _record_ignored(recorder: Recorder, body: bytes, exc: NotForUs) -> Response:
     except DatabaseUnavailable as unavailable:
         return _not_recorded(unavailable)
     log.info("delivery.ignored", reason=exc.reason, event_id=exc.event_id)
-    return _acknowledge("ignored", {"reason": exc.reason})
+    return _acknowledge("ignored", {"reason": exc.reason}, reason=exc.reason)
 
 
-def _acknowledge(status: str, more: dict[str, object]) -> Response:
-    DELIVERIES.labels(status).inc()
-    return _answer(202, {"status": status, **more})
+def _acknowledge(status: str, more: dict[str, object], reason: str | None = None) -> _Outcome:
+    return _Outcome(status, reason, _answer(202, {"status": status, **more}))
 
 
-def _refuse(refusals: RefusalLog, code: int, reason: str) -> Response:
+def _refuse(refusals: RefusalLog, code: int, reason: str) -> _Outcome:
     refusals.refused(reason)
-    DELIVERIES.labels("refused").inc()
-    return _answer(code, {"status": "refused", "reason": reason})
+    return _Outcome(REFUSED, reason, _answer(code, {"status": REFUSED, "reason": reason}))
 
 
-def _not_recorded(exc: DatabaseUnavailable) -> Response:
+def _not_recorded(exc: DatabaseUnavailable) -> _Outcome:
     log.error("delivery.refused", reason="not_recorded", problem=str(exc))
-    DELIVERIES.labels("not_recorded").inc()
-    answer = _answer(503, {"status": "refused", "reason": "not_recorded"})
+    answer = _answer(503, {"status": REFUSED, "reason": "not_recorded"})
     answer.headers["Retry-After"] = "5"
-    return answer
+    return _Outcome("not_recorded", None, answer)
 
 
 def _answer(code: int, content: dict[str, object]) -> Response:

@@ -6,13 +6,15 @@ from relay.web.gunicorn_hooks import (  # noqa: F401 - gunicorn looks hooks up b
     on_exit,
     on_starting,
     when_ready,
+    worker_exit,
 )
 
 wsgi_app = "relay.web.app:application()"
 bind = f"0.0.0.0:{SETTINGS.port}"
 workers = SETTINGS.web_concurrency
 
-# No thread waits for a client (relay/web/gunicorn_worker.py has the reason). Threads wait for the
+# No thread waits for a client (relay/web/gunicorn_worker.py has the reason), but for four at most
+# that wait while a response over a hundred kilobytes is read. Threads wait for the
 # database, together; they are created on demand.
 worker_class = "relay.web.gunicorn_worker.ReceivingWorker"
 threads = 256

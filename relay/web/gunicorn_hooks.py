@@ -12,6 +12,7 @@ from relay.postgres.migrate import migrate
 from relay.postgres.server import server_of
 from relay.settings import WebSettings
 from relay.terminal import ended_by_signals, exit_on_error, settings_or_exit
+from relay.web.metrics import EXTENSION
 
 SILENT_SECONDS = 10  # from a connection's start to its first bytes
 SEND_BUFFER = 2**16  # bytes that the kernel buffers, so that no thread waits for a client
@@ -55,6 +56,12 @@ def when_ready(arbiter: Any) -> None:
         if sys.platform == "linux" and sock.family != socket.AF_UNIX:
             # Accept a connection only when its first bytes have arrived.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_SECONDS)
+
+
+def worker_exit(arbiter: Any, worker: Any) -> None:
+    """Add to the database what only this process has counted."""
+    if (app := getattr(worker, "wsgi", None)) is not None:  # it may have stopped while it started
+        app.extensions[EXTENSION].close()
 
 
 def on_exit(arbiter: Any) -> None:

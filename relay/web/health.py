@@ -7,6 +7,7 @@ from collections.abc import Callable
 import psycopg
 
 from relay import logs
+from relay.decision.mapping import SyncMapping
 from relay.errors import DatabaseUnavailable
 from relay.mapping_file import Stamp, stamp_of
 from relay.operations.lost_lines import report_lost_lines
@@ -44,6 +45,11 @@ class Health:
         self._checks: tuple[Check, ...] = ()
         self._checked_at = 0.0
 
+    @property
+    def mapping(self) -> SyncMapping | None:
+        """The last valid mapping that a check has read; None if there was none yet."""
+        return self._mapping.last_valid
+
     def check(self) -> tuple[Check, ...]:
         """All checks; that of the database takes a few seconds at most."""
         with self._lock:
@@ -75,12 +81,14 @@ class _MappingCheck:
         self._settings = settings
         self._stamp: Stamp | None = None
         self._check: Check | None = None
+        self.last_valid: SyncMapping | None = None
 
     def check(self) -> Check:
         stamp = stamp_of(self._settings.mapping)
         if self._check is None or stamp is None or stamp != self._stamp:
             self._stamp = stamp
-            self._check, _ = read_mapping(self._settings)
+            self._check, mapping = read_mapping(self._settings)
+            self.last_valid = mapping or self.last_valid
         return self._check
 
 

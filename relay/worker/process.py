@@ -4,22 +4,21 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import procrastinate
 import psycopg
 from procrastinate.exceptions import ConnectorException
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger, log_misspelled_variables, redact
 from relay.mapping_file import MappingFile
-from relay.notation import describe_error, short_message
-from relay.postgres.connections import engine_pool, open_pool
+from relay.notation import describe_error
+from relay.postgres.connections import open_pool
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server
 from relay.settings import WorkerSettings
@@ -28,9 +27,9 @@ from relay.vendors.connect import CONNECTIONS
 from relay.worker import tasks
 from relay.worker.api_versions import ApiVersions
 from relay.worker.channels import ChannelCheck
-from relay.worker.connector import Connector
+from relay.worker.engine import engine_of
 from relay.worker.services import Services, build_services
-from relay.worker.watch import HEARTBEAT_SECONDS, EngineJobs, JobWatch, ids_of
+from relay.worker.watch import HEARTBEAT_SECONDS, EngineJobs, JobWatch
 
 # When the engine deletes a silent worker; the watch takes over its jobs long before.
 FORGOTTEN_SECONDS = 3600.0
@@ -62,6 +61,8 @@ def run(settings: WorkerSettings, server: Server) -> None:
         tasks.start_periodic_tasks(services)
         watch = JobWatch(replace(services, store=Store(watch_pool)))
         asyncio.run(_Worker(services, server, watch).work())
+        with suppress(DatabaseUnavailable):
+            watch.flush_counters()
         log.info("worker.stopped", pid=os.getpid())
 
 
@@ -182,100 +183,6 @@ class _Worker:
         log.warning("worker.engine_restarted", problem=_problem(problem))
         if not isinstance(problem, ConnectorException):
             self._broken.set()  # the connector reports database errors itself
-
-
-def engine_of(
-    services: Services, server: Server, on_connection_lost: Callable[[], None] = lambda: None
-) -> procrastinate.App:
-    """Procrastinate with relay's tasks and jobs in the server's database.
-
-    `on_connection_lost` is called when a query of the engine fails.
-    """
-    connector = Connector(
-        on_connection_lost,
-        pool_factory=engine_pool,
-        conninfo=server.ensure_running,
-        min_size=1,
-        max_size=4,
-        timeout=10.0,
-    )
-    engine = procrastinate.App(connector=connector)
-    for name, task in _TASKS.items():
-        former = [jobs.FORMER_NAMES[name]] if name in jobs.FORMER_NAMES else []
-        add = engine.task(name=name, queue=jobs.QUEUE, retry=_RetryForever(), aliases=former)
-        add(_with_context(name, task, services))
-    engine.task(name=jobs.FORMER_ROUND, queue=jobs.QUEUE)(_noop)
-    return engine
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """A job's function, and the one that records an unexpected error; None: the engine retries."""
-
-    run: Callable[..., None]
-    record_failure: Callable[..., None] | None
-
-
-_TASKS: dict[str, _Task] = {
-    jobs.EVALUATE_DBT_RUN: _Task(tasks.evaluate_dbt_run, tasks.evaluation_failed),
-    jobs.START_SYNC_RUN: _Task(tasks.start_sync_run, tasks.start_failed),
-    jobs.SCHEDULED_START: _Task(tasks.scheduled_start, None),
-    jobs.POLL_SYNC_RUN: _Task(tasks.poll_sync_run, tasks.poll_failed),
-    jobs.CATCH_UP: _Task(tasks.catch_up, tasks.periodic_task_failed),
-    jobs.PRUNE: _Task(tasks.prune, tasks.periodic_task_failed),
-    jobs.END_HOLD: _Task(tasks.end_hold, None),
-    jobs.SEND_HEARTBEAT: _Task(tasks.send_heartbeat, tasks.periodic_task_failed),
-    jobs.CHECK_DRIFT: _Task(tasks.check_drift, tasks.drift_check_failed),
-    jobs.REVIEW_ALERTS: _Task(tasks.review_alerts, tasks.periodic_task_failed),
-    jobs.SEND_MESSAGES: _Task(tasks.send_messages, tasks.sending_failed),
-    jobs.SCHEDULED_SEND: _Task(tasks.scheduled_send, None),
-}
-
-
-class _RetryForever(procrastinate.BaseRetryStrategy):
-    """Retries a job that could not record its failure, with exponential backoff, without end.
-
-    In that case the database has failed, not the run.
-    """
-
-    def get_retry_decision(
-        self, *, exception: BaseException, job: procrastinate.jobs.Job
-    ) -> procrastinate.RetryDecision | None:
-        return procrastinate.RetryDecision(
-            retry_in={"seconds": min(2 ** min(job.attempts, 9), 300)}
-        )
-
-
-def _with_context(name: str, task: _Task, services: Services) -> Callable[..., None]:
-    """The task, with its ids in every log line, and a log line if it fails."""
-
-    def perform(**arguments: Any) -> None:
-        clear_contextvars()
-        bind_contextvars(**ids_of(arguments))
-        try:
-            _run(name, task, services, arguments)
-        except DatabaseUnavailable as exc:
-            log.warning("task.failed", task=name, problem=str(exc))
-            raise
-
-    return perform
-
-
-def _run(name: str, task: _Task, services: Services, arguments: Mapping[str, Any]) -> None:
-    try:
-        task.run(services, **arguments)
-    except DatabaseUnavailable:
-        raise
-    except Exception as exc:
-        log.exception("task.failed", task=name)
-        if task.record_failure is None:
-            raise
-        problem = short_message(redact(f"{type(exc).__name__}: {exc}"))
-        task.record_failure(services, problem, **arguments)
-
-
-def _noop(timestamp: int) -> None:
-    """A task that workers of the previous version defer during an upgrade; unused now."""
 
 
 def _problem(problem: object) -> str:

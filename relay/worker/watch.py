@@ -101,6 +101,15 @@ class JobWatch:
             tasks.defer_periodic_tasks(self._services)
             report_lost_lines(self._services.store, "worker")
             self._mapping_report.record()
+            self.flush_counters()
+
+    def flush_counters(self) -> None:
+        """Record what this process counted in memory, which a kill would lose.
+
+        Raises DatabaseUnavailable.
+        """
+        self._services.counted.flush(self._services.store.tallies)
+        self._services.vendor_requests.record_pauses(self._services.store)
 
     def _request_drift_check(self) -> None:
         """Once for each mapping that this process takes up, the first one included."""

@@ -11,6 +11,6 @@ class TestMigrate:
             url += f"&password={named['password']}&port={named['port']}"
         assert (
             command("migrate", RELAY_DATABASE_URL=url).stdout
-            == f"applied: procrastinate, {', '.join(f'{n:04}' for n in range(1, 14))}\n"
+            == f"applied: procrastinate, {', '.join(f'{n:04}' for n in range(1, 16))}\n"
         )
         assert command("migrate", RELAY_DATABASE_URL=url).stdout == "up to date\n"

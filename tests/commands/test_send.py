@@ -9,6 +9,7 @@ from werkzeug.serving import make_server
 from relay.sandbox import story
 from relay.web.app import create_app
 from relay.web.health import Health
+from relay.web.metrics.page import MetricsPage
 from relay.web.recorder import Recorder
 
 
@@ -16,7 +17,9 @@ class TestSend:
     @pytest.fixture(name="url")
     def _url(self, settings, database):
         recorder = Recorder(database)
-        app = create_app(settings, recorder, Health(database, settings))
+        health = Health(database, settings)
+        page = MetricsPage(database, settings, health)
+        app = create_app(settings, recorder, health, page)
         server = make_server("127.0.0.1", 0, app)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -25,6 +28,7 @@ class TestSend:
         thread.join()
         server.server_close()
         recorder.close()
+        page.close()
 
     @pytest.fixture(name="event")
     def _event(self, sandbox, tmp_path):

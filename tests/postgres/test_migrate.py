@@ -28,6 +28,8 @@ OURS = (
     "0011",
     "0012",
     "0013",
+    "0014",
+    "0015",
 )
 ENGINE = Path(procrastinate.schema.SchemaManager.get_migrations_path())
 

@@ -108,6 +108,8 @@ class Old:
             "0011",
             "0012",
             "0013",
+            "0014",
+            "0015",
         )
         names = {name for (name,) in self.sql("SELECT task_name FROM procrastinate_jobs")}
         assert names & set(jobs.FORMER_NAMES.values()) == set()

@@ -68,6 +68,11 @@ def _begun(one, sql):
     return begin
 
 
+def rescues(one):
+    """How many jobs were taken over, by task."""
+    return one.services.store.tallies.read().get("relay_jobs_rescued_total", {})
+
+
 def work_on(engine, worker_id, job_id, work):
     """Have an engine do a job, as Procrastinate calls its middleware."""
     context = SimpleNamespace(job=SimpleNamespace(id=job_id))
@@ -86,6 +91,7 @@ def test_the_job_of_a_dead_worker_is_done_by_who_looks(watch, begun, one, events
         jobs.EVALUATE_DBT_RUN,
         story.FIRST_DBT_RUN_ID,
     )
+    assert rescues(one) == {(("task", jobs.EVALUATE_DBT_RUN),): 1}
     one.work()
     assert len(events("sync.triggered")) == 1
 
@@ -105,7 +111,7 @@ def test_after_an_outage_nobody_is_judged_before_a_sign_of_life_was_possible(
 
 
 class TestAnEngineThatEnds:
-    def test_has_its_lost_job_taken_back_at_the_second_look(self, watch, begun, events):
+    def test_has_its_lost_job_taken_back_at_the_second_look(self, watch, begun, one, events):
         engine = watch.add_engine()
         work_on(engine, *begun(), work=lambda: None)  # its end is never recorded
         watch.check()
@@ -116,6 +122,7 @@ class TestAnEngineThatEnds:
         assert events("job.rescued") == []
         watch.check()
         assert len(events("job.rescued")) == 1
+        assert rescues(one) == {(("task", jobs.EVALUATE_DBT_RUN),): 1}
 
     def test_keeps_the_job_that_it_still_works_on(self, watch, begun, events, sql):
         engine = watch.add_engine()

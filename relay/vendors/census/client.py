@@ -17,6 +17,7 @@ from relay.vendors.census.reply import Reply
 from relay.vendors.census.run_shapes import listed_runs_decoder, run_decoder
 from relay.vendors.census.version import ApiVersion
 from relay.vendors.ids import WrittenId, id_decoder
+from relay.vendors.observer import Operation
 from relay.vendors.transport import Transport
 
 LATEST = 25  # sync runs searched for one whose response was lost; the API's own page size
@@ -39,7 +40,7 @@ class Census:
         Raises Unavailable, Rejected, BadArtifact.
         """
         self.find_api_version()
-        reply, _ = self._get(lambda paths: paths.syncs, {"per_page": "1"})
+        reply, _ = self._get(Operation.MANAGE, lambda paths: paths.syncs, {"per_page": "1"})
         reply.read(_rows, not_found="is CENSUS_URL right?")
 
     def trigger_sync(self, sync_id: int, *, full_sync: bool = False) -> int:
@@ -49,7 +50,11 @@ class Census:
         """
         version = self._version.current
         params = {"force_full_sync": "true"} if full_sync else None
-        reply = Reply.of(self._transport.post(Paths(version).trigger(sync_id), params))
+        reply = Reply.of(
+            self._transport.post(
+                Paths(version).trigger(sync_id), params, operation=Operation.TRIGGER_SYNC
+            )
+        )
         # Its refusal would be final, so Census is asked for the version however recently it was.
         if self._version.reconsider(version, reply.http_status):
             # Not sent here a second time: the caller counts on an answer within its own time.
@@ -70,7 +75,7 @@ class Census:
         Raises NotReadable where v2 does not find it: its path is inferred, so that this is no
         proof that there is no such run. Also Unavailable, Rejected, BadArtifact.
         """
-        reply, _ = self._get(lambda paths: paths.sync_run(sync_run_id))
+        reply, _ = self._get(Operation.GET_SYNC_RUN, lambda paths: paths.sync_run(sync_run_id))
         if reply.http_status == HTTPStatus.NOT_FOUND and self._version.current == V2:
             raise NotReadable(
                 f"Census answered HTTP 404 to GET {Paths(V2).sync_run(sync_run_id)}, "
@@ -87,20 +92,26 @@ class Census:
         Raises Unavailable, Rejected, BadArtifact.
         """
         reply, vendor_now = self._get(
-            lambda paths: paths.sync_runs(sync_id), {"order": "desc", "per_page": str(LATEST)}
+            Operation.LIST_SYNC_RUNS,
+            lambda paths: paths.sync_runs(sync_id),
+            {"order": "desc", "per_page": str(LATEST)},
         )
         listed = reply.read(listed_runs_decoder, not_found=_is_it_the_sync(sync_id))
         runs = (run.as_value(run.id) for run in listed)
         return tuple(sorted(runs, key=lambda run: -run.sync_run_id)), vendor_now
 
     def _get(
-        self, path: Callable[[Paths], str], params: Mapping[str, str] | None = None
+        self,
+        operation: Operation,
+        path: Callable[[Paths], str],
+        params: Mapping[str, str] | None = None,
     ) -> tuple[Reply, datetime | None]:
         """GET; once more by the other version if the key turns out to be one for that."""
         version = self._version.current
-        answer = self._transport.get(path(Paths(version)), params)
+        answer = self._transport.get(path(Paths(version)), params, operation=operation)
         if self._version.reconsider_repeated(version, answer.http_status):
-            answer = self._transport.get(path(Paths(self._version.current)), params)
+            newer = path(Paths(self._version.current))
+            answer = self._transport.get(newer, params, operation=operation)
         return Reply.of(answer), answer.vendor_now
 
 

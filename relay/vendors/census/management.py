@@ -34,6 +34,7 @@ from relay.vendors.census.run_shapes import listed_run_decoder
 from relay.vendors.census.sync_shapes import sync_decoder
 from relay.vendors.census.version import ApiVersion
 from relay.vendors.ids import WrittenId, id_decoder
+from relay.vendors.observer import Operation
 from relay.vendors.transport import Answer, Transport
 
 OLDEST_FIRST, NEWEST_FIRST = "asc", "desc"
@@ -174,7 +175,9 @@ class CensusManagement:
 
     def cancel_sync_run(self, sync_run_id: int) -> None:
         """Cancel a sync run. Raises Unanswered too: it may be cancelled."""
-        reply = Reply.of(self._transport.post(self._paths.cancel(sync_run_id)))
+        reply = Reply.of(
+            self._transport.post(self._paths.cancel(sync_run_id), operation=Operation.MANAGE)
+        )
         asked = f"is sync run {sync_run_id} of this workspace?"
         try:
             if reply.is_refusal or reply.word not in ("cancelled", "canceled"):
@@ -209,7 +212,9 @@ class CensusManagement:
     ) -> Answer:
         """GET. Raises Unavailable too if the key turns out to be one for the other version."""
         version = self._version.current
-        answer = self._transport.get(path, params, read_seconds=read_seconds)
+        answer = self._transport.get(
+            path, params, operation=Operation.MANAGE, read_seconds=read_seconds
+        )
         if self._version.reconsider_repeated(version, answer.http_status):
             raise Unavailable(
                 f"Census answered HTTP {answer.http_status} to {version}: "

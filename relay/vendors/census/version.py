@@ -13,6 +13,7 @@ from relay.clock import Stopwatch, stopwatch
 from relay.errors import Unavailable
 from relay.vendors.census.paths import V1, V2
 from relay.vendors.census.reply import Reply
+from relay.vendors.observer import Operation
 from relay.vendors.transport import Transport
 from relay.workspaces import AUTO
 
@@ -90,7 +91,9 @@ class ApiVersion:
         return self._stopwatch() - self._probed_at >= at_most_every
 
     def _probe(self) -> str:
-        answer = self._transport.get(_PROBE, {"per_page": "1"})
+        answer = self._transport.get(
+            _PROBE, {"per_page": "1"}, operation=Operation.FIND_API_VERSION
+        )
         self._probed_at = self._stopwatch()
         version = _MEANS.get(answer.http_status)
         is_a_page = answer.ok and not Reply.of(answer).is_success

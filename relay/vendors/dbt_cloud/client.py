@@ -27,9 +27,15 @@ from relay.vendors.dbt_cloud.runs import (
     as_retried_run,
     run_decoder,
 )
+from relay.vendors.observer import Operation
 from relay.vendors.transport import Transport
 
 Read = TypeVar("Read")
+
+_OPERATIONS = {
+    "run_results.json": Operation.GET_RUN_RESULTS,
+    "manifest.json": Operation.GET_MANIFEST,
+}
 
 
 class DbtCloud:
@@ -103,6 +109,7 @@ class DbtCloud:
         answer = self._transport.get(
             f"{self._run_path(dbt_run_id)}/",
             {"include_related": "trigger,job,environment,run_steps"},
+            operation=Operation.GET_RUN,
         )
         run = decoded(answer, run_decoder, f"dbt run {dbt_run_id}")
         return with_printable_texts(RunAnswer, run).data
@@ -113,7 +120,9 @@ class DbtCloud:
         what = f"{path} of step {step} of dbt run {dbt_run_id}"
         # Without `step` dbt Cloud returns the last step's, often that of `docs generate`.
         artifact = f"{self._run_path(dbt_run_id)}/artifacts/{path}"
-        with self._transport.download(artifact, {"step": str(step)}) as download:
+        with self._transport.download(
+            artifact, {"step": str(step)}, operation=_OPERATIONS[path]
+        ) as download:
             if download.http_status == HTTPStatus.NOT_FOUND:
                 return None
             require_success(download, what)

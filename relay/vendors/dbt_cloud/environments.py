@@ -9,6 +9,7 @@ from relay.errors import Rejected
 from relay.notation import short_message
 from relay.vendors.dbt_cloud.answers import MOST_PAGES, PAGE, Page, decoded, normalized
 from relay.vendors.ids import VendorId
+from relay.vendors.observer import Operation
 from relay.vendors.transport import Transport
 
 Row = TypeVar("Row")
@@ -16,7 +17,7 @@ Row = TypeVar("Row")
 
 def get_environment(transport: Transport, path: str, environment_id: int) -> DbtEnvironment:
     """One environment. Raises Unavailable, Rejected, BadArtifact."""
-    answer = transport.get(f"{path}{environment_id}/")
+    answer = transport.get(f"{path}{environment_id}/", operation=Operation.READ_PROJECT)
     what = f"environment {environment_id}"
     return _as_environment(decoded(answer, _environment_decoder, what, of="environments").data)
 
@@ -37,7 +38,8 @@ def _listed(
 ) -> list[Row]:
     rows: list[Row] = []
     for _ in range(MOST_PAGES):
-        answer = transport.get(path, {"limit": str(PAGE), "offset": str(len(rows))})
+        params = {"limit": str(PAGE), "offset": str(len(rows))}
+        answer = transport.get(path, params, operation=Operation.READ_PROJECT)
         page = decoded(answer, decoder, f"the list of {of}", of=of)
         ends = page.ends_at(len(rows))
         rows += page.data

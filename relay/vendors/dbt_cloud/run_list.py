@@ -12,6 +12,7 @@ from relay.errors import BadArtifact, Rejected
 from relay.notation import read_time, short_message
 from relay.vendors.dbt_cloud.answers import MOST_PAGES, PAGE, Page, decoded
 from relay.vendors.ids import VendorId
+from relay.vendors.observer import Operation
 from relay.vendors.transport import Transport
 
 ROUNDING = timedelta(seconds=1)  # of times in a response, compared with those that dbt Cloud stores
@@ -41,7 +42,7 @@ def _pages_of_runs(
     """Pages, newest run first. No run is missed; some may appear twice."""
     place = beginning
     for _ in range(MOST_PAGES):
-        answer = transport.get(path, place.params)
+        answer = transport.get(path, place.params, operation=Operation.LIST_RUNS)
         page = decoded(answer, _runs_decoder, "the list of runs")
         runs = _newest_first(page.data)
         yield runs

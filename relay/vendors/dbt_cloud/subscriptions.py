@@ -6,6 +6,7 @@ from relay.dbt.subscriptions import WebhookSubscription
 from relay.errors import Rejected
 from relay.notation import printable, short_message
 from relay.vendors.dbt_cloud.answers import MOST_PAGES, Page, decoded
+from relay.vendors.observer import Operation
 from relay.vendors.transport import Transport
 
 
@@ -20,7 +21,8 @@ def list_webhook_subscriptions(transport: Transport, path: str) -> tuple[Webhook
     offset = 0
     for _ in range(MOST_PAGES):
         # Without `limit`: its maximum is not documented.
-        answer = transport.get(path, {"offset": str(offset)} if offset else None)
+        params = {"offset": str(offset)} if offset else None
+        answer = transport.get(path, params, operation=Operation.LIST_SUBSCRIPTIONS)
         page = decoded(answer, _subscriptions_decoder, what, of="webhooks")
         found |= {row.id: _as_subscription(row) for row in page.data}
         if page.ends_at(offset):
