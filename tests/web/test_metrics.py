@@ -458,6 +458,17 @@ class TestADatabaseThatIsGone:
         assert "relay_deliveries_total" not in samples
         assert web.samples()["relay_ready"]["database",] == 1
 
+    def test_has_nothing_left_to_do_when_the_answer_was_given_up(self, web, database, sql):
+        web.samples()
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        with psycopg.connect(database.conninfo) as holder:
+            holder.execute("LOCK TABLE relay.tallies")
+            web.samples()
+            wait_until(lambda: sql(waiting) == [(0,)])
+
     def test_for_a_moment_is_not_noticed(self, web, sql):
         web.samples()
         sql(

@@ -8,7 +8,7 @@ import pytest
 from mappings import mapping_text, sync_entry
 from sandbox_runs import night
 
-from relay.errors import Rejected, Unavailable
+from relay.errors import DatabaseUnavailable, Rejected, Unavailable
 from relay.sandbox.wire import HangUp, Status, TruncatedBody
 from relay.store import Store
 from relay.store.tallies import INFINITE, REQUEST_BUCKETS
@@ -156,10 +156,20 @@ def test_what_was_counted_during_an_outage_is_added_after_it(
     assert set(pauses()) == {"dbt_cloud"}
 
 
-def test_a_task_that_fails_is_counted(one, round_, counted):
-    one.map(mapping_text(sync_entry(5123, "customers")))
+class Failing:
+    """A collector that fails."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def collect(self, *_, **__):
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [ValueError("unforeseen"), DatabaseUnavailable("gone")])
+def test_a_task_that_fails_is_counted(one, round_, counted, error):
     broken = one.services
-    one.services = replace(broken, collector=None)
+    one.services = replace(broken, collector=Failing(error))
     one.deliver(night())
     one.work()
     one.services = broken
