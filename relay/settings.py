@@ -155,6 +155,7 @@ class WorkerSettings(DbtCloudSettings, CensusSettings, MessageSettings):
     follow_interval: int
     follow_deadline: int
     catch_up_interval: int | None  # None: never
+    message_delay: int  # from when an alert is opened until its message is composed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -236,6 +236,7 @@ VARIABLES = (
     ),
     _duration("RELAY_HTTP_TIMEOUT", "http_timeout", 30),
     _duration("RELAY_RETRY_FOR", "retry_for", 1800),
+    _duration("RELAY_MESSAGE_DELAY", "message_delay", 30),
     Variable("RELAY_ADMIN_TOKEN", "admin_token", read_secret, is_secret=True),
     Variable("RELAY_URL", "relay_url", partial(read_page_url, example="https://relay.example.com")),
     Variable("RELAY_HEARTBEAT_URL", "heartbeat_url", _read_secret_url, is_secret=True),

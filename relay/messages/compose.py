@@ -25,8 +25,6 @@ from relay.messages.texts import (
 )
 from relay.workspaces import SyncKey
 
-# So that one message tells of all syncs that a dbt run concerns, and none of what is over at once.
-WAIT = timedelta(seconds=30)
 BETWEEN_REMINDERS = timedelta(days=1)
 MOST_ALERTS = 200  # in one message
 MOST_LINKS = 5
@@ -68,7 +66,9 @@ class Known:
     """What a message may depend on.
 
     `alerts` are the open ones, and those that are over and not settled; `said` is what was said of
-    them. `is_muted` and `is_held` tell it of a sync. `dbt_cloud_url` begins links.
+    them. `is_muted` and `is_held` tell it of a sync. `dbt_cloud_url` begins links. `delay` is how
+    old an alert is when it is told, so that one message tells of all syncs that a dbt run concerns,
+    and none of what is over at once.
     """
 
     alerts: Sequence[Alert]
@@ -77,6 +77,7 @@ class Known:
     is_muted: Callable[[SyncKey], bool]
     is_held: Callable[[SyncKey], bool]
     dbt_cloud_url: str
+    delay: timedelta
 
 
 def compose(known: Known, *, now: datetime) -> Composed:
@@ -106,7 +107,7 @@ class _Composer:
             yield self._over(resolved)
         for group in _grouped(filter(self._is_to_be_opened, self._known.alerts)):
             # What was opened a moment later goes along.
-            if any(alert.opened_at + WAIT <= self._now for alert in group):
+            if any(alert.opened_at + self._known.delay <= self._now for alert in group):
                 yield self._opened(group)
         reminders = [alert for alert in self._known.alerts if self._is_to_be_repeated(alert)]
         if reminders:

@@ -71,6 +71,7 @@ def composed(*alerts, said=(), syncs=SYNCS, channels=CHANNELS, muted=(), held=()
         is_muted=lambda key: key[1] in muted,
         is_held=lambda key: key[1] in held,
         dbt_cloud_url="https://ab123.us1.dbt.com",
+        delay=timedelta(seconds=30),
     )
     return compose(known, now=now)
 

@@ -77,6 +77,7 @@ def _tell(services: Services, held: _Held) -> None:
             is_muted=muted.__contains__,
             is_held=held,
             dbt_cloud_url=services.settings.dbt_cloud_url,
+            delay=timedelta(seconds=services.settings.message_delay),
         )
         telling.record(compose(known, now=now), now=now)
 
