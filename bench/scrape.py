@@ -7,6 +7,7 @@ alternating windows with a scrape every second and without.
 
 import argparse
 import itertools
+import os
 import statistics
 import sys
 import threading
@@ -51,6 +52,7 @@ LEAST_RATE = 0.97
 def main() -> int:
     """Measure, print, keep the table; 1 if a target is missed."""
     options = _options()
+    load_average, *_ = os.getloadavg()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
     with ExitStack() as stack:
         home = stack.enter_context(folder())
@@ -63,7 +65,8 @@ def main() -> int:
         fill(server, LITTLE, MUCH)
         much = measure_scrapes(server, settings)
         windows = list(measure_deliveries(home, settings, options.seconds, options.rounds))
-    return publish(Results(little, much, windows, options.seconds), REPORT, options)
+    results = Results(little, much, windows, options.seconds, load_average)
+    return publish(results, REPORT, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +255,7 @@ class Results:
     much: Scrapes
     windows: list[Window]
     seconds: float
+    load_average: float  # of one minute, when the benchmark began
 
     @property
     def has_passed(self) -> bool:
@@ -263,7 +267,8 @@ class Results:
         how = (
             f"{where}. {SYNCS:,} syncs, {SCRAPES} scrapes of {self.much.lines:,} lines "
             f"({self.much.size // 1000:,} kB); {len(self.windows)} windows of {self.seconds:g} s "
-            f"at {CONCURRENCY} deliveries at once."
+            f"at {CONCURRENCY} deliveries at once. The machine's load average was "
+            f"{self.load_average:.1f} at the start."
         )
         return f"# A scrape of /metrics\n\n{how}\n\n{self.table()}\n"
 
