@@ -15,7 +15,7 @@ from relay.web.health import Health
 from relay.web.metrics import syncs
 from relay.web.metrics.catalogue import CATALOGUE, OPEN_STATES, REFUSALS, STATUSES, Kind
 from relay.web.metrics.page import MetricsPage
-from relay.worker import process
+from relay.worker import engine
 
 ROOT = Path(relay.__file__).parent.parent
 TEXT = (ROOT / "docs" / "metrics.md").read_text()
@@ -80,7 +80,7 @@ def test_the_document_has_every_value_of_a_closed_label():
 
 
 def test_every_task_of_the_worker_is_a_label():
-    assert set(process._TASKS) == set(jobs.TASKS)
+    assert set(engine.TASKS) == set(jobs.TASKS)
 
 
 def test_the_code_counts_nothing_else():

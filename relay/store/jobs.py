@@ -39,6 +39,10 @@ TASKS = (
     PRUNE,
     CHECK_DRIFT,
     END_HOLD,
+    REVIEW_ALERTS,
+    SEND_MESSAGES,
+    SCHEDULED_SEND,
+    SEND_HEARTBEAT,
 )
 
 # Of its own, for the same reason: a worker of the version before does not know END_HOLD.

@@ -38,7 +38,7 @@ def engine_of(
         timeout=10.0,
     )
     engine = procrastinate.App(connector=connector)
-    for name, task in _TASKS.items():
+    for name, task in TASKS.items():
         former = [jobs.FORMER_NAMES[name]] if name in jobs.FORMER_NAMES else []
         add = engine.task(name=name, queue=jobs.QUEUE, retry=_RetryForever(), aliases=former)
         add(_with_context(name, task, services))
@@ -54,7 +54,7 @@ class _Task:
     record_failure: Callable[..., None] | None
 
 
-_TASKS: dict[str, _Task] = {
+TASKS: dict[str, _Task] = {
     jobs.EVALUATE_DBT_RUN: _Task(tasks.evaluate_dbt_run, tasks.evaluation_failed),
     jobs.START_SYNC_RUN: _Task(tasks.start_sync_run, tasks.start_failed),
     jobs.SCHEDULED_START: _Task(tasks.scheduled_start, None),
