@@ -210,6 +210,13 @@ class TestAlertsAndMessages:
         prune(relay.services)
         assert kept() == [1, 1, 0]
 
+    def test_one_whose_end_was_not_told_yet_stays(self, relay, kept, add, sql):
+        """No worker has run for a month."""
+        add("failing", 90, is_over=True)
+        sql("UPDATE relay.alerts SET settled_at = NULL")
+        prune(relay.services)
+        assert kept() == [1, 1, 0]
+
     def test_a_message_that_was_not_sent_yet_stays(self, relay, kept, add, sql):
         add("failing", 90, is_over=True)
         sql("UPDATE relay.messages SET sent_at = NULL")
