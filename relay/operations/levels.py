@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
 
 from relay.channels import Event
 from relay.decision.mapping import SyncMapping
@@ -20,6 +19,7 @@ from relay.messages.alerts import (
 from relay.notation import short_message
 from relay.operations.api_versions import census_versions, v1_end
 from relay.store.drift import DriftRow
+from relay.store.observations import Observation
 from relay.vendors.census.paths import V1
 from relay.vendors.census.version import V1_ENDS
 from relay.workspaces import SyncKey
@@ -28,17 +28,6 @@ WARN_DAYS = 30  # before v1 is retired
 
 # The value of each observation that shows something to be wrong.
 _BAD_VALUES = {WEBHOOK_SILENT: 1, WEBHOOK_SUBSCRIPTION: 0, MAPPING: 0}
-
-
-class Observation(Protocol):
-    """What a worker last saw of the service itself."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def value(self) -> float: ...
-    @property
-    def detail(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

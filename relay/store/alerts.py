@@ -34,15 +34,6 @@ class Changes:
     resolved: tuple[Alert, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """The last value of an observation."""
-
-    name: str
-    value: float
-    detail: str
-
-
 class Alerts(Transactions):
     """All alerts."""
 
@@ -79,11 +70,6 @@ class Alerts(Transactions):
             _close(connection, [alert.alert_id for alert in over], at, withdrawn=False)
             _close(connection, sorted(dropped_ids), at, withdrawn=True)
             return Changes(tuple(open_alerts(connection, new, at)), tuple(over))
-
-    def observations(self) -> tuple[Observed, ...]:
-        """What workers last saw of the service itself."""
-        with self._statement() as connection:
-            return tuple(every(connection, Observed, _OBSERVATIONS))
 
     @contextmanager
     def telling(self) -> "Iterator[Telling | None]":
@@ -226,7 +212,6 @@ def _run(row: _Row) -> CausingRun | None:
 
 
 _ME = "relay/alerts"
-_OBSERVATIONS = "SELECT name, value, detail FROM relay.observations"
 _COLUMNS = (
     "alert_id, event, workspace, sync_id, subject, dbt_account_id, dbt_run_id, detail, opened_at"
 )

@@ -50,7 +50,7 @@ def _review(services: Services, freshness: tuple[Freshness, ...]) -> Changes | N
     levels = Levels(
         freshness=freshness,
         drift=store.drift.all(),
-        observations=store.alerts.observations(),
+        observations=store.observations.all(),
         census_version=services.settings.census_api_version,
         census_versions=store.census_versions.by_workspace(),
         mapping=mapping,
