@@ -265,7 +265,7 @@ RETURNING {_COLUMNS}
 _CLOSE = """
 UPDATE relay.alerts SET resolved_at = %s, withdrawn = %s WHERE alert_id IN (
     SELECT alert_id FROM relay.alerts WHERE alert_id = ANY(%s) AND resolved_at IS NULL
-    ORDER BY alert_id FOR UPDATE)
+    ORDER BY alert_id FOR NO KEY UPDATE)
 """
 _RESOLVE = """
 UPDATE relay.alerts SET resolved_at = %(at)s WHERE alert_id IN (
@@ -279,5 +279,5 @@ UPDATE relay.alerts SET resolved_at = %(at)s WHERE alert_id IN (
         WHERE (dbt_runs.dbt_account_id, dbt_runs.dbt_run_id)
             = (alerts.dbt_account_id, alerts.dbt_run_id)
           AND dbt_runs.finished_at > %(finished_at)s)
-    ORDER BY alert_id FOR UPDATE)
+    ORDER BY alert_id FOR NO KEY UPDATE)
 """
