@@ -7,7 +7,7 @@ the alerts of a sync holds the row of its state, and rows are locked in the orde
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -104,8 +104,9 @@ class Telling:
 
     def record(self, composed: Composed, *, now: datetime) -> None:
         """Store the messages, and about which alerts nothing is left to be said."""
-        for outgoing in composed.messages:
-            store_message(self._connection, outgoing, now)
+        for number, outgoing in enumerate(composed.messages):
+            # The oldest is sent first: the end of an alert before the next one of its key.
+            store_message(self._connection, outgoing, now + timedelta(microseconds=number))
         if composed.settled:
             self._connection.execute(_SETTLE, (now, list(composed.settled)))
 

@@ -305,7 +305,7 @@ class TestTheDocument:
         assert explained == list(paths_in(json.loads(self.shown())))
 
     def test_lists_each_event(self):
-        section = self.TEXT.partition("## Events")[2].partition("## Channels")[0]
+        section = self.TEXT.partition("## When a message is sent")[2]
         assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(Event)
 
 

@@ -83,6 +83,15 @@ def test_at_most_one_a_second_is_sent_to_a_channel_in_order(relay, channels, sto
     assert relay.is_idle()
 
 
+def test_what_is_composed_at_once_is_sent_in_the_order_of_composition(
+    relay, channels, store_messages
+):
+    """PagerDuty would take the end of an alert, sent late, for that of the next one of its key."""
+    store_messages("2 over", "1 opened")
+    relay.work_for(2)
+    assert channels.titles == ["2 over", "1 opened"]
+
+
 def test_one_that_comes_soon_after_another_waits(relay, channels, store_messages):
     store_messages("1")
     relay.tick(0.4)
