@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from channel_recorder import ChannelRecorder
 from mappings import mapping_text, sync_entry
+from sandbox_runs import build_run
 
 from relay.errors import Rejected, Unanswered, Unavailable
 from relay.messages.compose import Composed, Outgoing
 from relay.messages.message import Message, Says, Severity
+from relay.store import jobs
 from relay.worker import tasks
 
 HALF_AN_HOUR = 1800
@@ -241,3 +243,15 @@ def test_a_job_that_comes_too_early_sends_nothing(relay, channels, store_message
     store_messages("1")
     tasks.send_messages(relay.services, channel="data")
     assert channels.tries == 1
+
+
+def test_channels_that_do_not_answer_leave_slots_to_triggers(relay, channels):
+    """Twenty send at once, each for seconds, and a worker has eight slots."""
+    store = relay.services.store
+    for number in range(20):
+        store.messages.send_now(f"channel {number}")
+    relay.deliver(build_run())
+    fetch = "SELECT task_name FROM procrastinate_fetch_job_v2(%s::varchar[], NULL)"
+    fetched = [relay.sql(fetch, jobs.QUEUES)[0][0] for _ in range(8)]
+    assert fetched[0] == jobs.EVALUATE_DBT_RUN
+    assert fetched.count(jobs.SEND_MESSAGES) == jobs.MOST_SENDING
