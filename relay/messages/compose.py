@@ -26,7 +26,7 @@ from relay.messages.texts import (
 from relay.workspaces import SyncKey
 
 BETWEEN_REMINDERS = timedelta(days=1)
-MOST_ALERTS = 200  # in one message
+MOST_INCIDENTS = 50  # in one message to PagerDuty: each is a request of its own
 MOST_LINKS = 5
 
 _NAMESPACE = UUID("c8f5b1de-5d0f-4f6e-9a57-1d2a4c3b6e70")
@@ -46,7 +46,7 @@ _SEVERITIES = {
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to a channel, and the alerts that it tells of, also those it does not name."""
+    """A message to a channel, and the alerts that it tells of."""
 
     channel: str
     message: Message
@@ -103,15 +103,19 @@ class _Composer:
 
     def messages(self) -> Iterator[Outgoing]:
         resolved = [alert for alert in self._known.alerts if self._is_to_be_resolved(alert)]
-        if resolved:
-            yield self._over(resolved)
+        yield from map(self._over, self._batches(resolved))
         for group in _grouped(filter(self._is_to_be_opened, self._known.alerts)):
             # What was opened a moment later goes along.
             if any(alert.opened_at + self._known.delay <= self._now for alert in group):
-                yield self._opened(group)
+                yield from map(self._opened, self._batches(group))
         reminders = [alert for alert in self._known.alerts if self._is_to_be_repeated(alert)]
-        if reminders:
-            yield self._reminder(reminders)
+        yield from map(self._reminder, self._batches(reminders))
+
+    def _batches(self, alerts: Sequence[Alert]) -> Iterator[Sequence[Alert]]:
+        """The alerts of each message: all, but for PagerDuty, where each must get its event."""
+        is_pagerduty = self._channel.kind is ChannelKind.PAGERDUTY
+        size = MOST_INCIDENTS if is_pagerduty else max(len(alerts), 1)
+        return (alerts[start : start + size] for start in range(0, len(alerts), size))
 
     def _is_to_be_opened(self, alert: Alert) -> bool:
         return (
@@ -191,7 +195,7 @@ class _Composer:
             severity=Severity.INFO if is_over else _worst(alerts),
             title=title,
             text=text,
-            alerts=tuple(self._line(alert) for alert in alerts[:MOST_ALERTS]),
+            alerts=tuple(self._line(alert) for alert in alerts),
             links=tuple(_links(alerts, self._known.dbt_cloud_url)),
             at=self._now.isoformat(),
         )

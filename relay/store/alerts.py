@@ -7,7 +7,7 @@ the alerts of a sync holds the row of its state, and rows are locked in the orde
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -90,8 +90,9 @@ class Telling:
 
     def record(self, composed: Composed, *, now: datetime) -> None:
         """Store the messages, and about which alerts nothing is left to be said."""
-        for outgoing in composed.messages:
-            store_message(self._connection, outgoing, now)
+        for number, outgoing in enumerate(composed.messages):
+            # The oldest is sent first: the end of an alert before the next one of its key.
+            store_message(self._connection, outgoing, now + timedelta(microseconds=number))
         if composed.settled:
             self._connection.execute(_SETTLE, (now, list(composed.settled)))
 
@@ -250,7 +251,7 @@ RETURNING {_COLUMNS}
 _CLOSE = """
 UPDATE relay.alerts SET resolved_at = %s, withdrawn = %s WHERE alert_id IN (
     SELECT alert_id FROM relay.alerts WHERE alert_id = ANY(%s) AND resolved_at IS NULL
-    ORDER BY alert_id FOR UPDATE)
+    ORDER BY alert_id FOR NO KEY UPDATE)
 """
 _RESOLVE = """
 UPDATE relay.alerts SET resolved_at = %(at)s WHERE alert_id IN (
@@ -264,5 +265,5 @@ UPDATE relay.alerts SET resolved_at = %(at)s WHERE alert_id IN (
         WHERE (dbt_runs.dbt_account_id, dbt_runs.dbt_run_id)
             = (alerts.dbt_account_id, alerts.dbt_run_id)
           AND dbt_runs.finished_at > %(finished_at)s)
-    ORDER BY alert_id FOR UPDATE)
+    ORDER BY alert_id FOR NO KEY UPDATE)
 """

@@ -7,6 +7,7 @@ The web process defers jobs by name and imports no task.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import LiteralString
+from zlib import crc32
 
 from psycopg.types.json import Jsonb
 
@@ -59,6 +60,8 @@ FORMER_NAMES: Mapping[str, str] = {
     START_SYNC_RUN: "run_sync",
     SCHEDULED_START: "wake_sync",
 }
+
+MOST_SENDING = 3  # messages at once, of all workers
 
 # What a worker reads.
 QUEUES = [QUEUE, HOLDS_QUEUE, MESSAGES_QUEUE, FORMER_QUEUE]
@@ -142,9 +145,20 @@ def poll_sync_run(connection: Connection, attempt_id: int, *, polls: int, at: da
 
 
 def send_messages(connection: Connection, channel: str) -> None:
-    """Defer the job that sends a channel's oldest message; one at a time for each channel."""
-    lock = f"messages/{channel}"
-    defer(connection, SEND_MESSAGES, {"channel": channel}, lock=lock, queue=MESSAGES_QUEUE)
+    """Defer the job that sends a channel's oldest message; one at a time for each channel.
+
+    Channels share MOST_SENDING locks, and any other job goes first: channels that do not answer
+    leave most of a worker's slots to triggers.
+    """
+    lock = f"messages/{crc32(channel.encode()) % MOST_SENDING}"
+    connection.execute(_SEND_MESSAGES, (MESSAGES_QUEUE, SEND_MESSAGES, lock, channel))
+
+
+_SEND_MESSAGES = f"""
+SELECT {DEFER_ALL} FROM (
+    SELECT ROW(%s, %s, -1, %s, NULL, jsonb_build_object('channel', %s::text), NULL){AS_A_JOB}
+) AS due
+"""
 
 
 def schedule_send(connection: Connection, channel: str, at: datetime) -> None:

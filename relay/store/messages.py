@@ -98,7 +98,10 @@ class ClaimedMessage:
 
 
 def store_message(connection: Connection, outgoing: Outgoing, now: datetime) -> None:
-    """Store a composed message and what it says of its alerts; it is sent by a later job."""
+    """Store a composed message and what it says of its alerts; a later job sends it.
+
+    A channel's messages are sent in the order of `now`.
+    """
     message = outgoing.message
     content = Jsonb(msgspec.to_builtins(message))
     given = (message.message_id, outgoing.channel, content, now, now)

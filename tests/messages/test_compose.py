@@ -366,13 +366,30 @@ class TestMuted:
 
 
 class TestLimits:
-    def test_a_message_lists_200_alerts_and_is_remembered_for_all(self):
-        many = [alert(sync_id=number) for number in range(1, 251)]
-        found = composed(*many, syncs=[sync(number) for number in range(1, 251)])
-        (outgoing,) = found.messages
-        assert len(outgoing.message.alerts) == 200
-        assert len(outgoing.alert_ids) == 250
-        assert "250 syncs withheld" in outgoing.message.title
+    def test_a_message_lists_any_number_of_alerts_because_each_kind_of_channel_has_its_limit(self):
+        many = [alert(sync_id=number) for number in range(1, 1001)]
+        (outgoing,) = composed(*many, syncs=[sync(number) for number in range(1, 1001)]).messages
+        assert len(outgoing.message.alerts) == len(outgoing.alert_ids) == 1000
+        assert "1000 syncs withheld" in outgoing.message.title
+
+    @pytest.mark.parametrize("is_over", [False, True])
+    def test_pagerduty_hears_of_every_alert_in_messages_of_fifty(self, is_over):
+        """An alert that no message lists would page nobody, or its incident would stay open."""
+        over = {"resolved_at": NOW} if is_over else {}
+        many = [alert(sync_id=number, **over) for number in range(1, 121)]
+        found = composed(
+            *many,
+            said=[told(each) for each in many] if is_over else (),
+            syncs=[sync(number) for number in range(1, 121)],
+            channels=(channel(kind=ChannelKind.PAGERDUTY),),
+        )
+        assert [len(outgoing.message.alerts) for outgoing in found.messages] == [50, 50, 20]
+        assert {line.sync_id for each in found.messages for line in each.message.alerts} == set(
+            range(1, 121)
+        )
+        assert sum((outgoing.alert_ids for outgoing in found.messages), ()) == tuple(
+            each.alert_id for each in many
+        )
 
     def test_texts_from_outside_are_one_printable_line(self):
         run = dataclasses.replace(RUN, job_name="Nightly\nbuild\x1b[31m")

@@ -4,14 +4,19 @@ import dataclasses
 import threading
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
+from channel_messages import message
 from channel_recorder import ChannelRecorder
 from mappings import mapping_text, sync_entry
 from sandbox_runs import NIGHT, build_run, night
 
+from relay.channels import Event
+from relay.messages.compose import Composed, Outgoing
 from relay.operations.trigger import Records
 from relay.sandbox.wire import Status
 from relay.store import HoldScope, Redo
+from relay.store.alerts import resolve
 from relay.worker import tasks
 
 HOUR, DAY = 3600, 86400
@@ -475,6 +480,21 @@ class TestManyWorkers:
             assert first is not None
             assert second is None
             assert store.alerts.review([], [SYNC], [], at=flowing.relay.clock()) is None
+
+    def test_a_decision_that_ends_an_alert_does_not_wait_for_messages_about_it(
+        self, flowing, store, database
+    ):
+        """Each locks several alerts, in its own order: to wait could be a deadlock."""
+        flowing.run(1, BROKEN)
+        flowing.relay.tick(31)
+        now = flowing.relay.clock()
+        with store.alerts.telling() as telling, psycopg.connect(database.conninfo) as deciding:
+            (about,) = telling.alerts
+            outgoing = Outgoing("data", message(), (about.alert_id,))
+            telling.record(Composed((outgoing,), ()), now=now)
+            deciding.execute("SET lock_timeout = '3s'")
+            resolve(deciding, [Event.WITHHELD], [SYNC], at=now)
+        assert flowing.alerts() == [("withheld", 5123, True)]
 
     def test_an_alert_that_is_rolled_back_is_not_told(self, flowing, store, monkeypatch):
         """A worker dies before it commits what it has composed."""

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from channel_recorder import ChannelRecorder
 from mappings import mapping_text, sync_entry
+from sandbox_runs import build_run
 
 from relay.errors import Rejected, Unanswered, Unavailable
 from relay.messages.compose import Composed, Outgoing
 from relay.messages.message import Message, Says, Severity
+from relay.store import jobs
 from relay.worker import tasks
 
 HALF_AN_HOUR = 1800
@@ -81,6 +83,15 @@ def test_at_most_one_a_second_is_sent_to_a_channel_in_order(relay, channels, sto
     assert times[1] - times[0] >= timedelta(seconds=1)
     assert times[2] - times[1] >= timedelta(seconds=1)
     assert relay.is_idle()
+
+
+def test_what_is_composed_at_once_is_sent_in_the_order_of_composition(
+    relay, channels, store_messages
+):
+    """PagerDuty would take the end of an alert, sent late, for that of the next one of its key."""
+    store_messages("2 over", "1 opened")
+    relay.work_for(2)
+    assert channels.titles == ["2 over", "1 opened"]
 
 
 def test_one_that_comes_soon_after_another_waits(relay, channels, store_messages):
@@ -232,3 +243,15 @@ def test_a_job_that_comes_too_early_sends_nothing(relay, channels, store_message
     store_messages("1")
     tasks.send_messages(relay.services, channel="data")
     assert channels.tries == 1
+
+
+def test_channels_that_do_not_answer_leave_slots_to_triggers(relay, channels):
+    """Twenty send at once, each for seconds, and a worker has eight slots."""
+    store = relay.services.store
+    for number in range(20):
+        store.messages.send_now(f"channel {number}")
+    relay.deliver(build_run())
+    fetch = "SELECT task_name FROM procrastinate_fetch_job_v2(%s::varchar[], NULL)"
+    fetched = [relay.sql(fetch, jobs.QUEUES)[0][0] for _ in range(8)]
+    assert fetched[0] == jobs.EVALUATE_DBT_RUN
+    assert fetched.count(jobs.SEND_MESSAGES) == jobs.MOST_SENDING
