@@ -119,7 +119,7 @@ def _because(missing, triggers, runs, *, is_unfinished):
         return "waiting" if missing else None
     newest = missing[-1]
     own = [each for each in triggers if _dbt_run(each) == _dbt_run(newest)]
-    if not own:
+    if not own or newest["reason"] not in {"rebuilt", "cooling_down"}:
         return newest["reason"]
     attempt_id = max(own, key=lambda trigger: trigger["trigger_id"])["attempt_id"]
     (outcome,) = (run["outcome"] for run in runs if run["attempt_id"] == attempt_id)

@@ -48,10 +48,10 @@ class SyncHistory:
         with self.store.dbt_runs.begin_decision(run, mapping_of(), now=now) as deciding:
             deciding.record(Plan((verdict,)))
 
-    def replay(self, dbt_run_id, ended, *, decided, redo="everything"):
+    def replay(self, dbt_run_id, ended, *, decided, redo="everything", reason=Reason.REBUILT):
         """The same dbt run, evaluated again."""
         self.store.replays.replay(1, dbt_run_id, redo)
-        self.run(dbt_run_id, ended, decided=decided)
+        self.run(dbt_run_id, ended, decided=decided, reason=reason)
 
     def by_hand(self, minute):
         self.store.triggers.add_manual("default", 1, full_sync=False, now=self.at(minute))

@@ -37,10 +37,11 @@ class SyncStates(Transactions):
         different: list[Correction] = []
         for key in self._every_sync():
             with self._transaction() as connection:
-                before = one(connection, SyncState, _LOCKED, _arrays([key]))
+                before = one(connection, SyncState, _STORED_LOCKED, _arrays([key]))
                 refresh(connection, [key])
+                stored = one(connection, SyncState, _STORED, _arrays([key]))
                 after = one(connection, SyncState, _OF, _arrays([key]))
-            if after is not None and before != after:
+            if after is not None and before != stored:
                 different.append((before, after))
         return different
 
@@ -69,14 +70,19 @@ _IS_OPEN = """EXISTS (
     WHERE (sync_runs.workspace, sync_runs.sync_id) = (sync_states.workspace, sync_states.sync_id)
       AND ended_at IS NULL)"""
 BECAUSE = f"CASE WHEN because = 'waiting' AND {_IS_OPEN} THEN 'running' ELSE because END"
-_COLUMNS = f"""
-workspace, sync_id, last_rebuilt_at, behind_since, behind_dbt_account_id, behind_dbt_run_id,
-{BECAUSE} AS because,
-due_at, last_completed_at, lag, failures, last_outcome
-"""
+_BEFORE_BECAUSE = (
+    "workspace, sync_id, last_rebuilt_at, behind_since, behind_dbt_account_id, behind_dbt_run_id"
+)
+_AFTER_BECAUSE = "due_at, last_completed_at, lag, failures, last_outcome"
+_COLUMNS = f"{_BEFORE_BECAUSE}, {BECAUSE} AS because, {_AFTER_BECAUSE}"
 _KEYS = "unnest(%s::text[], %s::bigint[]) AS keys (workspace, sync_id)"
 _OF = f"SELECT {_COLUMNS} FROM {_KEYS} JOIN relay.sync_states USING (workspace, sync_id)"
-_LOCKED = f"{_OF} FOR UPDATE OF sync_states"
+# To compare: an attempt that begins or ends in between would make `waiting` and `running` differ.
+_STORED = f"""
+SELECT {_BEFORE_BECAUSE}, because, {_AFTER_BECAUSE}
+FROM {_KEYS} JOIN relay.sync_states USING (workspace, sync_id)
+"""
+_STORED_LOCKED = f"{_STORED} FOR UPDATE OF sync_states"
 _EVERY_SYNC = """
 SELECT DISTINCT workspace, sync_id FROM (
     SELECT workspace, sync_id FROM relay.decisions

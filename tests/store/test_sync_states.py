@@ -1,12 +1,16 @@
 """Since when a sync is behind its models, why, and its lag: cases, and histories at random."""
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from freshness_oracle import expected_states, stored_states
 from sync_history import SyncHistory
 
 from relay.decision.gates import Reason
+from relay.store.sync_runs import End, record_end
 from relay.sync_runs import Outcome
 
 KEY = ("default", 1)
@@ -200,6 +204,16 @@ def disabled_while_it_waited(sync):
     sync.dropped(2)
 
 
+def disabled_and_then_withheld_by_a_replay(sync):
+    disabled_while_it_waited(sync)
+    sync.replay(8, 0, decided=60, redo="nothing", reason=Reason.TEST_FAILED)
+
+
+def failed_and_then_withheld_by_a_replay(sync):
+    failed(sync)
+    sync.replay(8, 0, decided=60, reason=Reason.STALE_PARENT)
+
+
 def of_a_dbt_whose_clock_is_ahead(sync):
     sync.run(8, 5, decided=1)
     sync.syncs(2, 4)
@@ -242,6 +256,8 @@ CASES = [
     (delivered_late, None, None, None, 4, 0),
     (delivered_late_and_synced, None, None, None, 4, 0),
     (disabled_while_it_waited, 0, 8, "sync_disabled", None, 0),
+    (disabled_and_then_withheld_by_a_replay, 0, 8, "test_failed", None, 0),
+    (failed_and_then_withheld_by_a_replay, 0, 8, "stale_parent", None, 1),
     (of_a_dbt_whose_clock_is_ahead, None, None, None, 0, 0),
 ]
 
@@ -319,6 +335,34 @@ def test_a_state_that_was_changed_by_another_hand_is_found_and_put_right(sync, s
     ((before, after),) = store.sync_states.rebuild()
     assert (before.because, after) == ("fresh", right)
     assert store.sync_states.get(*KEY) == right
+
+
+def test_a_sync_run_that_ends_while_it_is_rebuilt_is_no_difference(sync, store, database):
+    comes_while_one_runs_and_goes_on(sync)
+    with psycopg.connect(database.conninfo) as ending, ThreadPoolExecutor() as pool:
+        end = End(outcome=Outcome.COMPLETED, at=sync.at(6))
+        assert record_end(ending, sync.attempt.attempt_id, end)
+        rebuilding = pool.submit(store.sync_states.rebuild)
+        _wait_for_a_lock(database)
+        ending.commit()
+        assert rebuilding.result(timeout=60) == []
+
+
+def comes_while_one_runs_and_goes_on(sync):
+    runs(sync)
+    sync.run(9, 4, decided=5)
+
+
+def _wait_for_a_lock(database):
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    deadline = time.monotonic() + 60
+    with psycopg.connect(database.conninfo, autocommit=True) as connection:
+        while connection.execute(waiting).fetchone() == (0,):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_a_state_that_is_missing_is_made(sync, store, sql):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -156,6 +157,17 @@ class TestDeliveries:
         for number in (1, 2):
             counts.answered("accepted", None, 0.02)
             wait_until(lambda expected=number: accepted(store) == expected)
+
+    def test_are_answered_and_counted_although_no_thread_is_left(self, web, event, monkeypatch):
+        def start(_timer):
+            raise RuntimeError("can't start new thread")
+
+        body = event()
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Timer, "start", start)
+            assert web.deliver(body).status_code == 202
+        assert web.deliver(body).status_code == 202
+        assert web.samples()["relay_deliveries_total"]["accepted",] == 1
 
     def test_are_added_when_the_process_stops(self, web, store):
         web.page.deliveries.answered("accepted", None, 0.02)
@@ -542,6 +554,12 @@ class TestTheToken:
         answer = guarded.get(Authorization=f"{scheme} s3cr3t-metrics")
         assert answer.status_code == 200
         assert "relay_ready" in answer.text
+
+    def test_may_have_other_letters_which_clients_send_as_utf_8(self, start, database, settings):
+        token = "cl\xe9-\u20ac-0123"
+        web = start(database, dataclasses.replace(settings, metrics_token=Secret(token)))
+        as_wsgi_has_it = f"Bearer {token}".encode().decode("latin-1")
+        assert web.get(Authorization=as_wsgi_has_it).status_code == 200
 
     def test_is_not_needed_if_it_is_not_set(self, web):
         assert web.get().status_code == 200

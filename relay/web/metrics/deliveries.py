@@ -74,10 +74,13 @@ class DeliveryCounts:
 
     def _set_timer(self) -> None:
         if not self._timer_is_set:
-            self._timer_is_set = True
             timer = threading.Timer(self._seconds, self._on_timer)
             timer.daemon = True
-            timer.start()
+            try:
+                timer.start()
+            except RuntimeError:  # no thread left: the next delivery tries again
+                return
+            self._timer_is_set = True
 
     def _on_timer(self) -> None:
         with self._lock:

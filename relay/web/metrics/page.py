@@ -74,7 +74,8 @@ class _Token:
         if self._token is None:
             return True
         scheme, _, given = (authorization or "").partition(" ")
-        mac = self._algorithm.get_signature(self._key, given.strip().encode())
+        sent = given.strip().encode("latin-1")  # as WSGI decodes headers
+        mac = self._algorithm.get_signature(self._key, sent)
         is_right = self._algorithm.verify_signature(self._key, self._token.reveal().encode(), mac)
         return is_right and scheme.lower() == "bearer"
 

@@ -24,7 +24,7 @@ def upgrade() -> None:
 
     A rebuild is in the tool if a completed sync run was started for it, or was sent after the dbt
     run's end. The newest one that is not says why: its triggers are not finished, its sync run
-    failed, or it has no trigger.
+    failed, or it was withheld. What was triggered for it before a replay withheld it says nothing.
     """
     op.execute(
         f"""
@@ -104,14 +104,14 @@ def upgrade() -> None:
                 ORDER BY rebuilt_at, dbt_run_id LIMIT 1
             ) AS oldest ON true
             LEFT JOIN LATERAL (
-                SELECT reason, (
+                SELECT reason, CASE WHEN reason IN ('rebuilt', 'cooling_down') THEN (
                     SELECT outcome FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
                     WHERE (triggers.workspace, triggers.sync_id, triggers.dbt_account_id,
                            triggers.dbt_run_id)
                         = (decisions.workspace, decisions.sync_id, decisions.dbt_account_id,
                            decisions.dbt_run_id)
                     ORDER BY trigger_id DESC LIMIT 1
-                ) AS outcome
+                ) END AS outcome
                 FROM relay.decisions
                 WHERE (decisions.workspace, decisions.sync_id) = (keys.workspace, keys.sync_id)
                   AND oldest.rebuilt_at IS NOT NULL AND rebuilt_at >= oldest.rebuilt_at
