@@ -31,6 +31,7 @@ from relay.workspaces import CENSUS_HOSTS, CENSUS_URL, DEFAULT_WORKSPACE, SyncKe
 
 Value = TypeVar("Value")
 
+LONGEST_CHANNEL_NAME = 100  # it is part of an index, and of each log line about a message
 _A_VARIABLE = (
     "expected the name of a variable that begins with {}, like {}; the {} itself goes into that"
     " variable"
@@ -106,6 +107,9 @@ class _Reader(FormReader):
     def _read_channels(self, forms: Mapping[Any, object]) -> Iterator[tuple[str, Channel]]:
         for name, form in forms.items():
             path = f"notify.{name}"
+            if not (0 < len(str(name)) <= LONGEST_CHANNEL_NAME and str(name).isprintable()):
+                limit = f"a channel's name is 1 to {LONGEST_CHANNEL_NAME} printable characters"
+                self.problem(path, limit)
             values = self._values(path, ChannelForm, form)
             self._check_channel_keys(path, values)
             yield str(name), Channel(name=str(name), **{"events": ALL_EVENTS, **values})

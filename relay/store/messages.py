@@ -33,9 +33,13 @@ class Messages(Transactions):
     """The messages, and the jobs that send them."""
 
     def defer_due(self, *, now: datetime) -> None:
-        """Defer the job of each channel that has a message to be sent now."""
+        """Defer the job of each channel that has a message to be sent now.
+
+        Not if a job of the channel waits: each defers the next one until all are sent.
+        """
         with self._transaction() as connection:
-            for (channel,) in connection.execute(_DUE_CHANNELS, (now,)).fetchall():
+            given = (now, jobs.MESSAGES_QUEUE)
+            for (channel,) in connection.execute(_DUE_CHANNELS, given).fetchall():
                 jobs.send_messages(connection, channel)
 
     def send_now(self, channel: str) -> None:
@@ -140,7 +144,12 @@ SELECT %s, %s, %s, %s, unnest(%s::bigint[])
 """
 _IS_UNSENT = "sent_at IS NULL AND failed_at IS NULL"
 _DUE_CHANNELS = f"""
-SELECT DISTINCT channel FROM relay.messages WHERE {_IS_UNSENT} AND due_at <= %s ORDER BY channel
+SELECT channel FROM (
+    SELECT DISTINCT channel FROM relay.messages WHERE {_IS_UNSENT} AND due_at <= %s) AS due
+WHERE NOT EXISTS (
+    SELECT FROM procrastinate_jobs
+    WHERE queue_name = %s AND status = 'todo' AND args ->> 'channel' = due.channel)
+ORDER BY channel
 """
 # The oldest one or none: if another worker has it, the channel's next one waits.
 _CLAIM = f"""

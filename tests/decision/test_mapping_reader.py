@@ -156,6 +156,13 @@ def test_the_same_sync_id_may_be_in_two_workspaces():
             "notify.a: `key_env` is missing: a channel of kind `pagerduty` needs it",
         ),
         (one() + "workspaces: {default: {api_key_env: CENSUS_API_KEY_K}}\n", "use another"),
+        *(
+            (
+                one() + f'notify: {{? "{name}" : {{kind: slack, url_env: RELAY_NOTIFY_A}}}}\n',
+                "a channel's name is 1 to 100 printable characters",
+            )
+            for name in ("", "x" * 101, "a\\nb", "a\\u202eb")
+        ),
     ],
 )
 def test_a_problem_is_reported_with_its_position(text, said):

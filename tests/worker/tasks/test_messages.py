@@ -94,6 +94,15 @@ def test_what_is_composed_at_once_is_sent_in_the_order_of_composition(
     assert channels.titles == ["2 over", "1 opened"]
 
 
+def test_reviews_add_no_jobs_while_many_are_being_sent(relay, channels, store_messages):
+    store_messages(*(f"{number:02}" for number in range(40)))
+    for _ in range(3):
+        relay.work_for(9.5)
+        tasks.review_alerts(relay.services)
+    assert 25 < len(channels.titles) < 32
+    assert relay.sql("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'") == [(1,)]
+
+
 def test_one_that_comes_soon_after_another_waits(relay, channels, store_messages):
     store_messages("1")
     relay.tick(0.4)
