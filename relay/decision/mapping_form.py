@@ -20,7 +20,7 @@ VariableName = Annotated[str, msgspec.Meta(pattern=KEY_VARIABLE)]
 CHANNEL_VARIABLE = "^(?!.*_FILE$)RELAY_NOTIFY_[A-Z0-9_]+$"
 ChannelVariableName = Annotated[str, msgspec.Meta(pattern=CHANNEL_VARIABLE)]
 Duration = Annotated[int | str, msgspec.Meta(description="like 15s, 10m, 6h or 7d")]
-Percentage = Annotated[str, msgspec.Meta(pattern=r"^(100|[0-9]{1,2}(\.[0-9]+)?)%$")]
+Percentage = Annotated[str, msgspec.Meta(pattern=r"^(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%$")]
 Names = Annotated[list[Text], msgspec.Meta(min_length=1)]
 EventName = Literal["given_up", "failing", "rejects", "withheld", "stale", "drifted", "unwell"]
 EventNames = Annotated[list[EventName], msgspec.Meta(min_length=1)]

@@ -116,12 +116,17 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was said last about an alert on a channel, of each kind."""
+    """What was said last about an alert on a channel, of each kind.
+
+    `at` is None if all messages that said it have failed: `failures` of them, the last `failed_at`.
+    """
 
     alert_id: int
     channel: str
     says: Says
-    at: datetime
+    at: datetime | None
+    failed_at: datetime | None = None
+    failures: int = 0
 
 
 def dbt_run_subject(dbt_account_id: int, dbt_run_id: int) -> str:

@@ -4,7 +4,7 @@ Each alert is told once to a channel, again after a day while it is open, and wh
 one dbt run caused is one message.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
@@ -26,6 +26,7 @@ from relay.messages.texts import (
 from relay.workspaces import SyncKey
 
 BETWEEN_REMINDERS = timedelta(days=1)
+AFTER_A_FAILURE = timedelta(hours=1)
 MOST_INCIDENTS = 50  # in one message to PagerDuty: each is a request of its own
 MOST_LINKS = 5
 
@@ -99,7 +100,9 @@ class _Composer:
         self._channel = channel
         self._now = now
         self._syncs = {sync.key: sync for sync in known.mapping.syncs}
-        self._said = _last_said(known.said, channel.name)
+        said = [each for each in known.said if each.channel == channel.name]
+        self._said = {(each.alert_id, each.says): each.at for each in said if each.at is not None}
+        self._failed = {each.alert_id: each for each in said if _is_untold(each)}
 
     def messages(self) -> Iterator[Outgoing]:
         resolved = [alert for alert in self._known.alerts if self._is_to_be_resolved(alert)]
@@ -123,7 +126,14 @@ class _Composer:
             and self._hears_of(alert)
             and not self._is_quiet(alert)
             and (alert.alert_id, Says.OPENED) not in self._said
+            and not self._has_failed_lately(alert)
         )
+
+    def _has_failed_lately(self, alert: Alert) -> bool:
+        """Whether its message has just failed: somebody has to correct the channel first."""
+        failed = self._failed.get(alert.alert_id)
+        at = failed.failed_at if failed is not None else None
+        return at is not None and self._now < at + AFTER_A_FAILURE
 
     def _is_to_be_repeated(self, alert: Alert) -> bool:
         told = self._said.get((alert.alert_id, Says.OPENED))
@@ -202,9 +212,12 @@ class _Composer:
         return Outgoing(self._channel.name, message, alert_ids)
 
     def _id(self, says: Says, alert_ids: tuple[int, ...]) -> UUID:
-        """The same for the same: a message is stored once."""
+        """The same for the same: a message is stored once, and again only after it failed."""
         day = self._now.isoformat() if says is Says.REMINDER else ""
-        return uuid5(_NAMESPACE, "/".join(map(str, (self._channel.name, says, day, *alert_ids))))
+        failed = [self._failed[each].failures for each in alert_ids if each in self._failed]
+        again = [max(failed)] if says is Says.OPENED and failed else []
+        parts = (self._channel.name, says, day, *alert_ids, *again)
+        return uuid5(_NAMESPACE, "/".join(map(str, parts)))
 
     def _line(self, alert: Alert) -> AlertLine:
         is_over, sync = alert.resolved_at is not None, self._sync(alert)
@@ -217,8 +230,8 @@ class _Composer:
         )
 
 
-def _last_said(said: Iterable[Said], channel: str) -> Mapping[tuple[int, Says], datetime]:
-    return {(each.alert_id, each.says): each.at for each in said if each.channel == channel}
+def _is_untold(said: Said) -> bool:
+    return said.says is Says.OPENED and said.at is None
 
 
 def _grouped(alerts: Iterable[Alert]) -> Iterator[tuple[Alert, ...]]:

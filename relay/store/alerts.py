@@ -86,7 +86,10 @@ class Telling:
         self.alerts = tuple(map(_alert, every(connection, _Row, _UNSETTLED)))
         ids = [alert.alert_id for alert in self.alerts]
         rows = connection.execute(_SAID, (ids,)) if ids else ()
-        self.said = tuple(Said(alert, channel, Says(says), at) for alert, channel, says, at in rows)
+        self.said = tuple(
+            Said(alert_id, channel, Says(says), at, failed_at, failures)
+            for alert_id, channel, says, at, failed_at, failures in rows
+        )
 
     def record(self, composed: Composed, *, now: datetime) -> None:
         """Store the messages, and about which alerts nothing is left to be said."""
@@ -232,7 +235,9 @@ LEFT JOIN (
 WHERE settled_at IS NULL ORDER BY alert_id
 """
 _SAID = """
-SELECT alert_id, channel, says, max(said_at) FROM relay.alert_messages
+SELECT alert_id, channel, says, max(said_at) FILTER (WHERE failed_at IS NULL) AS at,
+       max(failed_at) AS failed_at, count(failed_at) AS failures
+FROM relay.alert_messages JOIN relay.messages USING (message_id, channel)
 WHERE alert_id = ANY(%s) GROUP BY alert_id, channel, says
 """
 _SETTLE = "UPDATE relay.alerts SET settled_at = %s WHERE alert_id = ANY(%s)"

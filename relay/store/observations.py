@@ -36,6 +36,13 @@ class Observations(Transactions):
         with self._statement() as connection:
             record_observation(connection, Observation(name, subject, value, detail, at))
 
+    def forget(self, name: str, subject: str = "") -> None:
+        """Delete what was seen before: it is not known any more."""
+        with self._statement() as connection:
+            connection.execute(
+                "DELETE FROM relay.observations WHERE (name, subject) = (%s, %s)", (name, subject)
+            )
+
     def all(self) -> tuple[Observation, ...]:
         """Every observation, by name and subject."""
         with self._statement() as connection:

@@ -14,6 +14,9 @@ class KeptInStep:
     expected_states: dict
     tallies: dict
     counted_rows: dict
+    told: dict  # by alert and what was said of it: in how many messages
+    messages: set  # that were stored for the channel
+    received: set  # that its receiver took, each perhaps more than once
 
 
 def kept_in_step(stage):
@@ -23,6 +26,13 @@ def kept_in_step(stage):
         expected_states=_rounded(expected_states(stage.sql)),
         tallies=_tallies(stage),
         counted_rows=_counted(stage),
+        told={tuple(key): number for *key, number in stage.sql(_TOLD)},
+        messages={str(message_id) for (message_id,) in stage.sql(_MESSAGES)},
+        received={
+            each.body["data"]["message_id"]
+            for each in stage.sandbox.channels.received
+            if each.kind == "webhook"
+        },
     )
 
 
@@ -54,6 +64,8 @@ _COUNTED = (
     *("relay_decisions_total", "relay_dbt_runs_total", "relay_sync_runs_total"),
     "relay_sync_records_total",
 )
+_TOLD = "SELECT alert_id, says, count(*) FROM relay.alert_messages GROUP BY alert_id, says"
+_MESSAGES = "SELECT message_id FROM relay.messages"
 _TALLIES = "SELECT name, labels, value FROM relay.tallies"
 _ROWS = """
 SELECT 'relay_decisions_total', reason, count(*) FROM relay.decisions GROUP BY reason

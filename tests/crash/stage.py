@@ -51,6 +51,8 @@ class Stage:
                 if name in os.environ
             },
             **environment(sandbox.dbt_cloud.url, sandbox.census.url),
+            **sandbox.channels.environment,
+            "RELAY_MESSAGE_DELAY": "1s",
             "RELAY_DATA_DIR": str(self.data_dir),
             "RELAY_MAPPING": str(self._mapping),
             "RELAY_HTTP_TIMEOUT": "2s",

@@ -80,7 +80,15 @@ class Night:
             for shared in range(SHARED_MODELS)
         ]
         return mapping_text(
-            *(sync_entry(sync_id, model, jobs=jobs) for sync_id, model, jobs in (*own, *shared))
+            *(sync_entry(sync_id, model, jobs=jobs) for sync_id, model, jobs in (*own, *shared)),
+            defaults={"fresh_within": "5s", "notify": ["webhook"]},
+            notify={
+                "webhook": {
+                    "kind": "webhook",
+                    "url_env": "RELAY_NOTIFY_WEBHOOK",
+                    "key_env": "RELAY_NOTIFY_WEBHOOK_KEY",
+                }
+            },
         )
 
 
@@ -450,12 +458,14 @@ _KNOWN = "SELECT sync_run_id FROM relay.sync_runs WHERE sync_run_id IS NOT NULL"
 _STILL_TO_DO = """
 SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL),
        (SELECT count(*) FROM relay.triggers WHERE attempt_id IS NULL),
-       (SELECT count(*) FROM relay.sync_runs WHERE ended_at IS NULL)
+       (SELECT count(*) FROM relay.sync_runs WHERE ended_at IS NULL),
+       (SELECT count(*) FROM relay.alerts WHERE settled_at IS NULL),
+       (SELECT count(*) FROM relay.messages WHERE sent_at IS NULL AND failed_at IS NULL)
 """
 
 
 def wait_for_quiet(stage, seconds):
-    """Wait until every dbt run is decided and every sync run has ended, or for `seconds`."""
+    """Wait, at most for `seconds`, until nothing is left to do or to be told."""
     deadline = time.monotonic() + seconds
     while not _is_quiet(stage) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -463,7 +473,7 @@ def wait_for_quiet(stage, seconds):
 
 def _is_quiet(stage):
     try:
-        return stage.sql(_STILL_TO_DO) == [(0, 0, 0)]
+        return not any(stage.sql(_STILL_TO_DO)[0])
     except psycopg.OperationalError:
         return False
 

@@ -61,6 +61,9 @@ def survives(stage, seed, orchestrator, webs, victims):
     assert began_held == []
     assert kept.states == kept.expected_states
     assert kept.tallies == kept.counted_rows
+    assert kept.told
+    assert set(kept.told.values()) == {1}
+    assert kept.received == kept.messages
     assert holder.holds["holds of all"] > 0
     assert stage.logged("task.failed", level="error") == []
 

@@ -93,6 +93,7 @@ def _warn_of_webhook_problems(services: Services) -> None:
     except Rejected as exc:
         # The token does not need this permission.
         log.info("webhook.not_readable", problem=str(exc))
+        services.store.observations.forget(WEBHOOK_SUBSCRIPTION)
         return
     mapped = services.mapping.current.dbt_job_ids
     problems = problems_of(subscriptions, mapped_job_ids=mapped)

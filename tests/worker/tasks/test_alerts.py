@@ -12,6 +12,7 @@ from mappings import mapping_text, sync_entry
 from sandbox_runs import NIGHT, build_run, night
 
 from relay.channels import Event
+from relay.errors import Rejected
 from relay.messages.compose import Composed, Outgoing
 from relay.operations.trigger import Records
 from relay.sandbox.wire import Status
@@ -553,3 +554,35 @@ def test_a_run_of_one_model_leaves_the_alert_of_another_sync(flowing):
     flowing.relay.deliver(build_run("customers", number=3, finished_at=ended))
     flowing.relay.work()
     assert flowing.alerts() == [("withheld", 5123, True), ("withheld", 5124, False)]
+
+
+class TestAMessageThatFailed:
+    """Its channel's URL was wrong, for example, and has been corrected since."""
+
+    @pytest.fixture(name="failed")
+    def _failed(self, flowing, events):
+        flowing.channels.fail_next(Rejected("HTTP 404"))
+        flowing.run(1, BROKEN)
+        flowing.review()
+        assert len(events("notify.failed")) == 1
+        return flowing
+
+    def test_is_composed_again_after_an_hour_and_not_before(self, failed):
+        failed.review(3500)
+        assert failed.channels.told == []
+        failed.review(100)
+        assert failed.channels.told == [("opened", "withheld", 5123)]
+        failed.review(3700)
+        assert len(failed.channels.told) == 1
+
+    def test_may_fail_again_and_is_composed_once_more(self, failed, events):
+        failed.channels.fail_next(Rejected("HTTP 404"))
+        failed.review(3700)
+        assert len(events("notify.failed")) == 2
+        failed.review(3700)
+        assert failed.channels.told == [("opened", "withheld", 5123)]
+
+    def test_of_an_alert_that_is_over_meanwhile_nothing_is_said(self, failed):
+        failed.run(2)
+        failed.review(3700)
+        assert failed.channels.told == []

@@ -172,6 +172,16 @@ class TestMissedRun:
         watching.round()
         assert seen(watching, WEBHOOK_SUBSCRIPTION) == (1, "")
 
+    def test_a_subscription_that_cannot_be_read_any_more_is_neither_well_nor_unwell(
+        self, watching, sandbox
+    ):
+        sandbox.dbt_cloud.add_subscription(story.SUBSCRIPTION)
+        watching.round()
+        watching.tick(600)
+        sandbox.dbt_cloud.fail_next("/webhooks/", Status(403))
+        watching.round()
+        assert watching.services.store.observations.get(WEBHOOK_SUBSCRIPTION) is None
+
     def test_is_caught_up_by_a_token_without_permission_to_read_subscriptions(
         self, watching, sandbox, events
     ):
