@@ -459,7 +459,7 @@ _STILL_TO_DO = """
 SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL),
        (SELECT count(*) FROM relay.triggers WHERE attempt_id IS NULL),
        (SELECT count(*) FROM relay.sync_runs WHERE ended_at IS NULL),
-       (SELECT count(*) FROM relay.alerts WHERE settled_at IS NULL),
+       (SELECT count(*) FROM relay.alerts WHERE event = 'stale' AND settled_at IS NULL),
        (SELECT count(*) FROM relay.messages WHERE sent_at IS NULL AND failed_at IS NULL)
 """
 
