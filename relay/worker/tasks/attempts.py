@@ -142,12 +142,13 @@ def _is_running(services: Services, workspace: str, sync_id: int) -> bool:
 
 def _resume(services: Services, attempt: Attempt) -> None:
     """Continue an attempt whose POST started nothing, got no response, or was interrupted."""
-    if attempt.sent_at is None:
-        _send_again(services, attempt)
-    elif services.clock() < attempt.reconcile_after:
+    if services.clock() < attempt.reconcile_after:
+        # Also before its POST is sent again: triggers that come meanwhile do not end a backoff.
         services.store.triggers.schedule_start(
             attempt.workspace, attempt.sync_id, at=attempt.reconcile_after
         )
+    elif attempt.sent_at is None:
+        _send_again(services, attempt)
     else:
         _reconcile(services, attempt)
 

@@ -200,3 +200,17 @@ class TestWorkspaces:
         one.deliver(night())
         one.work()
         assert "NOT_SET is not set" in events("sync.trigger_failed")[0]["problem"]
+
+
+class TestABackoff:
+    def test_is_not_ended_early_by_triggers_that_come_meanwhile(self, one, sandbox, events):
+        """Each of them would use up a part of RELAY_RETRY_FOR, of which no time has passed."""
+        sandbox.census.fail_next("/trigger", Status(429, retry_after=30))
+        for number in range(8):
+            one.deliver(night(number))
+            one.work()
+        assert len(events("sync.trigger_retried")) == 1
+        assert events("sync.triggered") == []
+        one.work_for(60)
+        assert events("sync.triggered")[0]["dbt_run_ids"] == [NIGHT]
+        assert events("sync.trigger_failed") == []
