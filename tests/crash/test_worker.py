@@ -23,6 +23,25 @@ def until_asked(stage, stand_in, path):
     stage.wait_until(lambda: stand_in.requests_to(path), f"a request to {path}")
 
 
+def suspend(stage, process):
+    """Stop a process while it is in no transaction: others would wait for its locks."""
+
+    def is_suspended():
+        os.kill(process.pid, signal.SIGSTOP)
+        if stage.sql(_IN_TRANSACTION) == [(0,)]:
+            return True
+        os.kill(process.pid, signal.SIGCONT)
+        return False
+
+    stage.wait_until(is_suspended, "a worker that is in no transaction")
+
+
+_IN_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()
+"""
+
+
 @pytest.fixture(name="outlasting", scope="class")
 def _outlasting(new_stage):
     """A worker in a call to Census that takes longer than the shutdown."""
@@ -72,7 +91,7 @@ def _killed_beside_a_busy_one(new_stage):
         killed = stage.worker(RELAY_HTTP_TIMEOUT="10m")
         stage.record()
         until_asked(stage, stage.dbt_cloud, f"/runs/{RUN}")
-        os.kill(killed.pid, signal.SIGSTOP)  # so that it takes none of the next jobs
+        suspend(stage, killed)  # so that it takes none of the next jobs
         stage.worker(RELAY_HTTP_TIMEOUT="10m")
         for number in range(1, CONNECTIONS + 1):
             stage.record(RUN + number)
