@@ -1,4 +1,4 @@
-"""What is told of each request that is sent to a vendor, for the metrics."""
+"""What is recorded of each request that is sent to a vendor, for the metrics."""
 
 from enum import StrEnum
 from http import HTTPStatus
@@ -26,7 +26,7 @@ class Operation(StrEnum):
 
 
 class RequestObserver(Protocol):
-    """Is told of the requests to one vendor, or to one workspace of it; from any thread."""
+    """Records the requests to one vendor, or to one workspace of it; from any thread."""
 
     def sent(self, operation: Operation, code: str, seconds: float) -> None:
         """A request was sent; `code` is one of CODES, `seconds` is until its answer was read."""
