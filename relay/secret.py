@@ -4,6 +4,7 @@ import re
 from urllib.parse import unquote
 
 SHORTEST = 8  # characters; a vendor's are longer
+SHORTEST_TOKEN = 32  # characters of a token that opens relay itself: it must not be guessed
 _TOKEN = 16  # characters of a part of a URL; a shorter one may be an ordinary word
 UNFILLED = "replace-me"  # in config/relay.env.example
 PLACEHOLDERS = frozenset({UNFILLED, "changeme", "change-me", "placeholder"})
@@ -57,6 +58,16 @@ def read_secret(text: str) -> Secret:
     if len(value) < SHORTEST or value.casefold() in PLACEHOLDERS:
         raise ValueError(f"is a placeholder, or shorter than {SHORTEST} characters")
     return Secret(value)
+
+
+def read_long_secret(text: str) -> Secret:
+    """A token that opens relay itself, as `read_secret` reads it, of SHORTEST_TOKEN characters."""
+    secret = read_secret(text)
+    if len(secret.reveal()) < SHORTEST_TOKEN:
+        raise ValueError(
+            f"is shorter than {SHORTEST_TOKEN} characters: `openssl rand -hex 32` makes one"
+        )
+    return secret
 
 
 def read_vendor_secret(text: str) -> Secret:

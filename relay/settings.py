@@ -123,10 +123,21 @@ class DbtCloudSettings(AccountSettings):
 class WebSettings(WebhookSettings, AccountSettings):
     """For the web process."""
 
-    admin_token: Secret | None
+    admin_token: Secret | None  # None: there is no dashboard
     metrics_token: Secret | None  # None: /metrics is open
     port: int
     web_concurrency: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardSettings(AccountSettings):
+    """For the dashboard, in the web process; the vendors' URLs are for links."""
+
+    admin_token: Secret | None
+    viewer_token: Secret | None  # None: nobody may only look
+    relay_url: str | None  # where people reach relay; None: under any host
+    dbt_cloud_url: str | None
+    census_url: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from relay.notation import (
 )
 from relay.secret import (
     Secret,
-    read_secret,
+    read_long_secret,
     read_token,
     read_vendor_secret,
     read_webhook_secrets,
@@ -29,6 +29,9 @@ from relay.secret import (
 )
 from relay.spelling import nearest
 from relay.workspaces import AUTO, CENSUS_API_VERSION, CENSUS_HOSTS, CENSUS_URL
+
+ADMIN_TOKEN = "RELAY_ADMIN_TOKEN"  # noqa: S105 - a name
+VIEWER_TOKEN = "RELAY_VIEWER_TOKEN"  # noqa: S105 - a name
 
 _FLAGS = dict.fromkeys(("true", "yes", "1"), True) | dict.fromkeys(("false", "no", "0"), False)
 
@@ -73,14 +76,29 @@ class EnvironmentReader:
 
     def read_all(self) -> dict[str, Any]:
         """The value of every field, or its default."""
-        return {variable.field: self._read(variable) for variable in VARIABLES}
+        values = {variable.field: self._read(variable) for variable in VARIABLES}
+        self._compare_tokens(values["admin_token"], values["viewer_token"])
+        return values
 
     def require(self, variables: Iterable[Variable], values: Mapping[str, Any]) -> None:
         """Add a problem for each variable that is not set and has no other problem."""
-        known = {problem.where.removesuffix("_FILE") for problem in self._problems}
         for variable in variables:
-            if not values[variable.field] and variable.name not in known:
+            if not values[variable.field] and not self._has_problem(variable.name):
                 self._problems.append(Problem(variable.name, "is not set"))
+
+    def _compare_tokens(self, admin_token: Secret | None, viewer_token: Secret | None) -> None:
+        """A viewer's token that would do nothing, or more than it should, is a problem."""
+        if viewer_token is None:
+            return
+        if admin_token is None and not self._has_problem(ADMIN_TOKEN):
+            needs = f"needs {ADMIN_TOKEN}, too: without it there is no dashboard"
+            self._problems.append(Problem(VIEWER_TOKEN, needs))
+        if admin_token == viewer_token:
+            same = f"is the same as {ADMIN_TOKEN}: who may only look needs another one"
+            self._problems.append(Problem(VIEWER_TOKEN, same))
+
+    def _has_problem(self, name: str) -> bool:
+        return any(problem.where.removesuffix("_FILE") == name for problem in self._problems)
 
     def raise_problems(self) -> None:
         """Raise BadSettings if there is any problem."""
@@ -237,7 +255,8 @@ VARIABLES = (
     _duration("RELAY_HTTP_TIMEOUT", "http_timeout", 30),
     _duration("RELAY_RETRY_FOR", "retry_for", 1800),
     _duration("RELAY_MESSAGE_DELAY", "message_delay", 30),
-    Variable("RELAY_ADMIN_TOKEN", "admin_token", read_secret, is_secret=True),
+    Variable(ADMIN_TOKEN, "admin_token", read_long_secret, is_secret=True),
+    Variable(VIEWER_TOKEN, "viewer_token", read_long_secret, is_secret=True),
     Variable("RELAY_URL", "relay_url", partial(read_page_url, example="https://relay.example.com")),
     Variable("RELAY_HEARTBEAT_URL", "heartbeat_url", _read_secret_url, is_secret=True),
     Variable("RELAY_METRICS_TOKEN", "metrics_token", read_token, is_secret=True),
@@ -260,7 +279,7 @@ _OURS = re.compile(r"(?:RELAY|CENSUS|DBT_CLOUD)_\w+", re.ASCII)
 _NAMED_BY_THE_MAPPING = re.compile(r"CENSUS_API_KEY[A-Z0-9_]*|RELAY_NOTIFY_[A-Z0-9_]+")
 # dbt Cloud sets these in its own jobs.
 _OF_DBT_CLOUD = frozenset({"DBT_CLOUD_JOB_ID", "DBT_CLOUD_PROJECT_ID", "DBT_CLOUD_RUN_ID"})
-# Higher than usual: names share long prefixes. RELAY_VIEWER_TOKEN is not RELAY_ADMIN_TOKEN.
+# Higher than usual: names share long prefixes.
 _NEAR = 0.8
 
 

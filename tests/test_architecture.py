@@ -28,10 +28,10 @@ FLOORS = [
     {"settings", "log_output"},
     {"logs", "store"},
     {"vendors"},
-    {"mapping_file", "postgres", "terminal"},
+    {"mapping_file", "postgres", "terminal", "tokens"},
     {"evidence"},
     {"operations"},
-    {"worker", "up"},
+    {"worker", "up", "dashboard"},
     {"web", "commands"},
     {"sandbox"},
     {"cli"},
@@ -46,9 +46,9 @@ FORBIDDEN_IN_THE_CORE = (
 LOADED_FIRST = ("msgspec", "yaml", "itsdangerous", "shlex", "difflib", "ipaddress", "urllib.parse")
 DOORS = {
     "requests": {"vendors", "operations", "sandbox"},
-    "psycopg": {"postgres", "store", "web", "worker"},
+    "psycopg": {"dashboard", "postgres", "store", "web", "worker"},
     "procrastinate": {"postgres", "store", "worker"},
-    "flask": {"web", "sandbox"},
+    "flask": {"dashboard", "web", "sandbox"},
     "gunicorn": {"web"},
     "yaml": {"census", "decision"},
     "sqlalchemy": {"postgres"},
@@ -182,7 +182,17 @@ def test_a_foreign_thing_has_its_doors(library, doors):
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("relay.web.app", {"requests", "sqlalchemy", "alembic", "relay.vendors", "relay.worker"}),
+        (
+            "relay.web.app",
+            {
+                *("requests", "sqlalchemy", "alembic", "relay.vendors", "relay.worker"),
+                *("relay.dashboard", "relay.store.pages", "jinja2.compiler"),
+            },
+        ),
+        (
+            "relay.dashboard.application",
+            {"requests", "sqlalchemy", "alembic", "sqlglot", "relay.vendors", "relay.worker"},
+        ),
         ("relay.worker.process", {"flask", "gunicorn", "sqlalchemy", "alembic", "sqlglot"}),
         ("relay.cli", {"requests", "psycopg", "sqlglot", "relay.vendors"}),
         ("relay.census.matching", {"sqlglot"}),

@@ -1,6 +1,6 @@
 """Transactions, and the translation of connection errors into DatabaseUnavailable."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, LiteralString, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ from relay.errors import DatabaseUnavailable
 from relay.notation import describe_error, short_message
 
 Connection = psycopg.Connection[Any]
+Arguments = Sequence[object] | Mapping[str, object]
 Row = TypeVar("Row")
 
 
@@ -51,14 +52,14 @@ def server_message(exc: Exception) -> str:
 
 
 def one(
-    connection: Connection, row: type[Row], sql: LiteralString, arguments: Sequence[object]
+    connection: Connection, row: type[Row], sql: LiteralString, arguments: Arguments
 ) -> Row | None:
     """The query's row as an instance of `row`, None if there is none."""
     return connection.cursor(row_factory=class_row(row)).execute(sql, arguments).fetchone()
 
 
 def every(
-    connection: Connection, row: type[Row], sql: LiteralString, arguments: Sequence[object] = ()
+    connection: Connection, row: type[Row], sql: LiteralString, arguments: Arguments = ()
 ) -> list[Row]:
     """The query's rows as instances of `row`."""
     return connection.cursor(row_factory=class_row(row)).execute(sql, arguments).fetchall()

@@ -17,8 +17,8 @@ from relay.clock import Clock, stopwatch, utc_now
 from relay.dbt.deliveries import Event, mac_of
 from relay.errors import DatabaseUnavailable, NotForUs, NotGenuine
 from relay.logs import get_logger
-from relay.postgres.server import server_of
-from relay.settings import WebSettings
+from relay.postgres.server import Server, server_of
+from relay.settings import DashboardSettings, WebSettings
 from relay.store import Delivery
 from relay.store.retention import OLDEST_DELIVERY
 from relay.web.health import Health
@@ -101,7 +101,17 @@ def application() -> Flask:
     server = server_of(settings)
     health = Health(server, settings)
     page = MetricsPage(server, settings, health)
-    return create_app(settings, Recorder(server), health, page)
+    app = create_app(settings, Recorder(server), health, page)
+    if settings.admin_token is not None:
+        _add_dashboard(app, server, settings, health)
+    return app
+
+
+def _add_dashboard(app: Flask, server: Server, settings: WebSettings, health: Health) -> None:
+    """Add it; without its token nothing of it is loaded."""
+    from relay.dashboard.application import install  # noqa: PLC0415
+
+    install(app, server, settings.extended_to(DashboardSettings), health.mapping_now)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

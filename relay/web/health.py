@@ -50,6 +50,11 @@ class Health:
         """The last valid mapping that a check has read; None if there was none yet."""
         return self._mapping.last_valid
 
+    def mapping_now(self) -> SyncMapping | None:
+        """The last valid mapping, after a changed file has been read; None if there was none."""
+        self._mapping.check()
+        return self._mapping.last_valid
+
     def check(self) -> tuple[Check, ...]:
         """All checks; that of the database takes a few seconds at most."""
         with self._lock:
@@ -79,17 +84,19 @@ class _MappingCheck:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._lock = threading.Lock()  # for all below
         self._stamp: Stamp | None = None
         self._check: Check | None = None
         self.last_valid: SyncMapping | None = None
 
     def check(self) -> Check:
         stamp = stamp_of(self._settings.mapping)
-        if self._check is None or stamp is None or stamp != self._stamp:
-            self._stamp = stamp
-            self._check, mapping = read_mapping(self._settings)
-            self.last_valid = mapping or self.last_valid
-        return self._check
+        with self._lock:
+            if self._check is None or stamp is None or stamp != self._stamp:
+                self._stamp = stamp
+                self._check, mapping = read_mapping(self._settings)
+                self.last_valid = mapping or self.last_valid
+            return self._check
 
 
 def _both_failed(detail: str) -> tuple[Check, Check]:

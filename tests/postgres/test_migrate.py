@@ -14,23 +14,7 @@ from relay.postgres.migrations import HEAD
 from relay.postgres.migrations.run import MIGRATIONS
 from relay.postgres.server import ExternalServer
 
-OURS = (
-    "0001",
-    "0002",
-    "0003",
-    "0004",
-    "0005",
-    "0006",
-    "0007",
-    "0008",
-    "0009",
-    "0010",
-    "0011",
-    "0012",
-    "0013",
-    "0014",
-    "0015",
-)
+OURS = tuple(f"{number:04}" for number in range(1, int(HEAD) + 1))
 ENGINE = Path(procrastinate.schema.SchemaManager.get_migrations_path())
 
 

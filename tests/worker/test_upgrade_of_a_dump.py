@@ -66,7 +66,7 @@ def test_it_waits_for_what_old_processes_are_doing_and_is_brought_up_once(databa
         old.execute("UPDATE relay.sync_runs SET polls = polls + 1 WHERE ended_at IS NULL")
     for each in new:
         each.join(30)
-    assert sorted(map(len, applied)) == [0, 7]
+    assert sorted(map(len, applied)) == [0, 13]
 
 
 @pytest.mark.usefixtures("vendors")

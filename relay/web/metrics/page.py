@@ -1,18 +1,16 @@
 """The answer to `GET /metrics`, and who may have it."""
 
 import platform
-import secrets
 import time
 from collections.abc import Callable
 from importlib.metadata import version
 
 import prometheus_client
 from flask import Response
-from itsdangerous import HMACAlgorithm
 
 from relay.postgres.server import Server
-from relay.secret import Secret
 from relay.settings import WebSettings
+from relay.tokens import TokenCheck, bearer_token
 from relay.web.health import Health
 from relay.web.metrics import catalogue
 from relay.web.metrics.database import DatabaseMetrics
@@ -36,17 +34,21 @@ class MetricsPage:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.deliveries = DeliveryCounts(server)
-        self._token = _Token(settings.metrics_token)
+        token = settings.metrics_token
+        self._token = None if token is None else TokenCheck(token)
         self._health = health
         self._database = DatabaseMetrics(server, self.deliveries, timer=timer)
 
     def answer(self, authorization: str | None) -> Response:
         """The response to a request with this `Authorization` header, or None."""
-        if not self._token.allows(authorization):
+        if not self._allows(authorization):
             response = Response("a token is needed\n", status=401, content_type="text/plain")
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
         return Response(self._exposition(), content_type=CONTENT_TYPE)
+
+    def _allows(self, authorization: str | None) -> bool:
+        return self._token is None or self._token.is_right(bearer_token(authorization) or b"")
 
     def close(self) -> None:
         """Add what is left to the database, and close the connection."""
@@ -60,24 +62,6 @@ class MetricsPage:
         ready = (((name,), float(checks[name])) for name in CHECKS)
         own = _BUILD_INFO + family(catalogue.READY, ready) + self.deliveries.exposition()
         return [own.encode(), prometheus_client.generate_latest(), stored or b""]
-
-
-class _Token:
-    """Compares a Bearer token in constant time: by MACs with a key that nobody knows."""
-
-    def __init__(self, token: Secret | None) -> None:
-        self._token = token
-        self._key = secrets.token_bytes(32)
-        self._algorithm = HMACAlgorithm()
-
-    def allows(self, authorization: str | None) -> bool:
-        if self._token is None:
-            return True
-        scheme, _, given = (authorization or "").partition(" ")
-        sent = given.strip().encode("latin-1")  # as WSGI decodes headers
-        mac = self._algorithm.get_signature(self._key, sent)
-        is_right = self._algorithm.verify_signature(self._key, self._token.reveal().encode(), mac)
-        return is_right and scheme.lower() == "bearer"
 
 
 _BUILD_INFO = family(catalogue.BUILD_INFO, [((version("relay"), platform.python_version()), 1)])

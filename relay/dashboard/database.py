@@ -1,0 +1,67 @@
+"""The dashboard's own connections: short, limited, and few, so that no delivery waits for them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from relay.errors import DatabaseUnavailable
+from relay.notation import describe_error
+from relay.postgres.connections import (
+    LimitedTransactions,
+    OneConnection,
+    TimeoutConnection,
+    connect_with_timeout,
+)
+from relay.postgres.server import Server
+
+MOST_AT_ONCE = 2  # pages of one process
+LONGEST_WAIT = 1.0  # seconds for another page to be ready
+LIMIT_SECONDS = 2.0  # for each statement of a page
+ACTION_SECONDS = 10.0  # for each statement of an action: it may wait for what workers have locked
+
+
+class Busy(DatabaseUnavailable):
+    """Other pages take all connections that the dashboard may use."""
+
+
+class Database:
+    """Connections for pages and actions, one for each request."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+    @contextmanager
+    def reading(self) -> Iterator[OneConnection]:
+        """A connection that can only read. Raises Busy, DatabaseUnavailable."""
+        with self._connection(LIMIT_SECONDS) as connection:
+            connection.execute(_READ_ONLY, (f"{int(LIMIT_SECONDS * 1000)}",))
+            yield OneConnection(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[LimitedTransactions]:
+        """A connection, all that is done over which is one transaction. Raises as `reading`."""
+        with self._connection(ACTION_SECONDS) as connection, connection.transaction():
+            yield LimitedTransactions(connection, seconds=ACTION_SECONDS)
+
+    @contextmanager
+    def _connection(self, seconds: float) -> Iterator[TimeoutConnection]:
+        if not self._free.acquire(timeout=LONGEST_WAIT):
+            raise Busy("other pages are being read; try again in a moment")
+        try:
+            with connect_with_timeout(self._server.conninfo) as connection:
+                connection.query_timeout = seconds
+                yield connection
+        except psycopg.Error as exc:
+            raise DatabaseUnavailable(f"it does not answer: {describe_error(exc)}") from exc
+        finally:
+            self._free.release()
+
+
+_READ_ONLY = (
+    "SELECT set_config('default_transaction_read_only', 'on', false),"
+    " set_config('statement_timeout', %s, false),"
+    " set_config('application_name', 'relay-dashboard', false)"
+)

@@ -1,0 +1,12 @@
+"""What the mapping covers: jobs, models and syncs."""
+
+from typing import Any
+
+from werkzeug.exceptions import NotFound
+
+from relay.dashboard.visit import Visit
+
+
+def view(visit: Visit, **ids: Any) -> None:
+    """STUB."""
+    raise NotFound

@@ -1,0 +1,12 @@
+"""One sync: its mapping entry, models, lag, decisions and sync runs."""
+
+from typing import Any
+
+from werkzeug.exceptions import NotFound
+
+from relay.dashboard.visit import Visit
+
+
+def view(visit: Visit, **ids: Any) -> None:
+    """STUB."""
+    raise NotFound

@@ -1,0 +1,12 @@
+"""One sync run, and the dbt runs it answers."""
+
+from typing import Any
+
+from werkzeug.exceptions import NotFound
+
+from relay.dashboard.visit import Visit
+
+
+def view(visit: Visit, **ids: Any) -> None:
+    """STUB."""
+    raise NotFound

@@ -1,0 +1,96 @@
+"""How templates write times, durations, numbers and ids."""
+
+from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup
+
+from relay.notation import printable
+from relay.workspaces import display_id as display_id  # noqa: PLC0414 - for templates
+
+NOTHING = "—"
+LONGEST_TEXT = 300  # characters of a text from outside, in one place
+_STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def when(at: datetime | None, now: datetime) -> Markup:
+    """A time as `<time>`: how long ago, with the time itself in its title."""
+    if at is None:
+        return Markup(NOTHING)  # noqa: S704 - a constant
+    utc = at.astimezone(UTC)
+    passed = (now - at).total_seconds()
+    ago = f"{span(passed)} ago" if passed >= 0 else f"in {span(-passed)}"
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        f"{utc:%Y-%m-%dT%H:%M:%S}Z", f"{utc:%Y-%m-%d %H:%M:%S}", ago
+    )
+
+
+def exactly(at: datetime | None) -> Markup:
+    """A time as `<time>`, written out."""
+    if at is None:
+        return Markup(NOTHING)  # noqa: S704 - a constant
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}" class="exact">{} UTC</time>').format(
+        f"{utc:%Y-%m-%dT%H:%M:%S}Z", f"{utc:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def span(seconds: float | timedelta | None) -> str:
+    """A duration in its two largest units: `2 h 5 min`, `340 ms`."""
+    if seconds is None:
+        return NOTHING
+    left = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+    if 0 < left < 1:
+        return f"{left * 1000:.0f} ms"
+    left = round(left)
+    parts: list[str] = []
+    for size, unit in _STEPS:
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+        if len(parts) == 2:  # noqa: PLR2004
+            break
+    return " ".join(filter(None, parts)) or "0 s"
+
+
+def number(value: float | None) -> str:
+    """A number with its thousands apart."""
+    return NOTHING if value is None else f"{value:,}"
+
+
+def text(value: object) -> str:
+    """A text from outside: printable, cut, and `—` if there is none."""
+    if value is None or value == "":
+        return NOTHING
+    shown = printable(str(value))
+    return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}…"
+
+
+def model(unique_id: str) -> str:
+    """A node's unique_id without its kind and package, where that is a model: `customers`."""
+    kind, _, rest = unique_id.partition(".")
+    name = rest.partition(".")[2]
+    return text(name if kind == "model" and name else unique_id)
+
+
+# The kind of a state: its color and shape. A word that is not here is neutral.
+_KINDS = {
+    "good": (
+        *("triggered", "rebuilt", "completed", "planned", "success", "fresh", "ok", "done"),
+        *("pass", "reused"),
+    ),
+    "bad": (
+        *("failed", "error", "given up", "refused", "abandoned", "stale", "failing", "canceled"),
+        *("cancelled", "fail", "problem", "failed a test", "missing"),
+    ),
+    "warning": ("completed_with_rejects", "behind", "partly", "warning", "warn", "late"),
+    "waiting": (
+        *("waiting", "held", "cooling down", "cooling_down", "running", "sending", "recorded"),
+        *("muted", "asked", "queued"),
+    ),
+}
+_KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
+
+
+def kind_of(state: object) -> str:
+    """The kind of a state: `good`, `bad`, `warning`, `waiting` or `neutral`."""
+    return _KIND_OF.get(str(state), "neutral")

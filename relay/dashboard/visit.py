@@ -1,0 +1,66 @@
+"""A request for a page, with what a page is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from relay.dashboard.access import Visitor
+from relay.decision.mapping import SyncMapping
+from relay.settings import DashboardSettings
+from relay.store import Store
+from relay.store.pages.pages import Pages
+from relay.store.transactions import Connections
+from relay.workspaces import SyncKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """Who asks for which part of a page, and when; `query` is that of the URL.
+
+    `mapping` is the last valid one that web has read, None if there was none.
+    """
+
+    visitor: Visitor
+    store: Store
+    pages: Pages
+    mapping: SyncMapping | None
+    settings: DashboardSettings
+    query: Mapping[str, str]
+    now: datetime
+
+    @property
+    def account_id(self) -> int:
+        """The dbt Cloud account that relay works for."""
+        return self.settings.dbt_account_id
+
+    def sync_name(self, key: SyncKey) -> str | None:
+        """The sync's name in the mapping file; None if it has none, or is not mapped."""
+        sync = None if self.mapping is None else self.mapping.sync(*key)
+        return None if sync is None else sync.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page: its route, its template, and the function that returns what it shows.
+
+    `view` gets the visit and the ids of the route, and returns a frozen dataclass: it is what the
+    template shows as `page`, and, encoded, the answer to the route with `.json` behind it.
+    """
+
+    rule: str
+    name: str
+    view: Callable[..., Any]
+
+    @property
+    def template(self) -> str:
+        """The template's file."""
+        return f"{self.name}.html"
+
+    @property
+    def json_rule(self) -> str:
+        """The route of its data."""
+        return f"{self.rule}.json"
+
+
+VisitWith = Callable[[Connections], Visit]  # a visit that reads and writes over this connection
