@@ -115,7 +115,7 @@ class Step:
 
     @property
     def status_name(self) -> str:
-        """dbt Cloud's word for its status."""
+        """The status in dbt Cloud's word, or its code if that is unknown."""
         return _STEP_STATUS_NAMES.get(self.status, str(self.status))
 
     @property
