@@ -77,7 +77,7 @@ def found(visit: Visit, text: str) -> Found:
 def _numbered(visit: Visit, wanted: str) -> Found:
     number = int(wanted)
     known = visit.pages.ids.numbered(visit.account_id, number) if number <= LARGEST_ID else []
-    decided = {(match.workspace, match.sync_id) for match in known if match.kind is Kind.SYNC}
+    decided = {(match.workspace, match.sync_id) for match in known if match.kind == Kind.SYNC}
     mapped = () if visit.mapping is None else visit.mapping.syncs
     undecided = (
         Match(kind=Kind.SYNC, workspace=sync.workspace, sync_id=sync.sync_id)

@@ -143,7 +143,8 @@ def _lane(axis: _Axis, sync: SyncTime, *, y: int, now: datetime) -> Lane:
 
 def _description(moments: Sequence[Moment], syncs: Sequence[SyncTime], axis: _Axis) -> str:
     run = ", ".join(moment.what for moment in moments)
+    runs = "sync run" if len(syncs) == 1 else "sync runs"
     return (
-        f"{run}; then {len(syncs)} sync runs, over {span(axis.seconds)}."
+        f"{run}; then {len(syncs)} {runs}, over {span(axis.seconds)}."
         " The table below has the same times."
     )

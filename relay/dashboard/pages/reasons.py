@@ -124,7 +124,11 @@ NEVER_COUNTS = (
 IGNORED = (
     Meaning(Ignored.UNREADABLE, None, "its body is not valid JSON"),
     Meaning(Ignored.NOT_AN_EVENT, None, "its body is not an event of dbt Cloud"),
-    Meaning(Ignored.OTHER_EVENT_TYPE, None, "it is of another type: only the end of a run with its artifacts counts"),
+    Meaning(
+        Ignored.OTHER_EVENT_TYPE,
+        None,
+        "it is of another type: only the end of a run with its artifacts counts",
+    ),
     Meaning(Ignored.OTHER_ACCOUNT, None, "it is of another account than `DBT_CLOUD_ACCOUNT_ID`"),
     Meaning(Ignored.NO_RUN_ID, None, "it names no run"),
     Meaning(Ignored.NO_RUN_STATUS, None, "it has no status: what *Test endpoint* sends"),
