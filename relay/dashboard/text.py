@@ -57,12 +57,12 @@ def number(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
-def text(value: object, longest: int = LONGEST_TEXT) -> str:
+def text(value: object) -> str:
     """A text from outside: printable, cut, and `—` if there is none."""
     if value is None or value == "":
         return NOTHING
     shown = printable(str(value))
-    return shown if len(shown) <= longest else f"{shown[:longest]}…"
+    return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}…"
 
 
 def model(unique_id: str) -> str:

@@ -253,8 +253,12 @@ class TestModels:
         decided([])
         many = [[f"model.shop.m{number}", "rebuilt", False, [5]] for number in range(150)]
         sql("UPDATE relay.dbt_runs SET models = %s", self.stored(many))
-        assert ">m149<" not in dashboard.get(PAGE).html
-        assert ">m149<" in dashboard.get(f"{PAGE}?models=all").html
+        first = dashboard.get(PAGE)
+        assert ">m99<" in first.html
+        assert ">m100<" not in first.html
+        second = dashboard.get(f"{PAGE}{first.links['Next models']}")
+        assert ">m149<" in second.html
+        assert "Next models" not in second.links
 
     def test_a_run_of_an_earlier_version_says_that_they_are_not_recorded(self, dashboard, decided):
         decided([])

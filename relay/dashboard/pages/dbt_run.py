@@ -7,6 +7,7 @@ from datetime import datetime
 from werkzeug.exceptions import NotFound
 
 from relay.dashboard.drawings.timeline import Moment, SyncTime, Timeline, timeline
+from relay.dashboard.listing import id_in
 from relay.dashboard.pages.run_decisions import Decision, DecisionsShown, decisions_of
 from relay.dashboard.pages.run_models import RunModels, RunStep, models_in, steps_in
 from relay.dashboard.visit import Visit
@@ -52,13 +53,16 @@ class RunHead:
 class DbtRunPage:
     """A run; `steps` and `models` are None if they are not recorded.
 
-    `reasons` is how many decisions have each reason, whatever is shown of them.
+    `reasons` is how many decisions have each reason, whatever is shown of them. `models_from` and
+    `others_from` are how many models the page leaves out before those that it shows.
     """
 
     run: RunHead
     deliveries: Sequence[RunDelivery]
     steps: Sequence[RunStep] | None
     models: RunModels | None
+    models_from: int
+    others_from: int
     reasons: Mapping[str, int]
     decisions: DecisionsShown
     shown_at: datetime
@@ -106,6 +110,8 @@ def view(visit: Visit, dbt_run_id: int) -> DbtRunPage:
         deliveries=pages.deliveries(visit.account_id, dbt_run_id),
         steps=None if run.steps is None else steps_in(run.steps),
         models=None if run.models is None else models_in(run.models),
+        models_from=id_in(visit.query, "models") or 0,
+        others_from=id_in(visit.query, "others") or 0,
         reasons=pages.reasons(visit.account_id, dbt_run_id),
         decisions=decisions_of(visit, dbt_run_id),
         shown_at=visit.now,

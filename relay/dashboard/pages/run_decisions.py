@@ -12,11 +12,12 @@ from werkzeug.exceptions import BadRequest
 from relay.dashboard.listing import choice_in, text_in
 from relay.dashboard.visit import Visit
 from relay.decision.gates import GATES, Reason
-from relay.notation import LARGEST_ID
+from relay.notation import LARGEST_ID, printable
 from relay.store.pages.dbt_run import DECIDED, MOST_MODELS, DecidedSync, DecisionFilter
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey
 
 ROWS = 100  # of a page
+LONGEST_SEEN = 2000  # characters: it may name every model of a sync
 AFTER = "after"  # the parameter with the last sync of the page before
 
 
@@ -24,6 +25,7 @@ AFTER = "after"  # the parameter with the last sync of the page before
 class Condition:
     """A condition as judged: whether it holds, the first of the models that object, what was seen.
 
+    `seen` is printable, and cut.
     `holds` and `seen` are None if the version of relay that decided did not judge it.
     """
 
@@ -137,7 +139,7 @@ def _conditions(stored: Iterable[Sequence[Any]]) -> Sequence[Condition]:
             holds=bool(models),
             models=models[:MOST_MODELS],
             model_count=len(models),
-            seen=seen,
+            seen=printable(seen)[:LONGEST_SEEN],
         )
         for reason, models, seen in stored
     }

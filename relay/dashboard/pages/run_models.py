@@ -89,5 +89,7 @@ def _is_of_concern(model: RunModel) -> bool:
 
 def _key(display_id: int | str) -> SyncKey:
     """The sync of a display id, `5123` or `emea/5123`."""
-    workspace, _, sync_id = str(display_id).rpartition("/")
-    return workspace or DEFAULT_WORKSPACE, int(sync_id)
+    if isinstance(display_id, int):
+        return DEFAULT_WORKSPACE, display_id
+    workspace, _, sync_id = display_id.rpartition("/")
+    return workspace, int(sync_id)
