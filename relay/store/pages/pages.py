@@ -1,6 +1,10 @@
 """All that pages read."""
 
+from relay.store.pages.dbt_run import DbtRunDetailPages
+from relay.store.pages.dbt_runs import DbtRunPages
 from relay.store.pages.deliveries import DeliveryPages
+from relay.store.pages.delivery import DeliveryDetailPages
+from relay.store.pages.ids import IdPages
 from relay.store.transactions import Connections
 
 
@@ -9,3 +13,7 @@ class Pages:
 
     def __init__(self, connections: Connections) -> None:
         self.deliveries = DeliveryPages(connections)
+        self.delivery = DeliveryDetailPages(connections)
+        self.dbt_runs = DbtRunPages(connections)
+        self.dbt_run = DbtRunDetailPages(connections)
+        self.ids = IdPages(connections)
