@@ -1,4 +1,4 @@
-"""The live part of a page: refreshed while it is seen, without taking anything from who reads it."""
+"""The live part of a page: refreshed while it is seen, and nothing is taken from who reads it."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""What protects every route of the dashboard: walked without a token, cross-site, on other hosts."""
+"""What protects every route: walked without a token, from another site, under other hosts."""
 
 import uuid
 
