@@ -1,6 +1,10 @@
 """All that pages read."""
 
+from relay.store.pages.decisions import DecisionPages
 from relay.store.pages.deliveries import DeliveryPages
+from relay.store.pages.overview import OverviewPages
+from relay.store.pages.sync_runs import SyncRunPages
+from relay.store.pages.syncs import SyncPages
 from relay.store.transactions import Connections
 
 
@@ -9,3 +13,7 @@ class Pages:
 
     def __init__(self, connections: Connections) -> None:
         self.deliveries = DeliveryPages(connections)
+        self.overview = OverviewPages(connections)
+        self.syncs = SyncPages(connections)
+        self.sync_runs = SyncRunPages(connections)
+        self.decisions = DecisionPages(connections)
