@@ -112,7 +112,15 @@ def _failing(row: SyncRow) -> Need:
 
 
 def _withheld(row: SyncRow) -> Need:
-    return _need(row, because=row.freshness.because or WITHHELD)
+    assert row.withheld is not None
+    return Need(
+        since=row.withheld.decided_at,
+        because=row.withheld.reason,
+        dbt_run_id=row.withheld.dbt_run_id,
+        workspace=row.freshness.workspace,
+        sync_id=row.freshness.sync_id,
+        sync_name=row.freshness.name,
+    )
 
 
 def _need(row: SyncRow, *, because: str, detail: str | None = None) -> Need:

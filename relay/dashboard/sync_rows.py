@@ -4,34 +4,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from relay.decision.gates import Reason
 from relay.decision.mapping import Sync, SyncMapping
 from relay.freshness import SyncState, freshness_of
 from relay.operations.freshness import FreshnessRow, freshness_row
 from relay.store.holds import Hold
 from relay.store.mutes import Mute
-from relay.store.pages.syncs import Situation
+from relay.store.pages.syncs import Situation, Withheld
 from relay.workspaces import SyncKey
 
 STALE, BEHIND, FRESH, UNKNOWN = "stale", "behind", "fresh", "unknown"
 FAILING, HELD, WITHHELD, NOT_MAPPED = "failing", "held", "withheld", "not mapped"
 STATES = (STALE, BEHIND, FRESH, UNKNOWN, FAILING, HELD, WITHHELD, NOT_MAPPED)
 FAILURES = 2  # in a row, from which on a sync is failing
-# Withheld because something failed, and not on purpose.
-OF_FAILURES = frozenset(
-    {Reason.MODEL_FAILED, Reason.TEST_FAILED, Reason.PARTIAL_REBUILD, Reason.STALE_PARENT}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRow:
     """A sync; `hold` is the open hold that ends last, `mute` the open one, None if there is none.
 
+    `withheld` is the newest decision, if that withheld it because something went wrong in dbt.
     The state of one that is not mapped any more is `not mapped`.
     """
 
     freshness: FreshnessRow
     is_mapped: bool
+    withheld: Withheld | None
     hold: Hold | None
     mute: Mute | None
 
@@ -55,7 +52,7 @@ class SyncRow:
             case "held":
                 return self.hold is not None
             case "withheld":
-                return self.freshness.because in OF_FAILURES
+                return self.withheld is not None
             case _:
                 return self.freshness.state == state
 
@@ -68,6 +65,7 @@ def sync_rows(
     states = {state.key: state for state in situation.states}
     once = [_without_entry(state) for key, state in states.items() if key not in mapped]
     holds = _HoldOf(situation.holds)
+    withheld = {(each.workspace, each.sync_id): each for each in situation.withheld}
     mutes = {mute.key: mute for mute in situation.mutes}
     rows = freshness_of(
         [*mapped.values(), *once], states, lambda key: holds.of(key) is not None, now=now
@@ -76,6 +74,7 @@ def sync_rows(
         sync_row(
             freshness_row(row),
             is_mapped=row.sync.key in mapped,
+            withheld=withheld.get(row.sync.key),
             hold=holds.of(row.sync.key),
             mute=mutes.get(row.sync.key),
         )
@@ -84,12 +83,19 @@ def sync_rows(
 
 
 def sync_row(
-    freshness: FreshnessRow, *, is_mapped: bool, hold: Hold | None, mute: Mute | None
+    freshness: FreshnessRow,
+    *,
+    is_mapped: bool,
+    withheld: Withheld | None,
+    hold: Hold | None,
+    mute: Mute | None,
 ) -> SyncRow:
     """A sync of the list."""
     if not is_mapped:
         freshness = replace(freshness, state=NOT_MAPPED)
-    return SyncRow(freshness=freshness, is_mapped=is_mapped, hold=hold, mute=mute)
+    return SyncRow(
+        freshness=freshness, is_mapped=is_mapped, withheld=withheld, hold=hold, mute=mute
+    )
 
 
 def _without_entry(state: SyncState) -> Sync:

@@ -116,6 +116,7 @@ def _sync_row(visit: Visit, key: SyncKey, story: SyncStory, placed: PlacedSync |
     return sync_row(
         freshness_row(freshness),
         is_mapped=placed is not None,
+        withheld=story.withheld,
         hold=story.holds[0] if story.holds else None,
         mute=story.mute,
     )

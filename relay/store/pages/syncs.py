@@ -7,6 +7,7 @@ from typing import LiteralString, TypeVar
 import msgspec
 
 from relay.freshness import SyncState
+from relay.store.edge_alerts import ALARMING
 from relay.store.holds import Hold
 from relay.store.mutes import Mute
 from relay.store.sync_states import BECAUSE
@@ -66,10 +67,24 @@ class AlertOfASync(msgspec.Struct, frozen=True):
     dbt_run_id: int | None
 
 
+class Withheld(msgspec.Struct, frozen=True):
+    """The newest decision on a sync, if it was withheld because something went wrong in dbt."""
+
+    workspace: str
+    sync_id: int
+    reason: str
+    dbt_run_id: int
+    decided_at: datetime
+
+
 class Situation(msgspec.Struct, frozen=True):
-    """What is open about syncs: every hold (those that end last first), and the mutes."""
+    """The stored state of each sync, those that are withheld because of dbt, and what is open.
+
+    Of the holds, those that end last are first.
+    """
 
     states: list[SyncState]
+    withheld: list[Withheld]
     holds: list[Hold]
     mutes: list[Mute]
 
@@ -82,6 +97,7 @@ class SyncStory(msgspec.Struct, frozen=True):
     """
 
     state: SyncState | None
+    withheld: Withheld | None
     has_history: bool
     holds: list[Hold]
     mute: Mute | None
@@ -94,9 +110,11 @@ class SyncPages(Transactions):
     """The syncs for the dashboard. Each method is one query, whose answer is one value."""
 
     def situation(self, *, now: datetime) -> Situation:
-        """The state of every sync, the open holds and the open mutes."""
+        """What is stored about every sync."""
         with self._statement() as connection:
-            return read_json(connection, _situation, _SITUATION, {"now": now})
+            return read_json(
+                connection, _situation, _SITUATION, {"now": now, "alarming": sorted(ALARMING)}
+            )
 
     def recent_runs(self, syncs: Sequence[SyncKey]) -> dict[SyncKey, list[RecentRun]]:
         """The newest ended runs of each of these syncs that has any, the newest first."""
@@ -116,6 +134,7 @@ class SyncPages(Transactions):
             "workspace": workspace,
             "sync_id": sync_id,
             "now": now,
+            "alarming": sorted(ALARMING),
             "lags_since": lags_since,
             "points": MOST_POINTS,
         }
@@ -153,9 +172,19 @@ OPEN_MUTES: LiteralString = """
 SELECT workspace, sync_id, since, until, why, muted_by AS by FROM relay.mutes
 WHERE until > %(now)s
 """
+_WITHHELD: LiteralString = """
+SELECT workspace, sync_id, reason, dbt_run_id, decided_at
+FROM relay.sync_states CROSS JOIN LATERAL (
+    SELECT reason, dbt_run_id, decided_at FROM relay.decisions
+    WHERE (decisions.workspace, decisions.sync_id) = (sync_states.workspace, sync_states.sync_id)
+    ORDER BY decided_at DESC, dbt_run_id DESC LIMIT 1
+) AS newest
+WHERE reason = ANY(%(alarming)s)
+"""
 _SITUATION = f"""
 SELECT json_build_object(
     'states', (SELECT coalesce(json_agg(rows), '[]') FROM ({STATES}) AS rows),
+    'withheld', (SELECT coalesce(json_agg(rows), '[]') FROM ({_WITHHELD}) AS rows),
     'holds', (SELECT coalesce(json_agg(rows), '[]') FROM ({OPEN_HOLDS}) AS rows),
     'mutes', (SELECT coalesce(json_agg(rows), '[]') FROM ({OPEN_MUTES}) AS rows))::text
 """
@@ -178,6 +207,7 @@ _IT = "(workspace, sync_id) = (%(workspace)s, %(sync_id)s)"
 _STORY = f"""
 SELECT json_build_object(
     'state', (SELECT to_json(rows) FROM ({STATES} WHERE {_IT}) AS rows),
+    'withheld', (SELECT to_json(rows) FROM ({_WITHHELD} AND {_IT}) AS rows),
     'has_history', EXISTS (SELECT FROM relay.decisions WHERE {_IT})
         OR EXISTS (SELECT FROM relay.sync_runs WHERE {_IT})
         OR EXISTS (SELECT FROM relay.triggers WHERE {_IT} AND attempt_id IS NULL),
