@@ -242,7 +242,7 @@ class TestHours:
         clock.tick(-24 * 3600)
         night_of(one)
         end_sync_runs(one, status="failed")
-        one.sql("UPDATE relay.decisions SET decided_at = %s", clock() - timedelta(hours=3))
+        one.sql("UPDATE relay.decisions SET decided_at = %s", clock() - timedelta(hours=3.5))
         hours = dashboard.json("/.json")["hours"]
         assert {(hour["ago"], hour["triggered"], hour["failed"]) for hour in hours} == {
             (3, 1, 0),

@@ -187,7 +187,6 @@ SELECT json_build_object(
     'given_up_sync_runs_count', (SELECT count(*) FROM given_up)
 )::text
 """
-_HOURS_AGO = "floor(extract(epoch FROM %(now)s - at)::float8 / 3600)::int AS ago"
 _STATE = f"""CASE
     WHEN trigger_id IS NULL OR outcome = 'disabled' THEN 'withheld'
     WHEN {HAS_ENDED_BADLY} THEN 'failed'
@@ -203,22 +202,34 @@ SELECT dbt_run_id, dbt_job_id, job_name, environment_name, recorded_at, finished
         LIMIT %(counted)s) AS counted
 ) AS syncs, (
     SELECT coalesce(json_agg(squares ORDER BY workspace, sync_id), '[]') FROM (
-        SELECT workspace, sync_id, reason, {_STATE}
+        SELECT decisions.workspace, decisions.sync_id, reason, {_STATE}
         FROM relay.decisions
-        LEFT JOIN (SELECT * FROM relay.triggers WHERE NOT superseded) AS triggers
-            USING (workspace, sync_id, dbt_account_id, dbt_run_id)
-        LEFT JOIN relay.sync_runs USING (attempt_id, workspace, sync_id)
+        LEFT JOIN LATERAL (
+            SELECT trigger_id, attempt_id FROM relay.triggers
+            WHERE (triggers.workspace, triggers.sync_id, triggers.dbt_account_id,
+                   triggers.dbt_run_id)
+                = (decisions.workspace, decisions.sync_id, decisions.dbt_account_id,
+                   decisions.dbt_run_id)
+              AND NOT superseded LIMIT 1
+        ) AS triggered ON true
+        LEFT JOIN relay.sync_runs USING (attempt_id)
         WHERE (decisions.dbt_account_id, decisions.dbt_run_id) = (runs.dbt_account_id,
                runs.dbt_run_id)
         LIMIT %(squares)s) AS squares
 ) AS squares
 FROM relay.dbt_runs AS runs ORDER BY recorded_at DESC LIMIT %(runs)s
 """
+# What a clock that is ahead has dated belongs to the last hour, too.
+_HOUR = """
+date_bin('1 hour', least(at, %(now)s - interval '1 microsecond'), %(now)s) AS hour
+"""
 _LATELY = f"""
 WITH decided AS MATERIALIZED (
-    SELECT decided_at AS at, decided_at >= %(since)s AS counts, reason = 'rebuilt' AS triggers
-    FROM relay.decisions WHERE decided_at >= least(%(since)s, %(day_ago)s)
-    ORDER BY decided_at DESC LIMIT %(counted)s
+    SELECT {_HOUR}, counts, triggers, count(*) AS many FROM (
+        SELECT decided_at AS at, decided_at >= %(since)s AS counts, reason = 'rebuilt' AS triggers
+        FROM relay.decisions WHERE decided_at >= least(%(since)s, %(day_ago)s)
+        ORDER BY decided_at DESC LIMIT %(counted)s
+    ) AS newest GROUP BY hour, counts, triggers
 ), ran AS MATERIALIZED (
     SELECT ended_at AS at, begun_at >= %(since)s AS counts, {HAS_ENDED_BADLY} AS badly, lag
     FROM (
@@ -226,10 +237,11 @@ WITH decided AS MATERIALIZED (
         ORDER BY attempt_id DESC LIMIT %(counted)s
     ) AS newest
 ), happened AS (
-    SELECT {_HOURS_AGO}, triggers::int AS triggered, (NOT triggers)::int AS withheld, 0 AS failed
+    SELECT hour, CASE WHEN triggers THEN many END AS triggered,
+           CASE WHEN NOT triggers THEN many END AS withheld, 0 AS failed
     FROM decided
     UNION ALL
-    SELECT {_HOURS_AGO}, 0, 0, 1 FROM ran WHERE badly
+    SELECT {_HOUR}, NULL, NULL, 1 FROM ran WHERE badly
 )
 SELECT json_build_object(
     'deliveries', (SELECT count(*) FROM (
@@ -248,12 +260,15 @@ SELECT json_build_object(
     'lag_p50', runs.lags[1],
     'lag_p90', runs.lags[2],
     'hours', (SELECT coalesce(json_agg(rows), '[]') FROM (
-        SELECT ago, sum(triggered) AS triggered, sum(withheld) AS withheld, sum(failed) AS failed
-        FROM happened WHERE ago BETWEEN 0 AND 23 GROUP BY ago ORDER BY ago DESC) AS rows),
+        SELECT floor(extract(epoch FROM %(now)s - hour) / 3600)::int - 1 AS ago,
+               coalesce(sum(triggered), 0) AS triggered, coalesce(sum(withheld), 0) AS withheld,
+               sum(failed) AS failed
+        FROM happened WHERE hour >= %(day_ago)s GROUP BY hour ORDER BY hour) AS rows),
     'strips', (SELECT coalesce(json_agg(rows), '[]') FROM ({_STRIPS}) AS rows)
 )::text
 FROM (
-    SELECT count(*) AS looked_at, count(*) FILTER (WHERE triggers) AS triggered
+    SELECT coalesce(sum(many), 0) AS looked_at,
+           coalesce(sum(many) FILTER (WHERE triggers), 0) AS triggered
     FROM decided WHERE counts
 ) AS decisions, (
     SELECT count(*) AS looked_at, count(*) FILTER (WHERE badly) AS ended_badly,
