@@ -229,6 +229,16 @@ class TestNewestRuns:
         states = [run["squares"][0]["state"] for run in dashboard.json("/.json")["dbt_runs"]]
         assert states == ["waiting", "failed"]
 
+    def test_one_that_was_not_examined_does_not_look_like_one_without_syncs(self, one, dashboard):
+        one.deliver(night())
+        assert "it is not examined yet" in dashboard.get("/").text
+        one.sql("UPDATE relay.dbt_runs SET given_up_at = now()")
+        assert "it could not be examined" in dashboard.get("/").text
+        one.map(mapping_text(sync_entry(5123, "unknown_model")))
+        one.sql("UPDATE relay.dbt_runs SET given_up_at = NULL")
+        one.work()
+        assert "no sync was concerned" in dashboard.get("/").text
+
     def test_thirty_are_shown_and_the_others_counted(self, one, dashboard):
         map_syncs(one, *range(1, 41))
         night_of(one)

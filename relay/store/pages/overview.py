@@ -91,6 +91,7 @@ class Strip(msgspec.Struct, frozen=True):
     finished_at: datetime | None
     status: str | None
     given_up: bool
+    planned: bool
     never_counts: str | None
     syncs: int
     squares: list[Square]
@@ -194,7 +195,8 @@ _STATE = f"""CASE
     ELSE 'triggered' END AS state"""
 _STRIPS = f"""
 SELECT dbt_run_id, dbt_job_id, job_name, environment_name, recorded_at, finished_at, status,
-       given_up_at IS NOT NULL AS given_up, never_counts, (
+       given_up_at IS NOT NULL AS given_up,
+       planned_at IS NOT NULL AS planned, never_counts, (
     SELECT count(*) FROM (
         SELECT FROM relay.decisions
         WHERE (decisions.dbt_account_id, decisions.dbt_run_id) = (runs.dbt_account_id,
