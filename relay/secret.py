@@ -70,6 +70,17 @@ def read_long_secret(text: str) -> Secret:
     return secret
 
 
+def viewer_token_problem(admin_token: Secret | None, viewer_token: Secret | None) -> str | None:
+    """Why a viewer token would open nothing, or too much; None if it is as it should be."""
+    if viewer_token is None:
+        return None
+    if admin_token is None:
+        return "needs RELAY_ADMIN_TOKEN, too: without it there is no dashboard"
+    if admin_token == viewer_token:
+        return "is the same as RELAY_ADMIN_TOKEN: who may only look needs another one"
+    return None
+
+
 def read_vendor_secret(text: str) -> Secret:
     """A secret issued by a vendor, as `read_secret` reads it.
 

@@ -25,13 +25,11 @@ from relay.secret import (
     read_webhook_secrets,
     refuse_unescaped,
     refuse_unfilled,
+    viewer_token_problem,
     without_padding,
 )
 from relay.spelling import nearest
 from relay.workspaces import AUTO, CENSUS_API_VERSION, CENSUS_HOSTS, CENSUS_URL
-
-ADMIN_TOKEN = "RELAY_ADMIN_TOKEN"  # noqa: S105 - a name
-VIEWER_TOKEN = "RELAY_VIEWER_TOKEN"  # noqa: S105 - a name
 
 _FLAGS = dict.fromkeys(("true", "yes", "1"), True) | dict.fromkeys(("false", "no", "0"), False)
 
@@ -77,7 +75,8 @@ class EnvironmentReader:
     def read_all(self) -> dict[str, Any]:
         """The value of every field, or its default."""
         values = {variable.field: self._read(variable) for variable in VARIABLES}
-        self._compare_tokens(values["admin_token"], values["viewer_token"])
+        if problem := viewer_token_problem(values["admin_token"], values["viewer_token"]):
+            self._problems.append(Problem("RELAY_VIEWER_TOKEN", problem))
         return values
 
     def require(self, variables: Iterable[Variable], values: Mapping[str, Any]) -> None:
@@ -85,17 +84,6 @@ class EnvironmentReader:
         for variable in variables:
             if not values[variable.field] and not self._has_problem(variable.name):
                 self._problems.append(Problem(variable.name, "is not set"))
-
-    def _compare_tokens(self, admin_token: Secret | None, viewer_token: Secret | None) -> None:
-        """A viewer's token that would do nothing, or more than it should, is a problem."""
-        if viewer_token is None:
-            return
-        if admin_token is None and not self._has_problem(ADMIN_TOKEN):
-            needs = f"needs {ADMIN_TOKEN}, too: without it there is no dashboard"
-            self._problems.append(Problem(VIEWER_TOKEN, needs))
-        if admin_token == viewer_token:
-            same = f"is the same as {ADMIN_TOKEN}: who may only look needs another one"
-            self._problems.append(Problem(VIEWER_TOKEN, same))
 
     def _has_problem(self, name: str) -> bool:
         return any(problem.where.removesuffix("_FILE") == name for problem in self._problems)
@@ -255,8 +243,8 @@ VARIABLES = (
     _duration("RELAY_HTTP_TIMEOUT", "http_timeout", 30),
     _duration("RELAY_RETRY_FOR", "retry_for", 1800),
     _duration("RELAY_MESSAGE_DELAY", "message_delay", 30),
-    Variable(ADMIN_TOKEN, "admin_token", read_long_secret, is_secret=True),
-    Variable(VIEWER_TOKEN, "viewer_token", read_long_secret, is_secret=True),
+    Variable("RELAY_ADMIN_TOKEN", "admin_token", read_long_secret, is_secret=True),
+    Variable("RELAY_VIEWER_TOKEN", "viewer_token", read_long_secret, is_secret=True),
     Variable("RELAY_URL", "relay_url", partial(read_page_url, example="https://relay.example.com")),
     Variable("RELAY_HEARTBEAT_URL", "heartbeat_url", _read_secret_url, is_secret=True),
     Variable("RELAY_METRICS_TOKEN", "metrics_token", read_token, is_secret=True),

@@ -20,7 +20,7 @@ SECRETS = {
     "DBT_CLOUD_WEBHOOK_SECRETS": "s3cr3t-hook-one,s3cr3t-hook-two",
     "DBT_CLOUD_TOKEN": "s3cr3t-dbt-token",
     "CENSUS_API_KEY": 's3cr3t-"quoted"-key',
-    "RELAY_ADMIN_TOKEN": "s3cr3t-admin",
+    "RELAY_ADMIN_TOKEN": "s3cr3t-admin-token-of-32-characters",
     "RELAY_DATABASE_URL": "postgresql://relay:s3cr3t-password@db/relay",
 }
 
@@ -55,7 +55,9 @@ class TestALine:
     def test_is_written_whatever_it_holds(self, value, log_format):
         """A path that is no UTF-8, an id of any size: what happened matters more."""
         out = configured(RELAY_LOG_FORMAT=log_format)
-        logs.get_logger().info("sync.triggered", file=value, token="s3cr3t-admin")
+        logs.get_logger().info(
+            "sync.triggered", file=value, token="s3cr3t-admin-token-of-32-characters"
+        )
         assert "sync.triggered" in out.text
         assert "s3cr3t" not in out.text
 
@@ -180,7 +182,7 @@ class TestASecret:
             "s3cr3t-hook-two",
             "s3cr3t-dbt-token",
             's3cr3t-"quoted"-key',
-            "s3cr3t-admin",
+            "s3cr3t-admin-token-of-32-characters",
             "s3cr3t-password",
             "postgresql://relay:s3cr3t-password@db/relay",
         ],

@@ -8,6 +8,7 @@ from relay.errors import BadSettings
 from relay.secret import Secret
 from relay.settings import (
     AccountSettings,
+    DashboardSettings,
     DbtCloudSettings,
     ServiceSettings,
     Settings,
@@ -258,9 +259,26 @@ def test_several_secrets_have_no_quotation_marks_around_them_all():
     ]
 
 
+ADMIN = "admin-token-of-thirty-two-characters"
+
+
 def test_the_admin_token_may_look_like_anything():
     """Who calls relay may well send the same quotation marks."""
-    assert read(RELAY_ADMIN_TOKEN='"admin-token"').admin_token.reveal() == '"admin-token"'
+    assert read(RELAY_ADMIN_TOKEN=f'"{ADMIN}"').admin_token.reveal() == f'"{ADMIN}"'
+
+
+@pytest.mark.parametrize(
+    ("tokens", "problem"),
+    [
+        ({"ADMIN": "x" * 31}, "ADMIN_TOKEN: is shorter than 32 characters: `openssl rand -hex 32`"),
+        ({"ADMIN": ADMIN, "VIEWER": "x" * 31}, "VIEWER_TOKEN: is shorter than 32 characters"),
+        ({"VIEWER": "x" * 32}, "VIEWER_TOKEN: needs RELAY_ADMIN_TOKEN, too"),
+        ({"ADMIN": ADMIN, "VIEWER": ADMIN}, "VIEWER_TOKEN: is the same as RELAY_ADMIN_TOKEN"),
+    ],
+)
+def test_tokens_of_the_dashboard_are_long_and_two(tokens, problem):
+    (only,) = problems(**{f"RELAY_{name}_TOKEN": token for name, token in tokens.items()})
+    assert only.startswith(f"RELAY_{problem}")
 
 
 def test_all_problems_are_told_at_once():
@@ -283,6 +301,7 @@ def test_all_problems_are_told_at_once():
         (WebSettings, {"DBT_CLOUD_WEBHOOK_SECRETS", "DBT_CLOUD_ACCOUNT_ID"}),
         (WorkerSettings, WHOLE.keys() - {"DBT_CLOUD_WEBHOOK_SECRETS"}),
         (ServiceSettings, WHOLE.keys()),
+        (DashboardSettings, {"DBT_CLOUD_ACCOUNT_ID"}),
     ],
     ids=lambda role: getattr(role, "__name__", ""),
 )
@@ -294,7 +313,7 @@ class TestARole:
     def test_has_none_only_where_its_types_say_so(self, role, required):
         settings = role.from_environment({name: WHOLE[name] for name in required})
         optional = {"database_url", "admin_token", "metrics_token", "catch_up_interval"}
-        optional |= {"relay_url", "heartbeat_url"}
+        optional |= {"relay_url", "heartbeat_url", "viewer_token", "dbt_cloud_url"}
         unset = {field for field, value in vars(settings).items() if value is None}
         assert unset <= optional
 
@@ -305,9 +324,9 @@ class TestARole:
 
     def test_knows_every_secret_that_is_set(self, role, required):
         """Its logs must redact those of the others too."""
-        secrets = role.from_environment(WHOLE | {"RELAY_ADMIN_TOKEN": "admin-token"}).secrets
+        secrets = role.from_environment(WHOLE | {"RELAY_ADMIN_TOKEN": ADMIN}).secrets
         assert set(secrets) == set(
-            map(Secret, ("hook-one", "hook-two", "dbtc_token", "secret-token:key", "admin-token"))
+            map(Secret, ("hook-one", "hook-two", "dbtc_token", "secret-token:key", ADMIN))
         )
 
 

@@ -15,6 +15,7 @@ from relay.dashboard import text
 from relay.dashboard.access import Access, Visitor
 from relay.dashboard.actions import ACTIONS
 from relay.dashboard.database import Database
+from relay.dashboard.find import add_find
 from relay.dashboard.links import Links
 from relay.dashboard.login import add_login
 from relay.dashboard.pages import NAVIGATION, PAGES
@@ -68,6 +69,7 @@ def install(
     static.add_route(dashboard)
     for page in PAGES:
         _add_page(dashboard, page, database, visit_with)
+    add_find(dashboard, database, visit_with)
     for action in ACTIONS:
         action.add_routes(dashboard, database, visit_with)
     _add_errors(dashboard)
@@ -124,6 +126,7 @@ def _protect(dashboard: Blueprint, settings: DashboardSettings, access: Access) 
             abort(421)
         if is_cross_site(request, settings.relay_url):
             abort(403, "This request comes from another site. Open the page again in relay.")
+        request.max_content_length = LARGEST_FORM  # a chunked one, too
         if (request.content_length or 0) > LARGEST_FORM:
             raise RequestEntityTooLarge
         g.visitor = _visitor(access)

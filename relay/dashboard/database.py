@@ -13,6 +13,7 @@ from relay.postgres.connections import (
     OneConnection,
     TimeoutConnection,
     connect_with_timeout,
+    make_read_only,
 )
 from relay.postgres.server import Server
 
@@ -37,7 +38,7 @@ class Database:
     def reading(self) -> Iterator[OneConnection]:
         """A connection that can only read. Raises Busy, DatabaseUnavailable."""
         with self._connection(LIMIT_SECONDS) as connection:
-            connection.execute(_READ_ONLY, (f"{int(LIMIT_SECONDS * 1000)}",))
+            make_read_only(connection, seconds=LIMIT_SECONDS)
             yield OneConnection(connection)
 
     @contextmanager
@@ -58,10 +59,3 @@ class Database:
             raise DatabaseUnavailable(f"it does not answer: {describe_error(exc)}") from exc
         finally:
             self._free.release()
-
-
-_READ_ONLY = (
-    "SELECT set_config('default_transaction_read_only', 'on', false),"
-    " set_config('statement_timeout', %s, false),"
-    " set_config('application_name', 'relay-dashboard', false)"
-)

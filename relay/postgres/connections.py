@@ -78,6 +78,19 @@ def limited_transaction(connection: psycopg.Connection[Any], *, seconds: float) 
         yield
 
 
+def make_read_only(connection: TimeoutConnection, *, seconds: float) -> None:
+    """Let a session only read, each statement for some seconds, on the server as well."""
+    connection.query_timeout = seconds
+    connection.execute(_READ_ONLY, (str(int(seconds * 1000)),))
+
+
+_READ_ONLY = (
+    "SELECT set_config('default_transaction_read_only', 'on', false),"
+    " set_config('statement_timeout', %s, false),"
+    " set_config('application_name', 'relay-dashboard', false)"
+)
+
+
 class LimitedTransactions:
     """A single connection for a store, each of whose calls is a limited transaction."""
 
