@@ -107,7 +107,9 @@ def _freshness(
     state = states.get(sync.key) or SyncState(workspace=sync.workspace, sync_id=sync.sync_id)
     is_due = state.due_at is None or state.due_at <= now
     because = cause_now(state.because, is_held=is_held(sync.key), is_due=is_due)
-    return Freshness(sync=sync, state=replace(state, because=because), now=now)
+    if because != state.because:
+        state = replace(state, because=because)
+    return Freshness(sync=sync, state=state, now=now)
 
 
 def _badness(row: Freshness) -> tuple[float, float, int, bool, SyncKey]:

@@ -138,6 +138,7 @@ class DashboardSettings(AccountSettings):
     relay_url: str | None  # where people reach relay; None: under any host
     dbt_cloud_url: str | None
     census_url: str
+    census_api_version: str
 
 
 @dataclass(frozen=True, kw_only=True)

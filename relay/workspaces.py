@@ -1,6 +1,7 @@
 """Census workspaces, and the display ids of their syncs. No I/O here."""
 
 from dataclasses import dataclass
+from datetime import date
 
 DEFAULT_WORKSPACE = "default"  # the one of the CENSUS_* settings
 CENSUS_URL = "https://app.getcensus.com"
@@ -8,6 +9,8 @@ CENSUS_EU_URL = "https://app-eu.getcensus.com"
 CENSUS_HOSTS = frozenset({"app.getcensus.com", "app-eu.getcensus.com"})
 AUTO = "auto"  # the API version that Census shows for the key
 CENSUS_API_VERSION = AUTO
+V1, V2 = "v1", "v2"
+V1_ENDS = date(2027, 1, 15)  # from then on Census refuses v1
 
 SyncKey = tuple[str, int]  # workspace name and sync_id, which identify a sync
 

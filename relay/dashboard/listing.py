@@ -11,6 +11,7 @@ from werkzeug.exceptions import BadRequest
 
 from relay.notation import LARGEST_ID, read_duration
 from relay.store.pages.listing import Before, Rows
+from relay.workspaces import DEFAULT_WORKSPACE, SyncKey
 
 Row = TypeVar("Row")
 Value = TypeVar("Value")
@@ -53,6 +54,11 @@ def id_in(query: Mapping[str, str], name: str) -> int | None:
     return _read(query, name, _read_id, "an id, a number")
 
 
+def sync_in(query: Mapping[str, str], name: str) -> SyncKey | None:
+    """A filter by a sync, `5123` or `emea/5123`; None if it is not set. Raises BadRequest."""
+    return _read(query, name, _read_sync, "a sync's id, like 5123 or emea/5123")
+
+
 def choice_in(query: Mapping[str, str], name: str, choices: Sequence[str]) -> str | None:
     """A filter by one of several words; None if it is not set. Raises BadRequest."""
 
@@ -85,6 +91,11 @@ def _read_id(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) <= LARGEST_ID):
         raise ValueError(text)
     return int(text)
+
+
+def _read_sync(text: str) -> SyncKey:
+    workspace, _, sync_id = text.rpartition("/")
+    return workspace or DEFAULT_WORKSPACE, _read_id(sync_id)
 
 
 def _read_position(text: str) -> Before:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
 
+from relay.decision.gates import Reason
 from relay.notation import printable
 from relay.workspaces import display_id as display_id  # noqa: PLC0414 - for templates
 
@@ -94,3 +95,11 @@ _KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
 def kind_of(state: object) -> str:
     """The kind of a state: `good`, `bad`, `warning`, `waiting` or `neutral`."""
     return _KIND_OF.get(str(state), "neutral")
+
+
+_REASONS = frozenset(Reason)
+
+
+def is_reason(word: object) -> bool:
+    """Whether a word is a reason code, which the page of reasons explains."""
+    return word in _REASONS

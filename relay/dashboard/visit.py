@@ -34,6 +34,11 @@ class Visit:
         """The dbt Cloud account that relay works for."""
         return self.settings.dbt_account_id
 
+    @property
+    def sync_names(self) -> Mapping[SyncKey, str | None]:
+        """The name of every mapped sync, for many rows; None for one that has none."""
+        return {} if self.mapping is None else {sync.key: sync.name for sync in self.mapping.syncs}
+
     def sync_name(self, key: SyncKey) -> str | None:
         """The sync's name in the mapping file; None if it has none, or is not mapped."""
         sync = None if self.mapping is None else self.mapping.sync(*key)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from relay.decision.mapping import SyncMapping
-from relay.vendors.census.paths import V1, V2
-from relay.vendors.census.version import V1_ENDS
-from relay.workspaces import AUTO, CENSUS_EU_URL, DEFAULT_WORKSPACE
+from relay.workspaces import AUTO, CENSUS_EU_URL, DEFAULT_WORKSPACE, V1, V1_ENDS, V2
 
 _EUROPEAN_V2 = (
     "the vendor's own sources disagree on whether v2 has a European host; see docs/setup-census.md"

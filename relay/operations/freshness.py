@@ -47,7 +47,7 @@ def read_freshness(store: Store, mapping: SyncMapping) -> tuple[FreshnessRow, ..
     rows = freshness_of(
         mapping.syncs, states, lambda key: open_hold(holds, key) is not None, now=now
     )
-    return tuple(map(_row, rows))
+    return tuple(map(freshness_row, rows))
 
 
 def rebuild(store: Store) -> list[Correction]:
@@ -58,7 +58,8 @@ def rebuild(store: Store) -> list[Correction]:
     return store.sync_states.rebuild()
 
 
-def _row(row: Freshness) -> FreshnessRow:
+def freshness_row(row: Freshness) -> FreshnessRow:
+    """The row of a sync whose freshness is known."""
     sync, state = row.sync, row.state
     return FreshnessRow(
         workspace=sync.workspace,

@@ -20,9 +20,7 @@ from relay.notation import short_message
 from relay.operations.api_versions import census_versions, v1_end
 from relay.store.drift import DriftRow
 from relay.store.observations import Observation
-from relay.vendors.census.paths import V1
-from relay.vendors.census.version import V1_ENDS
-from relay.workspaces import SyncKey
+from relay.workspaces import V1, V1_ENDS, SyncKey
 
 WARN_DAYS = 30  # before v1 is retired
 

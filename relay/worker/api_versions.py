@@ -3,9 +3,8 @@
 from relay.errors import DatabaseUnavailable, VendorError
 from relay.logs import get_logger
 from relay.operations.api_versions import configured_versions
-from relay.vendors.census.paths import V1
-from relay.vendors.census.version import V1_ENDS
 from relay.worker.services import Services
+from relay.workspaces import V1, V1_ENDS
 
 log = get_logger()
 

@@ -1,1 +1,4 @@
-"""Drawings: their shapes and positions are computed here, and a template writes them as SVG."""
+"""Drawings: positions of shapes, computed from data; a template writes them as SVG.
+
+Each stands beside a table or a list of the same data.
+"""

@@ -1,12 +1,36 @@
-"""One sync run, and the dbt runs it answers."""
+"""One sync run: what it answers, how it was started, and how it ended."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from werkzeug.exceptions import NotFound
 
 from relay.dashboard.visit import Visit
+from relay.store.pages.sync_runs import MOST_TRIGGERS, AnsweredTrigger, SyncRunDetails, SyncRunRow
 
 
-def view(visit: Visit, **ids: Any) -> None:
-    """STUB."""
-    raise NotFound
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRunPage:
+    """The sync run; `triggers` are cut at MOST_TRIGGERS."""
+
+    sync_run: SyncRunRow
+    details: SyncRunDetails
+    triggers: Sequence[AnsweredTrigger]
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether there may be more triggers."""
+        return len(self.triggers) == MOST_TRIGGERS
+
+
+def view(visit: Visit, attempt_id: int) -> SyncRunPage:
+    """Raises NotFound."""
+    found = visit.pages.sync_runs.find(attempt_id)
+    if found is None:
+        raise NotFound("There is no such sync run; old ones are deleted.")
+    row, details = found
+    return SyncRunPage(
+        sync_run=replace(row, sync_name=visit.sync_name((row.workspace, row.sync_id))),
+        details=details,
+        triggers=visit.pages.sync_runs.triggers(attempt_id),
+    )

@@ -2,9 +2,13 @@
 
 from relay.store.pages.dbt_run import DbtRunDetailPages
 from relay.store.pages.dbt_runs import DbtRunPages
+from relay.store.pages.decisions import DecisionPages
 from relay.store.pages.deliveries import DeliveryPages
 from relay.store.pages.delivery import DeliveryDetailPages
 from relay.store.pages.ids import IdPages
+from relay.store.pages.overview import OverviewPages
+from relay.store.pages.sync_runs import SyncRunPages
+from relay.store.pages.syncs import SyncPages
 from relay.store.transactions import Connections
 
 
@@ -13,6 +17,10 @@ class Pages:
 
     def __init__(self, connections: Connections) -> None:
         self.deliveries = DeliveryPages(connections)
+        self.overview = OverviewPages(connections)
+        self.syncs = SyncPages(connections)
+        self.sync_runs = SyncRunPages(connections)
+        self.decisions = DecisionPages(connections)
         self.delivery = DeliveryDetailPages(connections)
         self.dbt_runs = DbtRunPages(connections)
         self.dbt_run = DbtRunDetailPages(connections)

@@ -12,13 +12,14 @@ import msgspec
 
 from relay.errors import BadArtifact, NotReadable, Unanswered, Unavailable
 from relay.sync_runs import SyncRun
-from relay.vendors.census.paths import V2, Paths
+from relay.vendors.census.paths import Paths
 from relay.vendors.census.reply import Reply
 from relay.vendors.census.run_shapes import listed_runs_decoder, run_decoder
 from relay.vendors.census.version import ApiVersion
 from relay.vendors.ids import WrittenId, id_decoder
 from relay.vendors.observer import Operation
 from relay.vendors.transport import Transport
+from relay.workspaces import V2
 
 LATEST = 25  # sync runs searched for one whose response was lost; the API's own page size
 

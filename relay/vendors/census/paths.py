@@ -8,7 +8,7 @@ ones). The other paths of v2 are those of v1: inferred, because that page does n
 from dataclasses import dataclass
 from urllib.parse import quote
 
-V1, V2 = "v1", "v2"
+from relay.workspaces import V1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,15 @@ opens v2. https://fivetran.com/docs/activations/rest-api/api-reference/migrate-v
 """
 
 import threading
-from datetime import date
 from http import HTTPStatus
 from typing import Final
 
 from relay.clock import Stopwatch, stopwatch
 from relay.errors import Unavailable
-from relay.vendors.census.paths import V1, V2
 from relay.vendors.census.reply import Reply
 from relay.vendors.observer import Operation
 from relay.vendors.transport import Transport
-from relay.workspaces import AUTO
-
-V1_ENDS = date(2027, 1, 15)
+from relay.workspaces import AUTO, V1, V2
 
 # Only v2 has it: https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis
 _PROBE: Final = "/api/v2/activations"
