@@ -24,6 +24,7 @@ class KnownProject:
     """
 
     def __init__(self, project: Project, *, lacks: str | None = None) -> None:
+        self.project = project
         self.relations = project.relations
         self.lacks = lacks
         self._selection = Selection(project.lineage.rebuildable.keys(), project.lineage)

@@ -1,6 +1,9 @@
 """All that pages read."""
 
 from relay.store.pages.deliveries import DeliveryPages
+from relay.store.pages.mapping import MappingPages
+from relay.store.pages.models import ModelPages
+from relay.store.pages.queue import QueuePages
 from relay.store.transactions import Connections
 
 
@@ -9,3 +12,6 @@ class Pages:
 
     def __init__(self, connections: Connections) -> None:
         self.deliveries = DeliveryPages(connections)
+        self.models = ModelPages(connections)
+        self.mapping = MappingPages(connections)
+        self.queue = QueuePages(connections)
