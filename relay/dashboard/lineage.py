@@ -1,11 +1,13 @@
 """Jobs, the models that they build, and the syncs that read these, with the state of each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from relay.dashboard.drawings.columns import Columns, draw
-from relay.dashboard.text import kind_of
+from relay.dashboard.text import kind_of, model, text
+from relay.dbt.nodes import VIEWS
 from relay.store.pages.mapping import PictureRow
 from relay.workspaces import SyncKey
 
@@ -42,7 +44,13 @@ class Model:
     @property
     def is_view(self) -> bool:
         """Whether it shows the rows of others."""
-        return self.materialized in ("view", "ephemeral")
+        return self.materialized in VIEWS
+
+    @property
+    def description(self) -> str:
+        """What it is, for people: `view of customers, orders`; empty if that is not known."""
+        behind = f" of {', '.join(map(model, self.behind))}" if self.behind else ""
+        return f"{text(self.materialized)}{behind}" if self.materialized else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +93,8 @@ class Lineage:
     def drawing(self) -> Columns[Box]:
         """The picture."""
         edges: list[tuple[Box, Box]] = [
-            *((self.jobs[job], self.models[model]) for job, model in self.built),
-            *((self.models[model], self.syncs[sync]) for model, sync in self.read),
+            *((self.jobs[job], self.models[built]) for job, built in self.built),
+            *((self.models[read], self.syncs[sync]) for read, sync in self.read),
         ]
         columns: dict[str, Sequence[Box]] = {
             "Jobs": self.jobs,
@@ -99,44 +107,54 @@ class Lineage:
     def as_list(self) -> tuple[JobModels, ...]:
         """The same as a list: the models of each job, then those that none has built."""
         by_job = [
-            JobModels(job=place, models=tuple(model for job, model in self.built if job == place))
-            for place in range(len(self.jobs))
+            JobModels(job=job, models=tuple(built for by, built in self.built if by == job))
+            for job in range(len(self.jobs))
         ]
-        built = {model for _, model in self.built}
+        built = {place for _, place in self.built}
         others = tuple(place for place in range(len(self.models)) if place not in built)
         return (*by_job, JobModels(job=None, models=others)) if others else tuple(by_job)
 
-    def syncs_of(self, model: int) -> tuple[ReadingSync, ...]:
-        """The syncs that read the model of this place."""
-        return tuple(self.syncs[sync] for each, sync in self.read if each == model)
+    def syncs_of(self, place: int) -> tuple[ReadingSync, ...]:
+        """The syncs that read the model at this place."""
+        return tuple(self.syncs[sync] for each, sync in self.read if each == place)
 
 
-def lineage_of(rows: Iterable[PictureRow], names: dict[SyncKey, str | None]) -> Lineage:
+def lineage_of(rows: Sequence[PictureRow], names: Mapping[SyncKey, str | None]) -> Lineage:
     """What the rows show; `names` are those of the mapping file."""
-    rows = tuple(rows)
-    jobs = tuple(dict.fromkeys(row.dbt_job_id for row in rows if row.dbt_job_id is not None))
-    models = tuple(dict.fromkeys(row.node for row in rows))
-    syncs = tuple(dict.fromkeys((row.workspace, row.sync_id) for row in rows))
+    jobs = _grouped((row for row in rows if row.dbt_job_id is not None), lambda row: row.dbt_job_id)
+    models = _grouped(rows, lambda row: row.node)
+    syncs = _grouped(rows, _sync_key)
+    place_of = [{key: place for place, key in enumerate(keys)} for keys in (jobs, models, syncs)]
+    job_at, model_at, sync_at = place_of
     return Lineage(
-        jobs=tuple(_job([row for row in rows if row.dbt_job_id == job]) for job in jobs),
-        models=tuple(_model([row for row in rows if row.node == node]) for node in models),
-        syncs=tuple(
-            _sync(next(row for row in rows if (row.workspace, row.sync_id) == key), names.get(key))
-            for key in syncs
-        ),
+        jobs=tuple(map(_job, jobs.values())),
+        models=tuple(map(_model, models.values())),
+        syncs=tuple(_sync(of_one[0], names.get(key)) for key, of_one in syncs.items()),
         built=tuple(
-            dict.fromkeys(
-                (jobs.index(row.dbt_job_id), models.index(row.node))
-                for row in rows
-                if row.dbt_job_id is not None
-            )
+            (job_at[job], place)
+            for node, place in model_at.items()
+            for job in dict.fromkeys(row.dbt_job_id for row in models[node])
+            if job is not None
         ),
         read=tuple(
-            dict.fromkeys(
-                (models.index(row.node), syncs.index((row.workspace, row.sync_id))) for row in rows
-            )
+            (place, sync_at[key])
+            for node, place in model_at.items()
+            for key in dict.fromkeys(map(_sync_key, models[node]))
         ),
     )
+
+
+def _grouped(
+    rows: Iterable[PictureRow], key_of: Callable[[PictureRow], Any]
+) -> dict[Any, list[PictureRow]]:
+    found: dict[Any, list[PictureRow]] = {}
+    for row in rows:
+        found.setdefault(key_of(row), []).append(row)
+    return found
+
+
+def _sync_key(row: PictureRow) -> SyncKey:
+    return row.workspace, row.sync_id
 
 
 def _job(rows: Sequence[PictureRow]) -> Job:

@@ -12,6 +12,7 @@ from relay.dbt.project import Project
 from relay.dbt.runs import REBUILDABLE
 from relay.dbt.selection import Selection
 from relay.decision.mapping import Sync, SyncMapping
+from relay.decision.models_of_run import LONGEST_ID
 from relay.notation import printable
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey
 
@@ -117,7 +118,8 @@ class _Covering:
         return MOST_OF_A_SYNC if cut <= MOST_SELECTED else MOST_SELECTED // len(self._nodes_of)
 
     def _selected(self, sync: Sync, most: int) -> Iterator[Selected]:
-        for node in sorted(self._nodes_of[sync])[:most]:
+        nodes = (node for node in self._nodes_of[sync] if len(node) <= LONGEST_ID)
+        for node in sorted(nodes)[:most]:
             materialized = self._lineage.nodes[node].config.materialized
             yield Selected(
                 *sync.key, node, materialized and printable(materialized), self._tables(node)

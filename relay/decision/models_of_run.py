@@ -22,6 +22,7 @@ from relay.workspaces import display_id
 MOST_MODELS = 1000  # of a run
 MOST_SYNCS = 20  # of a model
 MOST_STATES = 2000  # of a run
+LONGEST_ID = 500  # characters that a key of the database surely has room for
 
 REUSED: Final = "reused"
 NOT_BUILT: Final = "not built"
@@ -68,7 +69,7 @@ class RunModels:
 
     `counts` is how many executed or reused nodes have each result, without views that were not
     executed. `models` are at most MOST_MODELS: the failed ones first, then those that syncs read.
-    `states` are those that syncs read, at most MOST_STATES.
+    `states` are those that syncs read, at most MOST_STATES, without ids longer than LONGEST_ID.
     """
 
     counts: Mapping[str, int]
@@ -116,7 +117,11 @@ class _Models:
             yield ModelResult(node, self._result(node), self._failed_a_test(node), read_by)
 
     def _with_state(self) -> list[str]:
-        executed = (node for node in self._read if self._result(node) != NOT_BUILT)
+        executed = (
+            node
+            for node in self._read
+            if len(node) <= LONGEST_ID and self._result(node) != NOT_BUILT
+        )
         return sorted(executed)[:MOST_STATES]
 
     def _state(self, node: str, now: datetime) -> ModelState:

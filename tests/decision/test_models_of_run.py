@@ -118,3 +118,9 @@ def test_a_sync_whose_models_cannot_be_selected_hides_no_other(monkeypatch):
 
     monkeypatch.setattr(Findings, "touched_by", touched_by)
     assert listed(kept(outcome({A: REBUILT}), sync("a"), sync("v", "a", sync_id=2)))[0][2] == ("2",)
+
+
+def test_a_model_whose_id_no_key_has_room_for_has_no_state():
+    long = unique_id("x" * 10_000)
+    run_models = kept(outcome({long: REBUILT, A: REBUILT}), sync("x" * 10_000, "a"), lineage=None)
+    assert [state.unique_id for state in run_models.states] == [A]

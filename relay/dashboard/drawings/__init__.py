@@ -1,1 +1,1 @@
-"""Drawings: each module computes the shapes of one kind of SVG, which a template then writes."""
+"""Drawings: their shapes and positions are computed here, and a template writes them as SVG."""

@@ -10,7 +10,6 @@ GAP_ACROSS = 90
 GAP_BELOW = 12
 MARGIN = 4
 HEADING = 24
-LONGEST_LABEL = 36  # characters that fit into a box
 
 Node = TypeVar("Node", bound=Hashable)
 
@@ -74,11 +73,6 @@ def draw(
         edges=tuple(_edge(placed[a], placed[b]) for a, b in edges if a in placed and b in placed),
         boxes=tuple(placed[node] for nodes in columns.values() for node in nodes),
     )
-
-
-def shortened(label: str) -> str:
-    """A label that fits into a box: the end of a name tells more than its beginning."""
-    return label if len(label) <= LONGEST_LABEL else f"…{label[1 - LONGEST_LABEL :]}"
 
 
 def _ordered(

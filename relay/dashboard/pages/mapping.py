@@ -1,8 +1,9 @@
 """What the mapping covers: jobs, models and syncs; and the file as this process has read it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from werkzeug.exceptions import BadRequest
 
@@ -130,23 +131,25 @@ def view(visit: Visit) -> MappingPage:
     sync, job = sync_in(visit.query), id_in(visit.query, "job")
     first = id_in(visit.query, "from") or 0
     last = visit.pages.mapping.coverage()
-    mapped = tuple(_mapped(visit.mapping, last))
+    counts = {} if last is None else last.found.words
+    placed = () if visit.mapping is None else tuple(visit.mapping.placed_syncs)
     rows = visit.pages.mapping.picture(visit.account_id, sync=sync, dbt_job_id=job)
-    lineage = lineage_of(rows, {(one.workspace, one.sync_id): one.name for one in mapped})
-    is_more = len(mapped) > first + SYNCS_OF_A_PAGE
+    lineage = lineage_of(rows, {one.sync.key: one.sync.name for one in placed})
+    is_more = len(placed) > first + SYNCS_OF_A_PAGE
     stale_before = visit.now - BUILT_WITHIN
+    shown = placed[first : first + SYNCS_OF_A_PAGE]
     return MappingPage(
         file=_file(visit),
-        syncs=mapped[first : first + SYNCS_OF_A_PAGE],
+        syncs=tuple(_mapped_sync(one, counts) for one in shown),
         next_from=first + SYNCS_OF_A_PAGE if is_more else None,
-        odd=tuple(one for one in mapped if any(word.note for word in one.words))[:MOST_ODD],
+        odd=tuple(_mapped_sync(one, counts) for one in islice(_odd(placed, counts), MOST_ODD)),
         coverage=_facts(visit.mapping, last),
         jobs=visit.pages.mapping.jobs(visit.account_id),
         stale=visit.pages.mapping.stale(visit.account_id, before=stale_before),
         lineage=lineage if lineage.size <= MOST_BOXES else None,
         sync=sync,
         job=job,
-        choices=tuple((one.workspace, one.sync_id) for one in mapped[:MOST_CHOICES]),
+        choices=tuple(one.sync.key for one in placed[:MOST_CHOICES]),
     )
 
 
@@ -156,7 +159,8 @@ def sync_in(query: Mapping[str, str]) -> SyncKey | None:
     if text is None:
         return None
     workspace, _, digits = text.rpartition("/")
-    if not (digits.isascii() and digits.isdigit() and 0 < int(digits[:20]) <= LARGEST_ID):
+    is_id = digits.isascii() and digits.isdigit() and 0 < int(digits[:20]) <= LARGEST_ID
+    if not is_id or not workspace.isprintable():
         raise BadRequest("sync: expected the id of a sync, 5123 or emea/5123")
     return workspace or DEFAULT_WORKSPACE, int(digits)
 
@@ -175,13 +179,14 @@ def _file(visit: Visit) -> File:
     )
 
 
-def _mapped(mapping: SyncMapping | None, last: LastCoverage | None) -> Iterator[MappedSync]:
-    nodes = {} if last is None else last.found.words
-    for placed in () if mapping is None else mapping.placed_syncs:
-        yield _mapped_sync(placed, nodes)
+def _odd(placed: Iterable[PlacedSync], counts: Mapping[str, int]) -> Iterator[PlacedSync]:
+    """The syncs with a selector that selects nothing, or several by one name."""
+    for one in placed:
+        if any(_note(selector, counts.get(selector.text)) for selector in one.sync.depends_on):
+            yield one
 
 
-def _mapped_sync(placed: PlacedSync, nodes: Mapping[str, int]) -> MappedSync:
+def _mapped_sync(placed: PlacedSync, counts: Mapping[str, int]) -> MappedSync:
     sync = placed.sync
     return MappedSync(
         workspace=sync.workspace,
@@ -189,16 +194,21 @@ def _mapped_sync(placed: PlacedSync, nodes: Mapping[str, int]) -> MappedSync:
         name=sync.name,
         enabled=sync.enabled,
         place=placed.place,
-        words=tuple(_word(selector, nodes.get(selector.text)) for selector in sync.depends_on),
+        words=tuple(_word(selector, counts.get(selector.text)) for selector in sync.depends_on),
     )
 
 
 def _word(selector: Selector, nodes: int | None) -> Word:
+    return Word(text=selector.text, nodes=nodes, note=_note(selector, nodes))
+
+
+def _note(selector: Selector, nodes: int | None) -> str | None:
+    if nodes is None or nodes == 1:
+        return None
+    if not nodes:
+        return "selects nothing"
     is_a_name = len(selector.terms) == 1 and selector.terms[0].is_a_name
-    note = "selects nothing" if nodes == 0 else None
-    if nodes is not None and nodes > 1 and is_a_name:
-        note = "names several"
-    return Word(text=selector.text, nodes=nodes, note=note)
+    return "names several" if is_a_name else None
 
 
 def _facts(mapping: SyncMapping | None, last: LastCoverage | None) -> CoverageFacts | None:
