@@ -8,11 +8,13 @@ from typing import Any
 from relay.dashboard.drawings.columns import Columns, draw
 from relay.dashboard.text import kind_of, model, text
 from relay.dbt.nodes import VIEWS
+from relay.decision.gates import Reason
 from relay.store.pages.mapping import PictureRow
 from relay.workspaces import SyncKey
 
 MOST_BOXES = 60
 NOT_RECORDED = "no run recorded"
+NEVER_RAN = "no sync run yet"
 FAILED_A_TEST = "failed a test"
 
 
@@ -61,6 +63,11 @@ class ReadingSync:
     sync_id: int
     name: str | None
     state: str
+
+    @property
+    def reason(self) -> str | None:
+        """The state, if it is a reason code."""
+        return self.state if self.state in set(Reason) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +191,7 @@ def _sync(row: PictureRow, name: str | None) -> ReadingSync:
         workspace=row.workspace,
         sync_id=row.sync_id,
         name=name,
-        state=row.because or row.last_outcome or NOT_RECORDED,
+        state=row.because or row.last_outcome or NEVER_RAN,
     )
 
 

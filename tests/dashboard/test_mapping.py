@@ -143,7 +143,7 @@ def test_a_sync_whose_model_was_not_built_in_two_weeks_is_listed(
         (5125, ["model.shop.never"]),
     ]
     assert stale[1]["built_at"] is None
-    assert "no run recorded" in dashboard.get("/mapping").text
+    assert "no rebuild recorded" in dashboard.get("/mapping").text
 
 
 def test_what_dbt_found_up_to_date_need_not_be_built(dashboard, covered, reads, built, relay):
@@ -210,6 +210,16 @@ def test_the_list_has_what_the_picture_shows(compared, dashboard):
     listed = dashboard.get("/mapping").html.partition("The same as a list")[2]
     for shown in ("Nightly build", "customers", "5123", "customers to Salesforce"):
         assert shown in listed.partition("</details>")[0]
+
+
+def test_a_withheld_sync_names_its_reason_with_a_link(relay, dashboard):
+    for number, recording in enumerate(("build", "build_model_error")):
+        relay.tick(60)
+        relay.deliver(night(number, recording=recording))
+        relay.work()
+    tasks.check_drift(relay.services)
+    relay.sql("UPDATE relay.sync_states SET because = 'model_failed' WHERE sync_id = 5123")
+    assert dashboard.get("/mapping").links["model_failed"] == "/reasons#model_failed"
 
 
 def test_many_syncs_are_listed_page_by_page(relay, dashboard):
