@@ -77,20 +77,20 @@ class Coverage:
     exposures_count: int = 0
 
 
-def coverage_of(mapping: SyncMapping, project: Project) -> Coverage:
-    """What the mapping covers of this project."""
-    return _Covering(mapping, project).coverage()
+def coverage_of(mapping: SyncMapping, project: Project, selection: Selection) -> Coverage:
+    """What the mapping covers of this project; `selection` selects from its nodes."""
+    return _Covering(mapping, project, selection).coverage()
 
 
 class _Covering:
     """The nodes of each sync, and what is derived from these."""
 
-    def __init__(self, mapping: SyncMapping, project: Project) -> None:
+    def __init__(self, mapping: SyncMapping, project: Project, selection: Selection) -> None:
         self._mapping = mapping
         self._lineage = project.lineage
         self._of_syncs = project.exposures.of_syncs
-        self._selection = Selection(self._lineage.rebuildable.keys(), self._lineage)
-        self._nodes_of = {sync: self._selection.selected(sync.depends_on) for sync in mapping.syncs}
+        self._selection = selection
+        self._nodes_of = {sync: selection.selected(sync.depends_on) for sync in mapping.syncs}
         self._behind: dict[str, tuple[str, ...]] = {}
 
     def coverage(self) -> Coverage:

@@ -2,6 +2,7 @@
 
 from cases import lineage_of, mapping_of, sync, unique_id
 
+from relay.census.comparison import KnownProject
 from relay.dbt.exposures import Exposures, SyncExposure
 from relay.dbt.manifest import Lineage
 from relay.dbt.nodes import Config, DependsOn, Node
@@ -36,7 +37,8 @@ def covered(*syncs, lineage=None, more=(), of_syncs=()):
     nodes = (lineage or lineage_of(a=[], b=[], v=["a", "v2"], v2=["b"])).nodes
     lineage = Lineage({**nodes, **{node.unique_id: node for node in more}})
     exposures = Exposures(tuple(of_syncs), frozenset(), frozenset())
-    return coverage_of(mapping_of(*syncs), Project(lineage, Relations.together(()), exposures))
+    project = Project(lineage, Relations.together(()), exposures)
+    return coverage_of(mapping_of(*syncs), project, KnownProject(project).selection)
 
 
 def test_a_sync_has_its_nodes_and_a_view_the_tables_behind_it():

@@ -40,7 +40,7 @@ def check_drift(services: Services) -> None:
 
 def _record_coverage(services: Services, mapping: SyncMapping, known: KnownProject) -> None:
     services.store.coverage.record(
-        coverage_of(mapping, known.project),
+        coverage_of(mapping, known.project, known.selection),
         digest=mapping.digest,
         lacks=known.lacks,
         at=services.clock(),
