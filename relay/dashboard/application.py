@@ -24,7 +24,7 @@ from relay.dashboard.static_files import StaticFiles
 from relay.dashboard.throttle import Throttle
 from relay.dashboard.visit import Page, Visit, VisitWith
 from relay.decision.mapping import SyncMapping
-from relay.errors import DatabaseUnavailable
+from relay.errors import DatabaseUnavailable, Problem
 from relay.notation import LARGEST_ID
 from relay.postgres.server import Server
 from relay.settings import DashboardSettings
@@ -43,9 +43,14 @@ def install(
     settings: DashboardSettings,
     mapping_now: Callable[[], SyncMapping | None],
     *,
+    mapping_problems: Callable[[], tuple[Problem, ...]] = tuple,
     clock: Clock = utc_now,
 ) -> None:
-    """Add the dashboard's routes to the web process; `mapping_now` returns the last valid one."""
+    """Add the dashboard's routes to the web process.
+
+    `mapping_now` returns the last valid mapping, `mapping_problems` why the file as it is now is
+    not it.
+    """
     access = Access.of(settings)
     _set_up_session(app, settings, access)
     _serve_below(app, settings)
@@ -58,6 +63,7 @@ def install(
             store=Store(connections),
             pages=Pages(connections),
             mapping=mapping_now(),
+            mapping_problems=mapping_problems(),
             settings=settings,
             query=request.args,
             now=clock(),

@@ -7,6 +7,7 @@ from relay.store.alerts import Alerts
 from relay.store.attempts import Attempt, Attempts, ClaimedAttempt
 from relay.store.catch_up import CatchUps
 from relay.store.census_versions import CensusVersions
+from relay.store.coverage import Coverages
 from relay.store.dbt_runs import DbtRuns, RecordedRun
 from relay.store.decisions import Decision, Decisions
 from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
@@ -61,6 +62,7 @@ class Store:
         self.catch_ups = CatchUps(connections)
         self.census_versions = CensusVersions(connections)
         self.drift = Drift(connections)
+        self.coverage = Coverages(connections)
         self.replays = Replays(connections)
         self.status = Status(connections)
         self.periodic_tasks = PeriodicTasks(connections)

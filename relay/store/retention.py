@@ -20,7 +20,8 @@ class Retention(Transactions):
     def prune(self, *, before: datetime, builds_before: datetime) -> dict[str, int]:
         """Delete what was received, decided and ended before then; return the row count per table.
 
-        `builds_before` is the limit for the last build of each node.
+        `builds_before` is the limit for the last build of each node, and for what is known of a
+        node that a sync reads.
 
         Kept at any age: work that has not ended; each sync's newest trigger, which `at_most_every`
         and `require: all` need; and what its freshness is derived from.
@@ -113,6 +114,13 @@ _OLD: dict[str, LiteralString] = {
         WHERE (dbt_account_id, project_id, node, dbt_job_id, environment_id) IN (
             SELECT dbt_account_id, project_id, node, dbt_job_id, environment_id
             FROM relay.builds WHERE finished_at < %(builds_before)s
+            LIMIT %(most)s)
+        """,
+    "model_states": """
+        DELETE FROM relay.model_states WHERE (dbt_account_id, node, dbt_job_id) IN (
+            SELECT dbt_account_id, node, dbt_job_id FROM relay.model_states
+            WHERE finished_at < %(builds_before)s OR (finished_at < %(before)s AND NOT EXISTS (
+                SELECT FROM relay.selections WHERE selections.node = model_states.node))
             LIMIT %(most)s)
         """,
     "holds": """

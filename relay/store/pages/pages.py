@@ -6,7 +6,10 @@ from relay.store.pages.decisions import DecisionPages
 from relay.store.pages.deliveries import DeliveryPages
 from relay.store.pages.delivery import DeliveryDetailPages
 from relay.store.pages.ids import IdPages
+from relay.store.pages.mapping import MappingPages
+from relay.store.pages.models import ModelPages
 from relay.store.pages.overview import OverviewPages
+from relay.store.pages.queue import QueuePages
 from relay.store.pages.sync_runs import SyncRunPages
 from relay.store.pages.syncs import SyncPages
 from relay.store.transactions import Connections
@@ -25,3 +28,6 @@ class Pages:
         self.dbt_runs = DbtRunPages(connections)
         self.dbt_run = DbtRunDetailPages(connections)
         self.ids = IdPages(connections)
+        self.models = ModelPages(connections)
+        self.mapping = MappingPages(connections)
+        self.queue = QueuePages(connections)
