@@ -124,6 +124,7 @@ def _protect(dashboard: Blueprint, settings: DashboardSettings, access: Access) 
             abort(421)
         if is_cross_site(request, settings.relay_url):
             abort(403, "This request comes from another site. Open the page again in relay.")
+        request.max_content_length = LARGEST_FORM  # a chunked one, too
         if (request.content_length or 0) > LARGEST_FORM:
             raise RequestEntityTooLarge
         g.visitor = _visitor(access)
