@@ -99,13 +99,13 @@ def describe_scope(scope: Hold | HoldScope | HoldRow) -> str:
     return "all syncs" if scope.workspace is None else f"all syncs of {scope.workspace}"
 
 
-def result_of_hold(held: Held) -> ActionResult:
+def result_of_hold(held: Held, notes: tuple[str, ...] = ()) -> ActionResult:
     """The result as it is recorded."""
     why = f": {held.hold.why}" if held.hold.why else ""
     says = f"held {describe_until(held.hold.until)}{why}"
     return ActionResult(
         done=(of_sync(held.hold.workspace, held.hold.sync_id, says),),
-        notes=tuple(_underway(held.underway)),
+        notes=(*notes, *_underway(held.underway)),
     )
 
 

@@ -57,14 +57,13 @@ class ActionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """An action to be recorded; `nonce` is that of its form, None for a command."""
+    """An action to be recorded; `subject` says in words what it was done to."""
 
     at: datetime
     who: str
     through: Through
     what: ActionKind
     subject: str
-    nonce: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,24 +82,25 @@ class RecordedAction:
 class Actions(Transactions):
     """The record of what people did."""
 
-    def begin(self, action: Action) -> int | None:
-        """Record an action that is about to be done; None if one with its nonce was begun.
+    def begin(self, nonce: uuid.UUID, *, now: datetime) -> int | None:
+        """Begin an action with the nonce of its form; None if there is one with it.
 
-        A concurrent one with the same nonce is waited for.
+        A concurrent one with the same nonce is waited for. What it does is recorded by `finish`,
+        in the same transaction.
         """
         with self._statement() as connection:
-            row = connection.execute(_INSERT, _values(action, ActionResult())).fetchone()
+            row = connection.execute(_BEGIN, (nonce, now)).fetchone()
             return None if row is None else int(row[0])
 
-    def finish(self, action_id: int, result: ActionResult) -> None:
-        """Record the result of an action that was begun."""
+    def finish(self, action_id: int, action: Action, result: ActionResult) -> None:
+        """Record what an action that was begun has done."""
         with self._statement() as connection:
-            connection.execute(_FINISH, (_as_json(result), action_id))
+            connection.execute(_FINISH, (*_values(action, result), action_id))
 
     def record(self, action: Action, result: ActionResult) -> None:
         """Record an action that was done."""
         with self._statement() as connection:
-            connection.execute(_INSERT, _values(action, result))
+            connection.execute(_RECORD, _values(action, result))
 
     def id_of(self, nonce: uuid.UUID) -> int | None:
         """The action that was done with this nonce; None if there is none."""
@@ -141,21 +141,25 @@ class ActionRow:
 
 
 def _values(action: Action, result: ActionResult) -> tuple[object, ...]:
-    written = (action.who, action.through, action.what, action.subject)
-    return (action.nonce, action.at, *written, _as_json(result))
-
-
-def _as_json(result: ActionResult) -> Jsonb:
-    return Jsonb(msgspec.to_builtins(result))
+    written = (action.at, action.who, action.through, action.what, action.subject)
+    return (*written, Jsonb(msgspec.to_builtins(result)))
 
 
 COLUMNS = "action_id, at, who, through, what, subject, result"
 _OF_ID = "FROM relay.actions WHERE action_id = %s"
-_INSERT = """
+_BEGIN = """
 INSERT INTO relay.actions (nonce, at, who, through, what, subject, result)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+VALUES (%s, %s, '', '', '', '', '{}')
 ON CONFLICT (nonce) DO NOTHING
 RETURNING action_id
 """
-_FINISH = "UPDATE relay.actions SET result = %s WHERE action_id = %s"
+_FINISH = """
+UPDATE relay.actions
+SET (at, who, through, what, subject, result) = (%s, %s, %s, %s, %s, %s)
+WHERE action_id = %s
+"""
+_RECORD = """
+INSERT INTO relay.actions (at, who, through, what, subject, result)
+VALUES (%s, %s, %s, %s, %s, %s)
+"""
 _ID_OF = "SELECT action_id FROM relay.actions WHERE nonce = %s"
