@@ -71,9 +71,7 @@ def preview_release(visit: Visit, given: Given) -> Preview:
     )
     if hold is None:
         return Preview(title=title, left_alone=others, notes=("There is no such hold.",))
-    says = (
-        f"released: what has waited starts as one sync run for each sync. It is {_described(hold)}"
-    )
+    says = f"what has waited starts, as one sync run for each sync. It is {_described(hold)}"
     return Preview(
         title=title,
         would=(of_sync(*key, says),),

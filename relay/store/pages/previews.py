@@ -38,9 +38,8 @@ class RunToReplay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncNow:
-    """Whether a sync run is under way, its id once Census has told it, and how many triggers wait."""
+    """Whether a sync run of a sync is under way, and how many triggers wait."""
 
-    sync_run_id: int | None
     is_under_way: bool
     waiting: int
 
@@ -105,7 +104,7 @@ FROM relay.dbt_runs WHERE dbt_account_id = %(account)s AND dbt_run_id = ANY(%(ru
 ORDER BY recorded_at DESC, dbt_run_id DESC
 """
 _SYNC_NOW = """
-SELECT open.sync_run_id, open.attempt_id IS NOT NULL AS is_under_way,
+SELECT open.attempt_id IS NOT NULL AS is_under_way,
        (SELECT count(*) FROM relay.triggers
         WHERE (workspace, sync_id) = (%(workspace)s, %(sync_id)s) AND attempt_id IS NULL) AS waiting
 FROM (SELECT) AS always
