@@ -87,9 +87,9 @@ class Requests(Transactions):
 
     def ask(self, request: NewRequest) -> bool:
         """Record a request, with its job; False if it was made already."""
-        arguments = Jsonb(msgspec.to_builtins(request.arguments))
-        given = (request.request_id, request.what, arguments, request.who, request.asked_at)
         with self._transaction() as connection:
+            arguments = Jsonb(msgspec.to_builtins(request.arguments))
+            given = (request.request_id, request.what, arguments, request.who, request.asked_at)
             is_new = connection.execute(_ASK, given).rowcount > 0
             if is_new:
                 _defer(connection, request.request_id, None)
