@@ -262,11 +262,17 @@ def sandbox(dbt_port: int, census_port: int, channels_port: int) -> None:
 
 
 @main.command()
-def demo() -> None:
+@click.option(
+    "--open",
+    "then",
+    flag_value="stay",
+    help="Then keep it running, with its dashboard, until Ctrl-C.",
+)
+def demo(then: str | None) -> None:
     """Watch a dbt run become Census sync runs: the real service, on the sandbox."""
-    from relay.sandbox.demo import run
+    from relay.sandbox.demo import Then, run
 
-    sys.exit(run())
+    sys.exit(run(Then(then or "end")))
 
 
 @main.command()

@@ -7,7 +7,12 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Flask, Response, abort, g, redirect, render_template, request, session
 from flask import url_for as flask_url_for
-from werkzeug.exceptions import HTTPException, LengthRequired, RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import (
+    HTTPException,
+    LengthRequired,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+)
 from werkzeug.wrappers import Response as AnyResponse
 
 from relay.clock import Clock, stopwatch, utc_now
@@ -15,6 +20,7 @@ from relay.dashboard import text
 from relay.dashboard.access import Access, Visitor
 from relay.dashboard.actions import ACTIONS
 from relay.dashboard.database import Database
+from relay.dashboard.find import add_find
 from relay.dashboard.links import Links
 from relay.dashboard.login import add_login
 from relay.dashboard.pages import NAVIGATION, PAGES
@@ -68,6 +74,7 @@ def install(
     static.add_route(dashboard)
     for page in PAGES:
         _add_page(dashboard, page, database, visit_with)
+    add_find(dashboard, database, visit_with)
     for action in ACTIONS:
         action.add_routes(dashboard, database, visit_with)
     _add_errors(dashboard)

@@ -8,12 +8,14 @@ import shlex
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from itertools import pairwise
 
 # https://docs.getdbt.com/dbt-cloud/api-v2: the status codes of runs and of steps.
 QUEUED, SUCCESS, ERROR, CANCELLED = 1, 10, 20, 30
 ENDED = frozenset({SUCCESS, ERROR, CANCELLED})
 _STATUS_NAMES = {SUCCESS: "success", ERROR: "error", CANCELLED: "cancelled"}
+_STEP_STATUS_NAMES = {**_STATUS_NAMES, QUEUED: "queued", 2: "starting", 3: "running"}
 
 # The job types and cause categories whose runs build into a separate schema.
 NEVER_COUNTING_KINDS = frozenset({"ci", "merge"})
@@ -112,6 +114,11 @@ class Step:
         return flags[-1:] == ["--no-write-json"]
 
     @property
+    def status_name(self) -> str:
+        """The status in dbt Cloud's word, or its code if that is unknown."""
+        return _STEP_STATUS_NAMES.get(self.status, str(self.status))
+
+    @property
     def succeeded(self) -> bool:
         return self.status == SUCCESS
 
@@ -130,25 +137,41 @@ class Step:
         return self.succeeded and self.dbt_command in REBUILDING_COMMANDS
 
 
+class NotCounted(StrEnum):
+    """Why the results of a step do not count."""
+
+    PREPARES = "prepares the run"  # before its first command
+    REBUILDS_NOTHING = "rebuilds nothing"  # docs, test, compile, …, or no dbt command
+    NOT_BEGUN = "did not begin"
+    NOT_ITS_OWN = "its results are not its own"  # its file was there before, or is another step's
+
+
 @dataclass(frozen=True, slots=True)
 class JudgedStep:
-    """A step, and whether its results count: it rebuilds, and wrote them itself."""
+    """A step, and why its results do not count; None if they do."""
 
     step: Step
-    counts: bool
+    not_counted: NotCounted | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether its results count: it rebuilds, and wrote them itself."""
+        return self.not_counted is None
 
 
 def judged(steps: Iterable[Step], *, not_of_this_run: Collection[int]) -> tuple[JudgedStep, ...]:
     """The steps, of which those of these indexes have a file that they did not write."""
-    return tuple(
-        JudgedStep(
-            step,
-            step.dbt_command in REBUILDING_COMMANDS
-            and step.has_begun
-            and step.index not in not_of_this_run,
-        )
-        for step in steps
-    )
+    return tuple(JudgedStep(step, _not_counted(step, not_of_this_run)) for step in steps)
+
+
+def _not_counted(step: Step, not_of_this_run: Collection[int]) -> NotCounted | None:
+    if step.command is None and step.index <= PREPARING_STEPS:
+        return NotCounted.PREPARES
+    if step.dbt_command not in REBUILDING_COMMANDS:
+        return NotCounted.REBUILDS_NOTHING
+    if not step.has_begun:
+        return NotCounted.NOT_BEGUN
+    return NotCounted.NOT_ITS_OWN if step.index in not_of_this_run else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

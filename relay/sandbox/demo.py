@@ -4,13 +4,16 @@ Web, worker and database are started by `relay up` as separate processes; the ou
 lines.
 """
 
+import contextlib
 import html
+import secrets
 import statistics
 import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 import click
@@ -25,14 +28,27 @@ TIMED_DELIVERIES = 5
 SLOWEST_MEDIAN = 0.3  # seconds from delivery to sync.triggered
 
 
-def run() -> int:
+class Then(StrEnum):
+    """What the demo does when it has played."""
+
+    END = "end"
+    STAY = "stay"  # with its dashboard, until Ctrl-C
+
+
+def run(then: Then = Then.END) -> int:
     """Run the demo; return 0 if every result was as expected, otherwise 1."""
     began = time.monotonic()
+    token = secrets.token_urlsafe(24) if then is Then.STAY else None
     with tempfile.TemporaryDirectory(prefix="relay-demo-") as folder:
         Path(folder).chmod(0o711)  # run by root, PostgreSQL is another user, who needs this folder
-        with open_sandbox(runs_take=RUNS_TAKE) as sandbox, service_of(sandbox, folder) as service:
+        with (
+            open_sandbox(runs_take=RUNS_TAKE) as sandbox,
+            service_of(sandbox, folder, {"RELAY_ADMIN_TOKEN": token} if token else {}) as service,
+        ):
             try:
                 failures = _play(sandbox, service)
+                if token is not None and not failures:
+                    _stay(service, token)
             except FellShort as exc:
                 failures = [str(exc)]
         failures += service.left_behind()
@@ -69,6 +85,13 @@ def _play(sandbox: Sandbox, service: Service) -> list[str]:
         f"of {TIMED_DELIVERIES}."
     )
     return list(_failures(sandbox, good, good_ends, bad, median))
+
+
+def _stay(service: Service, token: str) -> None:
+    _say(f"The dashboard: {service.url}/")
+    click.echo(f"Log in with any name, and this token: {token}\nCtrl-C ends the demo.")
+    with contextlib.suppress(KeyboardInterrupt):
+        service.watch()
 
 
 def _message(sandbox: Sandbox, service: Service) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,8 @@ class Service:
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.seen: list[Line] = []
         self.show = True
+        self.url = f"http://127.0.0.1:{port}"
         self._process = process
-        self._url = f"http://127.0.0.1:{port}"
         self._lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -58,14 +58,14 @@ class Service:
             self._take(0.1)
             try:
                 with Session() as session:
-                    if session.get(f"{self._url}/readyz", timeout=2).ok:
+                    if session.get(f"{self.url}/readyz", timeout=2).ok:
                         return
             except requests.RequestException:
                 continue
         raise FellShort("relay did not become ready")
 
     def post(self, body: bytes) -> None:
-        answer = deliver(body, f"{self._url}/webhooks/dbt", Secret(story.WEBHOOK_SECRET))
+        answer = deliver(body, f"{self.url}/webhooks/dbt", Secret(story.WEBHOOK_SECRET))
         if not answer.accepted:
             raise FellShort(f"the delivery was answered with HTTP {answer.http_status}")
 
@@ -81,6 +81,12 @@ class Service:
             if left <= 0:
                 raise FellShort(f"waited {TIMEOUT:.0f} s for {what}")
             self._take(left)
+
+    def watch(self) -> None:
+        """Show its log lines until it ends, or this process is interrupted."""
+        self.show = True
+        while True:
+            self._take(60.0)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -115,8 +121,13 @@ class Service:
 
 
 @contextmanager
-def service_of(sandbox: Sandbox, folder: str) -> Iterator[Service]:
-    """A service with the simulators as its vendors, and with what it keeps in `folder`."""
+def service_of(
+    sandbox: Sandbox, folder: str, more: Mapping[str, str] | None = None
+) -> Iterator[Service]:
+    """A service with the simulators as its vendors, and with what it keeps in `folder`.
+
+    `more` are settings beside the demo's own.
+    """
     mapping = Path(folder) / "syncs.yml"
     mapping.write_text(f"{story.MAPPING}{_NOTIFY}", encoding="utf-8")
     port = _free_port()
@@ -134,6 +145,7 @@ def service_of(sandbox: Sandbox, folder: str) -> Iterator[Service]:
             "RELAY_LOG_FORMAT": "json",
             "RELAY_MESSAGE_DELAY": "1s",
             **sandbox.channels.environment,
+            **({"RELAY_URL": f"http://127.0.0.1:{port}", **more} if more else {}),
         },
     )
     service = Service(process, port)

@@ -187,6 +187,7 @@ def _details(run: DbtRun, steps: Sequence[JudgedStep], now: datetime) -> dict[st
             "command": each.step.command and printable(each.step.command),
             "status": each.step.status,
             "counts": each.counts,
+            "not_counted": each.not_counted,
         }
         for each in steps
     ]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from relay.dashboard.actions.action import Done, Field, FieldKind, Given, Preview
 from relay.dashboard.actions.given import id_given, ids_given
-from relay.dashboard.listing import choice_in, id_in, since_in, text_in
+from relay.dashboard.listing import choice_in, id_in, since_in
 from relay.dashboard.visit import Visit
 from relay.decision.gates import Reason
 from relay.notation import printable
@@ -17,8 +17,9 @@ from relay.operations.replay_recorded import (
     replay_recorded,
 )
 from relay.store import ActionKind, Part, Redo
+from relay.store.pages.dbt_runs import BECAME, STATUSES
 from relay.store.pages.listing import SCANNED
-from relay.store.pages.previews import RUN_BECAME, RunFilter, RunToReplay
+from relay.store.pages.previews import RunFilter, RunToReplay
 
 RUNS = "runs"  # the field with the ids that are replayed: what came later is not done unseen
 
@@ -84,10 +85,10 @@ def _find(visit: Visit, given: Given) -> tuple[list[RunToReplay], list[str]]:
 
 def _filter(visit: Visit, given: Given) -> RunFilter:
     return RunFilter(
-        became=choice_in(given, "became", RUN_BECAME),
+        became=choice_in(given, "became", BECAME),
         dbt_job_id=id_in(given, "job"),
         environment_id=id_in(given, "environment"),
-        status=printable(text_in(given, "status") or "") or None,
+        status=choice_in(given, "status", STATUSES),
         reason=choice_in(given, "reason", [reason.value for reason in Reason]),
         since=since_in(given, visit.now),
     )

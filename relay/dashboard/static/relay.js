@@ -68,5 +68,14 @@
       showTimes();
     });
   }
+  // Where the browser lets no page write to the clipboard (plain http), the line is selected.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    if (!button) return;
+    if (navigator.clipboard) {
+      navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = "Copied";
+    } else document.getSelection().selectAllChildren(button.previousElementSibling);
+  });
   showTimes();
 })();

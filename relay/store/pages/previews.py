@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from relay.store.pages.dbt_runs import BECAME_OF_RUN
 from relay.store.pages.listing import SCANNED
 from relay.store.transactions import Transactions, every, one
 from relay.workspaces import SyncKey
-
-RUN_BECAME = ("planned", "given up", "recorded", "never counts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,7 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunToReplay:
-    """A dbt run; `became` is one of RUN_BECAME, `matched` how many runs match in all."""
+    """A dbt run; `became` is as in the list of runs, `matched` how many runs match in all."""
 
     dbt_run_id: int
     recorded_at: datetime
@@ -72,20 +71,15 @@ class PreviewPages(Transactions):
             return found
 
 
-_BECAME = """
-CASE WHEN given_up_at IS NOT NULL THEN 'given up'
-     WHEN planned_at IS NULL THEN 'recorded'
-     WHEN never_counts IS NOT NULL THEN 'never counts'
-     ELSE 'planned' END"""
 _MATCHING = f"""
 SELECT dbt_run_id, recorded_at, job_name, status, became, problem, count(*) OVER () AS matched
 FROM (
     SELECT dbt_account_id, dbt_run_id, recorded_at, job_name, status, problem, dbt_job_id,
-           environment_id, {_BECAME} AS became
+           environment_id, {BECAME_OF_RUN} AS became
     FROM relay.dbt_runs
     WHERE dbt_account_id = %(account)s
       AND (%(since)s::timestamptz IS NULL OR recorded_at >= %(since)s)
-    ORDER BY recorded_at DESC LIMIT %(scanned)s
+    ORDER BY recorded_at DESC, dbt_run_id DESC LIMIT %(scanned)s
 ) AS scanned
 WHERE (%(became)s::text IS NULL OR became = %(became)s)
   AND (%(dbt_job_id)s::bigint IS NULL OR dbt_job_id = %(dbt_job_id)s)
@@ -98,7 +92,7 @@ WHERE (%(became)s::text IS NULL OR became = %(became)s)
 ORDER BY recorded_at DESC, dbt_run_id DESC LIMIT %(most)s
 """
 _OF_IDS = f"""
-SELECT dbt_run_id, recorded_at, job_name, status, {_BECAME} AS became, problem,
+SELECT dbt_run_id, recorded_at, job_name, status, {BECAME_OF_RUN} AS became, problem,
        count(*) OVER () AS matched
 FROM relay.dbt_runs WHERE dbt_account_id = %(account)s AND dbt_run_id = ANY(%(runs)s)
 ORDER BY recorded_at DESC, dbt_run_id DESC

@@ -1,4 +1,4 @@
-"""The deliveries of a dbt run are found without reading the others."""
+"""The deliveries of a dbt run, and ignored ones of an event, are found without the others."""
 
 from alembic import op
 
@@ -7,5 +7,11 @@ down_revision = "0020"
 
 
 def upgrade() -> None:
-    """Create an index on one table, in a transaction of its own."""
-    op.execute("CREATE INDEX deliveries_of_a_run ON relay.deliveries (dbt_account_id, dbt_run_id)")
+    """Create indexes on one table, in a transaction of its own."""
+    op.execute(
+        """
+        CREATE INDEX deliveries_of_a_run ON relay.deliveries (dbt_account_id, dbt_run_id);
+        CREATE INDEX ignored_deliveries_of_an_event ON relay.deliveries (event_id)
+            WHERE ignored_because IS NOT NULL
+        """
+    )

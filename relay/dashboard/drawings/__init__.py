@@ -1,0 +1,1 @@
+"""Drawings: their shapes and positions are computed here, and a template writes them as SVG."""
