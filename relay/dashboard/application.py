@@ -7,7 +7,12 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Flask, Response, abort, g, redirect, render_template, request, session
 from flask import url_for as flask_url_for
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import (
+    HTTPException,
+    LengthRequired,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+)
 from werkzeug.wrappers import Response as AnyResponse
 
 from relay.clock import Clock, stopwatch, utc_now
@@ -133,6 +138,8 @@ def _protect(dashboard: Blueprint, settings: DashboardSettings, access: Access) 
         if is_cross_site(request, settings.relay_url):
             abort(403, "This request comes from another site. Open the page again in relay.")
         request.max_content_length = LARGEST_FORM  # a chunked one, too
+        if "Transfer-Encoding" in request.headers:  # its size is not known, and no browser does so
+            raise LengthRequired
         if (request.content_length or 0) > LARGEST_FORM:
             raise RequestEntityTooLarge
         g.visitor = _visitor(access)

@@ -3,6 +3,7 @@
 Every method raises DatabaseUnavailable if PostgreSQL does not respond. Callers pass in the time.
 """
 
+from relay.store.actions import Action, ActionKind, ActionResult, Actions, Part, Through
 from relay.store.alerts import Alerts
 from relay.store.attempts import Attempt, Attempts, ClaimedAttempt
 from relay.store.catch_up import CatchUps
@@ -20,6 +21,7 @@ from relay.store.mutes import Mute, Mutes
 from relay.store.observations import Observations
 from relay.store.periodic import PeriodicTasks
 from relay.store.replay import Redo, Replayed, Replays, Triggered
+from relay.store.requests import Requests
 from relay.store.results import (
     Found,
     NotFound,
@@ -68,9 +70,14 @@ class Store:
         self.periodic_tasks = PeriodicTasks(connections)
         self.retention = Retention(connections)
         self.takeovers = Takeovers(connections)
+        self.actions = Actions(connections)
+        self.requests = Requests(connections)
 
 
 __all__ = [
+    "Action",
+    "ActionKind",
+    "ActionResult",
     "Attempt",
     "Causes",
     "ClaimedAttempt",
@@ -89,6 +96,7 @@ __all__ = [
     "NotFound",
     "NotStarted",
     "Overview",
+    "Part",
     "RecordedRun",
     "Redo",
     "Refused",
@@ -97,6 +105,7 @@ __all__ = [
     "Started",
     "Store",
     "TakenOver",
+    "Through",
     "TriggerProgress",
     "Triggered",
     "Unconfirmed",

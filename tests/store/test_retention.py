@@ -32,7 +32,7 @@ def _a_month_passes(relay):
 
 
 def prune_all(store, before):
-    return store.retention.prune(before=before, builds_before=before)
+    return store.retention.prune(before=before, builds_before=before, actions_before=before)
 
 
 def relayed(relay, number=0):
