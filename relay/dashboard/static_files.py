@@ -5,7 +5,11 @@ from importlib.resources import files
 
 from flask import Blueprint, Response, abort, url_for
 
-_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
 FOREVER = "public, max-age=31536000, immutable"
 
 

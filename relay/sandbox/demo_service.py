@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import random
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from relay.vendors.session import Session
 
 Line = dict[str, Any]
 
+PORTS = (20_000, 32_000)
 TIMEOUT = 20.0  # seconds for anything that usually takes one
 KEPT_VARIABLES = ("PATH", "HOME", "PYTHONPATH")  # so that the service runs the demo's own code
 _NOTIFY = """\
@@ -156,10 +158,15 @@ def service_of(
 
 
 def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A free port, outside of those that systems give to whoever asks for any."""
+    while True:
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", random.randint(*PORTS)))  # noqa: S311 - no secret
+            except OSError:
+                continue
+            port: int = sock.getsockname()[1]
+            return port
 
 
 def _show(line: Line) -> None:

@@ -87,14 +87,17 @@ def _open_context(chromium, site):
     """A new browser with these options; at the end, no page may have had an error."""
     errors, contexts = [], []
 
+    def note(said):
+        # Chromium reports an answer that is no success like an error of the page.
+        if said.type == "error" and not said.text.startswith("Failed to load resource"):
+            errors.append(said.text)
+
     def open_context(**options):
         context = chromium.new_context(base_url=site.url, **options)
         contexts.append(context)
 
         def watch(page):
-            page.on(
-                "console", lambda said: errors.append(said.text) if said.type == "error" else None
-            )
+            page.on("console", note)
             page.on("pageerror", lambda exc: errors.append(str(exc)))
 
         context.on("page", watch)

@@ -27,7 +27,7 @@ def pages(page):
         "dbt_run": f"/runs/{BAD}",
         "sync": "/syncs/default/5123",
     }
-    yield from ("/login", "/find?id=nothing", "/nothing-here/")
+    yield from ("/login", "/find?id=nothing", "/runs/1")
     for known in PAGES:
         yield ids.get(known.name, known.rule)
     yield from (f"/act/{form.format(run=BAD)}" for form in FORMS)
