@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from urllib.parse import SplitResult, urlsplit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -171,15 +171,16 @@ def describe_error(exc: BaseException) -> str:
     return short_message(str(exc)) or type(exc).__name__
 
 
-def read_local_time(text: str, now: datetime) -> datetime:
-    """A time that a person writes, with its zone, or this machine's; `18:00` is the next one.
+def read_local_time(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
+    """A time that a person writes, with its zone, or this one; `18:00` is the next one.
 
-    Raises ValueError, also for more than a year ahead.
+    The zone is None for this machine's. Raises ValueError, also for more than a year ahead.
     """
     written = text.strip()
     try:
-        at = _next(time.fromisoformat(written), now) if _CLOCK.fullmatch(written) else None
-        at = (at or datetime.fromisoformat(written)).astimezone()
+        at = _next(time.fromisoformat(written), now, zone) if _CLOCK.fullmatch(written) else None
+        at = at or datetime.fromisoformat(written)
+        at = (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(zone)
     except (ValueError, OverflowError):
         raise ValueError(
             f"expected a time, like 18:00, 2026-11-28T06:00 or 2026-11-28T06:00Z, got {text!r}"
@@ -189,8 +190,8 @@ def read_local_time(text: str, now: datetime) -> datetime:
     return at
 
 
-def _next(at: time, now: datetime) -> datetime:
-    today = datetime.combine(now.astimezone().date(), at)
+def _next(at: time, now: datetime, zone: tzinfo | None) -> datetime:
+    today = datetime.combine(now.astimezone(zone).date(), at, tzinfo=zone)
     return today if today.astimezone() > now else today + timedelta(days=1)
 
 

@@ -209,9 +209,9 @@ class MappingSettings(NamedTuple):
     census_url: str
 
 
-def mapping_settings() -> MappingSettings:
+def mapping_settings(environment: Mapping[str, str] | None = None) -> MappingSettings:
     """The settings of the mapping file, also if other settings are invalid."""
-    environment = dict(os.environ)
+    environment = dict(os.environ if environment is None else environment)
     values = EnvironmentReader(environment).read_all()
     return MappingSettings(
         values["mapping"], values["census_hosts"], environment, values["census_url"]

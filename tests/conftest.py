@@ -173,12 +173,14 @@ class Relay:
 
     def replay(self, dbt_run_id, redo=Redo.NOTHING):
         """Do what `relay replay` does; return its result."""
-        return replay_run(self.database, self.services.settings, dbt_run_id, redo)
+        settings = self.services.settings
+        return replay_run(self.database, settings, dbt_run_id, redo, by="ana@ops")
 
     def trigger(self, sync_id, records):
         """Do what `relay trigger` does."""
         mapping = self.services.mapping.current
-        manual.trigger(self.database, mapping, "default", sync_id, records, now=self.clock())
+        now = self.clock()
+        manual.trigger(self.database, mapping, "default", sync_id, records, by="ana@ops", now=now)
 
     def start(self):
         """Do what a worker does when it starts."""

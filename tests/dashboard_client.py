@@ -27,6 +27,12 @@ class Dashboard:
         """The answer to a form."""
         return self.client.post(path, data=form, headers=headers)
 
+    def act(self, path, *, expect=303, **changed):
+        """Read a preview, send its form with these changes, and return the page that comes then."""
+        answer = self.post(path, **self.get(path).fields | changed)
+        assert answer.status_code == expect, (answer.status_code, answer.text)
+        return self.get(answer.location) if expect == 303 else Shown(answer)
+
     def json(self, path, *, token=ADMIN_TOKEN, expect=200):
         """The data at this path, which ends in .json."""
         answer = self.client.get(path, headers={"Authorization": f"Bearer {token}"})
@@ -56,6 +62,8 @@ class Shown(HTMLParser):
             self._href = named.get("href")
         elif tag == "form":
             self.forms.append(named.get("action"))
+        elif tag == "input" and named.get("type") == "checkbox" and "checked" not in named:
+            pass  # a browser does not send it
         elif tag == "input" and named.get("name"):
             self.fields[named["name"]] = named.get("value", "")
 

@@ -364,7 +364,9 @@ def test_catch_up_may_be_turned_off():
 
 def test_no_secret_shows_in_a_repr_a_text_or_the_description():
     secrets = {
-        variable.name: "postgresql://u:s3cr3t@h/d" for variable in VARIABLES if variable.is_secret
+        variable.name: f"postgresql://u:s3cr3t@h/d{number:10}".replace(" ", "0")
+        for number, variable in enumerate(VARIABLES)
+        if variable.is_secret
     } | {"RELAY_HEARTBEAT_URL": "https://hc-ping.com/s3cr3t"}
     assert {"DBT_CLOUD_WEBHOOK_SECRETS", "CENSUS_API_KEY", "RELAY_DATABASE_URL"} <= secrets.keys()
     settings = read(**secrets, CENSUS_API_KEY_EMEA="s3cr3t-emea")

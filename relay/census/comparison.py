@@ -24,20 +24,21 @@ class KnownProject:
     """
 
     def __init__(self, project: Project, *, lacks: str | None = None) -> None:
+        self.project = project
         self.relations = project.relations
         self.lacks = lacks
-        self._selection = Selection(project.lineage.rebuildable.keys(), project.lineage)
+        self.selection = Selection(project.lineage.rebuildable.keys(), project.lineage)
 
     def selected_by(self, mapped: PlacedSync) -> frozenset[str]:
         """The nodes that a sync's `depends_on` selects."""
-        return self._selection.selected(mapped.sync.depends_on)
+        return self.selection.selected(mapped.sync.depends_on)
 
     def selectors_of_nothing(self, mapped: PlacedSync) -> Iterator[Finding]:
         """A problem for each selector that selects nothing."""
         if self.lacks is not None:
             return
         for selector, place in zip(mapped.sync.depends_on, mapped.selector_places, strict=True):
-            if not self._selection.selected_by(selector):
+            if not self.selection.selected_by(selector):
                 yield Finding(
                     kind=Kind.SELECTS_NOTHING,
                     severity=Severity.PROBLEM,

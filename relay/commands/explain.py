@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import click
 
 from relay.clock import utc_now
-from relay.commands.hold_form import describe_scope, hold_text
+from relay.commands.hold_form import hold_text
 from relay.commands.progress import progress
 from relay.commands.session import on_database, print_json
 from relay.commands.tables import Coloured, coloured, table, terminal_width
 from relay.decision.gates import Reason
 from relay.operations.explain import Explanation, explain_sync
+from relay.operations.hold import describe_scope
 from relay.settings import Settings
 from relay.terminal import PROBLEM
 from relay.workspaces import display_id

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import click
 
 from relay.clock import utc_now
-from relay.commands.hold_form import describe_hold, describe_scope, until_text
+from relay.commands.hold_form import describe_hold, until_text
 from relay.commands.session import on_database, print_json
 from relay.notation import short_message
-from relay.operations.hold import Held, Released, require_scope
+from relay.operations.hold import Held, Released, describe_scope, require_scope
 from relay.operations.hold import hold as hold_syncs
 from relay.operations.hold import release as release_syncs
 from relay.settings import Settings

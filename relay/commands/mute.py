@@ -46,7 +46,7 @@ def unmute(sync_id: int, workspace: str | None, *, wants_json: bool) -> int:
     """Unmute the sync and return the exit status: 1 if it was not muted."""
     sync = _sync(sync_id, workspace)
     with on_database(Settings) as (_, server):
-        unmuted = unmute_sync(server, sync, now=utc_now())
+        unmuted = unmute_sync(server, sync, by=by_whom(None), now=utc_now())
     if wants_json:
         print_json({"unmuted": unmuted})
     elif unmuted is None:

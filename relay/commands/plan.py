@@ -1,7 +1,5 @@
 """`relay plan`: prints what relay would do after a dbt run."""
 
-from collections.abc import Iterator
-
 import click
 
 from relay.commands.hold_form import until_text
@@ -9,7 +7,7 @@ from relay.commands.progress import progress
 from relay.commands.session import print_json, with_or_without_database
 from relay.commands.tables import Coloured, table, terminal_width
 from relay.decision.gates import Reason
-from relay.operations.plan import Planned, PlannedSync, Unclear, plan_run
+from relay.operations.plan import Planned, PlannedSync, plan_run
 from relay.settings import DbtCloudSettings
 from relay.workspaces import display_id
 
@@ -54,20 +52,9 @@ def describe_plan(planned: Planned, *, width: int | None = None) -> str:
     decisions = table(("sync", "decision", "models"), rows, width=width)
     problem = [planned.problem] if planned.problem else []
     warnings = [f"warning: {warning}" for warning in planned.warnings]
-    unclear = (f"warning: {each}" for each in _unclear(planned.unclear))
+    unclear = (f"warning: {each}" for each in planned.unclear.texts)
     run = f"dbt run {planned.dbt_run_id}: {did}"
     return "\n".join((*warnings, run, *decisions, *unclear, *problem))
-
-
-def _unclear(unclear: Unclear) -> Iterator[str]:
-    for index in unclear.not_of_this_run:
-        yield f"step {index} has a run_results.json of another run or step: it does not count"
-    for step in (*unclear.without_results, *unclear.tests_unknown):
-        yield f"step {step.step} ({step.command}): {step.problem}"
-    for status, node in unclear.unknown_statuses.items():
-        yield f"{node} has the status {status!r}, which relay does not know"
-    for node, relations in unclear.relations.items():
-        yield f"{node} was built in several places, of which one counts: {', '.join(relations)}"
 
 
 def _decision(sync: PlannedSync) -> Coloured:

@@ -1,9 +1,11 @@
 """`relay replay`: prints the result for each run, and which syncs are not triggered again."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import click
 
+from relay.commands.hold import by_whom
 from relay.commands.plan import describe_plan
 from relay.commands.progress import progress
 from relay.commands.session import on_database, print_json
@@ -31,7 +33,7 @@ def run(asked: ReplayRequest, redo: Redo, *, dry_run: bool, wants_json: bool) ->
     """Replay each requested run, or only preview it, and print the result."""
     with on_database(AccountSettings) as (settings, server):
         dbt_run_ids = runs_to_replay(server, settings, asked)
-        do = preview if dry_run else replay_run
+        do = preview if dry_run else partial(replay_run, by=by_whom(None))
         results = []
         for dbt_run_id in dbt_run_ids:
             with progress(f"Looking at dbt run {dbt_run_id}"):

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from relay.commands.hold_form import describe_scope
 from relay.commands.tables import Coloured, coloured, table, without_empty_columns
 from relay.notation import rounded_duration
 from relay.operations.api_versions import CensusVersion, v1_end
+from relay.operations.hold import describe_scope
 from relay.operations.readiness import Check
 from relay.operations.status import StatusReport
 from relay.store.drift import DriftRow

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from relay.clock import utc_now
+from relay.commands.hold import by_whom
 from relay.commands.hold_form import hold_text
 from relay.commands.progress import progress
 from relay.commands.session import on_database
@@ -46,7 +47,16 @@ def run(sync_id: int, workspace: str, records: Records, *, unmapped: Unmapped, u
         if unmapped is Unmapped.REFUSED:
             _require_mapped(mapping, settings.mapping, workspace, sync_id)
         mode = Mode.DRY_RUN if settings.dry_run else Mode.LIVE
-        requested = trigger(server, mapping, workspace, sync_id, records, now=utc_now(), mode=mode)
+        requested = trigger(
+            server,
+            mapping,
+            workspace,
+            sync_id,
+            records,
+            by=by_whom(None),
+            now=utc_now(),
+            mode=mode,
+        )
         shown = f"sync {display_id(workspace, sync_id)}"
         if requested.hold is not None:
             click.echo(f"{shown}: held {hold_text(requested.hold)}", err=until is Until.ENDED)

@@ -7,7 +7,12 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Flask, Response, abort, g, redirect, render_template, request, session
 from flask import url_for as flask_url_for
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import (
+    HTTPException,
+    LengthRequired,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+)
 from werkzeug.wrappers import Response as AnyResponse
 
 from relay.clock import Clock, stopwatch, utc_now
@@ -24,7 +29,7 @@ from relay.dashboard.static_files import StaticFiles
 from relay.dashboard.throttle import Throttle
 from relay.dashboard.visit import Page, Visit, VisitWith
 from relay.decision.mapping import SyncMapping
-from relay.errors import DatabaseUnavailable
+from relay.errors import DatabaseUnavailable, Problem
 from relay.notation import LARGEST_ID
 from relay.postgres.server import Server
 from relay.settings import DashboardSettings
@@ -43,9 +48,14 @@ def install(
     settings: DashboardSettings,
     mapping_now: Callable[[], SyncMapping | None],
     *,
+    mapping_problems: Callable[[], tuple[Problem, ...]] = tuple,
     clock: Clock = utc_now,
 ) -> None:
-    """Add the dashboard's routes to the web process; `mapping_now` returns the last valid one."""
+    """Add the dashboard's routes to the web process.
+
+    `mapping_now` returns the last valid mapping, `mapping_problems` why the file as it is now is
+    not it.
+    """
     access = Access.of(settings)
     _set_up_session(app, settings, access)
     _serve_below(app, settings)
@@ -58,6 +68,7 @@ def install(
             store=Store(connections),
             pages=Pages(connections),
             mapping=mapping_now(),
+            mapping_problems=mapping_problems(),
             settings=settings,
             query=request.args,
             now=clock(),
@@ -127,6 +138,8 @@ def _protect(dashboard: Blueprint, settings: DashboardSettings, access: Access) 
         if is_cross_site(request, settings.relay_url):
             abort(403, "This request comes from another site. Open the page again in relay.")
         request.max_content_length = LARGEST_FORM  # a chunked one, too
+        if "Transfer-Encoding" in request.headers:  # its size is not known, and no browser does so
+            raise LengthRequired
         if (request.content_length or 0) > LARGEST_FORM:
             raise RequestEntityTooLarge
         g.visitor = _visitor(access)

@@ -10,6 +10,7 @@ from relay.workspaces import display_id as display_id  # noqa: PLC0414 - for tem
 
 NOTHING = "—"
 LONGEST_TEXT = 300  # characters of a text from outside, in one place
+LONGEST_LABEL = 36  # characters in a box of a drawing
 _STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -66,6 +67,11 @@ def text(value: object) -> str:
     return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}…"
 
 
+def shortened(label: str) -> str:
+    """A text cut to what fits into a box of a drawing."""
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+
+
 def model(unique_id: str) -> str:
     """A node's unique_id without its kind and package, where that is a model: `customers`."""
     kind, _, rest = unique_id.partition(".")
@@ -83,7 +89,10 @@ _KINDS = {
         *("failed", "error", "given up", "refused", "abandoned", "stale", "failing", "canceled"),
         *("cancelled", "fail", "problem", "failed a test", "missing"),
     ),
-    "warning": ("completed_with_rejects", "behind", "partly", "warning", "warn", "late"),
+    "warning": (
+        *("completed_with_rejects", "behind", "partly", "warning", "warn", "late"),
+        *("partial", "skipped", "sampled", "no row", "selects nothing", "names several"),
+    ),
     "waiting": (
         *("waiting", "held", "cooling down", "cooling_down", "running", "sending", "recorded"),
         *("muted", "asked", "queued"),

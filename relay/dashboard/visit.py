@@ -7,6 +7,7 @@ from typing import Any
 
 from relay.dashboard.access import Visitor
 from relay.decision.mapping import SyncMapping
+from relay.errors import Problem
 from relay.settings import DashboardSettings
 from relay.store import Store
 from relay.store.pages.pages import Pages
@@ -18,13 +19,15 @@ from relay.workspaces import SyncKey
 class Visit:
     """Who asks for which part of a page, and when; `query` is that of the URL.
 
-    `mapping` is the last valid one that web has read, None if there was none.
+    `mapping` is the last valid one that web has read, None if there was none; `mapping_problems`
+    are those of the file as it is now, none if it is that one.
     """
 
     visitor: Visitor
     store: Store
     pages: Pages
     mapping: SyncMapping | None
+    mapping_problems: tuple[Problem, ...] = ()
     settings: DashboardSettings
     query: Mapping[str, str]
     now: datetime

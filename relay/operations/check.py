@@ -38,16 +38,22 @@ class Report:
     exit_status: int
 
 
-def check(mapping: Path | None, manifest: Path | None, *, max_nodes: int) -> Report:
+def check(
+    mapping: Path | None,
+    manifest: Path | None,
+    *,
+    max_nodes: int = 500,
+    environment: Mapping[str, str] | None = None,
+) -> Report:
     """Check the settings of every process and their mapping file, or only the given file.
 
     If an external database responds, check too whether its connection pooler works with relay.
 
     With a manifest.json, check what the selectors of the mapping select there. One that selects
     nothing, or only disabled nodes, is a problem; a name in several packages, and a selector of
-    more than `max_nodes` nodes, is a warning.
+    more than `max_nodes` nodes, is a warning. `environment` is None for that of this process.
     """
-    named = mapping_settings()
+    named = mapping_settings(environment)
     path = mapping or named.path
     of_settings = _Found() if mapping else _check_settings(named.environment)
     parsed, wrong_mapping = _read_mapping(path, load_file if mapping else load, named.census_hosts)

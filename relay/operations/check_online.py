@@ -66,7 +66,7 @@ def check_online(
     Nothing is asked for a file that cannot be used. With a manifest.json that is taken for the
     project; the newest run's is not read then.
     """
-    named = mapping_settings()
+    named = mapping_settings(settings.environment)
     read = load_file if mapping else load
     try:
         parsed = read(mapping or named.path, named.census_hosts)

@@ -1,16 +1,20 @@
 """`relay hold` and `relay release`: in the database, where every worker looks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from relay.errors import BadMapping
 from relay.mapping_file import load
 from relay.operations.readiness import Check, check_worker
+from relay.operations.recorded import by_command, describe_until, of_sync
 from relay.operations.sync_lookup import find_mapped, require_workspace
-from relay.postgres.connections import single_connection
+from relay.postgres.connections import single_transaction
 from relay.postgres.server import Server
 from relay.settings import Settings
-from relay.store import Hold, HoldScope, Store, Underway
+from relay.store import ActionKind, ActionResult, Hold, HoldScope, Store, Underway
+from relay.store.status import HoldRow
+from relay.workspaces import display_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,23 +64,70 @@ def hold(
     now: datetime,
 ) -> Held:
     """Hold these syncs; when this returns, no attempt begins. Raises DatabaseUnavailable."""
-    with single_connection(server) as connections:
-        holds = Store(connections).holds
-        held, underway = holds.hold(scope, until=until, why=why, by=by, now=now)
-        return Held(hold=held, underway=underway)
+    with single_transaction(server) as connections:
+        store = Store(connections)
+        hold, underway = store.holds.hold(scope, until=until, why=why, by=by, now=now)
+        held = Held(hold=hold, underway=underway)
+        action = by_command(ActionKind.HOLD, describe_scope(scope), by=by, now=now)
+        store.actions.record(action, result_of_hold(held))
+    return held
 
 
 def release(server: Server, scope: HoldScope, *, by: str, now: datetime) -> Released:
     """End the hold of exactly this scope. Raises DatabaseUnavailable."""
-    with single_connection(server) as connections:
+    with single_transaction(server) as connections:
         store = Store(connections)
-        released = store.holds.release(scope, by=by, now=now)
-        still_held = tuple(hold for hold in store.holds.open(now=now) if _meet(hold.scope, scope))
-        worker = check_worker(*store.status.last_heartbeat())
+        released = release_in(store, scope, by=by, now=now)
+        if released.released is not None:
+            action = by_command(ActionKind.RELEASE, describe_scope(scope), by=by, now=now)
+            store.actions.record(action, result_of_release(scope, released))
+    return released
+
+
+def release_in(store: Store, scope: HoldScope, *, by: str, now: datetime) -> Released:
+    """The same, over the connection of a store."""
+    released = store.holds.release(scope, by=by, now=now)
+    still_held = tuple(hold for hold in store.holds.open(now=now) if meet(hold.scope, scope))
+    worker = check_worker(*store.status.last_heartbeat())
     return Released(released=released, still_held=still_held, worker=worker)
 
 
-def _meet(one: HoldScope, other: HoldScope) -> bool:
+def describe_scope(scope: Hold | HoldScope | HoldRow) -> str:
+    """What is held: a sync, or all."""
+    if scope.sync_id is not None:
+        return f"sync {display_id(scope.workspace or '', scope.sync_id)}"
+    return "all syncs" if scope.workspace is None else f"all syncs of {scope.workspace}"
+
+
+def result_of_hold(held: Held, notes: tuple[str, ...] = ()) -> ActionResult:
+    """The result as it is recorded."""
+    why = f": {held.hold.why}" if held.hold.why else ""
+    says = f"held {describe_until(held.hold.until)}{why}"
+    return ActionResult(
+        done=(of_sync(held.hold.workspace, held.hold.sync_id, says),),
+        notes=(*notes, *_underway(held.underway)),
+    )
+
+
+def _underway(underway: Underway) -> Iterator[str]:
+    if underway.starting:
+        yield f"sync runs being started, which a hold does not stop: {underway.starting}"
+    if underway.running:
+        yield f"running sync runs, which are followed to the end: {underway.running}"
+
+
+def result_of_release(scope: HoldScope, result: Released) -> ActionResult:
+    """The result as it is recorded."""
+    key = (scope.workspace, scope.sync_id)
+    notes = [f"still held: {describe_scope(other.scope)}" for other in result.still_held]
+    if result.released is None:
+        return ActionResult(left_alone=(of_sync(*key, "no such hold is open"),), notes=tuple(notes))
+    if not result.worker.is_well:
+        notes.append(f"no worker runs ({result.worker.detail}): what has waited waits for one")
+    return ActionResult(done=(of_sync(*key, "released"),), notes=tuple(notes))
+
+
+def meet(one: HoldScope, other: HoldScope) -> bool:
     """Whether some sync may be part of both."""
     return _may_be(one.workspace, other.workspace) and _may_be(one.sync_id, other.sync_id)
 

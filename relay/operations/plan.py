@@ -17,7 +17,7 @@ from relay.decision.history import History
 from relay.decision.mapping import Sync, SyncMapping, named_syncs
 from relay.decision.plan import Plan, Through, Verdict, decide
 from relay.errors import BadArtifact, VendorError
-from relay.evidence.collect import collector_of
+from relay.evidence.collect import Collector, collector_of
 from relay.mapping_file import load
 from relay.operations.evaluate import findings_of
 from relay.postgres.connections import single_connection
@@ -47,6 +47,26 @@ def plan_run(server: Server | None, settings: DbtCloudSettings, dbt_run_id: int)
     evaluation = evaluate_now(
         server, settings, load(settings.mapping, settings.census_hosts), dbt_run_id
     )
+    return _planned(settings, evaluation, dbt_run_id)
+
+
+def plan_with(
+    store: Store,
+    collector: Collector,
+    settings: DbtCloudSettings,
+    mapping: SyncMapping,
+    dbt_run_id: int,
+    *,
+    now: datetime,
+) -> "Planned":
+    """The same, with what a worker has; raises as `plan_run` does."""
+    with findings_of(collector, dbt_run_id, mapping, now=now) as findings:
+        history, holds = _read(store, findings, mapping, now)
+        plan = decide(findings, mapping, history, now=now)
+        return _planned(settings, Evaluation(findings, plan, holds), dbt_run_id)
+
+
+def _planned(settings: DbtCloudSettings, evaluation: Evaluation, dbt_run_id: int) -> "Planned":
     run, outcome, plan = evaluation.findings.run, evaluation.findings.outcome, evaluation.plan
     unbound = [verdict.sync for verdict in plan.triggers if verdict.sync.is_of_every_environment]
     return Planned(
@@ -103,11 +123,16 @@ def evaluate_now(
 def _stored(
     server: Server, findings: Findings, mapping: SyncMapping, now: datetime
 ) -> tuple[History, tuple[Hold, ...]]:
-    nodes_needing_history = findings.nodes_needing_history(mapping)
     with single_connection(server) as connections:
-        store = Store(connections)
-        history = store.decisions.history(findings.run, mapping, nodes_needing_history)
-        return history, store.holds.open(now=now)
+        return _read(Store(connections), findings, mapping, now)
+
+
+def _read(
+    store: Store, findings: Findings, mapping: SyncMapping, now: datetime
+) -> tuple[History, tuple[Hold, ...]]:
+    nodes_needing_history = findings.nodes_needing_history(mapping)
+    history = store.decisions.history(findings.run, mapping, nodes_needing_history)
+    return history, store.holds.open(now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +192,18 @@ class Unclear:
     not_of_this_run: tuple[int, ...]
     unknown_statuses: Mapping[str, str]
     relations: Mapping[str, tuple[str, ...]]
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """All that is unclear, in sentences."""
+        for index in self.not_of_this_run:
+            yield f"step {index} has a run_results.json of another run or step: it does not count"
+        for step in (*self.without_results, *self.tests_unknown):
+            yield f"step {step.step} ({step.command}): {step.problem}"
+        for status, node in self.unknown_statuses.items():
+            yield f"{node} has the status {status!r}, which relay does not know"
+        for node, relations in self.relations.items():
+            yield f"{node} was built in several places, of which one counts: {', '.join(relations)}"
 
     @classmethod
     def of(cls, outcome: RunOutcome) -> "Unclear":

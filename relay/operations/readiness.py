@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.decision.mapping import SyncMapping
-from relay.errors import BadMapping, DatabaseUnavailable
+from relay.errors import BadMapping, DatabaseUnavailable, Problem
 from relay.mapping_file import load
 from relay.settings import Settings
 from relay.store import Store
@@ -15,11 +15,15 @@ WORKER_DEAD_AFTER = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one check, with a detail for the user."""
+    """The result of one check, with a detail for the user.
+
+    `problems` are those of a mapping file that cannot be used.
+    """
 
     name: str
     is_well: bool
     detail: str
+    problems: tuple[Problem, ...] = ()
 
 
 def check_storing(store: Store) -> Check:
@@ -53,5 +57,5 @@ def read_mapping(settings: Settings) -> tuple[Check, SyncMapping | None]:
         mapping = load(settings.mapping, settings.census_hosts)
     except BadMapping as exc:
         detail = f"{len(exc.problems)} to fix: `relay check` lists them"
-        return Check("mapping", is_well=False, detail=detail), None
+        return Check("mapping", is_well=False, detail=detail, problems=exc.problems), None
     return Check("mapping", is_well=True, detail="ok"), mapping

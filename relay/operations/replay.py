@@ -7,10 +7,22 @@ from datetime import timedelta
 from relay.clock import utc_now
 from relay.errors import NothingToReplay
 from relay.operations.plan import Planned, plan_run
-from relay.postgres.connections import single_connection
+from relay.operations.recorded import by_command
+from relay.operations.replay_recorded import UNDER_WAY, describe_due
+from relay.postgres.connections import single_connection, single_transaction
 from relay.postgres.server import Server
 from relay.settings import AccountSettings, DbtCloudSettings
-from relay.store import DeliveredRun, Redo, Replayed, Store, Triggered
+from relay.store import (
+    ActionKind,
+    ActionResult,
+    DeliveredRun,
+    Part,
+    Redo,
+    Replayed,
+    Store,
+    Triggered,
+)
+from relay.store.replay import MOST_NAMED, LeftAlone
 from relay.vendors.connect import dbt_cloud_of
 
 
@@ -66,7 +78,7 @@ def _run_of(delivered: DeliveredRun | None, delivery_id: uuid.UUID) -> int:
 
 
 def replay_run(
-    server: Server, settings: AccountSettings, dbt_run_id: int, redo: Redo
+    server: Server, settings: AccountSettings, dbt_run_id: int, redo: Redo, *, by: str
 ) -> RunReplayed:
     """Put a run into the workers' queue.
 
@@ -75,12 +87,23 @@ def replay_run(
     """
     account = settings.dbt_account_id
     with single_connection(server) as connections:
-        store = Store(connections)
-        if store.dbt_runs.get(account, dbt_run_id) is None:
+        if Store(connections).dbt_runs.get(account, dbt_run_id) is None:
             dbt_cloud_of(settings.extended_to(DbtCloudSettings)).get_run(dbt_run_id)
+    with single_transaction(server) as connections:
+        store = Store(connections)
         alone = store.replays.left_alone(account, dbt_run_id, redo)
         replayed = store.replays.replay(account, dbt_run_id, redo)
+        action = by_command(ActionKind.REPLAY, f"dbt run {dbt_run_id}", by=by, now=utc_now())
+        store.actions.record(action, _result(dbt_run_id, replayed, alone))
     return RunReplayed(dbt_run_id=dbt_run_id, replay=replayed, left_alone=alone)
+
+
+def _result(dbt_run_id: int, replayed: Replayed, alone: tuple[Triggered, ...]) -> ActionResult:
+    if replayed is Replayed.RUNNING:
+        return ActionResult(left_alone=(Part(dbt_run_id=dbt_run_id, says=UNDER_WAY),))
+    first = tuple((sync.workspace, sync.sync_id) for sync in alone[:MOST_NAMED])
+    says = describe_due(LeftAlone(len(alone), first) if alone else None)
+    return ActionResult(done=(Part(dbt_run_id=dbt_run_id, says=says),))
 
 
 def preview(server: Server, settings: AccountSettings, dbt_run_id: int, redo: Redo) -> Previewed:

@@ -127,6 +127,20 @@ def single_connection(server: Server) -> Iterator[OneConnection]:
 
 
 @contextmanager
+def single_transaction(server: Server) -> Iterator[OneConnection]:
+    """A single connection, all that is done over which is one transaction.
+
+    Raises DatabaseUnavailable.
+    """
+    with (
+        single_connection(server) as connections,
+        connections.connection() as connection,
+        connection.transaction(),
+    ):
+        yield connections
+
+
+@contextmanager
 def open_pool(
     server: Server, *, max_size: int
 ) -> Iterator[psycopg_pool.ConnectionPool[Connection]]:

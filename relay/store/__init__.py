@@ -3,10 +3,12 @@
 Every method raises DatabaseUnavailable if PostgreSQL does not respond. Callers pass in the time.
 """
 
+from relay.store.actions import Action, ActionKind, ActionResult, Actions, Part, Through
 from relay.store.alerts import Alerts
 from relay.store.attempts import Attempt, Attempts, ClaimedAttempt
 from relay.store.catch_up import CatchUps
 from relay.store.census_versions import CensusVersions
+from relay.store.coverage import Coverages
 from relay.store.dbt_runs import DbtRuns, RecordedRun
 from relay.store.decisions import Decision, Decisions
 from relay.store.deliveries import DeliveredRun, Deliveries, Delivery
@@ -19,6 +21,7 @@ from relay.store.mutes import Mute, Mutes
 from relay.store.observations import Observations
 from relay.store.periodic import PeriodicTasks
 from relay.store.replay import Redo, Replayed, Replays, Triggered
+from relay.store.requests import Requests
 from relay.store.results import (
     Found,
     NotFound,
@@ -61,14 +64,20 @@ class Store:
         self.catch_ups = CatchUps(connections)
         self.census_versions = CensusVersions(connections)
         self.drift = Drift(connections)
+        self.coverage = Coverages(connections)
         self.replays = Replays(connections)
         self.status = Status(connections)
         self.periodic_tasks = PeriodicTasks(connections)
         self.retention = Retention(connections)
         self.takeovers = Takeovers(connections)
+        self.actions = Actions(connections)
+        self.requests = Requests(connections)
 
 
 __all__ = [
+    "Action",
+    "ActionKind",
+    "ActionResult",
     "Attempt",
     "Causes",
     "ClaimedAttempt",
@@ -87,6 +96,7 @@ __all__ = [
     "NotFound",
     "NotStarted",
     "Overview",
+    "Part",
     "RecordedRun",
     "Redo",
     "Refused",
@@ -95,6 +105,7 @@ __all__ = [
     "Started",
     "Store",
     "TakenOver",
+    "Through",
     "TriggerProgress",
     "Triggered",
     "Unconfirmed",

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from relay.dbt.runs import DbtRun, JudgedStep
 from relay.decision.history import History
 from relay.decision.mapping import SyncMapping
+from relay.decision.models_of_run import RunModels
 from relay.decision.plan import Plan
 from relay.notation import printable
 from relay.store import edge_alerts, tallies
@@ -17,6 +18,7 @@ from relay.store.decisions import record_builds, record_decisions, triggered_for
 from relay.store.history import read_history
 from relay.store.jobs import evaluate_dbt_run
 from relay.store.mode import Mode
+from relay.store.model_states import as_stored, record_model_states
 from relay.store.sync_states import refresh
 from relay.store.transactions import Connection, Transactions, one
 
@@ -66,21 +68,25 @@ class DbtRuns(Transactions):
         mapping: SyncMapping,
         *,
         steps: Sequence[JudgedStep] = (),
+        models: RunModels | None = None,
         now: datetime,
         mode: Mode = Mode.LIVE,
     ) -> Iterator["PendingDecision | None"]:
         """Open a transaction that decides on a run; related decisions wait until it ends.
 
-        What the run says about itself is recorded, with its `steps`.
+        What the run says about itself is recorded, with its `steps` and what it did to `models`.
 
         None if the run is already decided.
         """
         with self._transaction() as connection:
             _lock_related_decisions(connection, run, mapping)
-            row = connection.execute(_PLAN, _details(run, steps, now)).fetchone()
+            details = {**_details(run, steps, now), "models": models and as_stored(models)}
+            row = connection.execute(_PLAN, details).fetchone()
             if row is None:
                 yield None
             else:
+                if models is not None:
+                    record_model_states(connection, run.dbt_account_id, models.states)
                 yield PendingDecision(connection, run, mapping, now, mode, source=row[0])
 
     def evaluate_again(
@@ -217,7 +223,7 @@ SET planned_at = %(now)s, dbt_job_id = %(dbt_job_id)s, environment_id = %(enviro
     first_run_id = %(first_run_id)s, project_id = %(project_id)s, job_name = %(job_name)s,
     environment_name = %(environment_name)s, git_sha = %(git_sha)s, status = %(status)s,
     cause = %(cause)s, never_counts = %(never_counts)s, started_at = %(started_at)s,
-    finished_at = %(finished_at)s, steps = %(steps)s, problem = NULL
+    finished_at = %(finished_at)s, steps = %(steps)s, models = %(models)s, problem = NULL
 WHERE (dbt_account_id, dbt_run_id) = (%(dbt_account_id)s, %(dbt_run_id)s)
   AND planned_at IS NULL AND given_up_at IS NULL
 RETURNING source

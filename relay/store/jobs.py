@@ -30,6 +30,7 @@ SEND_HEARTBEAT = "send_heartbeat"
 REVIEW_ALERTS = "review_alerts"
 SEND_MESSAGES = "send_messages"
 SCHEDULED_SEND = "scheduled_send"
+ANSWER_REQUEST = "answer_request"
 
 TASKS = (
     EVALUATE_DBT_RUN,
@@ -44,6 +45,7 @@ TASKS = (
     SEND_MESSAGES,
     SCHEDULED_SEND,
     SEND_HEARTBEAT,
+    ANSWER_REQUEST,
 )
 
 # Of its own, for the same reason: a worker of the version before does not know END_HOLD.
@@ -51,6 +53,9 @@ HOLDS_QUEUE = "relay.holds"
 
 # And for the jobs about messages: what opens alerts and sends messages, and the heartbeat.
 MESSAGES_QUEUE = "relay.messages"
+
+# And for what a page asks of a worker.
+REQUESTS_QUEUE = "relay.requests"
 
 # What processes of the previous version still defer during an upgrade, after the migration has
 # renamed the waiting jobs. Their other jobs need columns that no longer exist.
@@ -64,7 +69,7 @@ FORMER_NAMES: Mapping[str, str] = {
 MOST_SENDING = 3  # messages at once, of all workers
 
 # What a worker reads.
-QUEUES = [QUEUE, HOLDS_QUEUE, MESSAGES_QUEUE, FORMER_QUEUE]
+QUEUES = [QUEUE, HOLDS_QUEUE, MESSAGES_QUEUE, REQUESTS_QUEUE, FORMER_QUEUE]
 
 FORMER_ROUND = "round"  # a worker of the previous version defers it every ten seconds
 

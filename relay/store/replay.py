@@ -1,11 +1,15 @@
 """Replays: evaluate a dbt run again, and which of its triggers stay as they are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from relay.store.jobs import evaluate_dbt_run
 from relay.store.transactions import Transactions, every
+from relay.workspaces import SyncKey
+
+MOST_NAMED = 5  # syncs of a run, where many runs are replayed
 
 
 class Replayed(StrEnum):
@@ -35,6 +39,14 @@ class Triggered:
     outcome: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """How many syncs a replay of a run would not trigger, and the first of them."""
+
+    syncs: int
+    first: tuple[SyncKey, ...]
+
+
 class Replays(Transactions):
     """Find runs to replay, show what a replay would not trigger, and replay."""
 
@@ -58,6 +70,31 @@ class Replays(Transactions):
         key = (dbt_account_id, dbt_run_id)
         with self._statement() as connection:
             return tuple(every(connection, Triggered, _LEFT_ALONE, (*key, *key, redo)))
+
+    def left_alone_of_each(
+        self, dbt_account_id: int, dbt_run_ids: Sequence[int], redo: Redo
+    ) -> "dict[int, LeftAlone]":
+        """The same of many runs, by run, without those that leave nothing alone."""
+        given = {
+            "account": dbt_account_id,
+            "runs": list(dbt_run_ids),
+            "redo": redo,
+            "most": MOST_NAMED,
+        }
+        with self._statement() as connection:
+            return {
+                dbt_run_id: LeftAlone(
+                    syncs, tuple((workspace, int(id_)) for workspace, id_ in first)
+                )
+                for dbt_run_id, syncs, first in connection.execute(_LEFT_ALONE_OF_EACH, given)
+            }
+
+    def recorded(self, dbt_account_id: int, dbt_run_ids: Sequence[int]) -> frozenset[int]:
+        """Those of these runs that are recorded."""
+        given = (dbt_account_id, list(dbt_run_ids))
+        with self._statement() as connection:
+            rows = connection.execute(_RECORDED, given)
+            return frozenset(dbt_run_id for (dbt_run_id,) in rows)
 
     def replay(self, dbt_account_id: int, dbt_run_id: int, redo: Redo) -> Replayed:
         """Evaluate a run again, or for the first time if it was not recorded."""
@@ -85,6 +122,18 @@ _SUPERSEDED = """
 SELECT trigger_id FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
 WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT superseded
   AND (coalesce(outcome, '') IN ('refused', 'disabled') OR %s = 'everything')
+"""
+_LEFT_ALONE_OF_EACH = """
+SELECT dbt_run_id, count(*),
+       (array_agg(ARRAY[workspace, sync_id::text] ORDER BY workspace, sync_id))[1:%(most)s]
+FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id, workspace, sync_id)
+WHERE dbt_account_id = %(account)s AND dbt_run_id = ANY(%(runs)s) AND NOT superseded
+  AND (attempt_id IS NULL
+       OR coalesce(outcome, '') NOT IN ('refused', 'disabled') AND %(redo)s <> 'everything')
+GROUP BY dbt_run_id
+"""
+_RECORDED = """
+SELECT dbt_run_id FROM relay.dbt_runs WHERE dbt_account_id = %s AND dbt_run_id = ANY(%s)
 """
 _LEFT_ALONE = f"""
 SELECT workspace, sync_id, sync_run_id, outcome

@@ -17,15 +17,22 @@ BATCH_SIZE = 1000  # rows per transaction, so that no transaction holds its lock
 class Retention(Transactions):
     """Deletes the rows whose retention time is over."""
 
-    def prune(self, *, before: datetime, builds_before: datetime) -> dict[str, int]:
+    def prune(
+        self, *, before: datetime, builds_before: datetime, actions_before: datetime
+    ) -> dict[str, int]:
         """Delete what was received, decided and ended before then; return the row count per table.
 
-        `builds_before` is the limit for the last build of each node.
+        `builds_before` is the limit for the last build of each node, and for what is known of a
+        node that a sync reads; `actions_before` for what people did.
 
         Kept at any age: work that has not ended; each sync's newest trigger, which `at_most_every`
         and `require: all` need; and what its freshness is derived from.
         """
-        bounds = {"before": before, "builds_before": builds_before}
+        bounds = {
+            "before": before,
+            "builds_before": builds_before,
+            "actions_before": actions_before,
+        }
         return {table: self._delete(table, sql, bounds) for table, sql in _OLD.items()}
 
     def _delete(self, table: str, sql: LiteralString, bounds: Mapping[str, datetime]) -> int:
@@ -115,6 +122,13 @@ _OLD: dict[str, LiteralString] = {
             FROM relay.builds WHERE finished_at < %(builds_before)s
             LIMIT %(most)s)
         """,
+    "model_states": """
+        DELETE FROM relay.model_states WHERE (dbt_account_id, node, dbt_job_id) IN (
+            SELECT dbt_account_id, node, dbt_job_id FROM relay.model_states
+            WHERE finished_at < %(builds_before)s OR (finished_at < %(before)s AND NOT EXISTS (
+                SELECT FROM relay.selections WHERE selections.node = model_states.node))
+            LIMIT %(most)s)
+        """,
     "holds": """
         DELETE FROM relay.holds WHERE hold_id IN (
             SELECT hold_id FROM relay.holds WHERE ended_at < %(before)s LIMIT %(most)s)
@@ -136,6 +150,16 @@ _OLD: dict[str, LiteralString] = {
     "mutes": """
         DELETE FROM relay.mutes WHERE (workspace, sync_id) IN (
             SELECT workspace, sync_id FROM relay.mutes WHERE until < %(before)s LIMIT %(most)s)
+        """,
+    "requests": """
+        DELETE FROM relay.requests WHERE request_id IN (
+            SELECT request_id FROM relay.requests WHERE asked_at < %(before)s
+            ORDER BY asked_at LIMIT %(most)s)
+        """,
+    "actions": """
+        DELETE FROM relay.actions WHERE action_id IN (
+            SELECT action_id FROM relay.actions WHERE at < %(actions_before)s
+            ORDER BY at LIMIT %(most)s)
         """,
     "lost_log_lines": """
         DELETE FROM relay.lost_log_lines WHERE process IN (

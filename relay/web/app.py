@@ -111,7 +111,13 @@ def _add_dashboard(app: Flask, server: Server, settings: WebSettings, health: He
     """Add it; without its token nothing of it is loaded."""
     from relay.dashboard.application import install  # noqa: PLC0415
 
-    install(app, server, settings.extended_to(DashboardSettings), health.mapping_now)
+    install(
+        app,
+        server,
+        settings.extended_to(DashboardSettings),
+        health.mapping_now,
+        mapping_problems=health.mapping_problems,
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -8,7 +8,7 @@ import psycopg
 
 from relay import logs
 from relay.decision.mapping import SyncMapping
-from relay.errors import DatabaseUnavailable
+from relay.errors import DatabaseUnavailable, Problem
 from relay.mapping_file import Stamp, stamp_of
 from relay.operations.lost_lines import report_lost_lines
 from relay.operations.readiness import (
@@ -54,6 +54,10 @@ class Health:
         """The last valid mapping, after a changed file has been read; None if there was none."""
         self._mapping.check()
         return self._mapping.last_valid
+
+    def mapping_problems(self) -> tuple[Problem, ...]:
+        """Why the mapping file as it is now cannot be used; none if it can."""
+        return self._mapping.check().problems
 
     def check(self) -> tuple[Check, ...]:
         """All checks; that of the database takes a few seconds at most."""

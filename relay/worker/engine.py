@@ -67,6 +67,7 @@ TASKS: dict[str, _Task] = {
     jobs.REVIEW_ALERTS: _Task(tasks.review_alerts, tasks.periodic_task_failed),
     jobs.SEND_MESSAGES: _Task(tasks.send_messages, tasks.sending_failed),
     jobs.SCHEDULED_SEND: _Task(tasks.scheduled_send, None),
+    jobs.ANSWER_REQUEST: _Task(tasks.answer_request, tasks.request_failed),
 }
 
 

@@ -10,6 +10,7 @@ from relay.store import HoldScope
 from relay.worker.tasks import prune
 
 NIGHT = story.FIRST_DBT_RUN_ID
+CUSTOMERS = "model.jaffle_crm.customers"
 TABLES = ("deliveries", "dbt_runs", "decisions", "triggers", "sync_runs", "builds")
 
 
@@ -31,7 +32,7 @@ def _a_month_passes(relay):
 
 
 def prune_all(store, before):
-    return store.retention.prune(before=before, builds_before=before)
+    return store.retention.prune(before=before, builds_before=before, actions_before=before)
 
 
 def relayed(relay, number=0):
@@ -232,3 +233,14 @@ class TestAlertsAndMessages:
             )
         prune(relay.services)
         assert kept() == [0, 0, 1]
+
+
+def test_the_last_build_of_a_model_stays_a_year_while_a_sync_reads_it(relay, sql, a_month_passes):
+    relayed(relay)
+    sql("INSERT INTO relay.selections VALUES ('default', 5123, %s, 'table', '{}')", CUSTOMERS)
+    a_month_passes(29)
+    assert sql("SELECT count(*) FROM relay.model_states")[0][0] > 1
+    a_month_passes(2)
+    assert sql("SELECT node FROM relay.model_states") == [(CUSTOMERS,)]
+    a_month_passes(335)
+    assert sql("SELECT node FROM relay.model_states") == []

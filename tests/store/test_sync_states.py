@@ -378,7 +378,7 @@ def without_lag(states):
 
 def a_month_later(store, sync):
     before = sync.at(100 * 24 * 60)
-    return store.retention.prune(before=before, builds_before=before)
+    return store.retention.prune(before=before, builds_before=before, actions_before=before)
 
 
 @pytest.mark.parametrize("story", [case[0] for case in CASES], ids=lambda story: story.__name__)

@@ -354,6 +354,15 @@ class TestOtherRoutes:
             "silent for 120 s",
         )
 
+    def test_a_broken_mapping_has_its_problems_until_it_is_mended(self, settings, database):
+        health, good = Health(database, settings), settings.mapping.read_text()
+        assert (health.mapping_now() is not None, health.mapping_problems()) == (True, ())
+        settings.mapping.write_text("version: 1\nsyncs: 5\n")
+        (problem,) = health.mapping_problems()
+        assert (problem.line, health.mapping_now() is not None) == (2, True)
+        settings.mapping.write_text(good)
+        assert health.mapping_problems() == ()
+
     def test_readyz_says_that_the_mapping_is_broken(self, web, sql, settings):
         sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
         settings.mapping.write_text("version: 1\n")

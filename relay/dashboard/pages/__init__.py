@@ -4,6 +4,7 @@ A page is read-only, and reads the store in at most five queries.
 """
 
 from relay.dashboard.pages import (
+    action,
     actions,
     dbt_run,
     dbt_runs,
@@ -14,6 +15,7 @@ from relay.dashboard.pages import (
     overview,
     queue,
     reasons,
+    request,
     settings,
     sync,
     sync_run,
@@ -36,6 +38,8 @@ PAGES = (
     Page(rule="/mapping", name="mapping", view=mapping.view),
     Page(rule="/queue", name="queue", view=queue.view),
     Page(rule="/actions", name="actions", view=actions.view),
+    Page(rule="/actions/<int:action_id>", name="action", view=action.view),
+    Page(rule="/requests/<uuid:request_id>", name="request", view=request.view),
     Page(rule="/settings", name="settings", view=settings.view),
     Page(rule="/reasons", name="reasons", view=reasons.view),
 )

@@ -1,12 +1,24 @@
-"""The settings in effect, secrets masked."""
+"""The settings in effect in the web process, secrets masked."""
 
-from typing import Any
-
-from werkzeug.exceptions import NotFound
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from relay.dashboard.visit import Visit
+from relay.errors import BadSettings
+from relay.settings import describe
 
 
-def view(visit: Visit, **ids: Any) -> None:
-    """STUB."""
-    raise NotFound
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsPage:
+    """Every variable with its value, None if it has none; and what cannot be read any more."""
+
+    settings: Mapping[str, object]
+    problems: tuple[str, ...]
+
+
+def view(visit: Visit) -> SettingsPage:
+    """What `relay config` prints, with the environment that web was started with."""
+    try:
+        return SettingsPage(settings=describe(visit.settings.environment), problems=())
+    except BadSettings as exc:  # the file of a secret has changed meanwhile
+        return SettingsPage(settings={}, problems=tuple(map(str, exc.problems)))

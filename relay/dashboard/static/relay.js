@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const EVERY = 10000; // milliseconds
+  const SOON = 2000; // while an answer is waited for
   const kept = (name) => sessionStorage.getItem(name) === "yes";
   const keep = (name, value) => sessionStorage.setItem(name, value ? "yes" : "no");
 
@@ -51,6 +52,9 @@
       showPause();
     });
     setInterval(refresh, EVERY);
+    setInterval(() => {
+      if (live()?.querySelector("[data-soon]")) refresh();
+    }, SOON);
     document.addEventListener("visibilitychange", refresh);
     document.addEventListener("htmx:finally:request", () => {
       live()?.removeAttribute("aria-busy");

@@ -20,10 +20,12 @@ from relay.worker.tasks.periodic import (
     periodic_task_failed,
     start_periodic_tasks,
 )
+from relay.worker.tasks.requests import answer_request, request_failed
 from relay.worker.tasks.retention import prune
 from relay.worker.tasks.sync_runs import poll_failed, poll_sync_run
 
 __all__ = [
+    "answer_request",
     "catch_up",
     "check_drift",
     "defer_periodic_tasks",
@@ -36,6 +38,7 @@ __all__ = [
     "poll_sync_run",
     "prune",
     "request_drift_check",
+    "request_failed",
     "review_alerts",
     "scheduled_send",
     "scheduled_start",

@@ -5,6 +5,7 @@ from structlog.contextvars import bind_contextvars
 from relay.dbt.runs import ERROR, judged
 from relay.decision.findings import Findings
 from relay.decision.mapping import SyncMapping
+from relay.decision.models_of_run import models_of_run
 from relay.decision.plan import Plan, decide
 from relay.errors import BadArtifact, VendorError
 from relay.logs import get_logger
@@ -62,10 +63,12 @@ def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Pla
     # Before the transaction, which blocks others.
     nodes_needing_history = findings.nodes_needing_history(mapping)
     now, run = services.clock(), findings.run
+    models = models_of_run(findings, mapping, now=now)
     deciding_on = services.store.dbt_runs.begin_decision(
         run,
         mapping,
         steps=judged(run.steps, not_of_this_run=findings.outcome.not_of_this_run),
+        models=models,
         now=now,
         mode=services.mode,
     )

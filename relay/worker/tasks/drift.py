@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+from relay.census.comparison import KnownProject
+from relay.decision.coverage import coverage_of
+from relay.decision.mapping import SyncMapping
 from relay.logs import get_logger
 from relay.operations.comparing import compare
 from relay.operations.dbt_facts import ask_dbt
@@ -18,16 +21,30 @@ log = get_logger()
 
 
 def check_drift(services: Services) -> None:
-    """Compare the mapping with what dbt Cloud and Census say, and log what is new or resolved."""
+    """Compare the mapping with what dbt Cloud and Census say, and log what is new or resolved.
+
+    What it covers of the dbt project is kept for the dashboard.
+    """
     services.mapping.refresh()
     mapping = services.mapping.current
     facts = ask_dbt(services.dbt_cloud, mapping, now=services.clock())
+    if facts.project is not None:
+        _record_coverage(services, mapping, facts.project)
     comparison = compare(mapping, facts, services.census_clients.management_of, _say_nothing)
     now = services.clock()
     changes = services.store.drift.record(comparison, digest=mapping.digest, at=now)
     _log(changes)
     if comparison.unchecked:
         services.store.periodic_tasks.make_due(jobs.CHECK_DRIFT, at=now + AFTER_A_FAILURE)
+
+
+def _record_coverage(services: Services, mapping: SyncMapping, known: KnownProject) -> None:
+    services.store.coverage.record(
+        coverage_of(mapping, known.project, known.selection),
+        digest=mapping.digest,
+        lacks=known.lacks,
+        at=services.clock(),
+    )
 
 
 def drift_check_failed(services: Services, problem: str) -> None:

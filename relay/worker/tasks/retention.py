@@ -9,6 +9,7 @@ from relay.worker.services import Services
 
 # A sync's `within` may be long, and a node's parent may be rebuilt rarely.
 BUILDS_KEPT = timedelta(days=365)
+ACTIONS_KEPT = timedelta(days=365)  # who did what is asked long afterwards
 
 log = get_logger()
 
@@ -19,7 +20,9 @@ def prune(services: Services) -> None:
     Nothing should differ, except after an upgrade during which both versions have run.
     """
     now = services.clock()
-    deleted = services.store.retention.prune(before=now - KEPT, builds_before=now - BUILDS_KEPT)
+    deleted = services.store.retention.prune(
+        before=now - KEPT, builds_before=now - BUILDS_KEPT, actions_before=now - ACTIONS_KEPT
+    )
     if any(deleted.values()):
         log.info("database.pruned", rows={table: rows for table, rows in deleted.items() if rows})
     log_corrected(services.store.sync_states.rebuild())

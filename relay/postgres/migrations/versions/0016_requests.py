@@ -29,11 +29,15 @@ def upgrade() -> None:
             who         text NOT NULL,
             asked_at    timestamptz NOT NULL,
             started_at  timestamptz,         -- a worker is at it
+            failures    integer NOT NULL DEFAULT 0,
+            backoff_spent double precision NOT NULL DEFAULT 0,  -- seconds between its tries
+            again_at    timestamptz,         -- of the next try
             answered_at timestamptz,
             answer      jsonb,
-            problem     text,                -- why there is no answer
+            problem     text,                -- why there is no answer; before: of the last try
             CHECK (answered_at IS NULL OR (answer IS NULL) <> (problem IS NULL))
         );
         CREATE INDEX oldest_requests ON relay.requests (asked_at);
+        CREATE INDEX open_requests ON relay.requests (asked_at) WHERE answered_at IS NULL;
         """
     )

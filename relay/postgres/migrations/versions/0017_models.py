@@ -28,9 +28,18 @@ def upgrade() -> None:
             dbt_run_id     bigint NOT NULL,
             finished_at    timestamptz NOT NULL,
             result         text NOT NULL,
-            failed_a_test  boolean NOT NULL,
+            failed_a_test  boolean,          -- null: not known which models the tests are of
             rebuilt_at     timestamptz,      -- end of the last run of the job that rebuilt it
             PRIMARY KEY (dbt_account_id, node, dbt_job_id)
         );
+
+        -- What else only the manifest tells of the mapping; at most one row.
+        CREATE TABLE relay.coverage (
+            is_last  boolean PRIMARY KEY DEFAULT true CHECK (is_last),
+            digest   text NOT NULL,          -- of the mapping
+            found_at timestamptz NOT NULL,
+            found    jsonb NOT NULL
+        );
+        CREATE INDEX syncs_of_a_node ON relay.selections (node);
         """
     )

@@ -1,0 +1,121 @@
+"""Jobs, locks and workers, as they are now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from relay.store import jobs
+from relay.store.transactions import Transactions, every
+
+MOST_FAILED = 20
+MOST_RUNNING = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """The jobs of a task that are not done; times are None if it has none of that kind."""
+
+    task: str
+    due: int
+    scheduled: int
+    doing: int
+    oldest_due_at: datetime | None
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job; `status` is `doing` or `failed`, `at` when that began, `lock` None if it has none.
+
+    Its arguments are ids. `worker_id` is None where its worker is gone.
+    """
+
+    job_id: int
+    task: str
+    status: str
+    lock: str | None
+    arguments: Mapping[str, Any]
+    worker_id: int | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRow:
+    """A worker, and how many jobs it is at."""
+
+    worker_id: int
+    last_heartbeat: datetime
+    is_alive: bool
+    doing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodicRow:
+    """A periodic task, and when it is due again."""
+
+    name: str
+    due_at: datetime
+
+
+class QueuePages(Transactions):
+    """The queue for the dashboard."""
+
+    def tasks(self) -> list[TaskRow]:
+        """The tasks that have jobs to do."""
+        with self._statement() as connection:
+            return every(connection, TaskRow, _TASKS, (jobs.QUEUES,))
+
+    def jobs(self) -> list[JobRow]:
+        """The jobs that workers are at, and the newest that failed for good."""
+        with self._statement() as connection:
+            return every(connection, JobRow, _JOBS, (MOST_RUNNING, MOST_FAILED))
+
+    def workers(self, *, silent_after: timedelta) -> list[WorkerRow]:
+        """The workers; one is alive until it is silent for so long."""
+        with self._statement() as connection:
+            return every(connection, WorkerRow, _WORKERS, (silent_after,))
+
+    def periodic(self) -> list[PeriodicRow]:
+        """The periodic tasks."""
+        with self._statement() as connection:
+            query = "SELECT name, due_at FROM relay.periodic_tasks ORDER BY due_at"
+            return every(connection, PeriodicRow, query)
+
+
+# The time of a job without one is that of its first event; the oldest has the smallest id.
+_TASKS = """
+SELECT task, due, scheduled, doing, next_at, least(planned_at, (
+    SELECT min(at) FROM procrastinate_events WHERE job_id = oldest_id)) AS oldest_due_at
+FROM (
+    SELECT task_name AS task,
+           count(*) FILTER (WHERE is_due) AS due,
+           count(*) FILTER (WHERE status = 'todo' AND NOT is_due) AS scheduled,
+           count(*) FILTER (WHERE status = 'doing') AS doing,
+           min(scheduled_at) FILTER (WHERE status = 'todo' AND NOT is_due) AS next_at,
+           min(scheduled_at) FILTER (WHERE is_due) AS planned_at,
+           min(id) FILTER (WHERE is_due AND scheduled_at IS NULL) AS oldest_id
+    FROM (
+        SELECT *, status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now()) AS is_due
+        FROM procrastinate_jobs
+        WHERE status IN ('todo', 'doing') AND queue_name = ANY(%s)
+    ) AS jobs
+    GROUP BY task_name
+) AS of_tasks
+ORDER BY task
+"""
+_JOBS = """
+SELECT id AS job_id, task_name AS task, status::text, lock, args AS arguments, worker_id,
+       (SELECT max(at) FROM procrastinate_events WHERE job_id = jobs.id) AS at
+FROM (
+    (SELECT * FROM procrastinate_jobs WHERE status = 'doing' ORDER BY id LIMIT %s)
+    UNION ALL
+    (SELECT * FROM procrastinate_jobs WHERE status = 'failed' ORDER BY id DESC LIMIT %s)
+) AS jobs
+"""
+_WORKERS = """
+SELECT id AS worker_id, last_heartbeat, last_heartbeat > now() - %s AS is_alive, (
+    SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = workers.id
+) AS doing
+FROM procrastinate_workers AS workers ORDER BY last_heartbeat DESC LIMIT 100
+"""
