@@ -25,7 +25,8 @@ def health_of(dashboard):
 def rows_behind(dashboard, link):
     """How many rows the list behind a link has."""
     path, _, query = link.partition("?")
-    (listed,) = [each for each in dashboard.json(f"{path}.json?{query}").values() if each]
+    answer = dashboard.json(f"{path}.json?{query}")
+    (listed,) = [each for each in answer.values() if isinstance(each, dict) and "rows" in each]
     return len(listed["rows"])
 
 
@@ -93,7 +94,7 @@ class TestNeedsYou:
         assert (need["dbt_run_id"], need["detail"]) == (NIGHT, "no artifact")
         page = dashboard.get("/")
         assert page.links["Replay…"] == f"/act/replay?run={NIGHT}"
-        assert page.links["dbt runs given up: 1"] == "/runs?became=given+up"
+        assert rows_behind(dashboard, page.links["dbt runs given up: 1"]) == 1
         assert "/act/" not in viewer.get("/").html
 
     def test_a_refused_trigger_is_counted_as_its_list_has_it(self, one, dashboard):
@@ -184,12 +185,12 @@ class TestFigures:
         links = dashboard.get("/").links
         for words, count in (
             ("deliveries", 2),
+            ("dbt runs examined", 2),
             ("triggered", 2),
             ("withheld", 2),
             ("sync runs ended badly", 1),
         ):
             assert rows_behind(dashboard, links[words]) == count
-        assert links["dbt runs examined"] == "/runs?became=planned&since=24h"
 
     def test_they_are_of_the_period_that_is_asked_for(self, one, dashboard, clock):
         clock.tick(-24 * 3600)

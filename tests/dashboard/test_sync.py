@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from mappings import mapping_text, sync_entry
 from sandbox_runs import NIGHT
-from sync_stories import HOSTILE, end_sync_runs, map_syncs, night_of
+from sync_stories import HOSTILE, MODEL, end_sync_runs, map_syncs, night_of
 
 from relay.store.holds import HoldScope
+from relay.worker import tasks
 
 PAGE = "/syncs/default/5123"
 ACTIONS = ("Trigger…", "Trigger full sync…", "Hold…", "Release…", "Mute…", "Unmute…")
@@ -51,6 +52,15 @@ def test_the_lags_are_drawn_with_the_limit_and_stand_in_a_table(one, dashboard):
     assert "1 completed sync runs of the last 30 days, with a lag of" in page.text
     (lag,) = dashboard.json(f"{PAGE}.json")["lags"]
     assert lag["lag"] >= 0
+
+
+def test_its_models_are_shown_with_the_last_run_of_each_job(relay, dashboard):
+    map_syncs(relay, 5123)
+    night_of(relay)
+    tasks.check_drift(relay.services)
+    (model,) = dashboard.json(f"{PAGE}.json")["models"]
+    assert (model["node"], model["built_by"][0]["dbt_run_id"]) == (MODEL, NIGHT)
+    assert "customers" in [row[0].partition(" ")[0] for row in dashboard.get(PAGE).rows]
 
 
 def test_old_lags_are_left_out(one, dashboard):

@@ -16,6 +16,7 @@ from relay.freshness import freshness_of
 from relay.operations.freshness import freshness_row
 from relay.store.holds import Hold
 from relay.store.pages.decisions import DecisionFilter, DecisionRow
+from relay.store.pages.models import SyncModel
 from relay.store.pages.sync_runs import SyncRunRow
 from relay.store.pages.syncs import AlertOfASync, DriftOfASync, Lag, SyncStory
 from relay.workspaces import SyncKey
@@ -62,6 +63,7 @@ class SyncPage:
 
     sync: SyncRow
     entry: Entry | None
+    models: Sequence[SyncModel]
     holds: Sequence[Hold]
     alerts: Sequence[AlertOfASync]
     drift: Sequence[DriftOfASync]
@@ -93,6 +95,7 @@ def _page(visit: Visit, key: SyncKey, story: SyncStory, placed: PlacedSync | Non
     return SyncPage(
         sync=_sync_row(visit, key, story, placed),
         entry=None if placed is None else _entry(placed),
+        models=visit.pages.models.of_sync(visit.account_id, key),
         holds=story.holds,
         alerts=story.alerts,
         drift=story.drift,
