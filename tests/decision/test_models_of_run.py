@@ -51,7 +51,7 @@ def test_a_view_that_was_not_executed_is_there_if_a_sync_reads_it():
 
 def test_a_reused_model_is_up_to_date_and_no_rebuild():
     run_models = kept(outcome({A: REBUILT}, reused=[B]), sync("b"))
-    assert listed(run_models)[0] == (B, "reused", ("1",))
+    assert listed(run_models)[0] == (B, "reused", (1,))
     (state,) = run_models.states
     assert (state.result, state.rebuilt_at) == ("reused", None)
 
