@@ -38,7 +38,7 @@ class ModelResult:
     unique_id: str
     result: str
     failed_a_test: bool | None
-    syncs: tuple[str, ...]
+    syncs: tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,14 +155,14 @@ def _failed_their_test(findings: Findings) -> frozenset[str] | None:
     return findings.failed_their_test
 
 
-_ReadBy = list[tuple[frozenset[str], list[str]]]
+_ReadBy = list[tuple[frozenset[str], list[int | str]]]
 
 
 def _read_by(findings: Findings, mapping: SyncMapping) -> _ReadBy:
     """The nodes that the run executed, reused or tested, with the syncs that read them."""
-    syncs_of: dict[tuple[Selector, ...], list[str]] = {}  # many syncs share one
+    syncs_of: dict[tuple[Selector, ...], list[int | str]] = {}  # many syncs share one
     for sync in mapping.syncs:
-        syncs_of.setdefault(sync.depends_on, []).append(str(display_id(*sync.key)))
+        syncs_of.setdefault(sync.depends_on, []).append(display_id(*sync.key))
     one_of = {sync.depends_on: sync for sync in mapping.syncs}
     reused = Selection(findings.outcome.reused, findings.known_lineage)
     found: _ReadBy = []
@@ -178,9 +178,9 @@ def _read_by(findings: Findings, mapping: SyncMapping) -> _ReadBy:
     return found
 
 
-def _syncs_of(nodes: Iterable[str], read_by: _ReadBy) -> dict[str, list[str]]:
+def _syncs_of(nodes: Iterable[str], read_by: _ReadBy) -> dict[str, list[int | str]]:
     kept = frozenset(nodes)
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[int | str]] = {}
     for read, syncs in read_by:
         for node in read & kept:
             found.setdefault(node, []).extend(syncs)
