@@ -232,3 +232,24 @@ class TestAlertsAndMessages:
             )
         prune(relay.services)
         assert kept() == [0, 0, 1]
+
+
+def test_what_people_did_is_kept_for_a_year_and_what_they_asked_for_a_month(
+    relay, sql, rows, a_month_passes
+):
+    sql(
+        "INSERT INTO relay.actions (at, who, through, what, subject, result)"
+        " VALUES (%s, 'ana', 'command', 'hold', 'all syncs', '{}')",
+        relay.clock(),
+    )
+    sql(
+        "INSERT INTO relay.requests (request_id, what, arguments, who, asked_at)"
+        " VALUES (gen_random_uuid(), 'check', '{}', 'ana', %s)",
+        relay.clock(),
+    )
+    a_month_passes(29)
+    assert (rows("actions"), rows("requests")) == (1, 1)
+    a_month_passes(2)
+    assert (rows("actions"), rows("requests")) == (1, 0)
+    a_month_passes(335)
+    assert (rows("actions"), rows("requests")) == (0, 0)
