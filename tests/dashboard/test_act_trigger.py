@@ -2,7 +2,10 @@
 
 import pytest
 from dashboard_client import Dashboard
+from flask import Flask
 from mappings import mapping_text, sync_entry
+
+from relay.dashboard.application import install
 
 
 @pytest.fixture(name="worker")
@@ -78,15 +81,24 @@ def test_the_preview_says_what_is_under_way(one, dashboard):
     assert "A sync run of it is under way" in dashboard.get("/act/trigger?sync=5123").text
 
 
-def test_a_sync_of_another_workspace_is_confirmed_with_its_workspace(
-    relay, dashboard, monkeypatch, sandbox
-):
+def test_a_sync_of_another_workspace_is_confirmed_with_its_workspace(relay, dashboard, sandbox):
     entry = sync_entry(6001, "customers", workspace="emea")
     emea = {"url": sandbox.census.url, "api_key_env": "CENSUS_API_KEY_EMEA"}
     relay.map(mapping_text(entry, workspaces={"emea": emea}))
     path = "/act/trigger?sync=emea/6001&full=yes"
     dashboard.act(path, typed="6001", expect=400)
     assert "full sync: sync emea/6001" in dashboard.act(path, typed="emea/6001").text
+
+
+def test_without_a_valid_mapping_nothing_is_triggered(database, dashboard_settings, relay):
+    app = Flask("relay", static_folder=None)
+    install(app, database, dashboard_settings, lambda: None, clock=relay.clock)
+    visitor = Dashboard(app)
+    visitor.log_in()
+    assert "the mapping file cannot be used" in visitor.get("/act/trigger?sync=5123").text
+    # A hold needs none: it is what stops a mapping that does harm.
+    assert "not looked up in it" in visitor.get("/act/hold?sync=5123").text
+    assert "held until it is released" in visitor.act("/act/hold?sync=5123").text
 
 
 class TestCancel:

@@ -244,3 +244,24 @@ def test_the_last_build_of_a_model_stays_a_year_while_a_sync_reads_it(relay, sql
     assert sql("SELECT node FROM relay.model_states") == [(CUSTOMERS,)]
     a_month_passes(335)
     assert sql("SELECT node FROM relay.model_states") == []
+
+
+def test_what_people_did_is_kept_for_a_year_and_what_they_asked_for_a_month(
+    relay, sql, rows, a_month_passes
+):
+    sql(
+        "INSERT INTO relay.actions (at, who, through, what, subject, result)"
+        " VALUES (%s, 'ana', 'command', 'hold', 'all syncs', '{}')",
+        relay.clock(),
+    )
+    sql(
+        "INSERT INTO relay.requests (request_id, what, arguments, who, asked_at)"
+        " VALUES (gen_random_uuid(), 'check', '{}', 'ana', %s)",
+        relay.clock(),
+    )
+    a_month_passes(29)
+    assert (rows("actions"), rows("requests")) == (1, 1)
+    a_month_passes(2)
+    assert (rows("actions"), rows("requests")) == (1, 0)
+    a_month_passes(335)
+    assert (rows("actions"), rows("requests")) == (0, 0)
