@@ -114,11 +114,12 @@ class Service:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for raw in self._process.stdout:
-            try:
-                self._lines.put(json.loads(raw))
-            except ValueError:
-                self._lines.put({"event": "unreadable", "timestamp": "", "line": raw.decode()})
+        with self._process.stdout as lines:
+            for raw in lines:
+                try:
+                    self._lines.put(json.loads(raw))
+                except ValueError:
+                    self._lines.put({"event": "unreadable", "timestamp": "", "line": raw.decode()})
         self._lines.put(None)
 
 
