@@ -1,7 +1,7 @@
 """The newest sync runs of a sync, as bars: up by their lag, down if they ended badly."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from relay.dashboard import text
@@ -31,8 +31,16 @@ class Sparkline:
     words: str
     width: int = WIDTH
     height: int = HEIGHT
-    bar: int = BAR
     baseline: int = UP
+
+    @property
+    def paths(self) -> Mapping[str, str]:
+        """The bars of each kind as one path: a page has a hundred drawings."""
+        paths: dict[str, str] = {}
+        for bar in self.bars:
+            drawn = f"M{bar.x},{bar.y}h{BAR}v{bar.height}h-{BAR}z"
+            paths[bar.kind] = paths.get(bar.kind, "") + drawn
+        return paths
 
 
 def sparkline(runs: Sequence[RecentRun]) -> Sparkline | None:
