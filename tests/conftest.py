@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import structlog
 from clocks import Clock
+from databases import Databases
 from mappings import mapping_text, sync_entry
 from psycopg.conninfo import make_conninfo
 
@@ -87,8 +88,17 @@ def _postgres():
         Path(folder).chmod(0o711)
         server = EmbeddedServer(Path(folder) / "data")
         server.join()
+        _forget_at_a_crash(server)
         yield server.conninfo
         server.leave()
+
+
+def _forget_at_a_crash(server):
+    """Write nothing through to the disk: what is killed in tests has a server of its own."""
+    with psycopg.connect(server.conninfo, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture(name="template", scope="session")
@@ -104,21 +114,25 @@ def _template(postgres):
 @pytest.fixture(name="empty_database")
 def _empty_database(postgres):
     """A server with an empty database."""
-    yield from _database(postgres, "template1")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield ExternalServer(make_conninfo(postgres, dbname=name))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(name="databases", scope="session")
+def _databases(postgres, template):
+    databases = Databases(postgres, template)
+    yield databases
+    databases.drop_all()
 
 
 @pytest.fixture(name="database")
-def _database_up_to_date(postgres, template):
+def _database_up_to_date(databases):
     """A server whose database is up to date, for one test."""
-    yield from _database(postgres, template)
-
-
-def _database(postgres, template):
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield ExternalServer(make_conninfo(postgres, dbname=name))
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with databases.one() as server:
+        yield server
 
 
 @pytest.fixture(name="sql")
