@@ -1,14 +1,16 @@
 """Pictures of the dashboard for the documents, written by `make screenshots` to docs/images.
 
-The data is the demo's: its sandbox, some dbt runs, and a real service. After each run the history
-is moved into the past, so that the pictures show two days instead of a minute.
+The data is the demo's: its sandbox, dbt runs, and a real service. After each run what relay has
+recorded is moved into the past, and drawn out, so that the pictures show two weeks of runs that
+take minutes.
 """
 
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
-from datetime import timedelta
+import time
+from contextlib import chdir, contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -25,31 +27,60 @@ from relay.sandbox.recordings import load
 from relay.sandbox.wire import Status
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
+WIDTH, HEIGHT = 1280, 960
 LARGEST = 200_000  # bytes of a picture
-TOKEN = "token-of-the-pictures-0123456789abcdef"  # noqa: S105 - for a service on loopback
-SETTINGS = {"RELAY_ADMIN_TOKEN": TOKEN, "RELAY_RETRY_FOR": "1s"}
+TOKEN = "token-of-the-pictures-0123456789abcdef"  # for a service on loopback
+MAPPING = f"{story.MAPPING}defaults: {{owner: crm-team, fresh_within: 26h}}\n"
+SETTINGS = {
+    "RELAY_ADMIN_TOKEN": TOKEN,
+    "RELAY_MAPPING": "config/crm.yml",
+    "RELAY_RETRY_FOR": "1s",
+}
 
+TABLES = "run_tables_under_view"  # a recording: some of the models
 NIGHTLY = story.NIGHTLY_JOB
-HOURLY = SandboxJob(
+ORDERS = SandboxJob(
     dbt_job_id=278166,
     name="Orders and revenue",
     environment=story.PRODUCTION,
     commands=("dbt run",),
     cron="0 */4 * * *",
 )
-# What each dbt run is, and how many hours pass after it.
+# The dbt runs: how many times slower all seems that follows them, and the hours until the next.
 HISTORY = (
-    (NIGHTLY, "build", 4),
-    (HOURLY, "run_tables_under_view", 4),
-    (HOURLY, "run_tables_under_view", 4),
-    (HOURLY, "run_tables_under_view", 12),
-    (NIGHTLY, "build_test_fail", 2),
-    (NIGHTLY, "build", 4),
-    (HOURLY, "run_tables_under_view", 4),
-    (HOURLY, "run_tables_under_view", 4),
-    (HOURLY, "run_tables_under_view", 9),
+    *((NIGHTLY, "build", pace, 24) for pace in (190, 240, 170, 260, 310, 280, 480, 230, 210)),
+    (NIGHTLY, "build", 250, 6),
+    (ORDERS, TABLES, 130, 4),
+    (ORDERS, TABLES, 160, 4),
+    (ORDERS, TABLES, 110, 10),
+    (NIGHTLY, "build_test_fail", 220, 2),
+    (NIGHTLY, "build", 270, 4),
+    (ORDERS, TABLES, 140, 4),
+    (ORDERS, TABLES, 120, 4),
+    (ORDERS, TABLES, 150, 8),
 )
-BAD, GIVEN_UP = (NIGHTLY, "build_model_error"), (HOURLY, "run_tables_under_view")
+
+TIMES = """
+SELECT table_name, column_name FROM information_schema.columns
+JOIN information_schema.tables USING (table_schema, table_name)
+WHERE table_schema = 'relay' AND table_type = 'BASE TABLE' AND is_generated = 'NEVER'
+  AND data_type = 'timestamp with time zone'
+"""
+MOVE = """
+UPDATE {table} SET {at} = {at} - %(passed)s
+    + greatest({at} - %(since)s, interval '0 s') * (%(pace)s - 1)
+WHERE {at} BETWEEN now() - interval '90 days' AND now()
+"""
+SLOW_DOWN = "UPDATE relay.sync_runs SET lag = lag * %(pace)s WHERE begun_at > %(since)s"
+TAKE_OVER = """
+UPDATE relay.sync_states AS state SET lag = run.lag
+FROM relay.sync_runs AS run
+WHERE (run.workspace, run.sync_id) = (state.workspace, state.sync_id)
+  AND run.begun_at > %(since)s AND run.lag IS NOT NULL
+"""
+
+
+SELECTED = "SELECT FROM relay.selections LIMIT 1"
 
 
 class Story:
@@ -60,8 +91,12 @@ class Story:
         self._ids = count(story.FIRST_DBT_RUN_ID)
         self.held = set()  # syncs whose triggers wait
 
-    def play(self, job, recording):
-        """A dbt run ends, its syncs are triggered, and their runs end; return its id."""
+    def play(self, job, recording, *, pace=1, hours=0.0):
+        """A dbt run ends, its syncs are triggered, their runs end, and time passes.
+
+        Returns its id.
+        """
+        began = datetime.now(UTC)
         dbt_run_id = self._deliver(job, recording)
         plan = self._service.wait_for(
             lambda line: line["event"] == "dbt_run.planned" and line["dbt_run_id"] == dbt_run_id,
@@ -76,34 +111,45 @@ class Story:
                 ),
                 f"the end of sync {sync_id}'s run",
             )
+        self.let_pass(hours, since=began, pace=pace)
         return dbt_run_id
 
-    def give_up(self, job, recording):
+    def give_up(self, job, recording, *, hours):
         """A dbt run ends whose results dbt Cloud does not hand out."""
         self._sandbox.dbt_cloud.fail_next("run_results.json", Status(503), times=50)
-        dbt_run_id = self._deliver(job, recording)
+        self._deliver(job, recording)
         self._service.wait_for(
             lambda line: line["event"] == "dbt_run.given_up", "a dbt run that is given up"
         )
         self._sandbox.dbt_cloud.clear_faults()
+        self.let_pass(hours, since=datetime.now(UTC), pace=1)
 
-    def let_pass(self, hours):
-        """Move all that relay has recorded so many hours into the past."""
+    def hold(self, page, sync_id, *, until_in, why):
+        """Hold a sync, as a person does."""
+        page.goto(f"/act/hold?sync=default/{sync_id}")
+        page.get_by_label("For").fill(until_in)
+        page.get_by_label("Why").fill(why)
+        page.get_by_role("button", name="Hold").click()
+        self.held.add(sync_id)
+
+    def wait_for_comparison(self):
+        """A worker looks up which models the mapping selects, a minute after it has started."""
+        deadline = time.monotonic() + 90
+        with psycopg.connect(self._database, autocommit=True) as connection:
+            while connection.execute(SELECTED).fetchone() is None:
+                if time.monotonic() > deadline:
+                    sys.exit("No worker has compared the mapping with the dbt project.")
+                time.sleep(1)
+
+    def let_pass(self, hours, *, since, pace):
+        """Move what relay has recorded into the past, and draw out what came after a time."""
+        given = {"since": since, "pace": pace, "passed": timedelta(hours=hours)}
         with psycopg.connect(self._database) as connection:
-            columns = connection.execute(
-                "SELECT table_name, column_name FROM information_schema.columns"
-                " JOIN information_schema.tables USING (table_schema, table_name)"
-                " WHERE table_schema = 'public' AND data_type = 'timestamp with time zone'"
-                " AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'procrastinate%'"
-                " AND is_generated = 'NEVER'"
-            ).fetchall()
-            for table, column in columns:
-                connection.execute(
-                    sql.SQL("UPDATE {} SET {} = {} - %s").format(
-                        *map(sql.Identifier, (table, column, column))
-                    ),
-                    [timedelta(hours=hours)],
-                )
+            connection.execute(SLOW_DOWN, given)
+            connection.execute(TAKE_OVER, given)
+            for table, column in connection.execute(TIMES).fetchall():
+                names = {"table": sql.Identifier("relay", table), "at": sql.Identifier(column)}
+                connection.execute(sql.SQL(MOVE).format(**names), given)
 
     def _deliver(self, job, recording):
         dbt_run_id = next(self._ids)
@@ -117,8 +163,10 @@ class Story:
 def main():
     """Write the pictures. Returns the exit status."""
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="relay-pictures-") as folder:
+    with tempfile.TemporaryDirectory(prefix="relay-pictures-") as folder, chdir(folder):
         Path(folder).chmod(0o711)  # PostgreSQL may be another user, who needs this folder
+        Path("config").mkdir()
+        Path(SETTINGS["RELAY_MAPPING"]).write_text(MAPPING)
         with (
             open_sandbox(runs_take=timedelta(seconds=1)) as sandbox,
             service_of(sandbox, folder, SETTINGS) as service,
@@ -126,28 +174,23 @@ def main():
         ):
             service.show = False
             service.wait_until_ready()
-            page = browser.new_page(base_url=service.url, color_scheme="light")
-            log_in(page)
-            database = EmbeddedServer(Path(folder) / "data").conninfo
-            bad_run_id = played(Story(sandbox, service, database), page)
-            picture(page, "/", "dashboard-overview", height=1010)
-            picture(page, f"/runs/{bad_run_id}", "dashboard-run", height=1010)
-            picture(page, "/syncs/default/5124", "dashboard-sync", height=1010)
+            page = log_in(browser, service.url)
+            history = Story(sandbox, service, EmbeddedServer(Path(folder, "data")).conninfo)
+            bad_run_id = play(history, page)
+            picture(page, "/", "dashboard-overview")
+            picture(page, f"/runs/{bad_run_id}", "dashboard-run")
+            picture(page, "/syncs/default/5123", "dashboard-sync")
     return 0
 
 
-def played(history, page):
+def play(history, page):
     """Play the history; return the id of the dbt run in which a model failed."""
-    for job, recording, hours in HISTORY:
-        history.play(job, recording)
-        history.let_pass(hours)
-    hold(page, "default/5126", for_="8h", why="Zendesk is being migrated")
-    history.held.add(5126)
-    history.give_up(*GIVEN_UP)
-    history.let_pass(2)
-    bad_run_id = history.play(*BAD)
-    history.let_pass(0.2)
-    return bad_run_id
+    for job, recording, pace, hours in HISTORY:
+        history.play(job, recording, pace=pace, hours=hours)
+    history.wait_for_comparison()
+    history.hold(page, 5126, until_in="8h", why="Zendesk is being migrated")
+    history.give_up(ORDERS, TABLES, hours=2)
+    return history.play(NIGHTLY, "build_model_error", pace=200, hours=0.3)
 
 
 @contextmanager
@@ -162,29 +205,23 @@ def open_browser():
         browser.close()
 
 
-def log_in(page):
-    """Log in as Ada."""
+def log_in(browser, url):
+    """A page of somebody who has logged in, in the light theme."""
+    size = {"width": WIDTH, "height": HEIGHT}
+    page = browser.new_page(base_url=url, viewport=size, color_scheme="light")
     page.goto("/login")
     page.get_by_label("Your name").fill("Ada")
     page.get_by_label("Token").fill(TOKEN)
     page.get_by_role("button", name="Log in").click()
+    return page
 
 
-def hold(page, sync, *, for_, why):
-    """Hold a sync, as a person would."""
-    page.goto(f"/act/hold?sync={sync}")
-    page.get_by_label("For").fill(for_)
-    page.get_by_label("Why").fill(why)
-    page.get_by_role("button", name="Hold").click()
-
-
-def picture(page, address, name, *, height):
-    """Write a picture of a page's top."""
-    page.set_viewport_size({"width": 1280, "height": height})
+def picture(page, address, name):
+    """Write a picture of the top of a page."""
     page.goto(address)
     file = IMAGES / f"{name}.png"
     page.screenshot(path=file)
-    print(f"{file}: {file.stat().st_size // 1000} kB")
+    sys.stdout.write(f"{file}: {file.stat().st_size // 1000} kB\n")
     if file.stat().st_size > LARGEST:
         sys.exit(f"{file} is larger than {LARGEST // 1000} kB")
 
