@@ -27,7 +27,7 @@ from relay.sandbox.recordings import load
 from relay.sandbox.wire import Status
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-WIDTH, HEIGHT = 1280, 960
+WIDTH = 1280
 LARGEST = 200_000  # bytes of a picture
 TOKEN = "token-of-the-pictures-0123456789abcdef"  # for a service on loopback
 MAPPING = f"{story.MAPPING}defaults: {{owner: crm-team, fresh_within: 26h}}\n"
@@ -177,9 +177,13 @@ def main():
             page = log_in(browser, service.url)
             history = Story(sandbox, service, EmbeddedServer(Path(folder, "data")).conninfo)
             bad_run_id = play(history, page)
-            picture(page, "/", "dashboard-overview")
-            picture(page, f"/runs/{bad_run_id}", "dashboard-run")
-            picture(page, "/syncs/default/5123", "dashboard-sync")
+            page.goto("/")
+            picture(page, "dashboard-overview", until=page.locator(".strips > li").nth(5))
+            page.goto(f"/runs/{bad_run_id}")
+            page.get_by_text("All conditions of sync 5123").click()
+            picture(page, "dashboard-run", until=page.get_by_role("link", name="5125").first)
+            page.goto("/syncs/default/5123")
+            picture(page, "dashboard-sync", until=page.get_by_role("heading", name="Sync runs"))
     return 0
 
 
@@ -207,7 +211,7 @@ def open_browser():
 
 def log_in(browser, url):
     """A page of somebody who has logged in, in the light theme."""
-    size = {"width": WIDTH, "height": HEIGHT}
+    size = {"width": WIDTH, "height": WIDTH}
     page = browser.new_page(base_url=url, viewport=size, color_scheme="light")
     page.goto("/login")
     page.get_by_label("Your name").fill("Ada")
@@ -216,11 +220,12 @@ def log_in(browser, url):
     return page
 
 
-def picture(page, address, name):
-    """Write a picture of the top of a page."""
-    page.goto(address)
+def picture(page, name, *, until):
+    """Write a picture of a page, down to something on it."""
     file = IMAGES / f"{name}.png"
-    page.screenshot(path=file)
+    height = until.bounding_box()["y"] + page.evaluate("scrollY")
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+    page.screenshot(path=file, full_page=True, clip=clip)
     sys.stdout.write(f"{file}: {file.stat().st_size // 1000} kB\n")
     if file.stat().st_size > LARGEST:
         sys.exit(f"{file} is larger than {LARGEST // 1000} kB")
