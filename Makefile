@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install install-prod demo test lint types tests test-crash format lock clean clean-data
+.PHONY: help install install-prod demo test lint types tests screenshots test-crash format lock clean clean-data
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -41,6 +41,9 @@ types: install
 
 tests: install
 	@$(BIN)/pytest
+
+screenshots: install   ## the pictures of docs/dashboard.md (needs Chromium; takes two minutes)
+	@$(BIN)/python tests/browser/screenshots.py
 
 test-crash: install   ## kill every process at random during a busy night (5 minutes)
 	@$(BIN)/pytest -m storm -n 0 -rP tests/crash

@@ -20,19 +20,23 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from flask import Flask
 from mappings import mapping_text, sync_entry
 
 from relay import cli
 from relay.census import sync_form
 from relay.census.findings import Kind
 from relay.census.sync_reader import read_sync
+from relay.dashboard.application import install
+from relay.dashboard.pages import PAGES
 from relay.dbt.deliveries import Ignored
 from relay.decision.gates import Reason
 from relay.decision.mapping_form import json_schema
 from relay.decision.mapping_reader import read_mapping
 from relay.errors import BadSettings
 from relay.sandbox.recordings import load
-from relay.settings import ServiceSettings, describe
+from relay.postgres.server import server_of
+from relay.settings import DashboardSettings, ServiceSettings, describe
 from relay.sync_runs import Outcome
 from relay.variables import VARIABLES
 from relay.web.metrics.catalogue import CATALOGUE as METRICS
@@ -216,6 +220,20 @@ class TestTheCommandsOfTheDocuments:
         code = (ROOT / "relay" / "commands" / "status_form.py").read_text()
         assert [title for title in titles if f'"{title}"' not in code] == []
 
+    def test_the_data_of_the_dashboard(self, run):
+        """docs/dashboard.md on the sandbox, where a model has failed."""
+        need("curl", "jq")
+        *sandbox, stop = blocks(DOCS / "sandbox.md", "sh")
+        (session,) = blocks(DOCS / "dashboard.md", "sh")
+        tokens = {"RELAY_ADMIN_TOKEN": "admin-" * 6, "RELAY_VIEWER_TOKEN": "viewer-" * 6}
+        script = with_free_ports("\n".join([*sandbox, session, stop, "wait"]))
+        status, said = run(script, **tokens)
+        assert status == 0, said
+        assert '"kind": "withheld"' in said
+        (shown,) = (each for each in blocks(DOCS / "dashboard.md", "text") if "\t" in each)
+        assert shown.splitlines()
+        assert [line for line in shown.splitlines() if line not in said] == []
+
     def test_operations(self, run):
         session = "\n".join(blocks(DOCS / "operations.md", "sh"))
         status, said = run(while_relay_runs(session), PORT=free_ports(1)[0], **SETTINGS)
@@ -246,6 +264,7 @@ class TestTheCommandsOfTheDocuments:
             "census.md",
             "operations.md",
             "mapping.md",
+            "dashboard.md",
         }
         assert with_commands == run
         assert not any(blocks(each, other) for each in DOCUMENTS for other in ("bash", "console"))
@@ -264,8 +283,14 @@ class TestTheCommandsOfTheDocuments:
         assert {*spans, *in_blocks} <= {*cli.main.commands}
 
     def test_what_the_readme_says_is_not_there_is_not_there(self):
-        assert "- Not in version 0.1.0: a dashboard and an admin API.\n" in README
-        assert not {"dashboard", "admin"} & {*cli.main.commands}
+        line = next(each for each in README.splitlines() if each.startswith("- Not in version"))
+        assert line.endswith("and an API that acts (its JSON only reads).")
+        settings = ServiceSettings.from_environment(SETTINGS | {"RELAY_ADMIN_TOKEN": "a" * 32})
+        app = Flask("relay", static_folder=None)
+        install(app, server_of(settings), settings.extended_to(DashboardSettings), lambda: None)
+        of_json = [rule for rule in app.url_map.iter_rules() if rule.rule.endswith(".json")]
+        assert len(of_json) > len(PAGES)
+        assert {method for rule in of_json for method in rule.methods} == {"GET", "HEAD", "OPTIONS"}
 
     @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
     def test_every_target_of_make_exists(self, document):

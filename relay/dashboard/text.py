@@ -10,6 +10,7 @@ from relay.workspaces import display_id as display_id  # noqa: PLC0414 - for tem
 
 NOTHING = "—"
 LONGEST_TEXT = 300  # characters of a text from outside, in one place
+FEW = 10  # of a unit: less are told with the next smaller unit
 LONGEST_LABEL = 36  # characters in a box of a drawing
 _STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -20,7 +21,7 @@ def when(at: datetime | None, now: datetime) -> Markup:
         return Markup(NOTHING)  # noqa: S704 - a constant
     utc = at.astimezone(UTC)
     passed = (now - at).total_seconds()
-    ago = f"{span(passed)} ago" if passed >= 0 else f"in {span(-passed)}"
+    ago = f"{_roughly(passed)} ago" if passed >= 0 else f"in {_roughly(-passed)}"
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         f"{utc:%Y-%m-%dT%H:%M:%S}Z", f"{utc:%Y-%m-%d %H:%M:%S}", ago
     )
@@ -52,6 +53,12 @@ def span(seconds: float | timedelta | None) -> str:
         if len(parts) == 2:  # noqa: PLR2004
             break
     return " ".join(filter(None, parts)) or "0 s"
+
+
+def _roughly(seconds: float) -> str:
+    """A duration in its largest unit, with the next one if there are few of it."""
+    parts = span(max(round(seconds), 1)).split(" ")
+    return " ".join(parts[:2] if int(parts[0]) >= FEW else parts)
 
 
 def number(value: float | None) -> str:

@@ -12,7 +12,8 @@ from uuid import UUID, uuid5
 from relay.channels import Channel, ChannelKind, Event
 from relay.decision.mapping import Sync, SyncMapping
 from relay.messages.alerts import Alert, CausingRun, Said
-from relay.messages.message import AlertLine, Link, Message, Says, Severity
+from relay.messages.links import Sites, links
+from relay.messages.message import AlertLine, Message, Says, Severity
 from relay.messages.texts import (
     cause_text,
     counted,
@@ -28,7 +29,6 @@ from relay.workspaces import SyncKey
 BETWEEN_REMINDERS = timedelta(days=1)
 AFTER_A_FAILURE = timedelta(hours=1)
 MOST_INCIDENTS = 50  # in one message to PagerDuty: each is a request of its own
-MOST_LINKS = 5
 
 _NAMESPACE = UUID("c8f5b1de-5d0f-4f6e-9a57-1d2a4c3b6e70")
 # What a dbt run, or a sync run for it, has opened.
@@ -67,7 +67,7 @@ class Known:
     """What a message may depend on.
 
     `alerts` are the open ones, and those that are over and not settled; `said` is what was said of
-    them. `is_muted` and `is_held` tell it of a sync. `dbt_cloud_url` begins links. `delay` is how
+    them. `is_muted` and `is_held` tell it of a sync. `sites` begin links. `delay` is how
     old an alert is when it is told, so that one message tells of all syncs that a dbt run concerns,
     and none of what is over at once.
     """
@@ -77,7 +77,7 @@ class Known:
     mapping: SyncMapping
     is_muted: Callable[[SyncKey], bool]
     is_held: Callable[[SyncKey], bool]
-    dbt_cloud_url: str
+    sites: Sites
     delay: timedelta
 
 
@@ -206,7 +206,7 @@ class _Composer:
             title=title,
             text=text,
             alerts=tuple(self._line(alert) for alert in alerts),
-            links=tuple(_links(alerts, self._known.dbt_cloud_url)),
+            links=tuple(links(alerts, self._known.sites)),
             at=self._now.isoformat(),
         )
         return Outgoing(self._channel.name, message, alert_ids)
@@ -283,11 +283,3 @@ def _concerned(alerts: Sequence[Alert]) -> str:
 def _worst(alerts: Iterable[Alert]) -> Severity:
     severities = {_SEVERITIES[alert.event] for alert in alerts}
     return Severity.ERROR if Severity.ERROR in severities else Severity.WARNING
-
-
-def _links(alerts: Iterable[Alert], dbt_cloud_url: str) -> Iterator[Link]:
-    runs = dict.fromkeys(alert.run for alert in alerts if alert.run and alert.run.project_id)
-    for run in [run for run in runs if run is not None][:MOST_LINKS]:
-        account, project = run.dbt_account_id, run.project_id
-        path = f"deploy/{account}/projects/{project}/runs/{run.dbt_run_id}"
-        yield Link(label=f"dbt run {run.dbt_run_id}", url=f"{dbt_cloud_url}/{path}")

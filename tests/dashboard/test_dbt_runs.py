@@ -29,7 +29,8 @@ def _record(sql, clock):
 
 
 def shown(dashboard, query=""):
-    return [row[1] for row in dashboard.get(f"/runs{query}").rows[1:]]
+    rows = dashboard.get(f"/runs{query}").rows[1:]
+    return [row[1] for row in rows if len(row) > 2]  # a problem has a row of its own
 
 
 def test_a_run_is_shown_with_how_many_syncs_it_triggered(one, dashboard):

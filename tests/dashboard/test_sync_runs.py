@@ -28,7 +28,7 @@ def test_a_sync_run_is_listed_with_what_it_brought_and_why(one, dashboard):
     assert (row["models"], row["dbt_run_ids"]) == ([MODEL], [NIGHT])
     assert (row["records_processed"], row["records_failed"], row["records_invalid"]) == (100, 2, 1)
     shown = dashboard.get("/sync-runs").rows[1]
-    assert shown[7:13] == ["completed_with_rejects", "no", "100", "98", "2", "1"]
+    assert shown[6:11] == ["completed_with_rejects in Census: completed", "100", "98", "2", "1"]
 
 
 def test_its_page_leads_to_the_dbt_run_the_sync_and_census(one, dashboard):

@@ -10,6 +10,7 @@ from relay.channels import ALL_EVENTS, Channel, ChannelKind, Event
 from relay.decision.mapping import Sync, SyncMapping
 from relay.messages.alerts import Alert, CausingRun, Detail, Said
 from relay.messages.compose import Known, compose
+from relay.messages.links import Sites
 from relay.messages.message import Says, Severity
 from relay.workspaces import DEFAULT_WORKSPACE
 
@@ -60,7 +61,9 @@ def told(alert, at=None, *, channel="data", says=Says.OPENED):
 SYNCS, CHANNELS = (sync(),), (channel(),)
 
 
-def composed(*alerts, said=(), syncs=SYNCS, channels=CHANNELS, muted=(), held=(), now=NOW):
+def composed(
+    *alerts, said=(), syncs=SYNCS, channels=CHANNELS, muted=(), held=(), relay_url=None, now=NOW
+):
     mapping = SyncMapping(
         syncs=tuple(syncs), workspaces={}, digest="", channels={c.name: c for c in channels}
     )
@@ -70,7 +73,7 @@ def composed(*alerts, said=(), syncs=SYNCS, channels=CHANNELS, muted=(), held=()
         mapping=mapping,
         is_muted=lambda key: key[1] in muted,
         is_held=lambda key: key[1] in held,
-        dbt_cloud_url="https://ab123.us1.dbt.com",
+        sites=Sites(dbt_cloud_url="https://ab123.us1.dbt.com", relay_url=relay_url),
         delay=timedelta(seconds=30),
     )
     return compose(known, now=now)
@@ -114,6 +117,31 @@ class TestWhatADbtRunCaused:
             )
         ]
         assert (message.says, message.severity) == (Says.OPENED, Severity.WARNING)
+
+    def test_links_to_relays_own_pages_too_where_they_are_reached(self):
+        (message,) = messages(
+            alert(),
+            alert(sync_id=5124),
+            syncs=(sync(), sync(5124)),
+            relay_url="https://relay.test/in",
+        )
+        assert [(link.label, link.url) for link in message.links[1:]] == [
+            ("dbt run 155144667 in relay", "https://relay.test/in/runs/155144667"),
+            ("sync 5123 in relay", "https://relay.test/in/syncs/default/5123"),
+            ("sync 5124 in relay", "https://relay.test/in/syncs/default/5124"),
+        ]
+
+    def test_links_to_a_sync_of_a_workspace_with_any_name(self):
+        stale = dataclasses.replace(alert(Event.STALE), sync=("emea & apac", 7))
+        syncs = (dataclasses.replace(sync(), workspace="emea & apac", sync_id=7),)
+        (message,) = messages(stale, syncs=syncs, relay_url="https://relay.test")
+        (link,) = message.links
+        assert link.url == "https://relay.test/syncs/emea%20%26%20apac/7"
+
+    def test_links_to_relay_where_the_project_is_not_known(self):
+        run = dataclasses.replace(RUN, project_id=None)
+        (message,) = messages(alert(run=run), relay_url="https://relay.test")
+        assert message.links[0].url == "https://relay.test/runs/155144667"
 
     def test_names_several_causes_once_each_by_reason(self):
         tested = Detail(reason="test_failed", models=(ORDERS, CUSTOMERS))

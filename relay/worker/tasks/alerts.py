@@ -6,6 +6,7 @@ from relay.channels import Event
 from relay.freshness import Freshness, freshness_of
 from relay.logs import get_logger
 from relay.messages.compose import Known, compose
+from relay.messages.links import Sites
 from relay.operations.levels import Levels, not_known_to_be_fresh, sightings
 from relay.store import Hold
 from relay.store.alerts import Changes
@@ -76,7 +77,10 @@ def _tell(services: Services, held: _Held) -> None:
             mapping=services.mapping.current,
             is_muted=muted.__contains__,
             is_held=held,
-            dbt_cloud_url=services.settings.dbt_cloud_url,
+            sites=Sites(
+                dbt_cloud_url=services.settings.dbt_cloud_url,
+                relay_url=services.settings.relay_url,
+            ),
             delay=timedelta(seconds=services.settings.message_delay),
         )
         telling.record(compose(known, now=now), now=now)
