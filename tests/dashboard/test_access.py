@@ -186,3 +186,33 @@ def test_a_shown_page_knows_nothing_of_the_tokens(dashboard):
     shown = dashboard.get(PAGE)
     assert ADMIN_TOKEN not in shown.html
     assert VIEWER_TOKEN not in shown.html
+
+
+ZEROS = "0" * 19
+LONG = f"{ZEROS}1{'9' * 30}"  # its first twenty digits are those of a small number
+OF_NUMBERS = "2026-01-01T00:00:00Z~1"
+OF_UUIDS = "2026-01-01T00:00:00Z~00000000-0000-0000-0000-000000000001"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/runs?job={LONG}",
+        f"/mapping?sync={LONG}",
+        f"/act/replay?job={LONG}",
+        f"/act/trigger?sync={LONG}",
+        "/sync-runs?sync=a%00b/1",
+        "/syncs/decisions?sync=%00/1",
+        "/syncs/a%00b/5",
+        f"/runs?before={OF_UUIDS}",
+        f"/deliveries?before={OF_NUMBERS}",
+        f"/syncs/decisions?before={OF_NUMBERS}",
+    ],
+)
+def test_an_address_that_cannot_be_is_a_mistake_and_no_fault_of_the_database(one, dashboard, path):
+    assert "does not answer" not in dashboard.get(path, expect=400).text
+
+
+def test_a_form_with_an_endless_id_is_refused(one, dashboard):
+    form = dashboard.get("/act/trigger?sync=5123").fields | {"sync": f"{ZEROS}1{'9' * 5000}"}
+    assert dashboard.post("/act/trigger", **form).status_code == 400
