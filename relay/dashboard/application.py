@@ -24,7 +24,7 @@ from relay.dashboard.find import add_find
 from relay.dashboard.links import Links
 from relay.dashboard.login import add_login
 from relay.dashboard.pages import NAVIGATION, PAGES
-from relay.dashboard.protection import add_headers, is_cross_site, is_other_host
+from relay.dashboard.protection import add_headers, is_cross_site, is_other_host, requested
 from relay.dashboard.static_files import StaticFiles
 from relay.dashboard.throttle import Throttle
 from relay.dashboard.visit import Page, Visit, VisitWith
@@ -90,6 +90,7 @@ def install(
         return {
             "navigation": NAVIGATION,
             "visitor": g.get("visitor"),
+            "here": f"{request.script_root}{requested(request)}",
             "now": clock(),
             "links": Links(settings, mapping_now()),
             "text": text,
@@ -123,8 +124,8 @@ def _serve_below(app: Flask, settings: DashboardSettings) -> None:
 
     def below(environ: dict[str, Any], start_response: Any) -> Any:
         environ["SCRIPT_NAME"] = prefix
-        if environ["PATH_INFO"].startswith(f"{prefix}/"):
-            environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix(prefix)
+        if f"{environ['PATH_INFO']}/".startswith(f"{prefix}/"):
+            environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix(prefix) or "/"
         return inner(environ, start_response)
 
     app.wsgi_app = below  # type: ignore[method-assign]
@@ -173,7 +174,7 @@ def _ask_to_log_in() -> AnyResponse:
         return response
     if request.headers.get("HX-Request"):  # a part of a page whose session has ended
         return Response(status=401, headers={"HX-Refresh": "true"})
-    going_to = request.full_path.rstrip("?") if request.method == "GET" else None
+    going_to = requested(request) if request.method == "GET" else None
     return redirect(flask_url_for(f"{NAME}.show_login", next=going_to), 303)
 
 
