@@ -36,6 +36,7 @@ from relay.settings import DashboardSettings
 from relay.store import Store
 from relay.store.pages.pages import Pages
 from relay.store.transactions import Connections
+from relay.tokens import bearer_token
 
 NAME = "dashboard"
 SESSION_LASTS = timedelta(hours=12)
@@ -161,9 +162,14 @@ def _with_headers(response: Response) -> Response:
 
 
 def _visitor(access: Access) -> Visitor | None:
-    """Who asks. A token alone is for reading data: it does not act."""
-    if request.headers.get("Authorization") is not None:
-        return access.visitor_of_token(request.headers["Authorization"]) if _wants_json() else None
+    """Who asks. A token alone is for reading data: it does not act.
+
+    A password for a proxy in front of relay, which the browser sends with every request, is no
+    token, and does not end a session.
+    """
+    authorization = request.headers.get("Authorization")
+    if bearer_token(authorization) is not None:
+        return access.visitor_of_token(authorization) if _wants_json() else None
     return access.visitor_of_session(session)
 
 

@@ -40,6 +40,11 @@ class TestLoggingIn:
     def test_needs_a_name(self, stranger, name):
         assert stranger.log_in(name=name).status_code == 400
 
+    def test_does_not_take_the_token_for_a_name_which_viewers_would_see(self, stranger):
+        answer = stranger.log_in(name=f" {ADMIN_TOKEN}")
+        assert (answer.status_code, SET_COOKIE in answer.headers) == (400, False)
+        assert "the token, not your name" in answer.text
+
     def test_keeps_the_name_for_another_try_and_escapes_it(self, stranger):
         answer = stranger.log_in(token="wrong", name="<script>Ada")
         assert '"&lt;script&gt;Ada"' in answer.text
@@ -115,6 +120,11 @@ class TestASession:
     def test_without_all_of_its_content_is_none(self, content):
         access = Access(Secret(ADMIN_TOKEN), None)
         assert access.visitor_of_session(content) is None
+
+    def test_goes_on_behind_a_proxy_that_wants_a_password(self, dashboard):
+        headers = {"Authorization": "Basic YWRhOnBhc3N3b3Jk"}
+        dashboard.get(PAGE, **headers)
+        assert dashboard.client.get(DATA, headers=headers).status_code == 200
 
     def test_of_a_page_that_refreshes_itself_sends_the_browser_to_the_login(self, stranger):
         answer = stranger.get(PAGE, expect=401, **{"HX-Request": "true"}).answer
