@@ -39,6 +39,14 @@ def read_duration(text: str) -> int:
     return seconds
 
 
+def read_id(text: str) -> int:
+    """An id, written in digits. Raises ValueError outside 1 to LARGEST_ID."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_ID))
+    if not is_number or not 1 <= int(text) <= LARGEST_ID:
+        raise ValueError(f"expected an id, a number, got {text[:20]!r}")
+    return int(text)
+
+
 def write_duration(seconds: int) -> str:
     """The shortest form of a duration: `10m` for 600."""
     for unit in ("d", "h", "m"):

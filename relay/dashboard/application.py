@@ -24,7 +24,7 @@ from relay.dashboard.find import add_find
 from relay.dashboard.links import Links
 from relay.dashboard.login import add_login
 from relay.dashboard.pages import NAVIGATION, PAGES
-from relay.dashboard.protection import add_headers, is_cross_site, is_other_host
+from relay.dashboard.protection import add_headers, is_cross_site, is_other_host, requested
 from relay.dashboard.static_files import StaticFiles
 from relay.dashboard.throttle import Throttle
 from relay.dashboard.visit import Page, Visit, VisitWith
@@ -36,10 +36,11 @@ from relay.settings import DashboardSettings
 from relay.store import Store
 from relay.store.pages.pages import Pages
 from relay.store.transactions import Connections
+from relay.tokens import bearer_token
 
 NAME = "dashboard"
 SESSION_LASTS = timedelta(hours=12)
-LARGEST_FORM = 2**16  # bytes
+LARGEST_FORM = 2**14  # bytes; web reads no more of a request that is not signed
 
 
 def install(
@@ -90,6 +91,7 @@ def install(
         return {
             "navigation": NAVIGATION,
             "visitor": g.get("visitor"),
+            "here": f"{request.script_root}{requested(request)}",
             "now": clock(),
             "links": Links(settings, mapping_now()),
             "text": text,
@@ -123,8 +125,8 @@ def _serve_below(app: Flask, settings: DashboardSettings) -> None:
 
     def below(environ: dict[str, Any], start_response: Any) -> Any:
         environ["SCRIPT_NAME"] = prefix
-        if environ["PATH_INFO"].startswith(f"{prefix}/"):
-            environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix(prefix)
+        if f"{environ['PATH_INFO']}/".startswith(f"{prefix}/"):
+            environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix(prefix) or "/"
         return inner(environ, start_response)
 
     app.wsgi_app = below  # type: ignore[method-assign]
@@ -160,9 +162,14 @@ def _with_headers(response: Response) -> Response:
 
 
 def _visitor(access: Access) -> Visitor | None:
-    """Who asks. A token alone is for reading data: it does not act."""
-    if request.headers.get("Authorization") is not None:
-        return access.visitor_of_token(request.headers["Authorization"]) if _wants_json() else None
+    """Who asks. A token alone is for reading data: it does not act.
+
+    A password for a proxy in front of relay, which the browser sends with every request, is no
+    token, and does not end a session.
+    """
+    authorization = request.headers.get("Authorization")
+    if bearer_token(authorization) is not None:
+        return access.visitor_of_token(authorization) if _wants_json() else None
     return access.visitor_of_session(session)
 
 
@@ -173,7 +180,7 @@ def _ask_to_log_in() -> AnyResponse:
         return response
     if request.headers.get("HX-Request"):  # a part of a page whose session has ended
         return Response(status=401, headers={"HX-Refresh": "true"})
-    going_to = request.full_path.rstrip("?") if request.method == "GET" else None
+    going_to = requested(request) if request.method == "GET" else None
     return redirect(flask_url_for(f"{NAME}.show_login", next=going_to), 303)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from werkzeug.exceptions import BadRequest
 
 from relay.errors import DatabaseUnavailable
 from relay.notation import describe_error
@@ -36,7 +37,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[OneConnection]:
-        """A connection that can only read. Raises Busy, DatabaseUnavailable."""
+        """A connection that can only read. Raises Busy, DatabaseUnavailable, BadRequest."""
         with self._connection(LIMIT_SECONDS) as connection:
             make_read_only(connection, seconds=LIMIT_SECONDS)
             yield OneConnection(connection)
@@ -55,6 +56,8 @@ class Database:
             with connect_with_timeout(self._server.conninfo) as connection:
                 connection.query_timeout = seconds
                 yield connection
+        except psycopg.DataError as exc:  # a NUL, or the position of another list
+            raise BadRequest("This address, or the form, has a value that cannot be.") from exc
         except psycopg.Error as exc:
             raise DatabaseUnavailable(f"it does not answer: {describe_error(exc)}") from exc
         finally:

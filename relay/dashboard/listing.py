@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from werkzeug.exceptions import BadRequest
 
-from relay.notation import LARGEST_ID, read_duration
+from relay.notation import read_duration, read_id
 from relay.store.pages.listing import Before, Rows
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey
 
@@ -51,7 +51,7 @@ def since_in(query: Mapping[str, str], now: datetime) -> datetime | None:
 
 def id_in(query: Mapping[str, str], name: str) -> int | None:
     """A filter by an id; None if it is not set. Raises BadRequest."""
-    return _read(query, name, _read_id, "an id, a number")
+    return _read(query, name, read_id, "an id, a number")
 
 
 def sync_in(query: Mapping[str, str], name: str) -> SyncKey | None:
@@ -87,15 +87,11 @@ def _read(
         raise BadRequest(f"{name}: expected {expected}") from None
 
 
-def _read_id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) <= LARGEST_ID):
-        raise ValueError(text)
-    return int(text)
-
-
 def _read_sync(text: str) -> SyncKey:
     workspace, _, sync_id = text.rpartition("/")
-    return workspace or DEFAULT_WORKSPACE, _read_id(sync_id)
+    if not workspace.isprintable():
+        raise ValueError(text)
+    return workspace or DEFAULT_WORKSPACE, read_id(sync_id)
 
 
 def _read_position(text: str) -> Before:

@@ -30,11 +30,14 @@ def add_login(dashboard: Blueprint, access: Access, throttle: Throttle) -> None:
         name = short_message(request.form.get("name", ""))[:LONGEST_NAME]
         if not name:
             return _form(400, "Your name is needed: it is written beside what you do.")
-        role = access.role_of(request.form.get("token", "").strip().encode())
+        token = request.form.get("token", "").strip()
+        role = access.role_of(token.encode())
         if role is None:
             throttle.wrong_token()
             log.warning("admin.refused", name=name)
             return _form(403, "This is not the token.")
+        if token in request.form["name"]:
+            return _form(400, "This is the token, not your name: everybody would see it.")
         access.open_session(session, role, name)
         session.permanent = True  # it ends after SESSION_LASTS
         log.info("admin.logged_in", name=name, role=role.value)

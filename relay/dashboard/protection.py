@@ -1,6 +1,6 @@
 """What protects the dashboard in a browser: the accepted host, no cross-site requests, headers."""
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Request, Response
 
@@ -55,6 +55,15 @@ def add_headers(response: Response) -> Response:
         response.headers[name] = value
     response.headers.setdefault("Cache-Control", NOT_STORED)
     return response
+
+
+def requested(request: Request) -> str:
+    """The path and query that were asked for, below that of RELAY_URL, as in a URL.
+
+    `Request.full_path` is decoded: a `?` of a workspace's name would begin the query.
+    """
+    query = request.query_string.decode(errors="replace")
+    return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 
 
 def local_path(target: str | None) -> str:

@@ -14,10 +14,11 @@ from gunicorn.http.unreader import Unreader
 
 from relay.dbt.deliveries import mac_of
 from relay.errors import NotGenuine
-from relay.web.app import LARGEST_BODY
+from relay.web.app import LARGEST_BODY, WEBHOOK_PATH
 
 LARGEST_HEAD = 2**15  # bytes; dbt's own are under 1 kB, a proxy adds a few headers
 MOST_CHUNKS = 1024  # of a body: enough for the largest one in chunks of 1 kB
+LARGEST_UNSIGNED = 2**14  # bytes of a form of the dashboard
 PIECE = 2**13  # bytes given to the parser at once: it copies the unused rest each time
 LONGEST_CHUNK_SIZE = 16  # hexadecimal digits: more than any body needs, and cheap to parse
 LONGEST_CHUNK_LINE = 2**13  # bytes; gunicorn's own limit. The same for trailers
@@ -57,7 +58,7 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
             return False
         if self._body.is_complete(self._data):
             return True
-        if self._body.is_too_large or not self._is_signed():
+        if self._body.is_too_large or not (self._is_form() or self._is_signed()):
             self._is_left_unread = True
             self._request.force_close()  # the rest of the body is not the next request
             return True
@@ -131,8 +132,13 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
         self._request, self._body = request, _framing(request, self.parsed)
         return True
 
+    def _is_form(self) -> bool:
+        """Whether its body is small, and for others than the webhook: a browser signs nothing."""
+        is_small = isinstance(self._body, _Length) and self._body.length <= LARGEST_UNSIGNED
+        return is_small and self._request.path != WEBHOOK_PATH
+
     def _is_signed(self) -> bool:
-        """Whether it has a signature: the body of any other request is not read."""
+        """Whether it has a signature: the body of any other delivery is not read."""
         signatures = [value for name, value in self._request.headers if name == "AUTHORIZATION"]
         try:
             mac_of(",".join(signatures) if signatures else None)
@@ -150,6 +156,7 @@ class _Length:
     """A body whose length is known."""
 
     def __init__(self, start: int, length: int) -> None:
+        self.length = length
         self._start, self._end = start, start + length
         self.is_too_large = length > LARGEST_BODY
 

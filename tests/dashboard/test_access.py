@@ -40,6 +40,11 @@ class TestLoggingIn:
     def test_needs_a_name(self, stranger, name):
         assert stranger.log_in(name=name).status_code == 400
 
+    def test_does_not_take_the_token_for_a_name_which_viewers_would_see(self, stranger):
+        answer = stranger.log_in(name=f" {ADMIN_TOKEN}")
+        assert (answer.status_code, SET_COOKIE in answer.headers) == (400, False)
+        assert "the token, not your name" in answer.text
+
     def test_keeps_the_name_for_another_try_and_escapes_it(self, stranger):
         answer = stranger.log_in(token="wrong", name="<script>Ada")
         assert '"&lt;script&gt;Ada"' in answer.text
@@ -116,6 +121,11 @@ class TestASession:
         access = Access(Secret(ADMIN_TOKEN), None)
         assert access.visitor_of_session(content) is None
 
+    def test_goes_on_behind_a_proxy_that_wants_a_password(self, dashboard):
+        headers = {"Authorization": "Basic YWRhOnBhc3N3b3Jk"}
+        dashboard.get(PAGE, **headers)
+        assert dashboard.client.get(DATA, headers=headers).status_code == 200
+
     def test_of_a_page_that_refreshes_itself_sends_the_browser_to_the_login(self, stranger):
         answer = stranger.get(PAGE, expect=401, **{"HX-Request": "true"}).answer
         assert answer.headers["HX-Refresh"] == "true"
@@ -186,3 +196,33 @@ def test_a_shown_page_knows_nothing_of_the_tokens(dashboard):
     shown = dashboard.get(PAGE)
     assert ADMIN_TOKEN not in shown.html
     assert VIEWER_TOKEN not in shown.html
+
+
+ZEROS = "0" * 19
+LONG = f"{ZEROS}1{'9' * 30}"  # its first twenty digits are those of a small number
+OF_NUMBERS = "2026-01-01T00:00:00Z~1"
+OF_UUIDS = "2026-01-01T00:00:00Z~00000000-0000-0000-0000-000000000001"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/runs?job={LONG}",
+        f"/mapping?sync={LONG}",
+        f"/act/replay?job={LONG}",
+        f"/act/trigger?sync={LONG}",
+        "/sync-runs?sync=a%00b/1",
+        "/syncs/decisions?sync=%00/1",
+        "/syncs/a%00b/5",
+        f"/runs?before={OF_UUIDS}",
+        f"/deliveries?before={OF_NUMBERS}",
+        f"/syncs/decisions?before={OF_NUMBERS}",
+    ],
+)
+def test_an_address_that_cannot_be_is_a_mistake_and_no_fault_of_the_database(one, dashboard, path):
+    assert "does not answer" not in dashboard.get(path, expect=400).text
+
+
+def test_a_form_with_an_endless_id_is_refused(one, dashboard):
+    form = dashboard.get("/act/trigger?sync=5123").fields | {"sync": f"{ZEROS}1{'9' * 5000}"}
+    assert dashboard.post("/act/trigger", **form).status_code == 400

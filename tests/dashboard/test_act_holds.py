@@ -1,5 +1,6 @@
 """Holding, releasing, muting and unmuting from the dashboard."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -87,6 +88,24 @@ def test_what_is_not_held_is_not_released(one, dashboard):
     result = dashboard.get(dashboard.post("/act/release", **form | {"nonce": "0" * 32}).location)
     assert "Nothing was done." in result.text
     assert "no such hold is open" in result.text
+
+
+def test_what_somebody_has_held_since_the_preview_is_neither_changed_nor_released(
+    one, dashboard, sql
+):
+    dashboard.act(HOLD, why="audit")
+    release = dashboard.get("/act/release?sync=5123").fields
+    dashboard.act("/act/release?sync=5123")
+    one.work()
+    hold = dashboard.get(HOLD).fields
+    dashboard.act(HOLD, why="incident")
+    for path, form in (("/act/release", release), ("/act/hold", hold | {"for": "1h"})):
+        answer = dashboard.post(path, **form | {"nonce": uuid.uuid4()})
+        assert answer.status_code == 400
+        assert "it has changed meanwhile: it is held until" in answer.text
+    assert sql("SELECT until, why FROM relay.holds WHERE released_by IS NULL") == [
+        (None, "incident")
+    ]
 
 
 def test_a_release_says_what_stays_held(one, dashboard):

@@ -51,6 +51,18 @@ def test_a_replay_triggers_nothing_twice(relayed, dashboard, sandbox):
     assert len(sandbox.census.sync_runs) == 1
 
 
+def test_two_people_who_replay_again_with_the_same_preview_do_it_once(relayed, dashboard, sandbox):
+    path = f"/act/replay?run={NIGHT}"
+    forms = [dashboard.get(path).fields | {"again": "yes"} for _ in range(2)]
+    for form in forms:
+        result = dashboard.get(dashboard.post("/act/replay", **form).location)
+        relayed.clock.tick(1)
+        relayed.work()
+    assert "Nothing was done." in result.text
+    assert "this would trigger its syncs once more" in result.text
+    assert len(sandbox.census.sync_runs) == 2
+
+
 def test_again_triggers_what_was_triggered(relayed, dashboard, sandbox, sql):
     result = dashboard.act(f"/act/replay?run={NIGHT}", again="yes")
     assert "triggered for it already" not in result.text

@@ -1,7 +1,7 @@
 """Triggering a sync from the dashboard, a full sync, and cancelling a sync run."""
 
 import pytest
-from dashboard_client import Dashboard
+from dashboard_client import Dashboard, Shown
 from flask import Flask
 from mappings import mapping_text, sync_entry
 
@@ -79,6 +79,35 @@ def test_the_preview_says_what_is_under_way(one, dashboard):
     assert "Triggers that wait already" in dashboard.get("/act/trigger?sync=5123").text
     one.work()
     assert "A sync run of it is under way" in dashboard.get("/act/trigger?sync=5123").text
+
+
+def test_two_people_with_the_same_preview_trigger_once(one, dashboard, sandbox, sql):
+    path = "/act/trigger?sync=5123"
+    first, second, third = (dashboard.get(path).fields for _ in range(3))
+    assert dashboard.post("/act/trigger", **first).status_code == 303
+    refused = dashboard.post("/act/trigger", **second)
+    assert (refused.status_code, "it was triggered" in refused.text) == (400, True)
+    assert "Triggers that wait already" in refused.text
+    one.work()
+    assert dashboard.post("/act/trigger", **third).status_code == 400
+    assert sql("SELECT count(*) FROM relay.triggers") == [(1,)]
+    assert len(sandbox.census.sync_runs) == 1
+
+
+def test_who_sees_that_it_was_triggered_meanwhile_can_trigger_it_still(one, dashboard, sql):
+    path = "/act/trigger?sync=5123"
+    old = dashboard.get(path).fields
+    dashboard.act(path)
+    shown = Shown(dashboard.post("/act/trigger", **old))
+    assert dashboard.post("/act/trigger", **shown.fields).status_code == 303
+    assert sql("SELECT count(*) FROM relay.triggers") == [(2,)]
+
+
+def test_a_trigger_does_not_become_a_full_sync_after_its_preview(one, dashboard, sql):
+    form = dashboard.get("/act/trigger?sync=5123").fields
+    one.map(mapping_text(sync_entry(5123, "customers", full_sync=True)))
+    assert dashboard.post("/act/trigger", **form).status_code == 400
+    assert sql("SELECT count(*) FROM relay.triggers") == [(0,)]
 
 
 def test_a_sync_of_another_workspace_is_confirmed_with_its_workspace(relay, dashboard, sandbox):

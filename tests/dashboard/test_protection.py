@@ -129,3 +129,27 @@ def test_a_static_file_is_kept_for_ever_under_a_name_that_changes_with_it(strang
     assert "immutable" in answer.headers["Cache-Control"]
     assert answer.content_type.startswith("text/css")
     stranger.get(path.replace("/static/", "/static/0"), expect=404)
+
+
+class TestWhereAPageRefreshesItself:
+    def test_is_below_the_path_of_relay_url(self, app_with):
+        visitor = Dashboard(app_with(relay_url=f"{OURS}/relay"))
+        visitor.client.post(
+            "/login",
+            data={"token": ADMIN_TOKEN, "name": "Ada"},
+            base_url=OURS,
+            headers=SAME_SITE,
+        )
+        shown = visitor.client.get("/relay/runs?status=error", base_url=OURS)
+        assert 'hx-get="/relay/runs?status=error"' in shown.text
+        assert visitor.client.get("/relay", base_url=OURS).status_code == 200
+
+    def test_is_the_page_of_a_workspace_whatever_its_name(self, dashboard, stranger, sql):
+        sql("INSERT INTO relay.sync_states (workspace, sync_id) VALUES ('a?b#c%%2F', 5)")
+        path = "/syncs/a%3Fb%23c%252F/5"
+        assert f'hx-get="{path}?since=1h"' in dashboard.get(f"{path}?since=1h").html
+        dashboard.post("/logout")
+        asked = stranger.get(f"{path}?since=1h", expect=303).answer
+        form = stranger.get(asked.location).fields
+        answer = stranger.post("/login", token=ADMIN_TOKEN, name="Ada", next=form["next"])
+        assert answer.location == f"{path}?since=1h"

@@ -27,6 +27,18 @@ def _planned(one, sandbox):
     return one
 
 
+def test_the_form_of_one_question_asks_no_other(planned, dashboard, sql):
+    dashboard.act("/act/trigger?sync=5123")
+    planned.work()
+    form = dashboard.get(PLAN).fields
+    dashboard.post("/act/plan", **form)
+    cancel = dashboard.post("/act/cancel", nonce=form["nonce"], attempt=1)
+    assert (cancel.status_code, "for something else" in cancel.text) == (400, True)
+    assert dashboard.post("/act/check", nonce=form["nonce"]).status_code == 400
+    assert sql("SELECT what FROM relay.requests") == [("plan",)]
+    assert sql("SELECT what FROM relay.actions") == [("trigger",)]
+
+
 class TestPlan:
     def test_shows_what_would_be_decided_and_does_nothing(self, planned, dashboard, ask, sandbox):
         answer = ask(PLAN)

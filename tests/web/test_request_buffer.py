@@ -8,11 +8,18 @@ from gunicorn.http.errors import ParseException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.dashboard.application import LARGEST_FORM
 from relay.web.app import LARGEST_BODY
-from relay.web.request_buffer import LARGEST_HEAD, MOST_CHUNKS, RequestBuffer
+from relay.web.request_buffer import (
+    LARGEST_HEAD,
+    LARGEST_UNSIGNED,
+    MOST_CHUNKS,
+    RequestBuffer,
+)
 
 CLIENT = ("127.0.0.1", 50000)
 SIGNED = b"Authorization: " + b"0" * 64 + b"\r\n"
+FORM = b"POST /login HTTP/1.1\r\nHost: relay\r\n"
 POST = b"POST /webhooks/dbt HTTP/1.1\r\nHost: relay\r\n"
 IN_CHUNKS = POST + SIGNED + b"Transfer-Encoding: chunked\r\n\r\n"
 STREAM = b"".join(
@@ -75,6 +82,20 @@ class TestABody:
         assert not add(buffer, POST + SIGNED + b"Content-Length: 5\r\n\r\n1234")
         assert add(buffer, b"5")
         assert not buffer.take().should_close()
+
+    def test_of_a_form_is_waited_for(self, buffer):
+        assert not add(buffer, FORM + b"Content-Length: 5\r\n\r\n1234")
+        assert add(buffer, b"5")
+        request = buffer.take()
+        assert (request.body.read(), request.should_close()) == (b"12345", False)
+        assert LARGEST_FORM <= LARGEST_UNSIGNED
+
+    @pytest.mark.parametrize(
+        "framing", [f"Content-Length: {LARGEST_UNSIGNED + 1}", "Transfer-Encoding: chunked"]
+    )
+    def test_of_a_form_is_not_waited_for_if_that_is_large(self, buffer, framing):
+        assert add(buffer, FORM + framing.encode() + b"\r\n\r\n")
+        assert buffer.take().should_close()
 
     def test_that_says_it_is_too_large_is_not_waited_for(self, buffer):
         too_large = f"Content-Length: {LARGEST_BODY + 1}\r\n\r\n".encode()

@@ -19,6 +19,7 @@ from relay.store.requests import MOST_OPEN, NewRequest, RequestArguments, Reques
 Given = Mapping[str, str]  # of the URL for a preview, of the form for the action itself
 
 NONCE = "nonce"  # the field of a form that makes it one action
+SEEN = "seen"  # the field with what a preview has shown: what is new since is not done unseen
 LOOKING_ONLY = "You have logged in with the viewer token: it allows looking, not acting."
 
 log = get_logger()
@@ -137,9 +138,12 @@ class Question:
 
 
 def ask(visit: Visit, what: RequestKind, about: RequestArguments, nonce: uuid.UUID) -> None:
-    """Ask a worker, once for each nonce. Raises CannotAct if too much is asked already."""
+    """Ask a worker, once for each nonce. Raises CannotAct, also if too much is asked already."""
     requests = visit.store.requests
-    if requests.get(nonce) is None and requests.open_requests() >= MOST_OPEN:
+    asked = requests.get(nonce)
+    if asked is not None and (asked.what, asked.arguments) != (what, about):
+        raise CannotAct("this form was sent before, for something else: open its page again")
+    if asked is None and requests.open_requests() >= MOST_OPEN:
         raise CannotAct(
             f"{MOST_OPEN} requests wait for a worker's answer already: try again when it has"
             " answered some of them"

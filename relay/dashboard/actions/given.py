@@ -7,7 +7,7 @@ from werkzeug.exceptions import BadRequest
 
 from relay.dashboard.actions.action import CannotAct, Field, FieldKind, Given
 from relay.dashboard.visit import Visit
-from relay.notation import LARGEST_ID, printable, read_duration, read_local_time, short_message
+from relay.notation import printable, read_duration, read_id, read_local_time, short_message
 from relay.store import HoldScope
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey, display_id
 
@@ -29,9 +29,10 @@ def ids_given(given: Given, name: str, *, most: int) -> Sequence[int]:
 
 
 def _read_id(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) <= LARGEST_ID):
-        raise BadRequest(f"{name}: expected an id, a number")
-    return int(text)
+    try:
+        return read_id(text)
+    except ValueError:
+        raise BadRequest(f"{name}: expected an id, a number") from None
 
 
 def sync_given(given: Given) -> SyncKey:

@@ -2,7 +2,7 @@
 
 import uuid
 
-from relay.dashboard.actions.action import CannotAct, Done, Given, Preview
+from relay.dashboard.actions.action import SEEN, CannotAct, Done, Field, Given, Preview
 from relay.dashboard.actions.given import (
     end_fields,
     end_given,
@@ -42,6 +42,7 @@ def preview_hold(visit: Visit, given: Given) -> Preview:
         notes=(*notes, *known),
         fields=(
             *scope_fields(scope),
+            _seen(now),
             *end_fields(given, "With neither, until somebody releases it."),
         ),
         button=title,
@@ -52,6 +53,7 @@ def perform_hold(visit: Visit, given: Given, nonce: uuid.UUID) -> Done:
     """Hold, or change the hold."""
     scope = scope_given(given)
     notes = require_known(visit, scope)
+    _require_seen(visit, scope, given)
     until, why, by = end_given(given, visit.now), why_given(given), visit.visitor.name
     hold, underway = visit.store.holds.hold(scope, until=until, why=why, by=by, now=visit.now)
     result = result_of_hold(Held(hold=hold, underway=underway), notes)
@@ -76,7 +78,7 @@ def preview_release(visit: Visit, given: Given) -> Preview:
         title=title,
         would=(of_sync(*key, says),),
         left_alone=others,
-        fields=scope_fields(scope),
+        fields=(*scope_fields(scope), _seen(hold)),
         button=title,
     )
 
@@ -84,6 +86,7 @@ def preview_release(visit: Visit, given: Given) -> Preview:
 def perform_release(visit: Visit, given: Given, nonce: uuid.UUID) -> Done:
     """End the hold, if it is still open."""
     scope = scope_given(given)
+    _require_seen(visit, scope, given)
     released = release_in(visit.store, scope, by=visit.visitor.name, now=visit.now)
     result = result_of_release(scope, released)
     return Done(what=ActionKind.RELEASE, subject=describe_scope(scope), result=result)
@@ -92,6 +95,21 @@ def perform_release(visit: Visit, given: Given, nonce: uuid.UUID) -> Done:
 def _hold_of(visit: Visit, scope: HoldScope) -> Hold | None:
     open_holds = visit.store.holds.open(now=visit.now)
     return next((each for each in open_holds if each.scope == scope), None)
+
+
+def _seen(hold: Hold | None) -> Field:
+    return Field(name=SEEN, value=_mark(hold))
+
+
+def _mark(hold: Hold | None) -> str:
+    return "" if hold is None else f"{hold.hold_id} {hold.until} {hold.by}"
+
+
+def _require_seen(visit: Visit, scope: HoldScope, given: Given) -> None:
+    """Raise CannotAct for a hold that somebody has made or changed since the preview."""
+    hold = _hold_of(visit, scope)
+    if hold is not None and _mark(hold) != given.get(SEEN, ""):
+        raise CannotAct(f"it has changed meanwhile: it is {_described(hold)}")
 
 
 def _described(hold: Hold) -> str:

@@ -2,8 +2,12 @@
 
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from relay.dashboard.actions.action import Done, Field, FieldKind, Given, Preview
+from werkzeug.exceptions import BadRequest
+
+from relay.dashboard.actions.action import SEEN, Done, Field, FieldKind, Given, Preview
 from relay.dashboard.actions.given import id_given, ids_given
 from relay.dashboard.listing import choice_in, id_in, since_in
 from relay.dashboard.visit import Visit
@@ -21,6 +25,7 @@ from relay.store.pages.dbt_runs import BECAME, STATUSES
 from relay.store.pages.listing import SCANNED
 from relay.store.pages.previews import RunFilter, RunToReplay
 
+UNSEEN = "it was evaluated again meanwhile: this would trigger its syncs once more"
 RUNS = "runs"  # the field with the ids that are replayed: what came later is not done unseen
 
 
@@ -41,6 +46,7 @@ def preview(visit: Visit, given: Given) -> Preview:
         notes=tuple(notes),
         fields=(
             Field(name=RUNS, value=" ".join(str(run.dbt_run_id) for run in due)),
+            Field(name=SEEN, value=_newest_examination(due)),
             Field(
                 name="again",
                 value=again,
@@ -57,7 +63,11 @@ def perform(visit: Visit, given: Given, nonce: uuid.UUID) -> Done:
     """Replay the runs that the preview has shown."""
     dbt_run_ids = ids_given(given, RUNS, most=MOST_RUNS)
     redo = _redo(given)
-    result = replay_recorded(visit.store, visit.account_id, dbt_run_ids, redo)
+    new = frozenset[int]() if redo is Redo.NOTHING else _examined_since(visit, dbt_run_ids, given)
+    asked = [dbt_run_id for dbt_run_id in dbt_run_ids if dbt_run_id not in new]
+    result = replay_recorded(visit.store, visit.account_id, asked, redo)
+    unseen = tuple(Part(dbt_run_id=dbt_run_id, says=UNSEEN) for dbt_run_id in sorted(new))
+    result = replace(result, left_alone=(*result.left_alone, *unseen))
     again = " again" if redo is Redo.EVERYTHING else ""
     alone = dbt_run_ids[0] if len(set(dbt_run_ids)) == 1 else None
     subject = f"{len(set(dbt_run_ids))} dbt runs" if alone is None else f"dbt run {alone}"
@@ -66,6 +76,24 @@ def perform(visit: Visit, given: Given, nonce: uuid.UUID) -> Done:
 
 def _redo(given: Given) -> Redo:
     return Redo.EVERYTHING if given.get("again") == "yes" else Redo.NOTHING
+
+
+def _newest_examination(runs: Sequence[RunToReplay]) -> str:
+    times = [run.examined_at for run in runs if run.examined_at is not None]
+    return max(times).isoformat() if times else ""
+
+
+def _examined_since(visit: Visit, dbt_run_ids: Sequence[int], given: Given) -> frozenset[int]:
+    """Those of the runs that somebody may have replayed since the preview. Raises BadRequest."""
+    try:
+        seen = datetime.fromisoformat(given.get(SEEN, ""))
+    except ValueError:
+        raise BadRequest("The form is not complete: open its page again.") from None
+    return frozenset(
+        run.dbt_run_id
+        for run in visit.pages.previews.runs(visit.account_id, dbt_run_ids)
+        if run.examined_at is not None and run.examined_at > seen.astimezone(UTC)
+    )
 
 
 def _find(visit: Visit, given: Given) -> tuple[list[RunToReplay], list[str]]:

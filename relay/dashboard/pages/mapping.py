@@ -5,18 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from werkzeug.exceptions import BadRequest
-
 from relay.dashboard.lineage import MOST_BOXES, Lineage, lineage_of
-from relay.dashboard.listing import id_in, text_in
+from relay.dashboard.listing import id_in, sync_in
 from relay.dashboard.visit import Visit
 from relay.dbt.selectors import Selector
 from relay.decision.mapping import PlacedSync, SyncMapping
 from relay.errors import Problem
-from relay.notation import LARGEST_ID
 from relay.store import observations
 from relay.store.pages.mapping import JobRow, LastCoverage, StaleSync
-from relay.workspaces import DEFAULT_WORKSPACE, SyncKey
+from relay.workspaces import SyncKey
 
 BUILT_WITHIN = timedelta(days=14)
 SYNCS_OF_A_PAGE = 50
@@ -128,7 +125,7 @@ class MappingPage:
 
 def view(visit: Visit) -> MappingPage:
     """The picture is that of `sync`, or of `job`; the list of syncs begins at `from`."""
-    sync, job = sync_in(visit.query), id_in(visit.query, "job")
+    sync, job = sync_in(visit.query, "sync"), id_in(visit.query, "job")
     first = id_in(visit.query, "from") or 0
     last = visit.pages.mapping.coverage()
     counts = {} if last is None else last.found.words
@@ -151,18 +148,6 @@ def view(visit: Visit) -> MappingPage:
         job=job,
         choices=tuple(one.sync.key for one in placed[:MOST_CHOICES]),
     )
-
-
-def sync_in(query: Mapping[str, str]) -> SyncKey | None:
-    """A sync in the URL, `5123` or `emea/5123`; None if it is not set. Raises BadRequest."""
-    text = text_in(query, "sync")
-    if text is None:
-        return None
-    workspace, _, digits = text.rpartition("/")
-    is_id = digits.isascii() and digits.isdigit() and 0 < int(digits[:20]) <= LARGEST_ID
-    if not is_id or not workspace.isprintable():
-        raise BadRequest("sync: expected the id of a sync, 5123 or emea/5123")
-    return workspace or DEFAULT_WORKSPACE, int(digits)
 
 
 def _file(visit: Visit) -> File:

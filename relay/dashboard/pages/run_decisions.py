@@ -7,12 +7,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from werkzeug.exceptions import BadRequest
-
-from relay.dashboard.listing import choice_in, text_in
+from relay.dashboard.listing import choice_in, sync_in
 from relay.dashboard.visit import Visit
 from relay.decision.gates import GATES, Reason
-from relay.notation import LARGEST_ID, printable
+from relay.notation import printable
 from relay.store.pages.dbt_run import DECIDED, MOST_MODELS, DecidedSync, DecisionFilter
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey
 
@@ -78,7 +76,7 @@ def decisions_of(visit: Visit, dbt_run_id: int) -> DecisionsShown:
     wanted = DecisionFilter(
         decision=choice_in(visit.query, "decision", DECIDED),
         reason=choice_in(visit.query, "reason", tuple(Reason)),
-        after=_position_in(visit.query),
+        after=sync_in(visit.query, AFTER),
     )
     found = visit.pages.dbt_run.decisions(
         visit.account_id, dbt_run_id, wanted, now=visit.now, rows=ROWS + 1
@@ -93,17 +91,6 @@ def _following(query: Mapping[str, str], rows: Sequence[Decision], found: int) -
         return None
     kept = {name: query[name] for name in ("decision", "reason") if query.get(name)}
     return urlencode({**kept, AFTER: f"{rows[-1].workspace}/{rows[-1].sync_id}"})
-
-
-def _position_in(query: Mapping[str, str]) -> SyncKey | None:
-    text = text_in(query, AFTER)
-    if text is None:
-        return None
-    workspace, _, digits = text.rpartition("/")
-    is_number = digits.isascii() and digits.isdigit() and int(digits[:20]) <= LARGEST_ID
-    if not (workspace and workspace.isprintable() and is_number):
-        raise BadRequest(f"{AFTER}: expected a position of this list")
-    return workspace, int(digits)
 
 
 def _decision(row: DecidedSync, dbt_run_id: int, names: Mapping[SyncKey, str | None]) -> Decision:

@@ -24,7 +24,10 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunToReplay:
-    """A dbt run; `became` is as in the list of runs, `matched` how many runs match in all."""
+    """A dbt run; `became` is as in the list of runs, `matched` how many runs match in all.
+
+    `examined_at` is when it was planned or given up; None if it was not yet, or is again.
+    """
 
     dbt_run_id: int
     recorded_at: datetime
@@ -32,15 +35,21 @@ class RunToReplay:
     status: str | None
     became: str
     problem: str | None
+    examined_at: datetime | None
     matched: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncNow:
-    """Whether a sync run of a sync is under way, and how many triggers wait."""
+    """Whether a sync run of a sync is under way, and how many triggers wait.
+
+    `newest_trigger` and `newest_attempt` are None if none waits, and if none was made.
+    """
 
     is_under_way: bool
     waiting: int
+    newest_trigger: int | None
+    newest_attempt: int | None
 
 
 class PreviewPages(Transactions):
@@ -71,11 +80,13 @@ class PreviewPages(Transactions):
             return found
 
 
+_EXAMINED_AT = "coalesce(given_up_at, planned_at)"
 _MATCHING = f"""
-SELECT dbt_run_id, recorded_at, job_name, status, became, problem, count(*) OVER () AS matched
+SELECT dbt_run_id, recorded_at, job_name, status, became, problem, examined_at,
+       count(*) OVER () AS matched
 FROM (
     SELECT dbt_account_id, dbt_run_id, recorded_at, job_name, status, problem, dbt_job_id,
-           environment_id, {BECAME_OF_RUN} AS became
+           environment_id, {_EXAMINED_AT} AS examined_at, {BECAME_OF_RUN} AS became
     FROM relay.dbt_runs
     WHERE dbt_account_id = %(account)s
       AND (%(since)s::timestamptz IS NULL OR recorded_at >= %(since)s)
@@ -93,15 +104,20 @@ ORDER BY recorded_at DESC, dbt_run_id DESC LIMIT %(most)s
 """
 _OF_IDS = f"""
 SELECT dbt_run_id, recorded_at, job_name, status, {BECAME_OF_RUN} AS became, problem,
+       {_EXAMINED_AT} AS examined_at,
        count(*) OVER () AS matched
 FROM relay.dbt_runs WHERE dbt_account_id = %(account)s AND dbt_run_id = ANY(%(runs)s)
 ORDER BY recorded_at DESC, dbt_run_id DESC
 """
 _SYNC_NOW = """
-SELECT open.attempt_id IS NOT NULL AS is_under_way,
-       (SELECT count(*) FROM relay.triggers
-        WHERE (workspace, sync_id) = (%(workspace)s, %(sync_id)s) AND attempt_id IS NULL) AS waiting
-FROM (SELECT) AS always
+SELECT open.attempt_id IS NOT NULL AS is_under_way, waiting, newest_trigger, (
+           SELECT attempt_id FROM relay.sync_runs
+           WHERE (workspace, sync_id) = (%(workspace)s, %(sync_id)s)
+           ORDER BY attempt_id DESC LIMIT 1) AS newest_attempt
+FROM (
+    SELECT count(*) AS waiting, max(trigger_id) AS newest_trigger FROM relay.triggers
+    WHERE (workspace, sync_id) = (%(workspace)s, %(sync_id)s) AND attempt_id IS NULL
+) AS triggers
 LEFT JOIN relay.sync_runs AS open
   ON (workspace, sync_id) = (%(workspace)s, %(sync_id)s) AND ended_at IS NULL
 """
