@@ -21,6 +21,7 @@ FIRST_JOB, FIRST_SYNC = 500_001, 600_001
 FIRST_DBT_RUN = 700_000_001
 RECORDED = "model.jaffle_crm.customers", "model.jaffle_crm.fct_revenue"
 LOOKS_BACK = ", require: all"
+ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,18 @@ class Jobs:
 
     def run(self, number: int, *, ended: datetime) -> SandboxRun:
         """A successful run; the jobs take turns."""
-        at = number % self.number
-        recording = Recording("jobs", _run_results(at), _manifest(self.number), None)
+        return self._run(number, _run_results(number % self.number), ended)
+
+    def failed_run(self, number: int, *, ended: datetime) -> SandboxRun:
+        """One whose first model failed, which its syncs read."""
+        return self._run(number, _run_results(number % self.number, (ERROR, "success")), ended)
+
+    def _run(self, number: int, run_results: bytes, ended: datetime) -> SandboxRun:
+        recording = Recording("jobs", run_results, _manifest(self.number), None)
         return SandboxRun.of(
             _build(recording, ended),
             dbt_run_id=FIRST_DBT_RUN + number,
-            dbt_job_id=FIRST_JOB + at,
+            dbt_job_id=FIRST_JOB + number % self.number,
             finished_at=ended,
         )
 
@@ -76,8 +83,8 @@ def _build(recording: Recording, ended: datetime) -> SandboxStep:
     """The manifest is served as it is: it is large, and only the run_results are read."""
     assert recording.run_results is not None
     run_results = stamped(recording.run_results, invocation_id=str(uuid4()), generated_at=ended)
-    step = invoke("dbt build", replace(recording, run_results=None), run_results=run_results)
-    return replace(step, invocation_id=None)
+    step = invoke("dbt build", recording, run_results=run_results)
+    return replace(step, recording=replace(recording, run_results=None), invocation_id=None)
 
 
 def _models(at: int) -> tuple[str, str]:
@@ -85,8 +92,9 @@ def _models(at: int) -> tuple[str, str]:
 
 
 @cache
-def _run_results(at: int) -> bytes:
-    run_results = load("build").only(*RECORDED).run_results
+def _run_results(at: int, statuses: tuple[str, ...] = ("success", "success")) -> bytes:
+    recorded = load("build").only(*RECORDED)
+    run_results = recorded.with_results(dict(zip(RECORDED, statuses, strict=True))).run_results
     assert run_results is not None
     for recorded, name in zip(RECORDED, _models(at), strict=True):
         run_results = run_results.replace(recorded.encode(), _unique_id(name).encode())

@@ -78,6 +78,10 @@ class Service:
         becomes_true(lambda: self.ask(_STILL_TO_DO) == [(0,)], within=within, interval=0.5)
         return time.monotonic() - began
 
+    def wait_until_sent(self, *, within: float) -> None:
+        """Wait until nothing is left to be sent to a channel."""
+        becomes_true(lambda: self.ask(_STILL_TO_SEND) == [(0,)], within=within, interval=0.5)
+
     def ask(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         """The rows of a query."""
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
@@ -98,12 +102,19 @@ SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL AND given_u
     + (SELECT count(*) FROM relay.triggers WHERE attempt_id IS NULL)
     + (SELECT count(*) FROM relay.sync_runs WHERE ended_at IS NULL)
 """
+_STILL_TO_SEND = """
+SELECT (SELECT count(*) FROM relay.alerts WHERE event NOT IN ('drifted', 'unwell') AND CASE
+        WHEN resolved_at IS NULL
+        THEN NOT EXISTS (SELECT FROM relay.alert_messages WHERE alert_id = alerts.alert_id)
+        ELSE settled_at IS NULL END)
+    + (SELECT count(*) FROM relay.messages WHERE sent_at IS NULL AND failed_at IS NULL)
+"""
 
 
-def write_mapping(path: Path, entries: Iterable[str]) -> None:
+def write_mapping(path: Path, entries: Iterable[str], channels: str = "") -> None:
     """Write a mapping file; an entry is the keys of a sync, without braces around them."""
     lines = (f"  - {{{entry}}}" for entry in entries)
-    path.write_text("\n".join(("version: 1", "syncs:", *lines, "")), encoding="utf-8")
+    path.write_text("\n".join(("version: 1", f"{channels}syncs:", *lines, "")), encoding="utf-8")
 
 
 @contextmanager
@@ -114,14 +125,15 @@ def serving(
     webs: int,
     workers: int,
     prefix: Sequence[str] = (),
+    channels: str = "",
 ) -> Iterator[Service]:
     """So many webs and workers with a mapping, on an external PostgreSQL.
 
-    `prefix` is a command that starts the workers.
+    `prefix` is a command that starts the workers, `channels` is YAML before the mapping's syncs.
     """
     with ExitStack() as stack:
         home = stack.enter_context(folder())
-        write_mapping(home / "syncs.yml", entries)
+        write_mapping(home / "syncs.yml", entries, channels)
         server = stack.enter_context(joined(EmbeddedServer(home / "data")))
         migrate(server)
         host = conninfo_to_dict(server.conninfo)["host"]

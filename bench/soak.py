@@ -2,7 +2,8 @@
 
 Five dbt runs end each second, two syncs read what each rebuilt, and a tenth of all requests to dbt
 Cloud and Census gets a transient fault. Even so, each sync has to be triggered for each of its
-runs, by one sync run.
+runs, by one sync run. Some dbt runs and sync runs fail (`troubles`): a channel has to be sent one
+message about each, and one when it is over.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,6 +26,14 @@ from measure import MEGABYTE, anonymous
 from processes import child
 from report import machine, markdown, parser_of, publish, targets_table
 from service import Service, serving
+from troubles import (
+    CHANNELS,
+    MESSAGE_DELAY,
+    FailingSyncRuns,
+    Messages,
+    has_failed,
+    messages_of,
+)
 
 from relay.sandbox import open_sandbox
 from relay.sandbox.command import environment
@@ -45,10 +54,11 @@ def main() -> int:
     options = _options()
     with (
         _vendors(options.share, options.seed) as both,
-        serving(both.settings, JOBS.entries(), webs=1, workers=1) as service,
+        serving(both.settings, JOBS.entries(), webs=1, workers=1, channels=CHANNELS) as service,
     ):
         deliveries, samples = _soak(both, service, options.minutes * 60)
         took = service.wait_until_quiet(within=QUIET_AFTER)
+        service.wait_until_sent(within=QUIET_AFTER)
         results = _results(options, both, service, deliveries, samples, took)
     return publish(results, REPORT, options)
 
@@ -101,6 +111,7 @@ class Results:
     requests: int
     memory: list[Growth]
     database: Growth
+    channel: Messages
     warnings: dict[str, int]
     errors: dict[str, int]
 
@@ -143,6 +154,7 @@ class Results:
         yield "triggers", f"{self.triggers:,}"
         yield "sync runs", f"{self.sync_runs:,}"
         yield "seconds until all had ended", f"{self.quiet_after:.0f}"
+        yield from self.channel.rows()
         for event, number in sorted(self.warnings.items()):
             yield f"warning: {event}", f"{number:,}"
         for event, number in sorted(self.errors.items()):
@@ -153,6 +165,11 @@ class Results:
         yield "doubled: 0", str(self.doubled + self.unknown), not self.doubled + self.unknown
         errors = sum(self.errors.values()) + self.warnings.get("task.failed", 0)
         yield "errors logged: 0", str(errors), errors == 0
+        yield (
+            "each alert sent once, and once when over",
+            "yes" if self.channel.is_right else "no",
+            self.channel.is_right,
+        )
         for each in self.memory:
             what = f"{each.name}'s memory, end to warm < {MOST_GROWTH:g}"
             yield what, f"{each.ratio:.2f}", each.ratio < MOST_GROWTH
@@ -206,13 +223,15 @@ def _results(
     quiet_after: float,
 ) -> Results:
     totals, serving_ = both.totals(), _serving(service)
+    failed = Counter({"sync_run.finished": len(totals.failed_sync_runs)})
     expected = {
         (sync_id, FIRST_DBT_RUN + number)
         for number in range(totals.dbt_runs)
+        if not has_failed(number)
         for sync_id in JOBS.syncs(number % JOBS.number)
     }
     known = {sync_run_id for (sync_run_id,) in service.ask(_KNOWN)}
-    completed = {tuple(pair) for pair in service.ask(_COMPLETED)}
+    ended = {tuple(pair) for pair in service.ask(_ENDED)}
     return Results(
         minutes=options.minutes,
         share=options.share,
@@ -221,7 +240,7 @@ def _results(
         refused=answers.total() - answers[ACCEPTED],
         triggers=len(expected),
         sync_runs=len(totals.sync_run_ids),
-        lost=len(expected - completed),
+        lost=len(expected - ended),
         doubled=sum(len(sync_run_ids) > 1 for sync_run_ids in serving_.values()),
         unknown=len(totals.sync_run_ids - known),
         quiet_after=quiet_after,
@@ -230,14 +249,17 @@ def _results(
         database=Growth.of(
             "the database, on disk", [(each.at, each.database) for each in _warm(samples)]
         ),
+        channel=messages_of(
+            service, JOBS, totals.dbt_runs, totals.failed_sync_runs, totals.received
+        ),
         warnings=dict(service.logged("warning")),
-        errors=dict(service.logged("error", "critical", "stderr")),
+        errors=dict(service.logged("error", "critical", "stderr") - failed),
     )
 
 
-_COMPLETED = """
+_ENDED = """
 SELECT sync_id, dbt_run_id FROM relay.triggers JOIN relay.sync_runs USING (attempt_id, sync_id)
-WHERE outcome = 'completed'
+WHERE outcome IN ('completed', 'failed')
 """
 _KNOWN = "SELECT sync_run_id FROM relay.sync_runs WHERE sync_run_id IS NOT NULL"
 
@@ -274,12 +296,14 @@ class _Totals:
     dbt_runs: int
     sync_run_ids: set[int]
     requests: int
+    failed_sync_runs: set[tuple[int, int]]
+    received: list[str]
 
 
 class _Vendors:
-    def __init__(self, pipe: Connection, dbt_cloud_url: str, census_url: str) -> None:
+    def __init__(self, pipe: Connection, settings: Mapping[str, str]) -> None:
         self._pipe = pipe
-        self.settings = environment(dbt_cloud_url, census_url)
+        self.settings = settings
 
     def finish_run(self) -> bytes:
         """Add another finished dbt run; return its webhook."""
@@ -298,7 +322,7 @@ class _Vendors:
 @contextmanager
 def _vendors(share: float, seed: int) -> Iterator[_Vendors]:
     with child(_serve, share, seed) as pipe:
-        yield _Vendors(pipe, *pipe.recv())
+        yield _Vendors(pipe, pipe.recv())
 
 
 def _serve(pipe: Connection, share: float, seed: int) -> None:
@@ -307,28 +331,41 @@ def _serve(pipe: Connection, share: float, seed: int) -> None:
             sandbox.census.add_sync(sync)
         for simulator in (sandbox.dbt_cloud, sandbox.census):
             simulator.fail_at_random(share, simulator.transient_faults, seed=seed)
-        pipe.send((sandbox.dbt_cloud.url, sandbox.census.url))
+        pipe.send(_settings(sandbox))
+        failing = FailingSyncRuns(JOBS)
         totals = 0
         while True:
             if pipe.recv() == "finish_run":
                 pipe.send(_finish_run(sandbox, totals))
+                failing.next(sandbox, totals)
                 totals += 1
             else:
-                pipe.send(_totals(sandbox, totals))
+                pipe.send(_totals(sandbox, totals, failing))
+
+
+def _settings(sandbox: Sandbox) -> Mapping[str, str]:
+    return {
+        **environment(sandbox.dbt_cloud.url, sandbox.census.url),
+        **sandbox.channels.environment,
+        "RELAY_MESSAGE_DELAY": str(MESSAGE_DELAY),
+    }
 
 
 def _finish_run(sandbox: Sandbox, number: int) -> bytes:
-    run = JOBS.run(number, ended=datetime.now(UTC))
+    finished = JOBS.failed_run if has_failed(number) else JOBS.run
+    run = finished(number, ended=datetime.now(UTC))
     sandbox.dbt_cloud.add_run(run)
     return sandbox.dbt_cloud.completed_event(run.dbt_run_id)
 
 
-def _totals(sandbox: Sandbox, dbt_runs: int) -> _Totals:
+def _totals(sandbox: Sandbox, dbt_runs: int, failing: FailingSyncRuns) -> _Totals:
     counts = (each.request_counts for each in (sandbox.dbt_cloud, sandbox.census))
     return _Totals(
         dbt_runs=dbt_runs,
         sync_run_ids={run.sync_run_id for run in sandbox.census.sync_runs},
         requests=sum(sum(each.values()) for each in counts),
+        failed_sync_runs=failing.failed,
+        received=[each.body["data"]["message_id"] for each in sandbox.channels.received],
     )
 
 
