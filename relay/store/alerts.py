@@ -259,16 +259,6 @@ UPDATE relay.alerts SET resolved_at = %s, withdrawn = %s WHERE alert_id IN (
     ORDER BY alert_id FOR NO KEY UPDATE)
 """
 _RESOLVE = """
-UPDATE relay.alerts SET resolved_at = %(at)s WHERE alert_id IN (
-    SELECT alert_id FROM relay.alerts
-    WHERE resolved_at IS NULL AND (
-        (event = ANY(%(events)s) AND (coalesce(workspace, ''), coalesce(sync_id, 0)) IN (
-            SELECT * FROM unnest(%(workspaces)s::text[], %(sync_ids)s::bigint[])))
-        OR (event = 'given_up' AND coalesce(sync_id, 0) = 0 AND subject = %(subject)s))
-      AND NOT EXISTS (
-        SELECT FROM relay.dbt_runs
-        WHERE (dbt_runs.dbt_account_id, dbt_runs.dbt_run_id)
-            = (alerts.dbt_account_id, alerts.dbt_run_id)
-          AND dbt_runs.finished_at > %(finished_at)s)
-    ORDER BY alert_id FOR NO KEY UPDATE)
+SELECT relay.resolve_alerts(
+    %(at)s, %(events)s, %(workspaces)s, %(sync_ids)s, %(subject)s, %(finished_at)s)
 """

@@ -142,7 +142,10 @@ class ClaimedAttempt:
         """Record the result of the call, with the job for the next step."""
         match result:
             case Found() | Started():
-                self._record_started(result)
+                with self._connection.pipeline():  # one round trip
+                    self._record_started(result)
+                    add_tallies(self._connection, self._tallies(result))
+                return
             case NotStarted():
                 self._record_retried(result, sent_at=None)
             case Unconfirmed():
@@ -211,13 +214,9 @@ class ClaimedAttempt:
     def _tallies(self, result: Result) -> Iterator[Tally]:
         yield count("relay_triggers_total", result=_result_name(result))
         if isinstance(result, Started):
-            for seconds in self._delays(result.at):
+            for since in self.causes.sendable_since:
+                seconds = max((result.at - since).total_seconds(), 0.0)
                 yield from observe("relay_trigger_delay_seconds", seconds, TRIGGER_BUCKETS)
-
-    def _delays(self, at: datetime) -> list[float]:
-        """How long each dbt run's trigger took since its delivery, or since it could be sent."""
-        rows = self._connection.execute(_DELAYS, (at, self.attempt.attempt_id))
-        return [max(seconds, 0.0) for (seconds,) in rows]
 
 
 def _result_name(result: Result) -> str:
@@ -250,13 +249,6 @@ _COLUMNS = (
 _BEGIN = f"""
 INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, sent_at, reconcile_after)
 VALUES (%s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}
-"""
-# One that had to wait, for a cool-down, counts from the end of that.
-_DELAYS = """
-SELECT extract(epoch FROM %s - CASE
-    WHEN due_at > requested_at THEN due_at ELSE recorded_at END)::float8
-FROM relay.triggers JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
-WHERE attempt_id = %s
 """
 # Unchanged since it was read: each send sets a new `sent_at`.
 _LOCK_UNCHANGED = """

@@ -152,6 +152,11 @@ class PendingDecision:
         that could not be decided counts as failed: `relay replay` can repeat it.
         """
         plan = plan.without(triggered_for(self._connection, self._run))
+        with self._connection.pipeline():  # one round trip
+            self._record(plan)
+        return plan
+
+    def _record(self, plan: Plan) -> None:
         record_decisions(self._connection, self._run, plan, self._now, self._mode)
         record_builds(self._connection, self._run, plan)
         if plan.undecided:
@@ -165,7 +170,6 @@ class PendingDecision:
         refresh(self._connection, [verdict.sync.key for verdict in plan.verdicts])
         edge_alerts.planned(self._connection, self._run, plan, self._now)
         tallies.add_tallies(self._connection, self._tallies(plan))
-        return plan
 
     def _tallies(self, plan: Plan) -> Iterator[tallies.Tally]:
         run = self._run

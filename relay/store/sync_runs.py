@@ -179,16 +179,19 @@ _OLDEST_REBUILD = f"""
 SELECT min(coalesce(rebuilt_at, covers_until))
 FROM relay.triggers
 JOIN relay.decisions USING (workspace, sync_id, dbt_account_id, dbt_run_id)
-WHERE attempt_id = %s AND NOT EXISTS (
-    SELECT FROM relay.sync_runs AS earlier
+LEFT JOIN LATERAL (
+    SELECT coalesce(sent_at, begun_at) AS reads_from FROM relay.sync_runs AS earlier
     WHERE (earlier.workspace, earlier.sync_id) = (triggers.workspace, triggers.sync_id)
-      AND earlier.attempt_id < triggers.attempt_id AND earlier.outcome IN {COMPLETED}
-      AND (coalesce(earlier.sent_at, earlier.begun_at) >= coalesce(rebuilt_at, covers_until)
-           OR EXISTS (
-               SELECT FROM relay.triggers AS first
-               WHERE first.attempt_id = earlier.attempt_id
-                 AND (first.dbt_account_id, first.dbt_run_id)
-                   = (triggers.dbt_account_id, triggers.dbt_run_id))))
+      AND earlier.attempt_id < triggers.attempt_id AND outcome IN {COMPLETED}
+    ORDER BY earlier.attempt_id DESC LIMIT 1
+) AS last ON true
+WHERE attempt_id = %s
+  AND (reads_from IS NULL OR reads_from < coalesce(rebuilt_at, covers_until))
+  AND NOT EXISTS (
+    SELECT FROM relay.triggers AS first JOIN relay.sync_runs AS earlier USING (attempt_id)
+    WHERE (first.workspace, first.sync_id, first.dbt_account_id, first.dbt_run_id)
+        = (triggers.workspace, triggers.sync_id, triggers.dbt_account_id, triggers.dbt_run_id)
+      AND attempt_id < triggers.attempt_id AND outcome IN {COMPLETED})
 """
 _NEWEST_OF_EACH = """
 SELECT DISTINCT ON (workspace, sync_id)
@@ -227,18 +230,19 @@ def record_end(connection: Connection, attempt_id: int, end: End) -> bool:
     if end.outcome is Outcome.SKIPPED:
         requeue_triggers(connection, attempt_id)
     start_waiting_triggers(connection, *ended)
-    refresh(connection, [ended])
-    edge_alerts.ended(
-        connection,
-        ended,
-        attempt_id,
-        end.outcome,
-        end.run,
-        rejects_over=end.rejects_over,
-        http_status=end.http_status,
-        at=end.at,
-    )
-    add_tallies(connection, _tallies(ended, end, lag))
+    with connection.pipeline():  # one round trip
+        refresh(connection, [ended])
+        edge_alerts.ended(
+            connection,
+            ended,
+            attempt_id,
+            end.outcome,
+            end.run,
+            rejects_over=end.rejects_over,
+            http_status=end.http_status,
+            at=end.at,
+        )
+        add_tallies(connection, _tallies(ended, end, lag))
     return True
 
 

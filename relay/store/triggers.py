@@ -16,12 +16,14 @@ class Cause:
 
     `because` lists the rebuilt models; `through` maps the views among them to the rebuilt nodes
     that they read. `due_at` is when it could be sent first: after its cool-down and all holds.
+    `sendable_since` is the dbt run's delivery, or the end of its cool-down.
     """
 
     dbt_run_id: int | None
     because: list[str]
     through: dict[str, list[str]]
     due_at: datetime
+    sendable_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Causes:
     def newest_dbt_run_id(self) -> int | None:
         """The newest of these dbt runs."""
         return max(self.dbt_run_ids, default=None)
+
+    @property
+    def sendable_since(self) -> list[datetime]:
+        """Since when each dbt run's trigger could be sent: its delivery, or its cool-down's end."""
+        return [one.sendable_since for one in self.triggers if one.sendable_since is not None]
 
     @property
     def models(self) -> list[str]:
@@ -164,8 +171,9 @@ FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id)
 WHERE trigger_id = %s
 """
 _CAUSES = f"""
-SELECT dbt_run_id, because, through, greatest(due_at, {_HOLD_ENDED}) AS due_at
-FROM relay.triggers
+SELECT dbt_run_id, because, through, greatest(due_at, {_HOLD_ENDED}) AS due_at,
+       CASE WHEN due_at > requested_at THEN due_at ELSE recorded_at END AS sendable_since
+FROM relay.triggers LEFT JOIN relay.dbt_runs USING (dbt_account_id, dbt_run_id)
 WHERE attempt_id = %s ORDER BY requested_at, dbt_run_id
 """
 

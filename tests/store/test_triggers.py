@@ -11,7 +11,13 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def cause(dbt_run_id=None, *because, through=None):
-    return Cause(dbt_run_id=dbt_run_id, because=list(because), through=through or {}, due_at=NOON)
+    return Cause(
+        dbt_run_id=dbt_run_id,
+        because=list(because),
+        through=through or {},
+        due_at=NOON,
+        sendable_since=NOON,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The function that derives the stored freshness of syncs from their other rows."""
+"""The functions that derive the stored freshness of syncs, and that resolve alerts."""
 
 from alembic import op
 
@@ -17,7 +17,40 @@ WHERE (triggers.workspace, triggers.sync_id) = (decisions.workspace, decisions.s
 
 
 def upgrade() -> None:
-    """Create it. A function, because planning this statement takes longer than running it.
+    """Create them. Functions, because planning these statements takes longer than running them."""
+    _create_derive_sync_states()
+    _create_resolve_alerts()
+
+
+def _create_resolve_alerts() -> None:
+    """An alert that a dbt run has caused is not resolved by one that ended before."""
+    op.execute(
+        """
+        CREATE FUNCTION relay.resolve_alerts(
+            at timestamptz, events text[], workspaces text[], sync_ids bigint[],
+            run_subject text, run_finished_at timestamptz)
+        RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+        BEGIN
+        UPDATE relay.alerts SET resolved_at = at WHERE alert_id IN (
+            SELECT alert_id FROM relay.alerts
+            WHERE resolved_at IS NULL AND (
+                (event = ANY(events) AND (coalesce(workspace, ''), coalesce(sync_id, 0)) IN (
+                    SELECT * FROM unnest(workspaces, sync_ids)))
+                OR (event = 'given_up' AND coalesce(sync_id, 0) = 0 AND subject = run_subject))
+              AND NOT EXISTS (
+                SELECT FROM relay.dbt_runs
+                WHERE (dbt_runs.dbt_account_id, dbt_runs.dbt_run_id)
+                    = (alerts.dbt_account_id, alerts.dbt_run_id)
+                  AND dbt_runs.finished_at > run_finished_at)
+            ORDER BY alert_id FOR NO KEY UPDATE);
+        END
+        $$
+        """
+    )
+
+
+def _create_derive_sync_states() -> None:
+    """The state of some syncs, from their decisions, triggers and sync runs.
 
     The lock is a statement of its own: the next one then sees what the transactions that held it
     have committed. ON CONFLICT locks a row even where its WHERE keeps it as it is.
