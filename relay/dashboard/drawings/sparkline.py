@@ -1,6 +1,6 @@
 """The newest sync runs of a sync, as bars: up by their lag, down if they ended badly."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,6 +33,14 @@ class Sparkline:
     height: int = HEIGHT
     bar: int = BAR
     baseline: int = UP
+
+    @property
+    def outlines(self) -> dict[str, str]:
+        """The bars of each kind as the data of one SVG path: a list has up to 1,400 bars."""
+        found: dict[str, str] = defaultdict(str)
+        for bar in self.bars:
+            found[bar.kind] += f"M{bar.x} {bar.y}h{BAR}v{bar.height}h-{BAR}z"
+        return found
 
 
 def sparkline(runs: Sequence[RecentRun]) -> Sparkline | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 from werkzeug.exceptions import BadRequest
 
 from relay.dashboard.listing import choice_in, text_in
@@ -21,8 +22,7 @@ LONGEST_SEEN = 2000  # characters: it may name every model of a sync
 AFTER = "after"  # the parameter with the last sync of the page before
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A condition as judged: whether it holds, the first of the models that object, what was seen.
 
     `seen` is printable, and cut.
@@ -143,8 +143,11 @@ def _conditions(stored: Iterable[Sequence[Any]]) -> Sequence[Condition]:
         )
         for reason, models, seen in stored
     }
-    order = dict.fromkeys((*(gate.reason.value for gate in GATES), *judged))
+    order = dict.fromkeys((*_ORDER, *judged))
     return [judged.get(reason) or _not_judged(reason) for reason in order]
+
+
+_ORDER = tuple(gate.reason.value for gate in GATES)
 
 
 def _not_judged(reason: str) -> Condition:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from relay.dbt.runs import Step
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey
 
@@ -23,8 +25,7 @@ class RunStep:
     not_counted: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunModel:
+class RunModel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the run did to a model, and the first syncs that read it, by workspace and id."""
 
     unique_id: str

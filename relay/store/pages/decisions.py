@@ -85,7 +85,8 @@ SELECT decided_at, {_KEY} AS decision_id, workspace, sync_id, dbt_run_id, (
        decision, reason, models[:3] AS models, cardinality(models) AS model_count
 FROM (
     SELECT * FROM (
-        SELECT *, CASE reason WHEN 'rebuilt' THEN '{TRIGGERED}' ELSE '{WITHHELD}' END AS decision
+        SELECT decided_at, workspace, sync_id, dbt_account_id, dbt_run_id, reason, models,
+               CASE reason WHEN 'rebuilt' THEN '{TRIGGERED}' ELSE '{WITHHELD}' END AS decision
         {scanned} LIMIT %(scanned)s
     ) AS scanned
     WHERE (%(decision)s::text IS NULL OR decision = %(decision)s)

@@ -75,7 +75,13 @@ FROM (
                 ELSE 'recorded' END AS became,
            coalesce(ignored_because, problem) AS why
     FROM (SELECT * {_WHERE} LIMIT %(scanned)s) AS scanned
-    LEFT JOIN relay.dbt_runs AS runs USING (dbt_account_id, dbt_run_id)
+    LEFT JOIN LATERAL (
+        SELECT delivery_id, planned_at, given_up_at, problem, dbt_job_id, job_name, status
+        FROM relay.dbt_runs
+        WHERE (dbt_runs.dbt_account_id, dbt_runs.dbt_run_id)
+            = (scanned.dbt_account_id, scanned.dbt_run_id)
+        LIMIT 1 -- it cannot be joined in another way, which could read every run
+    ) AS runs ON true
 ) AS read
 WHERE (%(became)s::text IS NULL OR became = %(became)s)
   AND (%(dbt_job_id)s::bigint IS NULL OR dbt_job_id = %(dbt_job_id)s)

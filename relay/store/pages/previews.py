@@ -85,10 +85,11 @@ WHERE (%(became)s::text IS NULL OR became = %(became)s)
   AND (%(dbt_job_id)s::bigint IS NULL OR dbt_job_id = %(dbt_job_id)s)
   AND (%(environment_id)s::bigint IS NULL OR environment_id = %(environment_id)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
-  AND (%(reason)s::text IS NULL OR EXISTS (
-    SELECT FROM relay.decisions
+  AND (%(reason)s::text IS NULL OR (
+    SELECT true FROM relay.decisions
     WHERE (decisions.dbt_account_id, decisions.dbt_run_id)
-        = (scanned.dbt_account_id, scanned.dbt_run_id) AND reason = %(reason)s))
+        = (scanned.dbt_account_id, scanned.dbt_run_id) AND reason = %(reason)s
+    LIMIT 1)) -- with EXISTS, the decisions on all runs could be read
 ORDER BY recorded_at DESC, dbt_run_id DESC LIMIT %(most)s
 """
 _OF_IDS = f"""
