@@ -173,7 +173,8 @@ class Browser:
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         self._connection.request("POST", "/login", form, kind | {"Sec-Fetch-Site": "same-origin"})
         answer = self._connection.getresponse()
-        answer.read()
+        content = answer.read()
+        assert answer.status == 303, (answer.status, content)
         self._cookie = answer.headers["Set-Cookie"].partition(";")[0]
 
     def get(self, address: str) -> bytes:

@@ -118,21 +118,23 @@ def measure_deliveries(
         wait_for_answer(port, process)
         target = load.Target(port, "/webhooks/dbt", story.WEBHOOK_SECRET.encode())
         numbers = itertools.count(10**9, int(seconds * load.MOST_PER_SECOND) + 1)
-        _offer(target, next(numbers), seconds)
+        offer(target, next(numbers), seconds)
         for number in range(2 * rounds):
             # Which of the two is first in a round changes: a busy machine is busy for both.
             has_scrapes = number % 4 in (1, 2)
             if has_scrapes:
                 with _scraping(port):
-                    outcome = _offer(target, next(numbers), seconds)
+                    outcome = offer(target, next(numbers), seconds)
             else:
-                outcome = _offer(target, next(numbers), seconds)
+                outcome = offer(target, next(numbers), seconds)
             answered = len(outcome.latencies)
             p99 = percentile(outcome.latencies, 99) * 1e3
             yield Window(has_scrapes, answered / outcome.elapsed, p99)
 
 
-def _offer(target: load.Target, first: int, seconds: float) -> load.Outcome:
+def offer(target: load.Target, first: int, seconds: float) -> load.Outcome:
+    """Keep CONCURRENCY deliveries in progress for so many seconds."""
+
     def around(run: Callable[[], load.Outcome]) -> load.Outcome:
         return run()
 

@@ -8,12 +8,17 @@ from gunicorn.http.errors import ParseException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.dashboard import application
 from relay.web.app import LARGEST_BODY
-from relay.web.request_buffer import LARGEST_HEAD, MOST_CHUNKS, RequestBuffer
+from relay.web.request_buffer import LARGEST_FORM, LARGEST_HEAD, MOST_CHUNKS, RequestBuffer
 
 CLIENT = ("127.0.0.1", 50000)
 SIGNED = b"Authorization: " + b"0" * 64 + b"\r\n"
 POST = b"POST /webhooks/dbt HTTP/1.1\r\nHost: relay\r\n"
+LOGIN = (
+    b"POST /login HTTP/1.1\r\nHost: relay\r\n"
+    b"Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n"
+)
 IN_CHUNKS = POST + SIGNED + b"Transfer-Encoding: chunked\r\n\r\n"
 STREAM = b"".join(
     (
@@ -70,6 +75,22 @@ class TestABody:
     def test_is_not_waited_for_without_a_signature(self, buffer, framing):
         assert add(buffer, POST + framing.encode() + b"\r\n\r\n")
         assert buffer.take().should_close()
+
+    def test_is_waited_for_if_it_is_a_form(self, buffer):
+        assert not add(buffer, LOGIN + b"Content-Length: 5\r\n\r\n")
+        assert not add(buffer, b"name")
+        assert add(buffer, b"=")
+        assert buffer.take().body.read() == b"name="
+
+    @pytest.mark.parametrize(
+        "framing", [f"Content-Length: {LARGEST_FORM + 1}", "Transfer-Encoding: chunked"]
+    )
+    def test_is_not_waited_for_if_no_browser_would_send_such_a_form(self, buffer, framing):
+        assert add(buffer, LOGIN + framing.encode() + b"\r\n\r\n")
+        assert buffer.take().should_close()
+
+    def test_of_a_form_may_be_as_large_as_the_dashboard_takes_it(self):
+        assert application.LARGEST_FORM == LARGEST_FORM
 
     def test_is_waited_for_with_one(self, buffer):
         assert not add(buffer, POST + SIGNED + b"Content-Length: 5\r\n\r\n1234")
