@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec import structs
 
 from relay.decision.mapping import Sync, SyncMapping
 from relay.freshness import SyncState, freshness_of
@@ -90,7 +91,7 @@ def sync_row(
 ) -> SyncRow:
     """A sync of the list."""
     if not is_mapped:
-        freshness = msgspec.structs.replace(freshness, state=NOT_MAPPED)
+        freshness = structs.replace(freshness, state=NOT_MAPPED)
     return SyncRow(
         freshness=freshness, is_mapped=is_mapped, withheld=withheld, hold=hold, mute=mute
     )

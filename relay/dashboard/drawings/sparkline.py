@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from relay.dashboard import text
 from relay.store.pages.syncs import RECENT_RUNS, RecentRun
@@ -13,8 +14,7 @@ WIDTH = RECENT_RUNS * (BAR + GAP)
 LOWEST = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True):
     """A sync run, in user units from the top left; `kind` is the kind of its outcome."""
 
     x: float
@@ -23,8 +23,7 @@ class Bar:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sparkline:
+class Sparkline(msgspec.Struct, frozen=True):
     """The bars, the oldest first, and what they show in words."""
 
     bars: tuple[Bar, ...]

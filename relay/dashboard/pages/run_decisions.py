@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -36,8 +35,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seen: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The decision on a sync, and what came of it; the fields are those of DecidedSync.
 
     `name` is the sync's in the mapping file, None if it has none.
@@ -65,8 +63,7 @@ class Decision:
     explain: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionsShown:
+class DecisionsShown(msgspec.Struct, frozen=True, kw_only=True):
     """Decisions by workspace and sync; `following` is the query for the next ones, or None."""
 
     rows: Sequence[Decision]

@@ -1,7 +1,6 @@
 """What a dbt run did: its steps, and its models with the syncs that read them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -10,8 +9,7 @@ from relay.dbt.runs import Step
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStep:
+class RunStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step as judged; `not_counted` is why its results do not count.
 
     It is None if they do, and for runs of earlier versions, which did not record it.
@@ -34,8 +32,7 @@ class RunModel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     syncs: Sequence[SyncKey]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunModels:
+class RunModels(msgspec.Struct, frozen=True, kw_only=True):
     """How many models have which result, and the models, in part for a run of very many.
 
     `concerned` are read by some sync, or failed; `others` are neither.

@@ -1,8 +1,10 @@
 """Deliveries, and what became of each."""
 
 import uuid
-from dataclasses import asdict, dataclass
 from datetime import datetime
+
+import msgspec
+from msgspec import structs
 
 from relay.store.pages.listing import Before, Rows, newest
 from relay.store.transactions import Transactions
@@ -10,8 +12,7 @@ from relay.store.transactions import Transactions
 BECAME = ("planned", "recorded", "given up", "repeated", "ignored")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRow:
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery; `became` is one of BECAME.
 
     Ids and names are None where the delivery, or dbt Cloud, did not say them; `why` is why it was
@@ -29,8 +30,7 @@ class DeliveryRow:
     run_status: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryFilter:
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which deliveries; None for any."""
 
     became: str | None = None
@@ -50,7 +50,7 @@ class DeliveryPages(Transactions):
                 connection,
                 DeliveryRow,
                 (_NEWEST, _LAST_SCANNED),
-                asdict(wanted),
+                structs.asdict(wanted),
                 before=before,
                 rows=rows,
                 key_of=lambda row: (row.received_at, str(row.delivery_id)),

@@ -1,8 +1,10 @@
 """What the preview of an action shows: which dbt runs match, and the state of a sync."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
+
+import msgspec
+from msgspec import structs
 
 from relay.store.pages.dbt_runs import BECAME_OF_RUN
 from relay.store.pages.listing import SCANNED
@@ -10,8 +12,7 @@ from relay.store.transactions import Transactions, every, one
 from relay.workspaces import SyncKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
+class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which dbt runs; None for any. `reason`: those with a sync that was withheld for it."""
 
     became: str | None = None
@@ -22,8 +23,7 @@ class RunFilter:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunToReplay:
+class RunToReplay(msgspec.Struct, frozen=True, kw_only=True):
     """A dbt run; `became` is as in the list of runs, `matched` how many runs match in all."""
 
     dbt_run_id: int
@@ -35,8 +35,7 @@ class RunToReplay:
     matched: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncNow:
+class SyncNow(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a sync run of a sync is under way, and how many triggers wait."""
 
     is_under_way: bool
@@ -50,7 +49,12 @@ class PreviewPages(Transactions):
         self, dbt_account_id: int, wanted: RunFilter, *, most: int
     ) -> list[RunToReplay]:
         """The newest runs that match, of the newest SCANNED ones."""
-        given = {"account": dbt_account_id, "scanned": SCANNED, "most": most, **asdict(wanted)}
+        given = {
+            "account": dbt_account_id,
+            "scanned": SCANNED,
+            "most": most,
+            **structs.asdict(wanted),
+        }
         with self._statement() as connection:
             return every(connection, RunToReplay, _MATCHING, given)
 
