@@ -14,7 +14,7 @@ from gunicorn.http.unreader import Unreader
 
 from relay.dbt.deliveries import mac_of
 from relay.errors import NotGenuine
-from relay.web.app import LARGEST_BODY
+from relay.web.app import LARGEST_BODY, WEBHOOK_PATH
 
 LARGEST_HEAD = 2**15  # bytes; dbt's own are under 1 kB, a proxy adds a few headers
 MOST_CHUNKS = 1024  # of a body: enough for the largest one in chunks of 1 kB
@@ -145,7 +145,8 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
     def _is_form(self) -> bool:
         """Whether it is a form of the dashboard: browsers send its body after its head."""
         kinds = [value.partition(";")[0].strip().lower() for value in self._values("CONTENT-TYPE")]
-        return kinds == [FORM] and self._body.is_form_sized
+        is_elsewhere = self._request.path != WEBHOOK_PATH
+        return is_elsewhere and kinds == [FORM] and self._body.is_form_sized
 
     def _values(self, header: str) -> list[str]:
         return [value for name, value in self._request.headers if name == header]

@@ -15,10 +15,8 @@ from relay.web.request_buffer import LARGEST_FORM, LARGEST_HEAD, MOST_CHUNKS, Re
 CLIENT = ("127.0.0.1", 50000)
 SIGNED = b"Authorization: " + b"0" * 64 + b"\r\n"
 POST = b"POST /webhooks/dbt HTTP/1.1\r\nHost: relay\r\n"
-LOGIN = (
-    b"POST /login HTTP/1.1\r\nHost: relay\r\n"
-    b"Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n"
-)
+FORM = "Content-Type: application/x-www-form-urlencoded; charset=utf-8"
+LOGIN = f"POST /login HTTP/1.1\r\nHost: relay\r\n{FORM}\r\n".encode()
 IN_CHUNKS = POST + SIGNED + b"Transfer-Encoding: chunked\r\n\r\n"
 STREAM = b"".join(
     (
@@ -71,7 +69,10 @@ class TestARequest:
 
 
 class TestABody:
-    @pytest.mark.parametrize("framing", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+    @pytest.mark.parametrize(
+        "framing",
+        ["Content-Length: 5", "Transfer-Encoding: chunked", f"{FORM}\r\nContent-Length: 5"],
+    )
     def test_is_not_waited_for_without_a_signature(self, buffer, framing):
         assert add(buffer, POST + framing.encode() + b"\r\n\r\n")
         assert buffer.take().should_close()
