@@ -16,30 +16,28 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import load
-import psycopg
 import structlog
 from ack import _template
+from history import SYNCS, fill
 from processes import WEB, folder, free_port, running, wait_for_answer
 from report import machine, markdown, parser_of, percentile, publish, targets_table
 from service import write_mapping
 
-from relay.postgres.connections import OneConnection
 from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server, joined
 from relay.sandbox import story
 from relay.settings import WebSettings
-from relay.store import Store
 from relay.web.app import create_app
 from relay.web.health import Health
 from relay.web.metrics.page import MetricsPage
 from relay.web.recorder import Recorder
 
 REPORT = Path(__file__).parent / "scrape.md"
-SYNCS = 1000
 LITTLE, MUCH = 20_000, 200_000  # past sync runs
 SCRAPES = 40
 WARM_UP = 5  # scrapes
@@ -60,9 +58,10 @@ def main() -> int:
         server = stack.enter_context(joined(EmbeddedServer(home / "data")))
         migrate(server)
         settings = _settings(home)
-        fill(server, 0, LITTLE)
+        start = datetime.now(UTC) - timedelta(days=20)
+        fill(server, range(LITTLE), start)
         little = measure_scrapes(server, settings)
-        fill(server, LITTLE, MUCH)
+        fill(server, range(LITTLE, MUCH), start)
         much = measure_scrapes(server, settings)
         windows = list(measure_deliveries(home, settings, options.seconds, options.rounds))
     results = Results(little, much, windows, options.seconds, load_average)
@@ -119,21 +118,23 @@ def measure_deliveries(
         wait_for_answer(port, process)
         target = load.Target(port, "/webhooks/dbt", story.WEBHOOK_SECRET.encode())
         numbers = itertools.count(10**9, int(seconds * load.MOST_PER_SECOND) + 1)
-        _offer(target, next(numbers), seconds)
+        offer(target, next(numbers), seconds)
         for number in range(2 * rounds):
             # Which of the two is first in a round changes: a busy machine is busy for both.
             has_scrapes = number % 4 in (1, 2)
             if has_scrapes:
                 with _scraping(port):
-                    outcome = _offer(target, next(numbers), seconds)
+                    outcome = offer(target, next(numbers), seconds)
             else:
-                outcome = _offer(target, next(numbers), seconds)
+                outcome = offer(target, next(numbers), seconds)
             answered = len(outcome.latencies)
             p99 = percentile(outcome.latencies, 99) * 1e3
             yield Window(has_scrapes, answered / outcome.elapsed, p99)
 
 
-def _offer(target: load.Target, first: int, seconds: float) -> load.Outcome:
+def offer(target: load.Target, first: int, seconds: float) -> load.Outcome:
+    """Keep CONCURRENCY deliveries in progress for so many seconds."""
+
     def around(run: Callable[[], load.Outcome]) -> load.Outcome:
         return run()
 
@@ -163,88 +164,6 @@ def _scraping(port: int) -> Iterator[None]:
     finally:
         stopping.set()
         thread.join()
-
-
-def fill(server: Server, before: int, after: int) -> None:
-    """Extend the history to so many sync runs, 20 of each dbt run; counters and states too."""
-    with psycopg.connect(server.conninfo, autocommit=True) as connection:
-        connection.execute("SET search_path = public, relay")
-        for statement in _FILL:
-            connection.execute(
-                statement, {"before": before, "after": after, "syncs": SYNCS, "account": 1}
-            )
-        Store(OneConnection(connection)).sync_states.rebuild()
-        connection.execute("VACUUM ANALYZE")
-
-
-_FILL = (
-    """
-    INSERT INTO relay.deliveries (delivery_id, event_id, dbt_account_id, dbt_run_id, body,
-                                  received_at)
-    SELECT gen_random_uuid(), 'e' || run, %(account)s, run, repeat('x', 900)::bytea,
-           now() - run * interval '1 minute'
-    FROM generate_series(%(before)s / 20 + 1, %(after)s / 20) AS run
-    """,
-    """
-    INSERT INTO relay.dbt_runs (dbt_account_id, dbt_run_id, recorded_at, planned_at, given_up_at)
-    SELECT %(account)s, run, now() - interval '20 days', CASE WHEN run %% 1000 > 0 THEN now() END,
-           CASE WHEN run %% 1000 = 0 THEN now() END
-    FROM generate_series(%(before)s / 20 + 1, %(after)s / 20) AS run
-    """,
-    """
-    INSERT INTO relay.decisions (workspace, sync_id, dbt_account_id, dbt_run_id, reason, models,
-                                 through, conditions, decided_at, rebuilt_at)
-    SELECT 'default', n %% %(syncs)s + 1, %(account)s, n / 20 + 1, 'rebuilt', '{model.p.m}', '{}',
-           '[]', at, at
-    FROM generate_series(%(before)s, %(after)s - 1) AS n,
-         LATERAL (SELECT now() - interval '20 days' + n * interval '8 seconds' AS at) AS time
-    """,
-    """
-    INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, sent_at, sync_run_id,
-        triggered_at, ended_at, completed_at, outcome, lag, records_updated)
-    SELECT 'default', n %% %(syncs)s + 1, false, at, at, n, at, at + interval '1 minute',
-           at + interval '1 minute',
-           CASE n %% 500 WHEN 0 THEN 'refused' WHEN 1 THEN 'abandoned' WHEN 2 THEN 'failed'
-                ELSE 'completed' END,
-           CASE WHEN n %% 500 > 2 THEN 90 END, 100
-    FROM generate_series(%(before)s, %(after)s - 1) AS n,
-         LATERAL (SELECT now() - interval '20 days' + n * interval '8 seconds' AS at) AS time
-    """,
-    """
-    INSERT INTO relay.triggers (workspace, sync_id, dbt_account_id, dbt_run_id, full_sync, because,
-        through, requested_at, due_at, covers_until, attempt_id, superseded)
-    SELECT workspace, sync_id, %(account)s, sync_run_id / 20 + 1, false, '{model.p.m}', '{}',
-           begun_at, begun_at, begun_at, attempt_id, sync_run_id %% 1000 = 0
-    FROM relay.sync_runs WHERE sync_run_id >= %(before)s
-    """,
-    """
-    INSERT INTO relay.tallies (name, labels, slot, value)
-    SELECT 'relay_sync_records_total', jsonb_build_object('workspace', 'default', 'sync_id',
-           sync_id::text, 'result', result), 0, 100
-    FROM generate_series(1, %(syncs)s) AS sync_id,
-         unnest(array['updated', 'rejected', 'invalid']) AS result
-    ON CONFLICT DO NOTHING
-    """,
-    """
-    INSERT INTO relay.tallies (name, labels, slot, value)
-    SELECT 'relay_vendor_requests_total', jsonb_build_object('vendor', vendor, 'operation',
-           operation, 'code', code), slot, 100
-    FROM unnest(array['census', 'dbt_cloud']) AS vendor,
-         unnest(array['get_run', 'trigger_sync', 'get_sync_run', 'list_runs']) AS operation,
-         unnest(array['2xx', '4xx', '429', '5xx', 'none']) AS code, generate_series(0, 15) AS slot
-    ON CONFLICT DO NOTHING
-    """,
-    """
-    INSERT INTO relay.tallies (name, labels, slot, value)
-    SELECT 'relay_vendor_request_seconds_bucket', jsonb_build_object('vendor', vendor, 'operation',
-           operation, 'le', le), slot, 100
-    FROM unnest(array['census', 'dbt_cloud']) AS vendor,
-         unnest(array['get_run', 'trigger_sync', 'get_sync_run', 'list_runs']) AS operation,
-         unnest(array['0.1', '0.25', '0.5', '1', '2.5', '5', '10', '30', '+Inf']) AS le,
-         generate_series(0, 15) AS slot
-    ON CONFLICT DO NOTHING
-    """,
-)
 
 
 @dataclass(frozen=True, slots=True)

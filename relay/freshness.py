@@ -71,9 +71,10 @@ class Freshness:
     @property
     def overdue(self) -> timedelta | None:
         """How long it has been stale; None if it is not, or has no `fresh_within`."""
-        if self.behind_for is None or self.sync.fresh_within is None:
+        behind_for = self.behind_for
+        if behind_for is None or self.sync.fresh_within is None:
             return None
-        over = self.behind_for - timedelta(seconds=self.sync.fresh_within)
+        over = behind_for - timedelta(seconds=self.sync.fresh_within)
         return over if over > timedelta() else None
 
 

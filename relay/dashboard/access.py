@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from itsdangerous import Signer
 
 from relay.secret import Secret
@@ -22,8 +22,7 @@ class Role(StrEnum):
     VIEWER = "viewer"  # look only
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(msgspec.Struct, frozen=True):
     """Who asks: the name given at login, or `token` for a request with a token alone."""
 
     name: str

@@ -2,7 +2,6 @@
 
 import re
 import uuid
-from dataclasses import dataclass
 
 import msgspec
 from flask import Blueprint, Response, redirect, render_template, request, url_for
@@ -18,8 +17,7 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 _OF_WORKSPACE = re.compile(r"(.+)/([0-9]{1,19})")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What has an id; `looked_at` is where it was looked for, in words."""
 
     wanted: str

@@ -1,8 +1,9 @@
 """The state of the service for the overview, in the words of `/readyz`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from relay.dashboard.visit import Visit
 from relay.operations.api_versions import census_versions, v1_end
@@ -21,8 +22,7 @@ OK, PROBLEM, WARNING = "ok", "problem", "warning"
 _DIGITS = 12  # of a digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthItem:
+class HealthItem(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the service; `at` is when it was last heard of, None if that is not known."""
 
     name: str

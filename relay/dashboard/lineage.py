@@ -1,9 +1,10 @@
 """Jobs, the models that they build, and the syncs that read these, with the state of each."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from relay.dashboard.drawings.columns import Columns, draw
 from relay.dashboard.text import kind_of, model, text
@@ -18,8 +19,7 @@ NEVER_RAN = "no sync run yet"
 FAILED_A_TEST = "failed a test"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job; its id is None if dbt Cloud did not report it.
 
     `state` is `failed` if its last run did not rebuild one of the models, or one failed a test.
@@ -30,8 +30,7 @@ class Job:
     state: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model; `state` is the result of the last run of any job, `dbt_run_id` that run.
 
     `behind` are the tables that it reads, if it is a view. The run is None if none is recorded.
@@ -55,8 +54,7 @@ class Model:
         return f"{text(self.materialized)}{behind}" if self.materialized else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingSync:
+class ReadingSync(msgspec.Struct, frozen=True, kw_only=True):
     """A sync; `state` is why it is behind, else the outcome of its last run."""
 
     workspace: str
@@ -70,8 +68,7 @@ class ReadingSync:
         return self.state if self.state in set(Reason) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobModels:
+class JobModels(msgspec.Struct, frozen=True, kw_only=True):
     """The models that a job has built, by place in `models`; `job` None: none is recorded."""
 
     job: int | None
@@ -81,8 +78,7 @@ class JobModels:
 Box = Job | Model | ReadingSync
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lineage:
+class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     """Edges are places in these lists: (job, model) and (model, sync)."""
 
     jobs: tuple[Job, ...]

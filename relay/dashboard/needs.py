@@ -1,8 +1,9 @@
 """What needs somebody: what relay gave up, and syncs whose tool is wrong or held."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from relay.dashboard.sync_rows import FAILING, HELD, STALE, WITHHELD, SyncRow
 from relay.store.holds import Hold
@@ -12,8 +13,7 @@ from relay.workspaces import SyncKey
 GIVEN_UP_DBT_RUNS, GIVEN_UP_SYNC_RUNS = "given up dbt runs", "given up sync runs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Need(msgspec.Struct, frozen=True, kw_only=True):
     """A thing that needs somebody. What it is not about is None.
 
     `because` is a reason code or another word of relay's, `detail` the problem in words. A hold
@@ -31,8 +31,7 @@ class Need:
     sync_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """All of one kind: how many (`more` than were counted?), and the first MOST_LISTED.
 
     The kinds of syncs are states of the list of syncs, and `count` counts them; the items of

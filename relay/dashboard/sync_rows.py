@@ -1,8 +1,10 @@
 """Every sync with its freshness, and which of them a state of the list means."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+
+import msgspec
+from msgspec import structs
 
 from relay.decision.mapping import Sync, SyncMapping
 from relay.freshness import SyncState, freshness_of
@@ -18,8 +20,7 @@ STATES = (STALE, BEHIND, FRESH, UNKNOWN, FAILING, HELD, WITHHELD, NOT_MAPPED)
 FAILURES = 2  # in a row, from which on a sync is failing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRow:
+class SyncRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A sync; `hold` is the open hold that ends last, `mute` the open one, None if there is none.
 
     `withheld` is the newest decision, if that withheld it because something went wrong in dbt.
@@ -64,18 +65,16 @@ def sync_rows(
     mapped = {} if mapping is None else {sync.key: sync for sync in mapping.syncs}
     states = {state.key: state for state in situation.states}
     once = [_without_entry(state) for key, state in states.items() if key not in mapped]
-    holds = _HoldOf(situation.holds)
+    held = _holds_of([*mapped, *states], situation.holds)
     withheld = {(each.workspace, each.sync_id): each for each in situation.withheld}
     mutes = {mute.key: mute for mute in situation.mutes}
-    rows = freshness_of(
-        [*mapped.values(), *once], states, lambda key: holds.of(key) is not None, now=now
-    )
+    rows = freshness_of([*mapped.values(), *once], states, held.__contains__, now=now)
     return tuple(
         sync_row(
             freshness_row(row),
             is_mapped=row.sync.key in mapped,
             withheld=withheld.get(row.sync.key),
-            hold=holds.of(row.sync.key),
+            hold=held.get(row.sync.key),
             mute=mutes.get(row.sync.key),
         )
         for row in rows
@@ -92,7 +91,7 @@ def sync_row(
 ) -> SyncRow:
     """A sync of the list."""
     if not is_mapped:
-        freshness = replace(freshness, state=NOT_MAPPED)
+        freshness = structs.replace(freshness, state=NOT_MAPPED)
     return SyncRow(
         freshness=freshness, is_mapped=is_mapped, withheld=withheld, hold=hold, mute=mute
     )
@@ -102,17 +101,16 @@ def _without_entry(state: SyncState) -> Sync:
     return Sync(sync_id=state.sync_id, workspace=state.workspace, depends_on=())
 
 
-class _HoldOf:
-    """The open hold of each sync: of its own, of its workspace, or of all, the one that ends last.
+def _holds_of(syncs: Iterable[SyncKey], holds: Sequence[Hold]) -> dict[SyncKey, Hold]:
+    """The open hold of each sync that has one: of the sync, of its workspace or of all.
 
-    There may be as many holds as syncs.
+    Of several it is the first of `holds`. There may be as many as syncs.
     """
-
-    def __init__(self, holds: Sequence[Hold]) -> None:
-        self._holds = {(hold.workspace, hold.sync_id): hold for hold in holds}
-        self._order = {hold.hold_id: place for place, hold in enumerate(holds)}
-
-    def of(self, sync: SyncKey) -> Hold | None:
+    by_scope = {(hold.workspace, hold.sync_id): place for place, hold in enumerate(holds)}
+    found = {}
+    for sync in syncs:
         scopes = (sync, (sync[0], None), (None, None))
-        open_ = [self._holds[scope] for scope in scopes if scope in self._holds]
-        return min(open_, key=lambda hold: self._order[hold.hold_id], default=None)
+        places = [by_scope[scope] for scope in scopes if scope in by_scope]
+        if places:
+            found[sync] = holds[min(places)]
+    return found

@@ -22,8 +22,9 @@ def when(at: datetime | None, now: datetime) -> Markup:
     utc = at.astimezone(UTC)
     passed = (now - at).total_seconds()
     ago = f"{_roughly(passed)} ago" if passed >= 0 else f"in {_roughly(-passed)}"
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        f"{utc:%Y-%m-%dT%H:%M:%S}Z", f"{utc:%Y-%m-%d %H:%M:%S}", ago
+    day, second = f"{utc:%Y-%m-%d}", f"{utc:%H:%M:%S}"
+    return Markup(  # noqa: S704 - only of numbers; Markup.format is ten times as slow
+        f'<time datetime="{day}T{second}Z" title="{day} {second} UTC">{ago}</time>'
     )
 
 
@@ -32,8 +33,9 @@ def exactly(at: datetime | None) -> Markup:
     if at is None:
         return Markup(NOTHING)  # noqa: S704 - a constant
     utc = at.astimezone(UTC)
-    return Markup('<time datetime="{}" class="exact">{} UTC</time>').format(
-        f"{utc:%Y-%m-%dT%H:%M:%S}Z", f"{utc:%Y-%m-%d %H:%M:%S}"
+    day, second = f"{utc:%Y-%m-%d}", f"{utc:%H:%M:%S}"
+    return Markup(  # noqa: S704 - as above
+        f'<time datetime="{day}T{second}Z" class="exact">{day} {second} UTC</time>'
     )
 
 

@@ -1,9 +1,10 @@
 """A request for a page, with what a page is made of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from relay.dashboard.access import Visitor
 from relay.decision.mapping import SyncMapping
@@ -15,8 +16,7 @@ from relay.store.transactions import Connections
 from relay.workspaces import SyncKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks for which part of a page, and when; `query` is that of the URL.
 
     `mapping` is the last valid one that web has read, None if there was none; `mapping_problems`
@@ -48,11 +48,10 @@ class Visit:
         return None if sync is None else sync.name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, kw_only=True):
     """A page: its route, its template, and the function that returns what it shows.
 
-    `view` gets the visit and the ids of the route, and returns a frozen dataclass: it is what the
+    `view` gets the visit and the ids of the route, and returns a frozen Struct: it is what the
     template shows as `page`, and, encoded, the answer to the route with `.json` behind it.
     """
 

@@ -1,7 +1,8 @@
 """How fresh each mapped sync's tool is, the worst first; and the stored freshness, derived anew."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from relay.decision.mapping import SyncMapping
 from relay.freshness import Freshness, freshness_of
@@ -11,8 +12,7 @@ from relay.store.holds import open_hold
 from relay.store.sync_states import Correction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreshnessRow:
+class FreshnessRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A sync's freshness, as `relay freshness` prints it; durations are in seconds.
 
     `state` is `stale`, `behind`, `fresh` or `unknown`: relay has seen no rebuild of its models.
@@ -60,7 +60,7 @@ def rebuild(store: Store) -> list[Correction]:
 
 def freshness_row(row: Freshness) -> FreshnessRow:
     """The row of a sync whose freshness is known."""
-    sync, state = row.sync, row.state
+    sync, state, behind_for = row.sync, row.state, row.behind_for
     return FreshnessRow(
         workspace=sync.workspace,
         sync_id=sync.sync_id,
@@ -68,7 +68,7 @@ def freshness_row(row: Freshness) -> FreshnessRow:
         owner=printable(sync.owner) if sync.owner else None,
         state=_state(row),
         behind_since=state.behind_since,
-        behind_seconds=None if row.behind_for is None else int(row.behind_for.total_seconds()),
+        behind_seconds=None if behind_for is None else int(behind_for.total_seconds()),
         because=state.because,
         dbt_run_id=state.behind_dbt_run_id,
         fresh_within=sync.fresh_within,

@@ -123,13 +123,15 @@ SELECT trigger_id FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
 WHERE (dbt_account_id, dbt_run_id) = (%s, %s) AND NOT superseded
   AND (coalesce(outcome, '') IN ('refused', 'disabled') OR %s = 'everything')
 """
+# A join could read every sync run.
 _LEFT_ALONE_OF_EACH = """
 SELECT dbt_run_id, count(*),
        (array_agg(ARRAY[workspace, sync_id::text] ORDER BY workspace, sync_id))[1:%(most)s]
-FROM relay.triggers LEFT JOIN relay.sync_runs USING (attempt_id, workspace, sync_id)
+FROM relay.triggers
 WHERE dbt_account_id = %(account)s AND dbt_run_id = ANY(%(runs)s) AND NOT superseded
-  AND (attempt_id IS NULL
-       OR coalesce(outcome, '') NOT IN ('refused', 'disabled') AND %(redo)s <> 'everything')
+  AND (attempt_id IS NULL OR %(redo)s <> 'everything' AND coalesce((
+    SELECT outcome FROM relay.sync_runs WHERE sync_runs.attempt_id = triggers.attempt_id
+  ), '') NOT IN ('refused', 'disabled'))
 GROUP BY dbt_run_id
 """
 _RECORDED = """

@@ -1,5 +1,6 @@
 """Hooks of gunicorn's master process: settings, the database, the listening sockets."""
 
+import gc
 import socket
 import sys
 from collections.abc import Iterator
@@ -49,7 +50,9 @@ def _server_left_when_ended() -> Iterator[None]:
 
 
 def when_ready(arbiter: Any) -> None:
-    """Set options on the listening sockets: each connection inherits them."""
+    """Set options on the listening sockets: each connection inherits them. Share memory."""
+    gc.collect()
+    gc.freeze()  # otherwise a worker's first collection writes to, and so copies, what it inherits
     for listener in arbiter.LISTENERS:
         sock = listener.sock
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)

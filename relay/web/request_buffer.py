@@ -18,7 +18,8 @@ from relay.web.app import LARGEST_BODY, WEBHOOK_PATH
 
 LARGEST_HEAD = 2**15  # bytes; dbt's own are under 1 kB, a proxy adds a few headers
 MOST_CHUNKS = 1024  # of a body: enough for the largest one in chunks of 1 kB
-LARGEST_UNSIGNED = 2**14  # bytes of a form of the dashboard
+LARGEST_FORM = 2**16  # bytes; the dashboard takes no larger one
+FORM = "application/x-www-form-urlencoded"
 PIECE = 2**13  # bytes given to the parser at once: it copies the unused rest each time
 LONGEST_CHUNK_SIZE = 16  # hexadecimal digits: more than any body needs, and cheap to parse
 LONGEST_CHUNK_LINE = 2**13  # bytes; gunicorn's own limit. The same for trailers
@@ -58,7 +59,7 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
             return False
         if self._body.is_complete(self._data):
             return True
-        if self._body.is_too_large or not (self._is_form() or self._is_signed()):
+        if self._body.is_too_large or not (self._is_signed() or self._is_form()):
             self._is_left_unread = True
             self._request.force_close()  # the rest of the body is not the next request
             return True
@@ -132,19 +133,23 @@ class RequestBuffer(Unreader):  # type: ignore[misc]
         self._request, self._body = request, _framing(request, self.parsed)
         return True
 
-    def _is_form(self) -> bool:
-        """Whether its body is small, and for others than the webhook: a browser signs nothing."""
-        is_small = isinstance(self._body, _Length) and self._body.length <= LARGEST_UNSIGNED
-        return is_small and self._request.path != WEBHOOK_PATH
-
     def _is_signed(self) -> bool:
-        """Whether it has a signature: the body of any other delivery is not read."""
-        signatures = [value for name, value in self._request.headers if name == "AUTHORIZATION"]
+        """Whether it has a signature: of any other request only a form is read."""
+        signatures = self._values("AUTHORIZATION")
         try:
             mac_of(",".join(signatures) if signatures else None)
         except NotGenuine:
             return False
         return True
+
+    def _is_form(self) -> bool:
+        """Whether it is a form of the dashboard: browsers send its body after its head."""
+        kinds = [value.partition(";")[0].strip().lower() for value in self._values("CONTENT-TYPE")]
+        is_elsewhere = self._request.path != WEBHOOK_PATH
+        return is_elsewhere and kinds == [FORM] and self._body.is_form_sized
+
+    def _values(self, header: str) -> list[str]:
+        return [value for name, value in self._request.headers if name == header]
 
 
 def _framing(request: Any, start: int) -> "_Length | _Chunks":
@@ -156,9 +161,9 @@ class _Length:
     """A body whose length is known."""
 
     def __init__(self, start: int, length: int) -> None:
-        self.length = length
         self._start, self._end = start, start + length
         self.is_too_large = length > LARGEST_BODY
+        self.is_form_sized = length <= LARGEST_FORM
 
     def is_complete(self, data: bytearray) -> bool:
         return len(data) >= self._end and not self.is_too_large
@@ -175,6 +180,8 @@ class _Length:
 
 class _Chunks:
     """A chunked body: finds where the last chunk ends, from one size to the next."""
+
+    is_form_sized = False  # no browser sends a form so
 
     def __init__(self, start: int) -> None:
         self._at = start  # where the next size line begins

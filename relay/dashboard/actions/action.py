@@ -2,10 +2,10 @@
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
 from flask import Blueprint, Response, abort, g, make_response, redirect, render_template, request
 from flask import url_for as flask_url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -37,8 +37,7 @@ class FieldKind(StrEnum):
     TICK = "tick"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """A field of the form of a preview."""
 
     name: str
@@ -48,8 +47,7 @@ class Field:
     help: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What an action would do.
 
     `button` is None if there is nothing to do; `danger` is a warning beside it, None if an action
@@ -65,8 +63,7 @@ class Preview:
     danger: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(msgspec.Struct, frozen=True, kw_only=True):
     """What was done: `subject` says to what, in words."""
 
     what: ActionKind
@@ -81,8 +78,7 @@ class Acting(Protocol):
         """Add the preview, and the form's target."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class Deed(msgspec.Struct, frozen=True, kw_only=True):
     """An action, done in one transaction with its record."""
 
     name: str
@@ -113,8 +109,7 @@ class Deed:
         return redirect(flask_url_for(".action", action_id=action_id), 303)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of a worker; it changes nothing, so that it is not recorded as an action."""
 
     what: RequestKind

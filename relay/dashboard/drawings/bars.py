@@ -1,8 +1,9 @@
 """What happened in each of the last 24 hours: triggered and withheld up, failed down."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from relay.store.pages.overview import Hour
 
@@ -14,8 +15,7 @@ WIDTH = LEFT + HOURS * STEP
 HEIGHT = UP + DOWN + BELOW
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True):
     """One kind in one hour, in user units; `kind` is triggered, withheld or failed."""
 
     x: float
@@ -25,8 +25,7 @@ class Bar:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True):
     """A text below or beside the bars."""
 
     x: float
@@ -34,8 +33,7 @@ class Label:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class HourBars:
+class HourBars(msgspec.Struct, frozen=True):
     """The bars; `hours` are all 24 with their beginnings, the newest first."""
 
     bars: tuple[Bar, ...]

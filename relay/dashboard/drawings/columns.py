@@ -4,6 +4,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import msgspec
+
 BOX_WIDTH = 270
 BOX_HEIGHT = 40
 GAP_ACROSS = 90
@@ -25,15 +27,13 @@ class Box(Generic[Node]):
     height: int = BOX_HEIGHT
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(msgspec.Struct, frozen=True):
     """A curve from the right side of a box to the left side of another one, as a path's `d`."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(msgspec.Struct, frozen=True):
     """The title of a column."""
 
     title: str

@@ -1,8 +1,9 @@
 """The lag of a sync's completed runs over time, with its `fresh_within` as a line."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from relay.dashboard import text
 from relay.store.pages.syncs import Lag
@@ -13,8 +14,7 @@ LEFT, TOP, BOTTOM = 80, 12, 24
 HIGHEST_LIMIT = 3  # times the longest lag: a limit above that is not drawn
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(msgspec.Struct, frozen=True):
     """A completed sync run, in user units."""
 
     x: float
@@ -22,8 +22,7 @@ class Point:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True):
     """A text beside an axis."""
 
     x: float
@@ -31,8 +30,7 @@ class Label:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class LagChart:
+class LagChart(msgspec.Struct, frozen=True):
     """The points and the line through them; `limit` is the height of `fresh_within`.
 
     `limit` is None without one, or if it is far above every lag.

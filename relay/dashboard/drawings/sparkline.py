@@ -1,8 +1,9 @@
 """The newest sync runs of a sync, as bars: up by their lag, down if they ended badly."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import msgspec
 
 from relay.dashboard import text
 from relay.store.pages.syncs import RECENT_RUNS, RecentRun
@@ -13,8 +14,7 @@ WIDTH = RECENT_RUNS * (BAR + GAP)
 LOWEST = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True):
     """A sync run, in user units from the top left; `kind` is the kind of its outcome."""
 
     x: float
@@ -23,8 +23,7 @@ class Bar:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sparkline:
+class Sparkline(msgspec.Struct, frozen=True):
     """The bars, the oldest first, and what they show in words."""
 
     bars: tuple[Bar, ...]
@@ -34,13 +33,12 @@ class Sparkline:
     baseline: int = UP
 
     @property
-    def paths(self) -> Mapping[str, str]:
-        """The bars of each kind as one path: a page has a hundred drawings."""
-        paths: dict[str, str] = {}
+    def outlines(self) -> dict[str, str]:
+        """The bars of each kind as the data of one SVG path: a list has up to 1,400 bars."""
+        found: dict[str, str] = defaultdict(str)
         for bar in self.bars:
-            drawn = f"M{bar.x},{bar.y}h{BAR}v{bar.height}h-{BAR}z"
-            paths[bar.kind] = paths.get(bar.kind, "") + drawn
-        return paths
+            found[bar.kind] += f"M{bar.x} {bar.y}h{BAR}v{bar.height}h-{BAR}z"
+        return found
 
 
 def sparkline(runs: Sequence[RecentRun]) -> Sparkline | None:

@@ -1,9 +1,10 @@
 """A dbt run and the sync runs that followed, on one axis of time: one lane for each sync."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count, takewhile
+
+import msgspec
 
 from relay.dashboard.text import kind_of, span
 
@@ -16,16 +17,14 @@ MOST_TICKS = 6
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """Something that happened to the run."""
 
     what: str
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SyncTime:
+class SyncTime(msgspec.Struct, frozen=True):
     """When a sync was decided and sent, and ended; None if it has not been yet."""
 
     label: str
@@ -35,16 +34,14 @@ class SyncTime:
     ended_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True):
     """A label of the axis."""
 
     x: float
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """A moment of the run; `shape` tells the moments apart."""
 
     x: float
@@ -52,8 +49,7 @@ class Mark:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(msgspec.Struct, frozen=True):
     """A sync: it waits from `x` on, and runs from `bar_x` on; no bar if it was not sent yet."""
 
     y: int
@@ -66,8 +62,7 @@ class Lane:
     bar_width: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """The drawing; the first lane, at TOP, is the run's."""
 
     width: int
@@ -98,8 +93,7 @@ def timeline(moments: Sequence[Moment], syncs: Sequence[SyncTime], now: datetime
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
+class _Axis(msgspec.Struct, frozen=True):
     start: datetime
     seconds: float
 

@@ -1,15 +1,13 @@
 """One action: what was done, what was left alone, and why."""
 
-from dataclasses import dataclass
-
+import msgspec
 from werkzeug.exceptions import NotFound
 
 from relay.dashboard.visit import Visit
 from relay.store.actions import RecordedAction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionPage:
+class ActionPage(msgspec.Struct, frozen=True, kw_only=True):
     """The action with its result."""
 
     action: RecordedAction

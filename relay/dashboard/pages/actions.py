@@ -1,6 +1,6 @@
 """Who did what, the newest first."""
 
-from dataclasses import dataclass
+import msgspec
 
 from relay.dashboard.listing import ROWS, Listed, choice_in, listed, position_in, since_in, text_in
 from relay.dashboard.visit import Visit
@@ -12,8 +12,7 @@ from relay.store.pages.actions import ActionFilter
 WHAT = tuple(kind.value for kind in ActionKind)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionsPage:
+class ActionsPage(msgspec.Struct, frozen=True, kw_only=True):
     """The list; `kinds` are the choices of its filter."""
 
     actions: Listed[RecordedAction]

@@ -1,9 +1,9 @@
 """One dbt run: every sync's decision, its models and steps, and when what happened."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from werkzeug.exceptions import NotFound
 
 from relay.dashboard.drawings.timeline import Moment, SyncTime, Timeline, timeline
@@ -17,8 +17,7 @@ from relay.workspaces import display_id
 MOST_LANES = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunHead:
+class RunHead(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the run; the fields are those of DbtRunDetails.
 
     `retries` and `retried_by` are recorded runs of its retry chain; `first_run_id` is where that
@@ -49,8 +48,7 @@ class RunHead:
     retried_by: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DbtRunPage:
+class DbtRunPage(msgspec.Struct, frozen=True, kw_only=True):
     """A run; `steps` and `models` are None if they are not recorded.
 
     `reasons` is how many decisions have each reason, whatever is shown of them. `models_from` and

@@ -1,8 +1,9 @@
 """The dbt runs, and what became of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from relay.dashboard.listing import (
     ROWS,
@@ -17,8 +18,7 @@ from relay.dashboard.visit import Visit
 from relay.store.pages.dbt_runs import BECAME, STATUSES, DbtRunFilter, DbtRunRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DbtRunsPage:
+class DbtRunsPage(msgspec.Struct, frozen=True, kw_only=True):
     """The list; `filters` are those that are set in its URL."""
 
     runs: Listed[DbtRunRow]

@@ -1,6 +1,7 @@
 """Decisions on syncs: which were triggered, which were withheld, and why."""
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec import structs
 
 from relay.dashboard.listing import (
     ROWS,
@@ -17,8 +18,7 @@ from relay.store.pages.decisions import DECISIONS, DecisionFilter, DecisionRow
 from relay.store.pages.listing import Rows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionsPage:
+class DecisionsPage(msgspec.Struct, frozen=True, kw_only=True):
     """The list."""
 
     decisions: Listed[DecisionRow]
@@ -39,5 +39,8 @@ def view(visit: Visit) -> DecisionsPage:
 def with_names(found: Rows[DecisionRow], visit: Visit) -> Rows[DecisionRow]:
     """These rows with the names of their syncs."""
     names = visit.sync_names
-    rows = [replace(row, sync_name=names.get((row.workspace, row.sync_id))) for row in found.rows]
+    rows = [
+        structs.replace(row, sync_name=names.get((row.workspace, row.sync_id)))
+        for row in found.rows
+    ]
     return Rows(rows, found.next_before)

@@ -1,6 +1,6 @@
 """The deliveries of dbt Cloud's webhook, and what became of each."""
 
-from dataclasses import dataclass
+import msgspec
 
 from relay.dashboard.listing import (
     ROWS,
@@ -15,8 +15,7 @@ from relay.dashboard.visit import Visit
 from relay.store.pages.deliveries import BECAME, DeliveryFilter, DeliveryRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveriesPage:
+class DeliveriesPage(msgspec.Struct, frozen=True, kw_only=True):
     """The list."""
 
     deliveries: Listed[DeliveryRow]

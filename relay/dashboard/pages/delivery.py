@@ -3,10 +3,10 @@
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
+import msgspec
 from werkzeug.exceptions import NotFound
 
 from relay.dashboard.visit import Visit
@@ -14,8 +14,7 @@ from relay.notation import printable
 from relay.store.pages.delivery import LONGEST_BODY, DeliveryDetails, Effects
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery's body as text: its JSON indented, or as it is; `is_cut` if there is more of it.
 
     Control characters are escaped.
@@ -27,8 +26,7 @@ class Body:
     size: int  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """What happened when; `after` is the seconds since the moment before, None for the first."""
 
     what: str
@@ -36,8 +34,7 @@ class Moment:
     after: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryPage:
+class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery; `became` as in the list of deliveries.
 
     `dbt_run_id` is None if the body has none; `is_known_run` is whether its run has a page.

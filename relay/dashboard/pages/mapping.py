@@ -1,9 +1,10 @@
 """What the mapping covers: jobs, models and syncs; and the file as this process has read it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+
+import msgspec
 
 from relay.dashboard.lineage import MOST_BOXES, Lineage, lineage_of
 from relay.dashboard.listing import id_in, sync_in
@@ -22,8 +23,7 @@ MOST_UNREAD = 100  # models, and exposures
 MOST_CHOICES = 200  # syncs in a menu
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class Word(msgspec.Struct, frozen=True, kw_only=True):
     """A selector; `nodes` is how many it selects, None if that is not known.
 
     `note` is `selects nothing`, or `names several` where a name is that of several nodes.
@@ -34,8 +34,7 @@ class Word:
     note: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MappedSync:
+class MappedSync(msgspec.Struct, frozen=True, kw_only=True):
     """A sync of the file, and where it stands there."""
 
     workspace: str
@@ -46,8 +45,7 @@ class MappedSync:
     words: tuple[Word, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
+class File(msgspec.Struct, frozen=True, kw_only=True):
     """The mapping file.
 
     `digest` and `syncs` are of the mapping in use, None and 0 if there is none. `problems` are
@@ -63,8 +61,7 @@ class File:
     refused_by_worker: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadRow:
+class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
     """A model that is tagged, or that exposures depend on, and that no sync reads."""
 
     node: str
@@ -72,8 +69,7 @@ class UnreadRow:
     exposures: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExposureRow:
+class ExposureRow(msgspec.Struct, frozen=True, kw_only=True):
     """An exposure whose models no sync reads, or whose sync is not mapped.
 
     The last two are those of that sync, None for an exposure that stands for none.
@@ -84,8 +80,7 @@ class ExposureRow:
     sync_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoverageFacts:
+class CoverageFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker has found; `is_current` if it was for the mapping in use.
 
     `lacks` is what could not be read. The counts are of all that the lists begin with.
@@ -100,8 +95,7 @@ class CoverageFacts:
     exposures_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MappingPage:
+class MappingPage(msgspec.Struct, frozen=True, kw_only=True):
     """The page.
 
     `odd` are the syncs with selectors that select nothing or several. `coverage` is None before a

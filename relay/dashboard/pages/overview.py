@@ -1,8 +1,9 @@
 """What needs somebody, and what happened lately."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from relay.dashboard.drawings.bars import HourBars, hour_bars
 from relay.dashboard.health import HealthItem, health_of
@@ -20,16 +21,14 @@ PERIODS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """A number of rows; `more` is whether there are more than were counted."""
 
     count: int
     more: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in a period; lags in seconds, None without a run that brought a rebuild."""
 
     deliveries: Count
@@ -42,8 +41,7 @@ class Figures:
     lag_p90: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverviewPage:
+class OverviewPage(msgspec.Struct, frozen=True, kw_only=True):
     """The overview; `since` is a key of PERIODS, `hours` are those with anything in them."""
 
     health: Sequence[HealthItem]

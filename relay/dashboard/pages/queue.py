@@ -1,7 +1,8 @@
 """Jobs, workers and the vendors' pauses, as they are now."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from relay.dashboard.visit import Visit
 from relay.operations.readiness import WORKER_DEAD_AFTER
@@ -9,16 +10,14 @@ from relay.store.observations import VENDOR_PAUSED_UNTIL
 from relay.store.pages.queue import JobRow, PeriodicRow, TaskRow, WorkerRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """A vendor that asked for a pause; `vendor` is `dbt`, or `census/WORKSPACE`."""
 
     vendor: str
     until: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuePage:
+class QueuePage(msgspec.Struct, frozen=True, kw_only=True):
     """The page; `running` are jobs that workers are at, `failed` the newest that failed."""
 
     tasks: list[TaskRow]

@@ -1,14 +1,13 @@
 """Every reason code, with its meaning and what to do; each has an anchor that pages link to."""
 
-from dataclasses import dataclass
+import msgspec
 
 from relay.dashboard.visit import Visit
 from relay.dbt.deliveries import Ignored
 from relay.decision.gates import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(msgspec.Struct, frozen=True):
     """A reason code; in its texts, what is written in the mapping file is between backticks.
 
     `decision` is None for codes that are no reason of a decision.
@@ -20,8 +19,7 @@ class Meaning:
     what_to_do: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonsPage:
+class ReasonsPage(msgspec.Struct, frozen=True, kw_only=True):
     """The reasons of decisions in the order in which they are judged, and the other codes."""
 
     reasons: tuple[Meaning, ...]

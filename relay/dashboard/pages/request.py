@@ -1,9 +1,9 @@
 """What was asked of a worker, and its answer when it is there."""
 
 import uuid
-from dataclasses import dataclass
 from datetime import timedelta
 
+import msgspec
 from werkzeug.exceptions import NotFound
 
 from relay.dashboard.visit import Visit
@@ -12,8 +12,7 @@ from relay.store.requests import Request
 LATE = timedelta(seconds=20)  # a worker takes a request within a second
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestPage:
+class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
     """The request; `state` is asked, running, retried, done or failed.
 
     `is_late` says that no worker has taken it for LATE.

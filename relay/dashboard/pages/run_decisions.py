@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
+
+import msgspec
 
 from relay.dashboard.listing import choice_in, sync_in
 from relay.dashboard.visit import Visit
@@ -19,8 +20,7 @@ LONGEST_SEEN = 2000  # characters: it may name every model of a sync
 AFTER = "after"  # the parameter with the last sync of the page before
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A condition as judged: whether it holds, the first of the models that object, what was seen.
 
     `seen` is printable, and cut.
@@ -34,8 +34,7 @@ class Condition:
     seen: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The decision on a sync, and what came of it; the fields are those of DecidedSync.
 
     `name` is the sync's in the mapping file, None if it has none.
@@ -63,8 +62,7 @@ class Decision:
     explain: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionsShown:
+class DecisionsShown(msgspec.Struct, frozen=True, kw_only=True):
     """Decisions by workspace and sync; `following` is the query for the next ones, or None."""
 
     rows: Sequence[Decision]
@@ -130,8 +128,11 @@ def _conditions(stored: Iterable[Sequence[Any]]) -> Sequence[Condition]:
         )
         for reason, models, seen in stored
     }
-    order = dict.fromkeys((*(gate.reason.value for gate in GATES), *judged))
+    order = dict.fromkeys((*_ORDER, *judged))
     return [judged.get(reason) or _not_judged(reason) for reason in order]
+
+
+_ORDER = tuple(gate.reason.value for gate in GATES)
 
 
 def _not_judged(reason: str) -> Condition:

@@ -1,15 +1,15 @@
 """What a dbt run did: its steps, and its models with the syncs that read them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from relay.dbt.runs import Step
 from relay.workspaces import DEFAULT_WORKSPACE, SyncKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStep:
+class RunStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step as judged; `not_counted` is why its results do not count.
 
     It is None if they do, and for runs of earlier versions, which did not record it.
@@ -23,8 +23,7 @@ class RunStep:
     not_counted: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunModel:
+class RunModel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the run did to a model, and the first syncs that read it, by workspace and id."""
 
     unique_id: str
@@ -33,8 +32,7 @@ class RunModel:
     syncs: Sequence[SyncKey]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunModels:
+class RunModels(msgspec.Struct, frozen=True, kw_only=True):
     """How many models have which result, and the models, in part for a run of very many.
 
     `concerned` are read by some sync, or failed; `others` are neither.

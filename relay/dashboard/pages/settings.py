@@ -1,15 +1,15 @@
 """The settings in effect in the web process, secrets masked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from relay.dashboard.visit import Visit
 from relay.errors import BadSettings
 from relay.settings import describe
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsPage:
+class SettingsPage(msgspec.Struct, frozen=True, kw_only=True):
     """Every variable with its value, None if it has none; and what cannot be read any more."""
 
     settings: Mapping[str, object]

@@ -1,9 +1,9 @@
 """One sync: how far it is behind and why, its mapping entry, lags, decisions and sync runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from werkzeug.exceptions import NotFound
 
 from relay.dashboard.drawings.lag_chart import DAYS, LagChart, lag_chart
@@ -25,16 +25,14 @@ DECISIONS = 20
 SYNC_RUNS = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntrySelector:
+class EntrySelector(msgspec.Struct, frozen=True, kw_only=True):
     """An item of `depends_on`, and its place in the file."""
 
     text: str
     place: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """The entry of the mapping file as loaded, defaults included, and its place in the file.
 
     Durations are in seconds. None: `jobs` and `environments` any, `at_most_every` no cool-down,
@@ -57,8 +55,7 @@ class Entry:
     notify: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncPage:
+class SyncPage(msgspec.Struct, frozen=True, kw_only=True):
     """The sync; `entry` is None if it is not mapped any more, `lags` are the oldest first."""
 
     sync: SyncRow

@@ -1,16 +1,16 @@
 """One sync run: what it answers, how it was started, and how it ended."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
+import msgspec
+from msgspec import structs
 from werkzeug.exceptions import NotFound
 
 from relay.dashboard.visit import Visit
 from relay.store.pages.sync_runs import MOST_TRIGGERS, AnsweredTrigger, SyncRunDetails, SyncRunRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRunPage:
+class SyncRunPage(msgspec.Struct, frozen=True, kw_only=True):
     """The sync run; `triggers` are cut at MOST_TRIGGERS."""
 
     sync_run: SyncRunRow
@@ -30,7 +30,7 @@ def view(visit: Visit, attempt_id: int) -> SyncRunPage:
         raise NotFound("There is no such sync run; old ones are deleted.")
     row, details = found
     return SyncRunPage(
-        sync_run=replace(row, sync_name=visit.sync_name((row.workspace, row.sync_id))),
+        sync_run=structs.replace(row, sync_name=visit.sync_name((row.workspace, row.sync_id))),
         details=details,
         triggers=visit.pages.sync_runs.triggers(attempt_id),
     )

@@ -1,6 +1,7 @@
 """Sync runs: what caused each, how it ended, and what became of the records."""
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec import structs
 
 from relay.dashboard.listing import (
     ROWS,
@@ -26,8 +27,7 @@ from relay.sync_runs import Outcome
 OUTCOMES = (RUNNING, ENDED_BADLY, GIVEN_UP, WITH_LAG, *Outcome)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRunsPage:
+class SyncRunsPage(msgspec.Struct, frozen=True, kw_only=True):
     """The list."""
 
     sync_runs: Listed[SyncRunRow]
@@ -47,5 +47,8 @@ def view(visit: Visit) -> SyncRunsPage:
     )
     found = visit.pages.sync_runs.newest(wanted, before=position_in(visit.query), rows=ROWS)
     names = visit.sync_names
-    rows = [replace(row, sync_name=names.get((row.workspace, row.sync_id))) for row in found.rows]
+    rows = [
+        structs.replace(row, sync_name=names.get((row.workspace, row.sync_id)))
+        for row in found.rows
+    ]
     return SyncRunsPage(sync_runs=listed(Rows(rows, found.next_before), visit.query))

@@ -1,10 +1,10 @@
 """Every sync: how far its tool is behind its models, and why."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 from werkzeug.exceptions import BadRequest
 
 from relay.dashboard.drawings.sparkline import Sparkline, sparkline
@@ -27,8 +27,7 @@ _SORTS: dict[str, Callable[[SyncRow], Any]] = {
 SORTS = tuple(_SORTS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncLine:
+class SyncLine(msgspec.Struct, frozen=True, kw_only=True):
     """A sync with its newest ended sync runs, the newest first."""
 
     sync: SyncRow
@@ -45,8 +44,7 @@ class SyncLine:
         return sparkline(self.runs)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncsPage:
+class SyncsPage(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the list: of `count` syncs those from `first` (1 for the first) on.
 
     `previous` and `next` are the queries for the parts beside it, None if there are none;

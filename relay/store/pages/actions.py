@@ -1,15 +1,16 @@
 """The newest actions of people."""
 
-from dataclasses import asdict, dataclass
 from datetime import datetime
+
+import msgspec
+from msgspec import structs
 
 from relay.store.actions import ActionRow, RecordedAction
 from relay.store.pages.listing import Before, Rows, newest
 from relay.store.transactions import Transactions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionFilter:
+class ActionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which actions; None for any."""
 
     who: str | None = None
@@ -29,7 +30,7 @@ class ActionPages(Transactions):
                 connection,
                 ActionRow,
                 (_NEWEST, _LAST_SCANNED),
-                asdict(wanted),
+                structs.asdict(wanted),
                 before=before,
                 rows=rows,
                 key_of=lambda row: (row.at, str(row.action_id)),

@@ -1,9 +1,11 @@
 """One dbt run: what dbt Cloud and relay know of it, and the decisions on it, sync by sync."""
 
 import uuid
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
+from msgspec import structs
 
 from relay.store.pages.dbt_runs import BECAME_OF_RUN
 from relay.store.transactions import Transactions, every, one
@@ -15,8 +17,7 @@ MOST_MODELS = 20  # of one decision
 DECIDED = ("triggered", "withheld", "cooling down", "held", "waiting")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DbtRunDetails:
+class DbtRunDetails(msgspec.Struct, frozen=True, kw_only=True):
     """A recorded dbt run; `became` is one of BECAME.
 
     What dbt Cloud has not said yet, or does not say, is None. `steps` and `models` are None for
@@ -50,8 +51,7 @@ class DbtRunDetails:
     models: dict[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunDelivery:
+class RunDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery about a run; `ignored_because` is None if it was not ignored."""
 
     delivery_id: uuid.UUID
@@ -60,8 +60,7 @@ class RunDelivery:
     ignored_because: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecidedSync:
+class DecidedSync(msgspec.Struct, frozen=True, kw_only=True):
     """The decision on a sync; `decision` is one of DECIDED.
 
     `models` are the first of `model_count` models that decided it. `conditions` are as stored: the
@@ -90,8 +89,7 @@ class DecidedSync:
     lag: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionFilter:
+class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which decisions on a run; None for any."""
 
     decision: str | None = None
@@ -129,7 +127,7 @@ class DbtRunDetailPages(Transactions):
         """The decisions on it, by workspace and sync."""
         workspace, sync_id = wanted.after or (None, None)
         given = {
-            **asdict(wanted),
+            **structs.asdict(wanted),
             "dbt_account_id": dbt_account_id,
             "dbt_run_id": dbt_run_id,
             "workspace": workspace,

@@ -1,7 +1,9 @@
 """dbt runs, and what became of each."""
 
-from dataclasses import asdict, dataclass
 from datetime import datetime
+
+import msgspec
+from msgspec import structs
 
 from relay.store.pages.listing import Before, Rows, newest
 from relay.store.transactions import Transactions
@@ -19,8 +21,7 @@ CASE WHEN given_up_at IS NOT NULL THEN 'given up'
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DbtRunRow:
+class DbtRunRow(msgspec.Struct, frozen=True, kw_only=True):
     """A dbt run; `became` is one of BECAME.
 
     What dbt Cloud has not said yet, or does not say, is None; so are `rebuilt` and `failed`, counts
@@ -48,8 +49,7 @@ class DbtRunRow:
     withheld: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DbtRunFilter:
+class DbtRunFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which runs of an account; None for any."""
 
     dbt_account_id: int
@@ -70,7 +70,7 @@ class DbtRunPages(Transactions):
                 connection,
                 DbtRunRow,
                 (_NEWEST, _LAST_SCANNED),
-                asdict(wanted),
+                structs.asdict(wanted),
                 before=before,
                 rows=rows,
                 key_of=lambda row: (row.recorded_at, str(row.dbt_run_id)),

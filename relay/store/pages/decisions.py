@@ -1,9 +1,11 @@
 """Decisions on syncs, of all syncs or of one, the newest first."""
 
 import uuid
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import LiteralString
+
+import msgspec
+from msgspec import structs
 
 from relay.store.pages.listing import Before, Rows, newest
 from relay.store.transactions import Transactions
@@ -14,8 +16,7 @@ WITHHELD = "withheld"
 DECISIONS = (TRIGGERED, WITHHELD)  # one that cools down is withheld until then
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRow:
+class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """A decision, with the first three models that decided it; `decision_id` is of these rows only.
 
     `sync_name` comes from the mapping file; the store leaves it None.
@@ -34,8 +35,7 @@ class DecisionRow:
     sync_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionFilter:
+class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which decisions; None for any. `decision` is one of DECISIONS."""
 
     sync: SyncKey | None = None
@@ -58,7 +58,7 @@ class DecisionPages(Transactions):
                 connection,
                 DecisionRow,
                 (_listed(scanned), _last(scanned)),
-                {**asdict(wanted), "workspace": workspace, "sync_id": sync_id},
+                {**structs.asdict(wanted), "workspace": workspace, "sync_id": sync_id},
                 before=before,
                 rows=rows,
                 key_of=lambda row: (row.decided_at, str(row.decision_id)),
@@ -85,7 +85,8 @@ SELECT decided_at, {_KEY} AS decision_id, workspace, sync_id, dbt_run_id, (
        decision, reason, models[:3] AS models, cardinality(models) AS model_count
 FROM (
     SELECT * FROM (
-        SELECT *, CASE reason WHEN 'rebuilt' THEN '{TRIGGERED}' ELSE '{WITHHELD}' END AS decision
+        SELECT decided_at, workspace, sync_id, dbt_account_id, dbt_run_id, reason, models,
+               CASE reason WHEN 'rebuilt' THEN '{TRIGGERED}' ELSE '{WITHHELD}' END AS decision
         {scanned} LIMIT %(scanned)s
     ) AS scanned
     WHERE (%(decision)s::text IS NULL OR decision = %(decision)s)

@@ -1,8 +1,10 @@
 """Deliveries, and what became of each."""
 
 import uuid
-from dataclasses import asdict, dataclass
 from datetime import datetime
+
+import msgspec
+from msgspec import structs
 
 from relay.store.pages.listing import Before, Rows, newest
 from relay.store.transactions import Transactions
@@ -10,8 +12,7 @@ from relay.store.transactions import Transactions
 BECAME = ("planned", "recorded", "given up", "repeated", "ignored")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRow:
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery; `became` is one of BECAME.
 
     Ids and names are None where the delivery, or dbt Cloud, did not say them; `why` is why it was
@@ -29,8 +30,7 @@ class DeliveryRow:
     run_status: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryFilter:
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which deliveries; None for any."""
 
     became: str | None = None
@@ -50,7 +50,7 @@ class DeliveryPages(Transactions):
                 connection,
                 DeliveryRow,
                 (_NEWEST, _LAST_SCANNED),
-                asdict(wanted),
+                structs.asdict(wanted),
                 before=before,
                 rows=rows,
                 key_of=lambda row: (row.received_at, str(row.delivery_id)),
@@ -75,7 +75,13 @@ FROM (
                 ELSE 'recorded' END AS became,
            coalesce(ignored_because, problem) AS why
     FROM (SELECT * {_WHERE} LIMIT %(scanned)s) AS scanned
-    LEFT JOIN relay.dbt_runs AS runs USING (dbt_account_id, dbt_run_id)
+    LEFT JOIN LATERAL (
+        SELECT delivery_id, planned_at, given_up_at, problem, dbt_job_id, job_name, status
+        FROM relay.dbt_runs
+        WHERE (dbt_runs.dbt_account_id, dbt_runs.dbt_run_id)
+            = (scanned.dbt_account_id, scanned.dbt_run_id)
+        LIMIT 1 -- it cannot be joined in another way, which could read every run
+    ) AS runs ON true
 ) AS read
 WHERE (%(became)s::text IS NULL OR became = %(became)s)
   AND (%(dbt_job_id)s::bigint IS NULL OR dbt_job_id = %(dbt_job_id)s)

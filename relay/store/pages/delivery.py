@@ -1,16 +1,16 @@
 """One delivery with its body, and what followed from it."""
 
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from relay.store.transactions import Transactions, one
 
 LONGEST_BODY = 2**16  # bytes that are read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryDetails:
+class DeliveryDetails(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery, and its run as recorded.
 
     `body` is its beginning, `body_bytes` how long it is. `first_delivery_id` is the delivery that
@@ -37,8 +37,7 @@ class DeliveryDetails:
     run_status: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effects:
+class Effects(msgspec.Struct, frozen=True, kw_only=True):
     """What a dbt run has led to: decisions, triggers, and how many of these were sent and ended.
 
     The times are those of the first POST and of the last end, None before.

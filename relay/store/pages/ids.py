@@ -1,8 +1,9 @@
 """What an id is of: people paste ids of dbt Cloud, Census and relay, and do not say which."""
 
 import uuid
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from relay.store.transactions import Transactions, every
 
@@ -18,8 +19,7 @@ class Kind(StrEnum):
     SYNC_RUN = "sync run"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(msgspec.Struct, frozen=True, kw_only=True):
     """Something with the id that was looked for; what a kind does not have is None.
 
     A sync run is identified by its attempt_id.

@@ -1,7 +1,6 @@
 """What the mapping covers: the models that syncs read, the jobs that build them, what is left."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -26,8 +25,7 @@ class FoundCoverage(msgspec.Struct, frozen=True):
     lacks: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastCoverage:
+class LastCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """The last comparison of the mapping of this digest with the dbt project."""
 
     digest: str
@@ -35,8 +33,7 @@ class LastCoverage:
     found: FoundCoverage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """A job, and how many models it builds that some sync reads; None: dbt Cloud reported none."""
 
     dbt_job_id: int | None
@@ -46,8 +43,7 @@ class JobRow:
     finished_at: datetime  # of the newest of these runs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StaleSync:
+class StaleSync(msgspec.Struct, frozen=True, kw_only=True):
     """A sync with models that no job has built for long; `nodes` are the first of them.
 
     `built_at` is the oldest time at which one of them was built, None if that of one is not known.
@@ -60,8 +56,7 @@ class StaleSync:
     built_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureRow:
+class PictureRow(msgspec.Struct, frozen=True, kw_only=True):
     """A sync that reads a model, and a job that has built it; these fields are None if none has.
 
     `dbt_job_id` is 0 for a job that dbt Cloud did not report. `because` is why the sync is behind,

@@ -1,9 +1,10 @@
 """The models of a sync: what the last run of each job did to them, and which are awaited."""
 
-from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import groupby
 from typing import Any
+
+import msgspec
 
 from relay.decision.gates import Reason
 from relay.store.transactions import Transactions
@@ -24,8 +25,7 @@ _OF_AWAITED = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltBy:
+class BuiltBy(msgspec.Struct, frozen=True, kw_only=True):
     """What the last run of a job did to a model; `result` is a word of `decision/models_of_run`.
 
     Job id and name are None if dbt Cloud did not report them. `rebuilt_at` is the end of the job's
@@ -41,8 +41,7 @@ class BuiltBy:
     rebuilt_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnBoard:
+class OnBoard(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `require: all` waited for a model, as judged for a dbt run at `decided_at`.
 
     `since` says in words since when rebuilds count: since the run that the sync last ran for.
@@ -54,8 +53,7 @@ class OnBoard:
     since: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncModel:
+class SyncModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model of a sync, as last compared; `built_by` has the job first that ran last.
 
     `materialized` is None if not known; `behind` are the tables that a view reads. `board` is None
@@ -112,7 +110,7 @@ def _built_by(columns: tuple[Any, ...]) -> BuiltBy:
     return BuiltBy(**dict(zip(_COLUMNS, columns, strict=True)))
 
 
-_COLUMNS = tuple(field.name for field in fields(BuiltBy))
+_COLUMNS = BuiltBy.__struct_fields__
 # A condition is stored as [reason, models, what was seen]; see `decision/gates.py`. What
 # waiting_for_models has seen begins with the run that the sync last ran for, or is `require: any`.
 _OF_SYNC = """

@@ -1,8 +1,10 @@
 """What the preview of an action shows: which dbt runs match, and the state of a sync."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
+
+import msgspec
+from msgspec import structs
 
 from relay.store.pages.dbt_runs import BECAME_OF_RUN
 from relay.store.pages.listing import SCANNED
@@ -10,8 +12,7 @@ from relay.store.transactions import Transactions, every, one
 from relay.workspaces import SyncKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
+class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which dbt runs; None for any. `reason`: those with a sync that was withheld for it."""
 
     became: str | None = None
@@ -22,8 +23,7 @@ class RunFilter:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunToReplay:
+class RunToReplay(msgspec.Struct, frozen=True, kw_only=True):
     """A dbt run; `became` is as in the list of runs, `matched` how many runs match in all.
 
     `examined_at` is when it was planned or given up; None if it was not yet, or is again.
@@ -39,8 +39,7 @@ class RunToReplay:
     matched: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncNow:
+class SyncNow(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a sync run of a sync is under way, and how many triggers wait.
 
     `newest_trigger` and `newest_attempt` are None if none waits, and if none was made.
@@ -59,7 +58,12 @@ class PreviewPages(Transactions):
         self, dbt_account_id: int, wanted: RunFilter, *, most: int
     ) -> list[RunToReplay]:
         """The newest runs that match, of the newest SCANNED ones."""
-        given = {"account": dbt_account_id, "scanned": SCANNED, "most": most, **asdict(wanted)}
+        given = {
+            "account": dbt_account_id,
+            "scanned": SCANNED,
+            "most": most,
+            **structs.asdict(wanted),
+        }
         with self._statement() as connection:
             return every(connection, RunToReplay, _MATCHING, given)
 
@@ -96,10 +100,11 @@ WHERE (%(became)s::text IS NULL OR became = %(became)s)
   AND (%(dbt_job_id)s::bigint IS NULL OR dbt_job_id = %(dbt_job_id)s)
   AND (%(environment_id)s::bigint IS NULL OR environment_id = %(environment_id)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
-  AND (%(reason)s::text IS NULL OR EXISTS (
-    SELECT FROM relay.decisions
+  AND (%(reason)s::text IS NULL OR (
+    SELECT true FROM relay.decisions
     WHERE (decisions.dbt_account_id, decisions.dbt_run_id)
-        = (scanned.dbt_account_id, scanned.dbt_run_id) AND reason = %(reason)s))
+        = (scanned.dbt_account_id, scanned.dbt_run_id) AND reason = %(reason)s
+    LIMIT 1)) -- with EXISTS, the decisions on all runs could be read
 ORDER BY recorded_at DESC, dbt_run_id DESC LIMIT %(most)s
 """
 _OF_IDS = f"""

@@ -1,9 +1,10 @@
 """Jobs, locks and workers, as they are now."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from relay.store import jobs
 from relay.store.transactions import Transactions, every
@@ -12,8 +13,7 @@ MOST_FAILED = 20
 MOST_RUNNING = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRow:
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     """The jobs of a task that are not done; times are None if it has none of that kind."""
 
     task: str
@@ -24,8 +24,7 @@ class TaskRow:
     next_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """A job; `status` is `doing` or `failed`, `at` when that began, `lock` None if it has none.
 
     Its arguments are ids. `worker_id` is None where its worker is gone.
@@ -40,8 +39,7 @@ class JobRow:
     at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerRow:
+class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
     """A worker, and how many jobs it is at."""
 
     worker_id: int
@@ -50,8 +48,7 @@ class WorkerRow:
     doing: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeriodicRow:
+class PeriodicRow(msgspec.Struct, frozen=True, kw_only=True):
     """A periodic task, and when it is due again."""
 
     name: str

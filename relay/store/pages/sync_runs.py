@@ -1,9 +1,11 @@
 """Sync runs, and attempts to start one: what caused each, and how it ended."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import LiteralString
+
+import msgspec
+from msgspec import structs
 
 from relay.store.pages.listing import Before, Rows, newest
 from relay.store.transactions import Transactions, every, one
@@ -19,8 +21,7 @@ GIVEN_UP = "given up"
 MOST_TRIGGERS = 200  # of one sync run, on its page
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRunRow:
+class SyncRunRow(msgspec.Struct, frozen=True, kw_only=True):
     """A sync run, or an attempt to start one.
 
     `sync_run_id` and `triggered_at` are None until Census has started it, `status` (Census's) until
@@ -55,8 +56,7 @@ class SyncRunRow:
     sync_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRunDetails:
+class SyncRunDetails(msgspec.Struct, frozen=True, kw_only=True):
     """All that is kept of a sync run beside its row.
 
     `tries` counts failed tries to start it, `polls` how often Census was asked for its status.
@@ -74,8 +74,7 @@ class SyncRunDetails:
     problem: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnsweredTrigger:
+class AnsweredTrigger(msgspec.Struct, frozen=True, kw_only=True):
     """A trigger that a sync run answers; `dbt_run_id` is None for one that a person asked for."""
 
     trigger_id: int
@@ -90,8 +89,7 @@ class AnsweredTrigger:
     superseded: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRunFilter:
+class SyncRunFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which sync runs; None for any. `outcome` is one of relay's, or of the filters above."""
 
     sync: SyncKey | None = None
@@ -113,7 +111,7 @@ class SyncRunPages(Transactions):
                 connection,
                 SyncRunRow,
                 (_listed(scanned), _last(scanned)),
-                {**asdict(wanted), "workspace": workspace, "sync_id": sync_id},
+                {**structs.asdict(wanted), "workspace": workspace, "sync_id": sync_id},
                 before=before,
                 rows=rows,
                 key_of=lambda row: (row.begun_at, str(row.attempt_id)),
