@@ -25,6 +25,19 @@ class Workspace:
     api_version: str = CENSUS_API_VERSION
 
 
+LONGEST_NAME = 100  # characters of a workspace's name
+WORKSPACE_NAMES = (
+    f"a workspace's name is 1 to {LONGEST_NAME} printable characters without blanks around them,"
+    " and has no empty part, `.` or `..` between slashes"
+)
+
+
+def is_workspace_name(name: str) -> bool:
+    """Whether a workspace can be named so: a sync's id and the URL of its page begin with it."""
+    is_plain = name.isprintable() and name == name.strip() and len(name) <= LONGEST_NAME
+    return is_plain and not {"", ".", ".."} & set(name.split("/"))
+
+
 def display_id(workspace: str, sync_id: int) -> int | str:
     """A sync's id for display: `5123`, or `emea/5123` outside the default workspace."""
     return sync_id if workspace == DEFAULT_WORKSPACE else f"{workspace}/{sync_id}"

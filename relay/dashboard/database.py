@@ -18,7 +18,7 @@ from relay.postgres.connections import (
 )
 from relay.postgres.server import Server
 
-MOST_AT_ONCE = 2  # pages of one process
+MOST_AT_ONCE = 2  # pages of one process, and as many actions: one may wait for a lock
 LONGEST_WAIT = 1.0  # seconds for another page to be ready
 LIMIT_SECONDS = 2.0  # for each statement of a page
 ACTION_SECONDS = 10.0  # for each statement of an action: it may wait for what workers have locked
@@ -33,25 +33,31 @@ class Database:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._pages = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._actions = threading.BoundedSemaphore(MOST_AT_ONCE)
 
     @contextmanager
     def reading(self) -> Iterator[OneConnection]:
         """A connection that can only read. Raises Busy, DatabaseUnavailable, BadRequest."""
-        with self._connection(LIMIT_SECONDS) as connection:
+        with self._connection(self._pages, LIMIT_SECONDS) as connection:
             make_read_only(connection, seconds=LIMIT_SECONDS)
             yield OneConnection(connection)
 
     @contextmanager
     def writing(self) -> Iterator[LimitedTransactions]:
         """A connection, all that is done over which is one transaction. Raises as `reading`."""
-        with self._connection(ACTION_SECONDS) as connection, connection.transaction():
+        with (
+            self._connection(self._actions, ACTION_SECONDS) as connection,
+            connection.transaction(),
+        ):
             yield LimitedTransactions(connection, seconds=ACTION_SECONDS)
 
     @contextmanager
-    def _connection(self, seconds: float) -> Iterator[TimeoutConnection]:
-        if not self._free.acquire(timeout=LONGEST_WAIT):
-            raise Busy("other pages are being read; try again in a moment")
+    def _connection(
+        self, free: threading.BoundedSemaphore, seconds: float
+    ) -> Iterator[TimeoutConnection]:
+        if not free.acquire(timeout=LONGEST_WAIT):
+            raise Busy("others are being answered; try again in a moment")
         try:
             with connect_with_timeout(self._server.conninfo) as connection:
                 connection.query_timeout = seconds
@@ -61,4 +67,4 @@ class Database:
         except psycopg.Error as exc:
             raise DatabaseUnavailable(f"it does not answer: {describe_error(exc)}") from exc
         finally:
-            self._free.release()
+            free.release()

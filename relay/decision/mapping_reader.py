@@ -27,7 +27,15 @@ from relay.decision.mapping_messages import no_channel, no_workspace, quoted
 from relay.decision.yaml_document import YamlDocument, read_yaml
 from relay.errors import BadMapping
 from relay.notation import host_of, is_loopback, read_duration, read_vendor_url
-from relay.workspaces import CENSUS_HOSTS, CENSUS_URL, DEFAULT_WORKSPACE, SyncKey, Workspace
+from relay.workspaces import (
+    CENSUS_HOSTS,
+    CENSUS_URL,
+    DEFAULT_WORKSPACE,
+    WORKSPACE_NAMES,
+    SyncKey,
+    Workspace,
+    is_workspace_name,
+)
 
 Value = TypeVar("Value")
 
@@ -102,6 +110,8 @@ class _Reader(FormReader):
             path = f"workspaces.{name}"
             if name == DEFAULT_WORKSPACE:
                 self.problem(path, "this name is reserved for the CENSUS_* settings; use another")
+            if not is_workspace_name(str(name)):
+                self.problem(path, WORKSPACE_NAMES)
             yield str(name), Workspace(name=str(name), **self._values(path, WorkspaceForm, form))
 
     def _read_channels(self, forms: Mapping[Any, object]) -> Iterator[tuple[str, Channel]]:

@@ -235,3 +235,24 @@ def test_what_was_done_before_is_not_logged_again(one, dashboard, events):
     for _ in range(2):
         dashboard.post(TRIGGER, **form)
     assert len(events("admin.acted")) == 1
+
+
+def test_actions_that_wait_for_a_lock_keep_no_page_waiting(one, dashboard, database):
+    forms = [dashboard.get(f"/act/hold?sync={query}").fields for query in ("5123", "default/5123")]
+    visitors = [Dashboard(dashboard.client.application) for _ in forms]
+    sending = [
+        threading.Thread(target=visitor.post, args=("/act/hold",), kwargs=form)
+        for visitor, form in zip(visitors, forms, strict=True)
+    ]
+    for visitor in visitors:
+        visitor.log_in()
+    with psycopg.connect(database.conninfo) as other:
+        other.execute("LOCK TABLE relay.holds IN SHARE MODE")
+        for thread in sending:
+            thread.start()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while one.sql(waiting) != [(2,)] and any(thread.is_alive() for thread in sending):
+            pass
+        dashboard.get("/runs")
+    for thread in sending:
+        thread.join()

@@ -1,5 +1,6 @@
 """A mapping file is read whole, or every problem in it is told at once, with its place."""
 
+import json
 import textwrap
 
 import pytest
@@ -552,3 +553,22 @@ def test_pagerduty_may_have_an_address_of_its_own():
     text = "notify: {a: {kind: pagerduty, key_env: RELAY_NOTIFY_A, url_env: RELAY_NOTIFY_B}}\n"
     given = read(one() + text).channels["a"]
     assert given.variables == ("RELAY_NOTIFY_B", "RELAY_NOTIFY_A")
+
+
+@pytest.mark.parametrize(
+    "name", ["", " emea", "..", "a//b", "/emea", "emea/", "a\u202eb", "x" * 101]
+)
+def test_a_workspace_whose_syncs_could_be_taken_for_others_is_refused(name):
+    written = json.dumps(name)
+    (found,) = problems(
+        one() + f"workspaces: {{{written}: {{api_key_env: CENSUS_API_KEY_EMEA}}}}\n"
+    )
+    assert "a workspace's name is" in found
+
+
+def test_a_workspace_may_be_named_as_people_do():
+    names = ("EMEA & co", "a/b", "50%?", "é#1")
+    entries = ", ".join(
+        f"{json.dumps(name)}: {{api_key_env: CENSUS_API_KEY_EMEA}}" for name in names
+    )
+    assert set(read(one() + f"workspaces: {{{entries}}}\n").workspaces) == set(names)
