@@ -34,8 +34,8 @@ from relay.decision.gates import Reason
 from relay.decision.mapping_form import json_schema
 from relay.decision.mapping_reader import read_mapping
 from relay.errors import BadSettings
-from relay.sandbox.recordings import load
 from relay.postgres.server import server_of
+from relay.sandbox.recordings import load
 from relay.settings import DashboardSettings, ServiceSettings, describe
 from relay.sync_runs import Outcome
 from relay.variables import VARIABLES
