@@ -52,7 +52,8 @@ class Service:
         self.url = f"http://127.0.0.1:{port}"
         self._process = process
         self._lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + TIMEOUT
@@ -96,6 +97,7 @@ class Service:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
+        self._reader.join(1)
 
     def left_behind(self) -> list[str]:
         status = self._process.returncode

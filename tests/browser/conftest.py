@@ -73,9 +73,13 @@ def _site():
             yield site
 
 
-@pytest.fixture(name="chromium", scope="session")
+@pytest.fixture(name="chromium", scope="module")
 def _chromium(site):
-    """One browser for all tests: `chromium.new_context()` is a fresh one."""
+    """One browser for a module's tests: `chromium.new_context()` is a fresh one.
+
+    Not for the session: Playwright has an event loop of its own in this thread, in which the tests
+    of other modules could run none.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
