@@ -85,10 +85,11 @@ class Actions(Transactions):
     def begin(self, nonce: uuid.UUID, *, now: datetime) -> int | None:
         """Begin an action with the nonce of its form; None if there is one with it.
 
-        A concurrent one with the same nonce is waited for. What it does is recorded by `finish`,
-        in the same transaction.
+        What it does is recorded by `finish`, in the same transaction. Until the end of that, others
+        wait to begin: each sees what those before it have done.
         """
         with self._statement() as connection:
+            connection.execute(_ONE_AT_A_TIME)
             row = connection.execute(_BEGIN, (nonce, now)).fetchone()
             return None if row is None else int(row[0])
 
@@ -147,6 +148,7 @@ def _values(action: Action, result: ActionResult) -> tuple[object, ...]:
 
 COLUMNS = "action_id, at, who, through, what, subject, result"
 _OF_ID = "FROM relay.actions WHERE action_id = %s"
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('relay actions', 0))"
 _BEGIN = """
 INSERT INTO relay.actions (nonce, at, who, through, what, subject, result)
 VALUES (%s, %s, '', '', '', '', '{}')

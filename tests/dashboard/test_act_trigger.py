@@ -1,5 +1,7 @@
 """Triggering a sync from the dashboard, a full sync, and cancelling a sync run."""
 
+import threading
+
 import pytest
 from dashboard_client import Dashboard, Shown
 from flask import Flask
@@ -92,6 +94,29 @@ def test_two_people_with_the_same_preview_trigger_once(one, dashboard, sandbox, 
     assert dashboard.post("/act/trigger", **third).status_code == 400
     assert sql("SELECT count(*) FROM relay.triggers") == [(1,)]
     assert len(sandbox.census.sync_runs) == 1
+
+
+def test_two_people_who_press_the_button_at_the_same_time_trigger_once(one, dashboard, sql):
+    visitors = [Dashboard(dashboard.client.application) for _ in range(2)]
+    for visitor in visitors:
+        visitor.log_in()
+    for number in range(1, 6):
+        together, codes = threading.Barrier(2), []
+
+        def send(visitor, form, together=together, codes=codes):
+            together.wait()
+            codes.append(visitor.post("/act/trigger", **form).status_code)
+
+        forms = [dashboard.get("/act/trigger?sync=5123").fields for _ in visitors]
+        threads = [
+            threading.Thread(target=send, args=pair) for pair in zip(visitors, forms, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(codes) == [303, 400]
+        assert sql("SELECT count(*) FROM relay.triggers") == [(number,)]
 
 
 def test_who_sees_that_it_was_triggered_meanwhile_can_trigger_it_still(one, dashboard, sql):

@@ -1,5 +1,6 @@
 """Holding and releasing a sync, all syncs of a workspace, or all."""
 
+import hashlib
 import uuid
 
 from relay.dashboard.actions.action import SEEN, CannotAct, Done, Field, Given, Preview
@@ -102,7 +103,8 @@ def _seen(hold: Hold | None) -> Field:
 
 
 def _mark(hold: Hold | None) -> str:
-    return "" if hold is None else f"{hold.hold_id} {hold.until} {hold.by}"
+    """Another one for each change of a hold; it may have any text."""
+    return "" if hold is None else hashlib.sha256(repr(hold).encode()).hexdigest()
 
 
 def _require_seen(visit: Visit, scope: HoldScope, given: Given) -> None:
