@@ -73,9 +73,12 @@ def _site():
             yield site
 
 
-@pytest.fixture(name="chromium", scope="session")
+@pytest.fixture(name="chromium", scope="module")
 def _chromium(site):
-    """One browser for all tests: `chromium.new_context()` is a fresh one."""
+    """One browser for the tests of a module: `chromium.new_context()` is a fresh one.
+
+    While it is open, Playwright's event loop runs, and other modules' tests can run none.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
