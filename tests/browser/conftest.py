@@ -75,10 +75,9 @@ def _site():
 
 @pytest.fixture(name="chromium", scope="module")
 def _chromium(site):
-    """One browser for a module's tests: `chromium.new_context()` is a fresh one.
+    """One browser for the tests of a module: `chromium.new_context()` is a fresh one.
 
-    Not for the session: Playwright has an event loop of its own in this thread, in which the tests
-    of other modules could run none.
+    While it is open, Playwright's event loop runs, and other modules' tests can run none.
     """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -2,6 +2,7 @@
 
 import uuid
 
+import pytest
 from playwright.sync_api import expect
 
 from relay.sandbox import story
@@ -84,3 +85,20 @@ def test_a_session_that_has_ended_leads_to_the_login(site, log_in):
     page.context.clear_cookies()
     page.evaluate(REFRESH)
     page.wait_for_url("**/login?next=**")
+
+
+@pytest.mark.parametrize("status", [503, 404])
+def test_an_answer_that_is_no_page_takes_nothing_away(site, log_in, status):
+    page = log_in()
+    page.goto("/deliveries")
+    body = "<main><h1>Service Unavailable</h1><p>others are being answered</p></main>"
+    html = "text/html; charset=utf-8"
+    page.route(
+        "**/deliveries", lambda route: route.fulfill(status=status, content_type=html, body=body)
+    )
+    page.evaluate(SWAPPED)
+    expect(page.locator("#live table")).to_be_visible()
+    page.unroute("**/deliveries")
+    event_id = ignored_delivery(site)
+    page.evaluate(SWAPPED)
+    expect(page.get_by_text(event_id)).to_be_visible()
