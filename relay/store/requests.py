@@ -13,7 +13,7 @@ from relay.store import jobs
 from relay.store.answers import Answer, CancelAnswer, CheckAnswer, PlanAnswer
 from relay.store.transactions import Connection, Transactions, one
 
-MOST_OPEN = 10  # requests without an answer; a plan takes a worker's time and memory
+MOST_OPEN = 10  # plans and checks without an answer: they take a worker's time and memory
 
 
 class RequestKind(StrEnum):
@@ -95,8 +95,8 @@ class Requests(Transactions):
                 _defer(connection, request.request_id, None)
             return is_new
 
-    def open_requests(self) -> int:
-        """How many have no answer yet."""
+    def open_questions(self) -> int:
+        """How many plans and checks have no answer yet."""
         with self._statement() as connection:
             (number,) = connection.execute(_OPEN).fetchone() or (0,)
             return int(number)
@@ -194,7 +194,7 @@ _ASK = """
 INSERT INTO relay.requests (request_id, what, arguments, who, asked_at) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (request_id) DO NOTHING
 """
-_OPEN = "SELECT count(*) FROM relay.requests WHERE answered_at IS NULL"
+_OPEN = "SELECT count(*) FROM relay.requests WHERE answered_at IS NULL AND what <> 'cancel'"
 _GET = f"SELECT {_COLUMNS} FROM relay.requests WHERE request_id = %s"
 _BEGIN = f"""
 UPDATE relay.requests SET started_at = coalesce(started_at, %s), again_at = NULL

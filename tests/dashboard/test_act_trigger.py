@@ -8,6 +8,7 @@ from flask import Flask
 from mappings import mapping_text, sync_entry
 
 from relay.dashboard.application import install
+from relay.store.requests import MOST_OPEN
 
 
 @pytest.fixture(name="worker")
@@ -180,6 +181,12 @@ class TestCancel:
         one.work()
         answer = dashboard.get(result.links["What the worker says"])
         assert "It has ended: completed." in answer.text
+
+    def test_does_not_wait_for_what_else_is_asked(self, one, dashboard, running):
+        for _ in range(MOST_OPEN):
+            dashboard.post("/act/check", **dashboard.get("/act/check").fields)
+        result = dashboard.act("/act/cancel?attempt=1")
+        assert f"a worker was asked to cancel sync run {running.sync_run_id}" in result.text
 
     def test_one_that_has_ended_is_refused(self, one, dashboard, running):
         form = dashboard.get("/act/cancel?attempt=1").fields

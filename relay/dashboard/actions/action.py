@@ -138,7 +138,8 @@ def ask(visit: Visit, what: RequestKind, about: RequestArguments, nonce: uuid.UU
     asked = requests.get(nonce)
     if asked is not None and (asked.what, asked.arguments) != (what, about):
         raise CannotAct("this form was sent before, for something else: open its page again")
-    if asked is None and requests.open_requests() >= MOST_OPEN:
+    is_limited = asked is None and what is not RequestKind.CANCEL
+    if is_limited and requests.open_questions() >= MOST_OPEN:
         raise CannotAct(
             f"{MOST_OPEN} requests wait for a worker's answer already: try again when it has"
             " answered some of them"
