@@ -2,10 +2,12 @@
 
 A real web process with RELAY_ADMIN_TOKEN is compared with one without, on the database of
 bench/pages.py. Then both get deliveries in alternating windows; during those of the one with the
-dashboard, 20 tabs are open that each read their page again every ten seconds.
+dashboard, 20 tabs are open that each read their page again as the dashboard's script does: after
+ten seconds, or later if the answer took long.
 """
 
 import argparse
+import heapq
 import itertools
 import os
 import statistics
@@ -33,7 +35,10 @@ REPORT = Path(__file__).parent / "dashboard.md"
 STARTS = 12  # of each kind
 CONCURRENCY = 16
 TABS = 20
-EVERY = 10.0  # seconds between two readings of a tab
+# As in relay.js: seconds between two readings of a tab.
+EVERY = 10.0
+LONGEST = 60.0
+TIMES_AS_LONG = 300  # as the answer took
 TOKEN = "RELAY_ADMIN_TOKEN"
 MOST_MB = 3.0
 MOST_START_MS = 40.0
@@ -114,7 +119,7 @@ def measure_deliveries(database: Filled, seconds: float, rounds: int) -> Iterato
 
 
 class _Tabs:
-    """Open tabs, each of which reads its page every ten seconds, at different moments."""
+    """Open tabs, each of which reads its page at its own moments, as relay.js does."""
 
     def __init__(self, port: int, addresses: Sequence[str]) -> None:
         self.pages = 0
@@ -133,12 +138,18 @@ class _Tabs:
             thread.join()
 
     def _read(self) -> None:
-        for number in itertools.count():
-            if self._stopping.wait(EVERY / TABS):
+        now = time.monotonic()
+        due = [(now + EVERY * number / TABS, number) for number in range(TABS)]
+        while True:
+            at, number = heapq.heappop(due)
+            if self._stopping.wait(max(at - time.monotonic(), 0)):
                 return
-            browser = self._browsers[number % TABS]
-            browser.get(self._addresses[number % len(self._addresses)])
+            began = time.monotonic()
+            self._browsers[number].get(self._addresses[number % len(self._addresses)])
+            ended = time.monotonic()
             self.pages += 1
+            pause = min(max(EVERY, (ended - began) * TIMES_AS_LONG), LONGEST)
+            heapq.heappush(due, (ended + pause, number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,20 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Flask, Response, abort, g, redirect, render_template, request, session
+from flask import (
+    Blueprint,
+    Flask,
+    Request,
+    Response,
+    abort,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+)
 from flask import url_for as flask_url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.exceptions import (
     HTTPException,
     LengthRequired,
@@ -39,6 +51,7 @@ from relay.store.transactions import Connections
 from relay.tokens import bearer_token
 
 NAME = "dashboard"
+NO_PAGES = frozenset({"/webhooks/dbt", "/metrics", "/healthz", "/readyz"})
 SESSION_LASTS = timedelta(hours=12)
 LARGEST_FORM = 2**16  # bytes; the ids of 500 dbt runs are a tenth of it
 
@@ -104,6 +117,7 @@ def install(
 def _set_up_session(app: Flask, settings: DashboardSettings, access: Access) -> None:
     is_https = (settings.relay_url or "").startswith("https:")
     app.secret_key = access.session_key
+    app.session_interface = _Sessions()
     app.config.update(
         # A browser takes a cookie of this name only from this very host, over https.
         SESSION_COOKIE_NAME="__Host-relay" if is_https else "relay",
@@ -114,6 +128,14 @@ def _set_up_session(app: Flask, settings: DashboardSettings, access: Access) -> 
         PERMANENT_SESSION_LIFETIME=SESSION_LASTS,
         SESSION_REFRESH_EACH_REQUEST=False,
     )
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Sessions of people; a delivery has none, and costs what it costs without the dashboard."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The session; None for what is no page."""
+        return None if request.path in NO_PAGES else super().open_session(app, request)
 
 
 def _serve_below(app: Flask, settings: DashboardSettings) -> None:

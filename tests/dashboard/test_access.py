@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from dashboard_client import ADMIN_TOKEN, SAME_SITE, VIEWER_TOKEN, Dashboard
+from flask import session
 
 from relay.dashboard.access import Access, Role
 from relay.dashboard.application import SESSION_LASTS
@@ -129,6 +130,12 @@ class TestASession:
     def test_of_a_page_that_refreshes_itself_sends_the_browser_to_the_login(self, stranger):
         answer = stranger.get(PAGE, expect=401, **{"HX-Request": "true"}).answer
         assert answer.headers["HX-Refresh"] == "true"
+
+    @pytest.mark.parametrize("path", ["/webhooks/dbt", "/metrics", "/healthz", "/readyz"])
+    def test_is_none_of_a_delivery_and_costs_it_nothing(self, dashboard, path):
+        app = dashboard.client.application
+        with app.test_request_context(path):
+            assert app.session_interface.is_null_session(session._get_current_object())
 
 
 class TestAToken:

@@ -2,7 +2,9 @@
 // seen, and times can be shown in the browser's zone.
 "use strict";
 (() => {
-  const EVERY = 10000; // milliseconds
+  const EVERY = 10000; // milliseconds, at least: a slow answer makes the next one later
+  const LONGEST = 60000;
+  const TIMES_AS_LONG = 300; // as the answer took: tabs take little of a busy service
   const SOON = 2000; // while an answer is waited for
   const kept = (name) => sessionStorage.getItem(name) === "yes";
   const keep = (name, value) => sessionStorage.setItem(name, value ? "yes" : "no");
@@ -17,8 +19,12 @@
     return typing || (selected !== null && !selected.isCollapsed);
   };
 
+  let asked = 0;
+  let next = 0;
+
   const refresh = () => {
     if (live() && !document.hidden && !kept("paused") && !isReading() && window.htmx) {
+      asked = performance.now();
       live().setAttribute("aria-busy", "true");
       window.htmx.trigger(live(), "relay:refresh");
     }
@@ -51,13 +57,20 @@
       keep("paused", !kept("paused"));
       showPause();
     });
-    setInterval(refresh, EVERY);
-    setInterval(() => {
-      if (live()?.querySelector("[data-soon]")) refresh();
-    }, SOON);
+    const wait = (longer) => {
+      clearTimeout(next);
+      const soon = live()?.querySelector("[data-soon]") ? SOON : EVERY;
+      next = setTimeout(tick, Math.min(Math.max(soon, longer), LONGEST));
+    };
+    const tick = () => {
+      refresh();
+      wait(0); // until the answer says how long
+    };
+    wait(0);
     document.addEventListener("visibilitychange", refresh);
     document.addEventListener("htmx:finally:request", () => {
       live()?.removeAttribute("aria-busy");
+      wait((performance.now() - asked) * TIMES_AS_LONG);
       showTimes();
     });
   }

@@ -9,8 +9,8 @@ from relay.store.pages.sync_runs import HAS_ENDED_BADLY, IS_GIVEN_UP
 from relay.store.pages.syncs import read_json
 from relay.store.transactions import Transactions
 
-MOST_LISTED = 20  # of one kind of what needs somebody
-MOST_COUNTED = 10_000
+MOST_LISTED = 10  # of one kind of what needs somebody
+MOST_COUNTED = 5000  # as many as a filter of a list looks at
 NEWEST_RUNS = 10
 MOST_SQUARES = 30  # syncs of one dbt run that are shown
 
