@@ -108,14 +108,17 @@ def measure_deliveries(database: Filled, seconds: float, rounds: int) -> Iterato
         _show_all(ports[True], database.addresses)
         for port in ports.values():
             offer(_target(port), next(numbers), seconds)
+        tabs = _Tabs(ports[True], list(database.addresses.values()))
+        with tabs.open():  # until each has been read once beside deliveries
+            offer(_target(ports[True]), next(numbers), max(seconds, EVERY))
         for number in range(2 * rounds):
             has_tabs = number % 4 in (1, 2)  # which is first in a round changes
-            tabs = _Tabs(ports[True], list(database.addresses.values())) if has_tabs else None
-            with tabs.open() if tabs else ExitStack():
+            tabs.pages = 0
+            with tabs.open() if has_tabs else ExitStack():
                 outcome = offer(_target(ports[has_tabs]), next(numbers), seconds)
             rate = len(outcome.latencies) / outcome.elapsed
             p99 = percentile(outcome.latencies, 99) * 1e3
-            yield Window(has_tabs, rate, p99, tabs.pages if tabs else 0)
+            yield Window(has_tabs, rate, p99, tabs.pages)
 
 
 class _Tabs:
@@ -126,9 +129,12 @@ class _Tabs:
         self._browsers = [Browser(port) for _ in range(TABS)]
         self._addresses = addresses
         self._stopping = threading.Event()
+        # In how many seconds each is due, of the time that tabs are open.
+        self._due_in = [EVERY * number / TABS for number in range(TABS)]
 
     @contextmanager
     def open(self) -> Iterator[None]:
+        self._stopping.clear()
         thread = threading.Thread(target=self._read)
         thread.start()
         try:
@@ -138,18 +144,21 @@ class _Tabs:
             thread.join()
 
     def _read(self) -> None:
-        now = time.monotonic()
-        due = [(now + EVERY * number / TABS, number) for number in range(TABS)]
+        opened = time.monotonic()
+        due = [(opened + seconds, number) for number, seconds in enumerate(self._due_in)]
+        heapq.heapify(due)
         while True:
-            at, number = heapq.heappop(due)
+            at, number = due[0]
             if self._stopping.wait(max(at - time.monotonic(), 0)):
+                closed = time.monotonic()
+                self._due_in = [at - closed for at, _ in sorted(due, key=lambda one: one[1])]
                 return
             began = time.monotonic()
             self._browsers[number].get(self._addresses[number % len(self._addresses)])
             ended = time.monotonic()
             self.pages += 1
             pause = min(max(EVERY, (ended - began) * TIMES_AS_LONG), LONGEST)
-            heapq.heappush(due, (ended + pause, number))
+            heapq.heapreplace(due, (ended + pause, number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,13 +40,18 @@ class ServiceFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFigures:
-    """The jobs of a task. `oldest_due_at` is since when one has been due, None if none is."""
+    """The jobs of a task that are not done.
+
+    `oldest_due_at` is since when one has been due, `next_at` when the next one will be; None if
+    none is, and if none is scheduled.
+    """
 
     task: str
     due: int
     scheduled: int
     doing: int
     oldest_due_at: datetime | None
+    next_at: datetime | None
 
 
 class SyncFigures(msgspec.Struct, frozen=True):
@@ -127,13 +132,14 @@ SELECT coalesce(json_agg(json_build_array(workspace, sync_id, result, value)), '
 """
 # The time of a job without one is that of its first event; the oldest has the smallest id.
 _JOBS = """
-SELECT task, due, scheduled, doing, least(planned_at, (
+SELECT task, due, scheduled, doing, next_at, least(planned_at, (
     SELECT min(at) FROM procrastinate_events WHERE job_id = oldest_id)) AS oldest_due_at
 FROM (
     SELECT task_name AS task,
            count(*) FILTER (WHERE is_due) AS due,
            count(*) FILTER (WHERE status = 'todo' AND NOT is_due) AS scheduled,
            count(*) FILTER (WHERE status = 'doing') AS doing,
+           min(scheduled_at) FILTER (WHERE status = 'todo' AND NOT is_due) AS next_at,
            min(scheduled_at) FILTER (WHERE is_due) AS planned_at,
            min(id) FILTER (WHERE is_due AND scheduled_at IS NULL) AS oldest_id
     FROM (
@@ -143,6 +149,7 @@ FROM (
     ) AS jobs
     GROUP BY task_name
 ) AS of_tasks
+ORDER BY task
 """
 _SERVICE = """
 WITH starting AS (

@@ -6,8 +6,9 @@ import msgspec
 
 from relay.dashboard.visit import Visit
 from relay.operations.readiness import WORKER_DEAD_AFTER
+from relay.store.metrics import JobFigures
 from relay.store.observations import VENDOR_PAUSED_UNTIL
-from relay.store.pages.queue import JobRow, PeriodicRow, TaskRow, WorkerRow
+from relay.store.pages.queue import JobRow, PeriodicRow, WorkerRow
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +21,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
 class QueuePage(msgspec.Struct, frozen=True, kw_only=True):
     """The page; `running` are jobs that workers are at, `failed` the newest that failed."""
 
-    tasks: list[TaskRow]
+    tasks: list[JobFigures]
     running: tuple[JobRow, ...]
     failed: tuple[JobRow, ...]
     workers: list[WorkerRow]
@@ -33,7 +34,7 @@ def view(visit: Visit) -> QueuePage:
     queue = visit.pages.queue
     jobs = queue.jobs()
     return QueuePage(
-        tasks=queue.tasks(),
+        tasks=visit.store.metrics.jobs(),
         running=tuple(job for job in jobs if job.status == "doing"),
         failed=tuple(job for job in jobs if job.status == "failed"),
         workers=queue.workers(silent_after=WORKER_DEAD_AFTER),

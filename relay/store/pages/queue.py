@@ -6,22 +6,10 @@ from typing import Any
 
 import msgspec
 
-from relay.store import jobs
 from relay.store.transactions import Transactions, every
 
 MOST_FAILED = 20
 MOST_RUNNING = 100
-
-
-class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The jobs of a task that are not done; times are None if it has none of that kind."""
-
-    task: str
-    due: int
-    scheduled: int
-    doing: int
-    oldest_due_at: datetime | None
-    next_at: datetime | None
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,11 +46,6 @@ class PeriodicRow(msgspec.Struct, frozen=True, kw_only=True):
 class QueuePages(Transactions):
     """The queue for the dashboard."""
 
-    def tasks(self) -> list[TaskRow]:
-        """The tasks that have jobs to do."""
-        with self._statement() as connection:
-            return every(connection, TaskRow, _TASKS, (jobs.QUEUES,))
-
     def jobs(self) -> list[JobRow]:
         """The jobs that workers are at, and the newest that failed for good."""
         with self._statement() as connection:
@@ -80,27 +63,6 @@ class QueuePages(Transactions):
             return every(connection, PeriodicRow, query)
 
 
-# The time of a job without one is that of its first event; the oldest has the smallest id.
-_TASKS = """
-SELECT task, due, scheduled, doing, next_at, least(planned_at, (
-    SELECT min(at) FROM procrastinate_events WHERE job_id = oldest_id)) AS oldest_due_at
-FROM (
-    SELECT task_name AS task,
-           count(*) FILTER (WHERE is_due) AS due,
-           count(*) FILTER (WHERE status = 'todo' AND NOT is_due) AS scheduled,
-           count(*) FILTER (WHERE status = 'doing') AS doing,
-           min(scheduled_at) FILTER (WHERE status = 'todo' AND NOT is_due) AS next_at,
-           min(scheduled_at) FILTER (WHERE is_due) AS planned_at,
-           min(id) FILTER (WHERE is_due AND scheduled_at IS NULL) AS oldest_id
-    FROM (
-        SELECT *, status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now()) AS is_due
-        FROM procrastinate_jobs
-        WHERE status IN ('todo', 'doing') AND queue_name = ANY(%s)
-    ) AS jobs
-    GROUP BY task_name
-) AS of_tasks
-ORDER BY task
-"""
 _JOBS = """
 SELECT id AS job_id, task_name AS task, status::text, lock, args AS arguments, worker_id,
        (SELECT max(at) FROM procrastinate_events WHERE job_id = jobs.id) AS at
