@@ -156,6 +156,7 @@ class _Tabs:
             began = time.monotonic()
             self._browsers[number].get(self._addresses[number % len(self._addresses)])
             ended = time.monotonic()
+            self._browsers[number].close()  # web closes an idle one before the next reading
             self.pages += 1
             pause = min(max(EVERY, (ended - began) * TIMES_AS_LONG), LONGEST)
             heapq.heapreplace(due, (ended + pause, number))

@@ -177,6 +177,10 @@ class Browser:
         assert answer.status == 303, (answer.status, content)
         self._cookie = answer.headers["Set-Cookie"].partition(";")[0]
 
+    def close(self) -> None:
+        """Close the connection; the next page opens another, as a browser does after a while."""
+        self._connection.close()
+
     def get(self, address: str) -> bytes:
         """The page at this address."""
         self._connection.request("GET", address, headers={"Cookie": self._cookie})
