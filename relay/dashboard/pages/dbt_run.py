@@ -11,39 +11,15 @@ from relay.dashboard.listing import id_in
 from relay.dashboard.pages.run_decisions import Decision, DecisionsShown, decisions_of
 from relay.dashboard.pages.run_models import RunModels, RunStep, models_in, steps_in
 from relay.dashboard.visit import Visit
-from relay.store.pages.dbt_run import DbtRunDetails, RunDelivery
+from relay.store.pages.dbt_run import DbtRunDetails, RunDelivery, RunFacts
 from relay.workspaces import display_id
 
 MOST_LANES = 20
 
 
-class RunHead(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the run; the fields are those of DbtRunDetails.
+class RunHead(RunFacts, frozen=True, kw_only=True):
+    """What is known of the run; `retries` and `retried_by` are recorded ones of its retry chain."""
 
-    `retries` and `retried_by` are recorded runs of its retry chain; `first_run_id` is where that
-    begins, None if the run was not examined yet.
-    """
-
-    dbt_run_id: int
-    recorded_at: datetime
-    planned_at: datetime | None
-    given_up_at: datetime | None
-    became: str
-    problem: str | None
-    failures: int
-    source: str
-    dbt_job_id: int | None
-    job_name: str | None
-    environment_id: int | None
-    environment_name: str | None
-    project_id: int | None
-    git_sha: str | None
-    status: str | None
-    cause: str | None
-    never_counts: str | None
-    started_at: datetime | None
-    finished_at: datetime | None
-    first_run_id: int | None
     retries: Sequence[int]
     retried_by: Sequence[int]
 
@@ -117,27 +93,9 @@ def view(visit: Visit, dbt_run_id: int) -> DbtRunPage:
 
 
 def _head(run: DbtRunDetails) -> RunHead:
+    facts = {name: getattr(run, name) for name in RunFacts.__struct_fields__}
     return RunHead(
-        dbt_run_id=run.dbt_run_id,
-        recorded_at=run.recorded_at,
-        planned_at=run.planned_at,
-        given_up_at=run.given_up_at,
-        became=run.became,
-        problem=run.problem,
-        failures=run.failures,
-        source=run.source,
-        dbt_job_id=run.dbt_job_id,
-        job_name=run.job_name,
-        environment_id=run.environment_id,
-        environment_name=run.environment_name,
-        project_id=run.project_id,
-        git_sha=run.git_sha,
-        status=run.status,
-        cause=run.cause,
-        never_counts=run.never_counts,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
-        first_run_id=run.first_run_id,
+        **facts,
         retries=[other for other in run.chain if other < run.dbt_run_id],
         retried_by=[other for other in run.chain if other > run.dbt_run_id],
     )

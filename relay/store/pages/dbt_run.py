@@ -17,14 +17,13 @@ MOST_MODELS = 20  # of one decision
 DECIDED = ("triggered", "withheld", "cooling down", "held", "waiting")
 
 
-class DbtRunDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded dbt run; `became` is one of BECAME.
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a recorded dbt run; `became` is one of BECAME.
 
-    What dbt Cloud has not said yet, or does not say, is None. `steps` and `models` are None for
-    runs of earlier versions; `chain` are the other recorded runs of its retry chain.
+    What dbt Cloud has not said yet, or does not say, is None. `first_run_id` is where its retry
+    chain begins, None if the run was not examined yet.
     """
 
-    dbt_account_id: int
     dbt_run_id: int
     recorded_at: datetime
     planned_at: datetime | None
@@ -33,7 +32,6 @@ class DbtRunDetails(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None
     failures: int
     source: str
-    event_id: str | None
     dbt_job_id: int | None
     job_name: str | None
     environment_id: int | None
@@ -46,6 +44,16 @@ class DbtRunDetails(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     first_run_id: int | None
+
+
+class DbtRunDetails(RunFacts, frozen=True, kw_only=True):
+    """A recorded dbt run; `steps` and `models` are None for runs of earlier versions.
+
+    `chain` are the other recorded runs of its retry chain.
+    """
+
+    dbt_account_id: int
+    event_id: str | None
     chain: list[int]
     steps: list[dict[str, Any]] | None
     models: dict[str, Any] | None
