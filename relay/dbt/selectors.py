@@ -8,6 +8,7 @@ depends on.
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from relay.dbt.unsupported_selectors import (
@@ -41,7 +42,7 @@ _TERM = re.compile(
 _WILDCARDS = frozenset("*?[")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Term:
     """One of the comma-separated parts of a selector: a method, its value, and graph operators.
 
@@ -63,20 +64,20 @@ class Term:
         """Whether its value is a name or unique_id."""
         return self.method in ("name", "unique_id")
 
-    @property
+    @cached_property
     def is_a_name(self) -> bool:
         """Whether it is a name or unique_id without operators and wildcards."""
         return self.is_named and not (self.reaches or has_wildcards(self.value))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selector:
     """One selector of `depends_on`: the nodes that all of its terms select."""
 
     text: str
     terms: tuple[Term, ...]
 
-    @property
+    @cached_property
     def needs_manifest(self) -> bool:
         """Whether executed unique_ids are not enough to know what it selects."""
         return not all(term.is_a_name for term in self.terms)

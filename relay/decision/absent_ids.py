@@ -18,7 +18,7 @@ def lacking_ids(
     builds would use the wrong ones. Empty if the run did nothing.
     """
     did_something = outcome.nodes or outcome.reused or outcome.unaccounted
-    if run.never_counts_because or run.was_cancelled or not did_something:
+    if run.never_counts_because or run.was_cancelled or not did_something or _has_all(run):
         return {}
     return {
         sync.key: BadArtifact(
@@ -28,6 +28,12 @@ def lacking_ids(
         for sync in mapping.syncs
         if sync.enabled and (lacking := tuple(_lacking(run, sync)))
     }
+
+
+def _has_all(run: DbtRun) -> bool:
+    """Whether no id is missing at all, as is usual: then no sync has to be asked."""
+    runs = (run, *run.retried_runs)
+    return all(None not in (one.dbt_job_id, one.environment_id, one.project_id) for one in runs)
 
 
 def _lacking(run: DbtRun, sync: Sync) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from relay.channels import Channel
@@ -15,9 +16,11 @@ MAX_NAMED = 20  # syncs in one message
 REJECTS_OVER = 0.1  # a share of the records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Sync:
     """A Census sync, the models it depends on, and when it may run.
+
+    Each dbt run asks every sync the same questions, so what a sync says of itself is computed once.
 
     `jobs` and `environments` are None if every one counts; `within`, `at_most_every` and
     `fresh_within` are in seconds, None for no cool-down and no limit; `consistency` is None if the
@@ -42,7 +45,7 @@ class Sync:
     notify: tuple[str, ...] = ()
     workspace: str = DEFAULT_WORKSPACE
 
-    @property
+    @cached_property
     def key(self) -> SyncKey:
         """Its identity: workspace and id."""
         return self.workspace, self.sync_id
@@ -68,12 +71,12 @@ class Sync:
         """Whether runs of every job and environment may trigger it, including staging."""
         return self.enabled and self.jobs is None and self.environments is None
 
-    @property
+    @cached_property
     def needs_earlier_builds(self) -> bool:
         """Whether a decision on it depends on what earlier runs built."""
         return self.require == "all" or self.checks_parents
 
-    @property
+    @cached_property
     def checks_parents(self) -> bool:
         """Whether it is withheld while a model is older than its own parent's rebuild.
 
@@ -100,7 +103,7 @@ class PlacedSync(NamedTuple):
     selector_places: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SyncMapping:
     """A valid mapping file. `digest` identifies its content.
 
@@ -115,12 +118,12 @@ class SyncMapping:
     sync_places: tuple[str, ...] = field(default=(), compare=False)
     channels: Mapping[str, Channel] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def needs_earlier_builds(self) -> bool:
         """Whether a decision on some sync depends on what earlier runs built."""
         return any(sync.needs_earlier_builds for sync in self.syncs)
 
-    @property
+    @cached_property
     def needs_history(self) -> bool:
         """Whether a decision on some sync depends on what was decided before."""
         return self.needs_earlier_builds or any(sync.at_most_every for sync in self.syncs)
@@ -145,7 +148,19 @@ class SyncMapping:
 
     def sync(self, workspace: str, sync_id: int) -> Sync | None:
         """The sync of that id, or None."""
-        return next((sync for sync in self.syncs if sync.key == (workspace, sync_id)), None)
+        return self._by_key.get((workspace, sync_id))
+
+    @cached_property
+    def _by_key(self) -> Mapping[SyncKey, Sync]:
+        return {sync.key: sync for sync in self.syncs}
+
+    @cached_property
+    def readers(self) -> Mapping[tuple[Selector, ...], tuple[Sync, ...]]:
+        """The syncs by what they depend on: many share the same selectors."""
+        found: dict[tuple[Selector, ...], list[Sync]] = {}
+        for sync in self.syncs:
+            found.setdefault(sync.depends_on, []).append(sync)
+        return {depends_on: tuple(syncs) for depends_on, syncs in found.items()}
 
     @property
     def dbt_job_ids(self) -> frozenset[int] | None:

@@ -14,9 +14,8 @@ from typing import Final
 
 from relay.dbt.rows import Standing
 from relay.dbt.selection import Selection
-from relay.dbt.selectors import Selector
 from relay.decision.findings import Findings
-from relay.decision.mapping import SyncMapping
+from relay.decision.mapping import Sync, SyncMapping
 from relay.workspaces import display_id
 
 MOST_MODELS = 1000  # of a run
@@ -155,22 +154,18 @@ def _failed_their_test(findings: Findings) -> frozenset[str] | None:
     return findings.failed_their_test
 
 
-_ReadBy = list[tuple[frozenset[str], list[int | str]]]
+_ReadBy = list[tuple[frozenset[str], tuple[Sync, ...]]]
 
 
 def _read_by(findings: Findings, mapping: SyncMapping) -> _ReadBy:
     """The nodes that the run executed, reused or tested, with the syncs that read them."""
-    syncs_of: dict[tuple[Selector, ...], list[int | str]] = {}  # many syncs share one
-    for sync in mapping.syncs:
-        syncs_of.setdefault(sync.depends_on, []).append(display_id(*sync.key))
-    one_of = {sync.depends_on: sync for sync in mapping.syncs}
     reused = Selection(findings.outcome.reused, findings.known_lineage)
     found: _ReadBy = []
-    for depends_on, syncs in syncs_of.items():
+    for depends_on, syncs in mapping.readers.items():
         try:
-            nodes = findings.touched_by(one_of[depends_on]) | reused.selected(depends_on)
+            nodes = findings.touched_by(syncs[0]) | reused.selected(depends_on)
             if findings.known_lineage is not None:
-                nodes |= findings.failed_their_test_of(one_of[depends_on])
+                nodes |= findings.failed_their_test_of(syncs[0])
         except Exception:  # noqa: BLE001, S112 - `decide` meets it again, and reports it
             continue
         if nodes:
@@ -182,6 +177,7 @@ def _syncs_of(nodes: Iterable[str], read_by: _ReadBy) -> dict[str, list[int | st
     kept = frozenset(nodes)
     found: dict[str, list[int | str]] = {}
     for read, syncs in read_by:
+        ids = [display_id(*sync.key) for sync in syncs]
         for node in read & kept:
-            found.setdefault(node, []).extend(syncs)
+            found.setdefault(node, []).extend(ids)
     return found
