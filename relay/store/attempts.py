@@ -60,6 +60,7 @@ class Attempts(Transactions):
     ) -> Attempt | Hold | None:
         """Create one attempt, about to be sent, for all waiting triggers; None if none waits.
 
+        None also if another worker has just begun one: its end starts the triggers that still wait.
         A hold is returned if the sync is held, and nothing is changed. A hold that is recorded
         later waits until the attempt is. Triggers that a dry run has added are left out.
         """
@@ -72,8 +73,8 @@ class Attempts(Transactions):
                 return None
             begun = (*key, waiting.full_sync, now, now, reconcile_after)
             attempt = one(connection, Attempt, _BEGIN, begun)
-            assert attempt is not None
-            assign(connection, attempt.attempt_id, waiting)
+            if attempt is not None:
+                assign(connection, attempt.attempt_id, waiting)
             return attempt
 
     def send_again(
@@ -248,7 +249,9 @@ _COLUMNS = (
 )
 _BEGIN = f"""
 INSERT INTO relay.sync_runs (workspace, sync_id, full_sync, begun_at, sent_at, reconcile_after)
-VALUES (%s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}
+VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (workspace, sync_id) WHERE ended_at IS NULL DO NOTHING
+RETURNING {_COLUMNS}
 """
 # Unchanged since it was read: each send sets a new `sent_at`.
 _LOCK_UNCHANGED = """

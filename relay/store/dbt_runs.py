@@ -13,14 +13,14 @@ from relay.decision.mapping import SyncMapping
 from relay.decision.models_of_run import RunModels
 from relay.decision.plan import Plan
 from relay.notation import printable
-from relay.store import edge_alerts, tallies
+from relay.store import edge_alerts, jobs, tallies
 from relay.store.decisions import record_builds, record_decisions, triggered_for
 from relay.store.history import read_history
-from relay.store.jobs import evaluate_dbt_run
 from relay.store.mode import Mode
 from relay.store.model_states import as_stored, record_model_states
 from relay.store.sync_states import refresh
 from relay.store.transactions import Connection, Transactions, one
+from relay.workspaces import SyncKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +71,16 @@ class DbtRuns(Transactions):
         models: RunModels | None = None,
         now: datetime,
         mode: Mode = Mode.LIVE,
+        job: jobs.RunningJob | None = None,
     ) -> Iterator["PendingDecision | None"]:
         """Open a transaction that decides on a run; related decisions wait until it ends.
 
         What the run says about itself is recorded, with its `steps` and what it did to `models`.
+        `job` is the one that decides: it goes on with the start of the first sync run.
 
         None if the run is already decided.
         """
+        pending = None
         with self._transaction() as connection:
             _lock_related_decisions(connection, run, mapping)
             details = {**_details(run, steps, now), "models": models and as_stored(models)}
@@ -87,7 +90,10 @@ class DbtRuns(Transactions):
             else:
                 if models is not None:
                     record_model_states(connection, run.dbt_account_id, models.states)
-                yield PendingDecision(connection, run, mapping, now, mode, source=row[0])
+                pending = PendingDecision(connection, run, mapping, now, mode, row[0], job)
+                yield pending
+        if job is not None and pending is not None:
+            job.goes_on = pending.goes_on
 
     def evaluate_again(
         self, run: RecordedRun, *, now: datetime, backoff: timedelta, problem: str
@@ -102,7 +108,7 @@ class DbtRuns(Transactions):
                 """,
                 (problem, backoff.total_seconds(), run.dbt_account_id, run.dbt_run_id),
             )
-            evaluate_dbt_run(connection, run.dbt_account_id, run.dbt_run_id, at=now + backoff)
+            jobs.evaluate_dbt_run(connection, run.dbt_account_id, run.dbt_run_id, at=now + backoff)
 
     def give_up(self, run: RecordedRun, *, now: datetime, problem: str) -> None:
         """Record that the evaluation failed after its retries; `relay replay` can repeat it."""
@@ -131,9 +137,11 @@ class PendingDecision:
         mapping: SyncMapping,
         now: datetime,
         mode: Mode,
-        *,
         source: str,
+        job: jobs.RunningJob | None,
     ) -> None:
+        self.goes_on: jobs.Continuation | None = None  # what the job will be when this is committed
+        self._job = job
         self._source = source
         self._connection = connection
         self._run = run
@@ -152,12 +160,21 @@ class PendingDecision:
         that could not be decided counts as failed: `relay replay` can repeat it.
         """
         plan = plan.without(triggered_for(self._connection, self._run))
+        to_start = self._left_to_start([verdict.sync.key for verdict in plan.triggers])
         with self._connection.pipeline():  # one round trip
-            self._record(plan)
+            self._record(plan, to_start)
         return plan
 
-    def _record(self, plan: Plan) -> None:
+    def _left_to_start(self, to_start: list[SyncKey]) -> list[SyncKey]:
+        """The syncs that need a job of their own: all, or all but the first."""
+        if self._job is None or not to_start:
+            return to_start
+        self.goes_on = jobs.continue_with_start(self._connection, self._job, *to_start[0])
+        return to_start if self.goes_on is None else to_start[1:]
+
+    def _record(self, plan: Plan, to_start: Collection[SyncKey]) -> None:
         record_decisions(self._connection, self._run, plan, self._now, self._mode)
+        jobs.start_sync_runs(self._connection, to_start)
         record_builds(self._connection, self._run, plan)
         if plan.undecided:
             self._connection.execute(

@@ -12,7 +12,7 @@ from relay.decision.history import Build, History
 from relay.decision.mapping import SyncMapping
 from relay.decision.plan import Plan, Verdict
 from relay.store.history import read_history
-from relay.store.jobs import schedule_start, start_sync_runs
+from relay.store.jobs import schedule_start
 from relay.store.mode import Mode
 from relay.store.transactions import Connection, Transactions
 from relay.workspaces import SyncKey
@@ -21,11 +21,10 @@ from relay.workspaces import SyncKey
 def record_decisions(
     connection: Connection, run: DbtRun, plan: Plan, now: datetime, mode: Mode
 ) -> None:
-    """Record a plan, with a job for every sync to trigger, at once or at its due time."""
+    """Record a plan, with a job for every sync that is triggered later."""
     cursor = connection.cursor()
     cursor.executemany(_DECISION, [_decision(run, verdict, now) for verdict in plan.verdicts])
     cursor.executemany(_TRIGGER, [_trigger(run, verdict, now, mode) for verdict in plan.due])
-    start_sync_runs(connection, [verdict.sync.key for verdict in plan.triggers])
     for verdict in plan.delayed:
         schedule_start(connection, *verdict.sync.key, verdict.due_at or now)
 

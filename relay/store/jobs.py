@@ -4,9 +4,10 @@ Procrastinate stores jobs in PostgreSQL, so a change and the job it requires are
 The web process defers jobs by name and imports no task.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import Any, LiteralString
 from zlib import crc32
 
 from psycopg.types.json import Jsonb
@@ -79,6 +80,26 @@ DEFER_ALL: LiteralString = "procrastinate_defer_jobs_v1(array_agg(job))"
 AS_A_JOB: LiteralString = "::procrastinate_job_to_defer_v1 AS job"
 
 
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Another task that a running job has become, which the same worker goes on with."""
+
+    task: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class RunningJob:
+    """A job that a worker is running, and what it has become, as committed; None for nothing.
+
+    Both ids are Procrastinate's.
+    """
+
+    job_id: int
+    worker_id: int
+    goes_on: Continuation | None = None
+
+
 def defer(
     connection: Connection,
     task: str,
@@ -112,7 +133,7 @@ def start_sync_run(connection: Connection, workspace: str, sync_id: int) -> None
     start_sync_runs(connection, [(workspace, sync_id)])
 
 
-def start_sync_runs(connection: Connection, syncs: Sequence[SyncKey]) -> None:
+def start_sync_runs(connection: Connection, syncs: Collection[SyncKey]) -> None:
     """Defer that job for each sync, in one statement.
 
     A run of a large project may trigger thousands of syncs, and other decisions wait for it.
@@ -134,6 +155,26 @@ SELECT {DEFER_ALL} FROM (
     FROM unnest(%s::text[], %s::bigint[]) AS due (workspace, sync_id)
 ) AS jobs
 """
+
+
+def continue_with_start(
+    connection: Connection, job: RunningJob, workspace: str, sync_id: int
+) -> Continuation | None:
+    """Make a running job the one that starts a sync run, once the transaction is committed.
+
+    That saves a job, and the time until a worker takes it. If the worker dies, the job is taken
+    over as what it has become. None if it has been taken over already. It has no lock: a job with
+    the sync's lock may be running, and `Attempts.begin` lets one of them begin.
+    """
+    arguments = {"workspace": workspace, "sync_id": sync_id}
+    became = connection.execute(
+        """
+        UPDATE procrastinate_jobs SET task_name = %s, args = %s, priority = 1
+        WHERE id = %s AND worker_id = %s AND status = 'doing'
+        """,
+        (START_SYNC_RUN, Jsonb(arguments), job.job_id, job.worker_id),
+    )
+    return Continuation(START_SYNC_RUN, arguments) if became.rowcount else None
 
 
 def schedule_start(connection: Connection, workspace: str, sync_id: int, at: datetime) -> None:

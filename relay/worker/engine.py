@@ -13,6 +13,7 @@ from relay.notation import short_message
 from relay.postgres.connections import engine_pool
 from relay.postgres.server import Server
 from relay.store import jobs
+from relay.store.jobs import RunningJob
 from relay.store.tallies import count
 from relay.worker import tasks
 from relay.worker.connector import Connector
@@ -38,10 +39,12 @@ def engine_of(
         timeout=10.0,
     )
     engine = procrastinate.App(connector=connector)
-    for name, task in TASKS.items():
+    for name in TASKS:
         former = [jobs.FORMER_NAMES[name]] if name in jobs.FORMER_NAMES else []
-        add = engine.task(name=name, queue=jobs.QUEUE, retry=_RetryForever(), aliases=former)
-        add(_with_context(name, task, services))
+        add = engine.task(
+            name=name, queue=jobs.QUEUE, retry=_RetryForever(), aliases=former, pass_context=True
+        )
+        add(_with_context(name, services))
     engine.task(name=jobs.FORMER_ROUND, queue=jobs.QUEUE)(_noop)
     return engine
 
@@ -50,12 +53,23 @@ def engine_of(
 class _Task:
     """A job's function, and the one that records an unexpected error; None: the engine retries."""
 
-    run: Callable[..., None]
+    function: Callable[..., None]
     record_failure: Callable[..., None] | None
+
+    def run(self, services: Services, job: RunningJob, arguments: Mapping[str, Any]) -> None:
+        self.function(services, **arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class _ContinuedTask(_Task):
+    """One whose job may become another."""
+
+    def run(self, services: Services, job: RunningJob, arguments: Mapping[str, Any]) -> None:
+        self.function(services, job, **arguments)
 
 
 TASKS: dict[str, _Task] = {
-    jobs.EVALUATE_DBT_RUN: _Task(tasks.evaluate_dbt_run, tasks.evaluation_failed),
+    jobs.EVALUATE_DBT_RUN: _ContinuedTask(tasks.evaluate_dbt_run, tasks.evaluation_failed),
     jobs.START_SYNC_RUN: _Task(tasks.start_sync_run, tasks.start_failed),
     jobs.SCHEDULED_START: _Task(tasks.scheduled_start, None),
     jobs.POLL_SYNC_RUN: _Task(tasks.poll_sync_run, tasks.poll_failed),
@@ -85,25 +99,36 @@ class _RetryForever(procrastinate.BaseRetryStrategy):
         )
 
 
-def _with_context(name: str, task: _Task, services: Services) -> Callable[..., None]:
-    """The task, with its ids in every log line, and a log line if it fails."""
+def _with_context(name: str, services: Services) -> Callable[..., None]:
+    """The task, and then what its job has become, even if the task failed after that."""
 
-    def perform(**arguments: Any) -> None:
-        clear_contextvars()
-        bind_contextvars(**ids_of(arguments))
-        try:
-            _run(name, task, services, arguments)
-        except DatabaseUnavailable as exc:
-            log.warning("task.failed", task=name, problem=str(exc))
-            _count_failure(services, name)
-            raise
+    def perform(context: procrastinate.JobContext, **arguments: Any) -> None:
+        assert context.job.id is not None
+        assert context.job.worker_id is not None
+        job = RunningJob(context.job.id, context.job.worker_id)
+        _perform(services, job, name, arguments)
+        if job.goes_on is not None:
+            _perform(services, job, job.goes_on.task, job.goes_on.arguments)
 
     return perform
 
 
-def _run(name: str, task: _Task, services: Services, arguments: Mapping[str, Any]) -> None:
+def _perform(services: Services, job: RunningJob, name: str, arguments: Mapping[str, Any]) -> None:
+    """Run a task, with its ids in every log line, and a log line if it fails."""
+    clear_contextvars()
+    bind_contextvars(**ids_of(arguments))
     try:
-        task.run(services, **arguments)
+        _run(services, job, name, arguments)
+    except DatabaseUnavailable as exc:
+        log.warning("task.failed", task=name, problem=str(exc))
+        _count_failure(services, name)
+        raise
+
+
+def _run(services: Services, job: RunningJob, name: str, arguments: Mapping[str, Any]) -> None:
+    task = TASKS[name]
+    try:
+        task.run(services, job, arguments)
     except DatabaseUnavailable:
         raise
     except Exception as exc:

@@ -11,6 +11,7 @@ from relay.errors import BadArtifact, VendorError
 from relay.logs import get_logger
 from relay.operations.evaluate import findings_of
 from relay.store import RecordedRun, jobs
+from relay.store.jobs import RunningJob
 from relay.worker.backoff import is_exhausted, next_try, retry_after_of
 from relay.worker.services import Services
 from relay.workspaces import display_id
@@ -18,8 +19,13 @@ from relay.workspaces import display_id
 log = get_logger()
 
 
-def evaluate_dbt_run(services: Services, *, dbt_account_id: int, dbt_run_id: int) -> None:
-    """Find out what a recorded dbt run rebuilt, decide, and record the decisions."""
+def evaluate_dbt_run(
+    services: Services, job: RunningJob | None, *, dbt_account_id: int, dbt_run_id: int
+) -> None:
+    """Find out what a recorded dbt run rebuilt, decide, and record the decisions.
+
+    `job` goes on with the start of the first sync run; None leaves that to another one.
+    """
     recorded = services.store.dbt_runs.get(dbt_account_id, dbt_run_id)
     if recorded is None or recorded.is_done:
         return
@@ -29,7 +35,7 @@ def evaluate_dbt_run(services: Services, *, dbt_account_id: int, dbt_run_id: int
     try:
         with findings_of(collector, dbt_run_id, mapping, now=services.clock()) as findings:
             _require_decidable(services, recorded, findings)
-            plan = _decide(services, findings, mapping)
+            plan = _decide(services, job, findings, mapping)
             if plan is not None:
                 _log_findings(findings)
                 _log_plan(plan)
@@ -58,7 +64,9 @@ def _require_decidable(services: Services, recorded: RecordedRun, findings: Find
         raise next(iter(findings.undecidable.values()))
 
 
-def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Plan | None:
+def _decide(
+    services: Services, job: RunningJob | None, findings: Findings, mapping: SyncMapping
+) -> Plan | None:
     """Decide and record the plan, in one transaction; None if another job has done so."""
     # Before the transaction, which blocks others.
     nodes_needing_history = findings.nodes_needing_history(mapping)
@@ -71,6 +79,7 @@ def _decide(services: Services, findings: Findings, mapping: SyncMapping) -> Pla
         models=models,
         now=now,
         mode=services.mode,
+        job=job,
     )
     with deciding_on as deciding:
         if deciding is None:

@@ -28,7 +28,7 @@ def test_a_manual_trigger_of_a_machine_whose_clock_is_ahead_is_sent_at_once(one,
 def test_a_trigger_that_another_worker_has_decided_in_this_ones_future_is_sent_at_once(one, posts):
     one.deliver(night())
     one.tick(BEHIND)
-    evaluate_dbt_run(one.services, dbt_account_id=DBT_ACCOUNT_ID, dbt_run_id=NIGHT)
+    evaluate_dbt_run(one.services, None, dbt_account_id=DBT_ACCOUNT_ID, dbt_run_id=NIGHT)
     one.clock.set_back(BEHIND)
     one.work()
     assert posts() == 1
