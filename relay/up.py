@@ -1,145 +1,46 @@
-"""`relay up`: database, web and worker in one command, for a laptop, a VM or one container."""
+"""`relay up`: database, web and worker in one command, for a laptop, a VM or one container.
 
-import ctypes
+    relay up          settings, mapping, the database and its schema; then this process becomes
+    relay.supervisor  which starts web and worker, and restarts them; told to stop, it ends them
+                      and, if the database is relay's own, becomes
+    relay.up          which stops the database, unless another process uses it
+
+It is one process all along: `exec` replaces its program, and so what that has imported.
+"""
+
 import os
-import queue
 import signal
-import subprocess
 import sys
-import time
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
 
-from relay.logs import get_logger
+from relay import logs
+from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server, joined
+from relay.settings import Settings
+from relay.supervisor import SIGNALS
+from relay.terminal import exit_on_error, settings_or_exit
 
-# -P: nothing in the working directory replaces a module of the same name.
-WEB = (sys.executable, "-P", "-m", "relay.web", "-c", "python:relay.web.gunicorn_conf")
-WORKER = (sys.executable, "-P", "-m", "relay", "worker")
-DRAIN_SECONDS = 27  # the worker takes 25
-FIRST_PAUSE, LONGEST_PAUSE = (
-    1.0,
-    30.0,
-)  # seconds; the backoff before a process that died is restarted
-LONG_LIFE = 60.0  # seconds; a process that ran this long is restarted without increased backoff
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-log = get_logger()
+SUPERVISOR = (sys.executable, "-P", "-m", "relay.supervisor")
 
 
 def run(server: Server) -> None:
-    """Run everything until SIGTERM or SIGINT. Raises DatabaseUnavailable."""
-    children = (Child("web", WEB), Child("worker", WORKER))
+    """Start the database, and become the supervisor. Raises DatabaseUnavailable."""
     with joined(server):
         migrate(server)
-        _Supervisor(children).run()
+        # The supervisor unblocks them: a signal in between is not lost, and ends nothing halfway.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        membership = server.keep_over_exec() if isinstance(server, EmbeddedServer) else None
+        arguments = () if membership is None else (str(membership),)
+        os.execv(SUPERVISOR[0], (*SUPERVISOR, *arguments))
 
 
-@dataclass(slots=True)
-class Child:
-    """A supervised process, which is restarted when it dies."""
-
-    name: str
-    command: tuple[str, ...]
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    start_at: float = 0.0
-    pause: float = field(default=FIRST_PAUSE)
-
-    def start(self) -> None:
-        # Its own session: Ctrl-C only reaches the supervisor, which stops all processes in order.
-        self.process = subprocess.Popen(
-            self.command,
-            start_new_session=True,
-            preexec_fn=_terminate_with_parent,  # noqa: PLW1509 - there are no threads yet
-        )
-        self.started_at = time.monotonic()
-
-    def has_died(self) -> bool:
-        return self.process is not None and self.process.poll() is not None
-
-    def schedule_restart(self) -> None:
-        """Log that the process died, and schedule its restart with exponential backoff."""
-        assert self.process is not None
-        lived = time.monotonic() - self.started_at
-        self.pause = FIRST_PAUSE if lived > LONG_LIFE else min(self.pause * 2, LONGEST_PAUSE)
-        self.start_at = time.monotonic() + (FIRST_PAUSE if lived > LONG_LIFE else self.pause)
-        log.error(
-            "process.died",
-            process=self.name,
-            exit_status=self.process.returncode,
-            again_in_seconds=round(self.start_at - time.monotonic()),
-        )
-        self.process = None
+def _leave(membership: int) -> None:
+    """Leave relay's own database, which this process has joined before it became another."""
+    settings = settings_or_exit(Settings)
+    logs.configure(settings, to=sys.stdout)
+    with exit_on_error():
+        EmbeddedServer(settings.data_dir, joined_by=membership).leave()
 
 
-class _Supervisor:
-    def __init__(self, children: tuple[Child, ...]) -> None:
-        self._children = children
-        # Not an Event: a signal handler could deadlock on the lock that it interrupted.
-        self._wake_up = queue.SimpleQueue[None]()
-        self._stopping = False
-
-    def run(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGCHLD, lambda *_: self._wake_up.put(None))
-        try:
-            while not self._stopping:
-                self._start_due_children()
-                with suppress(queue.Empty):
-                    self._wake_up.get(timeout=self._seconds_until_due())
-                if os.getpid() == 1:
-                    self._reap_orphans()
-                for child in self._children:
-                    if child.has_died() and not self._stopping:
-                        child.schedule_restart()
-        finally:
-            self._stop_children()
-
-    def _start_due_children(self) -> None:
-        for child in self._children:
-            if child.process is None and child.start_at <= time.monotonic():
-                child.start()
-
-    def _seconds_until_due(self) -> float | None:
-        due = [child.start_at for child in self._children if child.process is None]
-        return max(min(due) - time.monotonic(), 0.01) if due else None
-
-    def _reap_orphans(self) -> None:
-        """Process 1 is given all orphans: the database server and its children, for instance.
-
-        How our own children ended is left for Popen to learn.
-        """
-        own = {child.process.pid: child.process for child in self._children if child.process}
-        with suppress(ChildProcessError):
-            while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if dead.si_pid in own:
-                    own[dead.si_pid].poll()
-                else:
-                    os.waitpid(dead.si_pid, os.WNOHANG)
-
-    def _stop(self, *_: Any) -> None:
-        self._stopping = True
-        self._wake_up.put(None)
-
-    def _stop_children(self) -> None:
-        living = [(child.name, child.process) for child in self._children if child.process]
-        for _, process in living:
-            process.terminate()
-        deadline = time.monotonic() + DRAIN_SECONDS
-        for name, process in living:
-            try:
-                process.wait(max(deadline - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                log.error("process.killed", process=name, after_seconds=DRAIN_SECONDS)
-                os.killpg(process.pid, signal.SIGKILL)  # gunicorn's workers, too
-                process.wait()
-
-
-def _terminate_with_parent() -> None:
-    """In the child: make the kernel send SIGTERM if the supervisor is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+if __name__ == "__main__":
+    _leave(int(sys.argv[1]))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from relay import cli, up
+from relay import cli, supervisor
 from relay.decision.mapping_reader import read_mapping
 from relay.worker import process as worker
 
@@ -80,7 +80,7 @@ class TestGunicornsConfiguration:
 
     def test_the_procfiles_file_says_what_the_packages_says(self):
         of_procfile = printed_config(self.PROCFILE, ROOT)
-        of_up = printed_config(up.WEB, ROOT)
+        of_up = printed_config(supervisor.WEB, ROOT)
         assert of_procfile.pop("config") == "config/gunicorn.conf.py"
         assert of_up.pop("config") == "python:relay.web.gunicorn_conf"
         assert of_procfile == of_up
@@ -92,9 +92,9 @@ class TestGunicornsConfiguration:
         with edited.open("a") as file:
             file.write("threads = 7\n")
         assert printed_config(self.PROCFILE, tmp_path)["threads"] == "7"
-        assert printed_config(up.WEB, tmp_path)["threads"] == "256"
+        assert printed_config(supervisor.WEB, tmp_path)["threads"] == "256"
 
-    @pytest.mark.parametrize("command", [PROCFILE, up.WEB], ids=["Procfile", "relay up"])
+    @pytest.mark.parametrize("command", [PROCFILE, supervisor.WEB], ids=["Procfile", "relay up"])
     def test_gunicorns_own_variable_changes_a_value_in_both(self, command):
         config = printed_config(command, ROOT, GUNICORN_CMD_ARGS="--threads 7")
         assert config["threads"] == "7"
@@ -191,7 +191,7 @@ class TestTheUnit:
 
     def test_only_relay_is_told_to_stop_and_is_given_the_time_it_needs(self):
         assert self.value("KillMode") == "mixed"
-        assert int(self.value("TimeoutStopSec")) > up.DRAIN_SECONDS
+        assert int(self.value("TimeoutStopSec")) > supervisor.DRAIN_SECONDS
 
     def test_its_data_has_a_folder_of_its_own(self):
         assert (
@@ -261,7 +261,7 @@ class TestMake:
 
 class TestStopping:
     def test_the_documented_grace_is_enough(self):
-        assert worker.EXIT_SECONDS < up.DRAIN_SECONDS < GRACE_SECONDS
+        assert worker.EXIT_SECONDS < supervisor.DRAIN_SECONDS < GRACE_SECONDS
         graces = re.findall(r"--stop-timeout (\d+)", DEPLOY)
         assert graces
         assert all(int(each) >= GRACE_SECONDS for each in graces)

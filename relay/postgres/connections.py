@@ -17,6 +17,8 @@ from relay.postgres.server import Server
 CHECK_INTERVAL = 1.0  # seconds
 # After this time a pool restarts its reconnection, so that its backoff stays below two seconds.
 RECONNECT_SECONDS = 3.0
+# A pool closes one unused connection each time; PostgreSQL has 5 MB of memory for each.
+IDLE_SECONDS = 15.0
 READ_ONLY = "the connection is read-only"
 # Schema and time format are set explicitly: an external server may have other defaults per user or
 # database. By a statement, because pgbouncer does not pass `options` through.
@@ -153,6 +155,7 @@ def open_pool(
         min_size=1,
         max_size=max_size,
         timeout=10.0,
+        max_idle=IDLE_SECONDS,
         reconnect_timeout=RECONNECT_SECONDS,
         reconnect_failed=psycopg_pool.ConnectionPool.check,
         check=checked.check,
@@ -170,6 +173,7 @@ def engine_pool(**arguments: Any) -> psycopg_pool.AsyncConnectionPool:
     checked = _ConnectionCheck()
     ours = {
         "connection_class": AsyncConnection,
+        "max_idle": IDLE_SECONDS,
         "reconnect_timeout": RECONNECT_SECONDS,
         "reconnect_failed": psycopg_pool.AsyncConnectionPool.check,
         "check": checked.check_async,

@@ -41,12 +41,13 @@ class EmbeddedServer:
     Creating an instance removes PG* variables from this process: none applies to this server.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, joined_by: int | None = None) -> None:
+        """`joined_by` is what `keep_over_exec` returned before this process became another."""
         # Resolved: all processes must use the same path, even if they reach it by different links.
         self._home = data_dir.resolve()
         self._pgdata = self._home / "postgres"
         self._log = ServerLog(self._pgdata / "server.log")
-        self._membership: Membership | None = None
+        self._membership = None if joined_by is None else Membership(joined_by)
         self._failed_starts = 0
         self._start_again_at = 0.0
         self._last_failure = "no message"
@@ -61,7 +62,7 @@ class EmbeddedServer:
         make_data_dir(self._home)
         with self._one_at_a_time(deadline):
             if self._membership is None or not self._membership.is_ours:
-                self._membership = Membership(self._home / "members")
+                self._membership = Membership(open_lock(self._home / "members"))
             try:
                 self._start(deadline)
             except BaseException:  # also a signal that ends this process
@@ -88,6 +89,11 @@ class EmbeddedServer:
             return
         with self._one_at_a_time(time.monotonic() + START_SECONDS):
             self._end_membership()
+
+    def keep_over_exec(self) -> int:
+        """The descriptor by which this process remains a member when it becomes another program."""
+        assert self._membership is not None
+        return self._membership.keep_over_exec()
 
     @property
     def conninfo(self) -> str:

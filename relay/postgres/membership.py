@@ -13,10 +13,10 @@ from relay.errors import DatabaseUnavailable
 
 
 class Membership:
-    """A shared lock, held until `end` or the end of this process."""
+    """A shared lock on an open file, held until `end` or the end of this process."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = open_lock(path)
+    def __init__(self, file: int) -> None:
+        self._file = file
         self._pid = os.getpid()
         fcntl.flock(self._file, fcntl.LOCK_SH)
         _memberships.add(self)
@@ -25,6 +25,11 @@ class Membership:
     def is_ours(self) -> bool:
         """False in a forked child process, which is not a member."""
         return self._pid == os.getpid()
+
+    def keep_over_exec(self) -> int:
+        """Keep the lock over an `exec`; returns the file's descriptor."""
+        os.set_inheritable(self._file, True)
+        return self._file
 
     def is_last(self) -> bool:
         return locked(self._file, fcntl.LOCK_EX)

@@ -34,11 +34,12 @@ class Takeovers(Transactions):
         Each job goes to one of several concurrent callers. A heartbeat in the future comes from a
         clock that was ahead, and is set to now.
         """
+        with self._statement() as connection:  # every second, and mostly there is nothing
+            (is_any,) = connection.execute(_IS_ANY, (silent_for,)).fetchone() or (False,)
+        if not is_any:
+            return []
         with self._transaction() as connection:
-            connection.execute(
-                "UPDATE procrastinate_workers SET last_heartbeat = now()"
-                " WHERE last_heartbeat > now() + interval '1 second'"
-            )
+            connection.execute(f"UPDATE procrastinate_workers SET last_heartbeat = now() {_AHEAD}")
             return _counted(connection, every(connection, TakenOver, _TAKE_OVER, (silent_for,)))
 
     def jobs_of(self, worker_ids: Collection[int]) -> frozenset[int]:
@@ -69,13 +70,19 @@ SELECT task_name AS task, args AS arguments FROM abandoned
 CROSS JOIN LATERAL procrastinate_retry_job_v2(abandoned.id, now(), NULL, NULL, NULL) AS done
 """
 
+_AHEAD: LiteralString = "WHERE last_heartbeat > now() + interval '1 second'"
+_ABANDONED: LiteralString = """
+FROM procrastinate_jobs AS job
+WHERE status = 'doing' AND NOT EXISTS (
+    SELECT FROM procrastinate_workers AS worker
+    WHERE worker.id = job.worker_id AND worker.last_heartbeat >= now() - %s)
+"""
+_IS_ANY: LiteralString = f"""
+SELECT EXISTS (SELECT {_ABANDONED}) OR EXISTS (SELECT FROM procrastinate_workers {_AHEAD})
+"""
 _TAKE_OVER: LiteralString = f"""
 WITH abandoned AS MATERIALIZED (
-    SELECT id, task_name, args FROM procrastinate_jobs AS job
-    WHERE status = 'doing' AND NOT EXISTS (
-        SELECT FROM procrastinate_workers AS worker
-        WHERE worker.id = job.worker_id AND worker.last_heartbeat >= now() - %s)
-    FOR UPDATE SKIP LOCKED
+    SELECT id, task_name, args {_ABANDONED} FOR UPDATE SKIP LOCKED
 ) {_RETRIED}
 """
 

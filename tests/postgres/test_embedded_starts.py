@@ -258,7 +258,7 @@ class TestItsLog:
 @pytest.mark.usefixtures("not_the_first_start")
 class TestTheEnd:
     def test_a_forked_child_is_no_user_of_the_server(self, tmp_path):
-        membership = Membership(tmp_path / "members")
+        membership = Membership(open_lock(tmp_path / "members"))
         child = os.fork()
         if child == 0:
             time.sleep(30)
