@@ -18,6 +18,8 @@ SETTINGS = {  # small, on one socket, never on the network
     "max_worker_processes": "2",
     "max_parallel_workers": "0",
     "autovacuum_max_workers": "1",
+    "max_logical_replication_workers": "0",  # one process less
+    "io_method": "sync",  # three less: all that is read often is in memory
     "jit": "off",
     "log_min_messages": "warning",
     # A client that connects and sends nothing would delay a shutdown for this long.
