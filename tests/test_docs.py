@@ -432,7 +432,7 @@ class TestTheWorkflowForTheDbtProject:
         assert used.keys() <= {step.get("uses") for step in ours}
         (checkout,) = [inputs for name, inputs in used.items() if "checkout" in name]
         assert checkout == {"persist-credentials": False}
-        assert self.WORKFLOW["permissions"] == self.OURS["permissions"]
+        assert self.WORKFLOW["permissions"] == {"contents": "read"}
 
     def test_it_parses_the_project_before_it_checks(self):
         runs = [step["run"] for step in self.STEPS if "run" in step]
