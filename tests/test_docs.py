@@ -20,6 +20,7 @@ import cli_reference
 import click
 import pytest
 import yaml
+from checkouts import copy_of_the_project
 from click.testing import CliRunner
 from documents import FENCE, blocks
 from flask import Flask
@@ -83,10 +84,7 @@ def _checkout():
 
 
 def checked_out(copy):
-    unwanted = shutil.ignore_patterns(
-        ".*cache", "__pycache__", "var", ".venv", ".git", "*.egg-info"
-    )
-    shutil.copytree(ROOT, copy, ignore=unwanted)
+    copy_of_the_project(copy)
     (copy / ".venv").mkdir()
     for part in Path(sys.prefix).iterdir():
         (copy / ".venv" / part.name).symlink_to(part)

@@ -26,7 +26,7 @@ CHANGELOG = """\
 
 ### Added
 
-- This, [documented](docs/this.md), [there](https://example.com/) and [here](#added).
+- This, [documented](docs/ci.md), [there](https://example.com/) and [here](#added).
 
 ## [1.2.2] - 2026-10-01
 
@@ -55,6 +55,23 @@ class TestTheVersion:
             ):
                 assert pins.setdefault(name, version) == version, f"{name} in {lock.name}"
 
+    def test_the_page_on_security_speaks_of_this_one(self):
+        text = (ROOT / "SECURITY.md").read_text()
+        version = version_of(ROOT)
+        assert set(re.findall(r"\b\d+\.\d+\.\d+\b", text)) == {version}
+        assert f"today {version.rpartition('.')[0]}." in text
+
+    @pytest.mark.parametrize(
+        "page",
+        [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")],
+        ids=lambda path: path.name,
+    )
+    def test_no_page_installs_the_other_project_of_this_name(self, page):
+        """PyPI's `relay` is not this one."""
+        assert not re.search(
+            r"pip install (?:-\S+ )*['\"]?relay\b(?![-\w]*\.whl)", page.read_text()
+        )
+
 
 class TestTheNotes:
     def test_they_are_the_section_of_the_version(self, project):
@@ -65,7 +82,7 @@ class TestTheNotes:
 
     def test_their_links_lead_to_the_files_at_the_tag(self, project):
         notes = release_notes(project, "v1.2.3", "https://github.com/somebody/relay")
-        assert "[documented](https://github.com/somebody/relay/blob/v1.2.3/docs/this.md)" in notes
+        assert "[documented](https://github.com/somebody/relay/blob/v1.2.3/docs/ci.md)" in notes
         assert "[there](https://example.com/)" in notes
         assert "[here](#added)" in notes
 

@@ -7,7 +7,6 @@ only what would shadow a module that is looked for there first.
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +24,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from checkouts import copy_of_the_project
 from documents import blocks
 
 from relay.postgres.migrations import HEAD
@@ -33,7 +33,6 @@ from relay.sandbox.command import environment
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NOT_OF_A_CLONE = {"var", "build", "dist", ".git", ".venv", ".venv-ci", ".venv-pythons"}
 HOSTILE = ("relay.py", "click.py", "gunicorn.py", "gunicorn.conf.py", "config/gunicorn.conf.py")
 PIP = (sys.executable, "-P", "-m", "pip", "--quiet", "--disable-pip-version-check")
 WHEEL = (*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir")
@@ -55,14 +54,8 @@ def _folder():
 
 @pytest.fixture(name="source", scope="module")
 def _source(folder):
-    """What a clone has: a build leaves folders behind, and takes up what an earlier one left."""
-    anywhere = shutil.ignore_patterns("__pycache__", ".*cache", "*.egg-info")
-
-    def unwanted(path, names):
-        here = NOT_OF_A_CLONE if Path(path) == ROOT else set()
-        return anywhere(path, names) | here.intersection(names)
-
-    return shutil.copytree(ROOT, folder / "source", ignore=unwanted)
+    """A copy: a build leaves folders behind, and takes up what an earlier one left."""
+    return copy_of_the_project(folder / "source")
 
 
 @pytest.fixture(name="sdist", scope="module")
