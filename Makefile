@@ -84,7 +84,7 @@ dist: $(TOOLS)/.installed   ## wheel, sdist and locked requirements of the last 
 	rm -rf build/source
 
 # The tool warns that a lock file does not say which package needs which.
-sbom: $(TOOLS)/.installed   ## what a server runs, as CycloneDX, in dist
+sbom: $(TOOLS)/.installed   ## SBOM of the locked packages of a server, as CycloneDX, in dist
 	@mkdir -p $(DIST)
 	@version=$$($(PYTHON) tools/release_notes.py --version) && \
 	$(TOOLS)/bin/python -W ignore::UserWarning -m cyclonedx_py requirements requirements/run.txt \

@@ -1,4 +1,4 @@
-"""What makes a release: its version, its notes, its parts, and the Pythons it is tested on."""
+"""What makes a release: its version, its notes, its SBOM, and the Pythons it is tested on."""
 
 import json
 import re
@@ -142,10 +142,10 @@ class TestTheAudit:
         text, status = verdict("run.txt", {"dependencies": [CLEAN]})
         assert (text, status) == ("1 packages of run.txt: no known vulnerabilities", 0)
 
-    def test_a_vulnerability_is_told_with_what_mends_it(self):
+    def test_a_vulnerability_is_told_with_what_fixes_it(self):
         text, status = verdict("run.txt", {"dependencies": [CLEAN, FOUND]})
         assert status == VULNERABLE
-        assert "flask 0.5: PYSEC-2019-179, mended by 1.0: raise it in pyproject.toml" in text
+        assert "flask 0.5: PYSEC-2019-179, fixed in 1.0: raise it in pyproject.toml" in text
 
     def test_a_package_that_was_not_looked_up_is_not_taken_for_a_good_one(self):
         text, status = verdict("run.txt", {"dependencies": [CLEAN, UNKNOWN]})
@@ -159,7 +159,7 @@ class TestTheAudit:
 
 
 class TestTheSbom:
-    def test_it_lists_the_locked_packages_as_parts_of_this_version(self, tmp_path):
+    def test_it_lists_the_locked_packages_of_this_version(self, tmp_path):
         if not (TOOLS / "cyclonedx-py").exists():
             pytest.skip(f"cyclonedx-py is not in {TOOLS}: `make sbom` installs and runs it")
         # The tools are installed, so make has nothing to install.

@@ -121,7 +121,7 @@ class TestTheRelease:
     def test_nothing_is_published_before_tests_and_version_are_right(self, name):
         assert {"tests", "version"} <= self.before(name)
 
-    def test_pypi_is_last_because_nothing_there_can_be_taken_back(self):
+    def test_pypi_is_last_because_an_upload_is_final(self):
         assert self.before("pypi") == self.JOBS.keys() - {"pypi"}
 
     def test_pypi_is_told_who_uploads_by_github_and_only_if_somebody_wanted_it(self):
@@ -140,7 +140,7 @@ class TestTheRelease:
         writers = {name for name, job in self.JOBS.items() if may_write(job, "packages")}
         assert writers == {"image", "chart"}
 
-    def test_the_image_is_for_both_architectures_with_its_parts_and_its_making(self):
+    def test_the_image_is_for_both_architectures_with_sbom_and_provenance(self):
         (step,) = steps_with(self.JOBS["image"], "docker/build-push-action@")
         assert step["with"]["platforms"] == "linux/amd64,linux/arm64"
         assert step["with"]["sbom"] is True

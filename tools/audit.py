@@ -19,7 +19,7 @@ def verdict(lock: str, report: Report) -> tuple[str, int]:
     """What to print of pip-audit's report, and the exit status."""
     packages = report["dependencies"]
     lines = [
-        f"{each['name']} {each['version']}: {found['id']}, {_mend(found['fix_versions'])}"
+        f"{each['name']} {each['version']}: {found['id']}, {_fix(found['fix_versions'])}"
         for each in packages
         for found in each.get("vulns", ())
     ]
@@ -37,16 +37,16 @@ def verdict(lock: str, report: Report) -> tuple[str, int]:
     return f"{len(packages)} packages of {lock}: no known vulnerabilities", 0
 
 
-def _mend(versions: list[str]) -> str:
+def _fix(versions: list[str]) -> str:
     if not versions:
-        return "no version mends it yet"
-    return f"mended by {', '.join(versions)}: raise it in pyproject.toml and run `make lock`"
+        return "no fixed version yet"
+    return f"fixed in {', '.join(versions)}: raise it in pyproject.toml and run `make lock`"
 
 
 def audit(lock: str, *options: str) -> tuple[str, int]:
     """The same, of a lock file with hashes. `options` are pip-audit's own."""
-    command = (sys.executable, "-m", "pip_audit", "--require-hashes", "--disable-pip")
-    command += ("--format", "json", "--progress-spinner", "off", *options, "--requirement", lock)
+    how = ("--require-hashes", "--disable-pip", "--format", "json", "--progress-spinner", "off")
+    command = (sys.executable, "-m", "pip_audit", *how, *options, "--requirement", lock)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         return verdict(lock, json.loads(done.stdout))
