@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from every_python import versions_of
 
 from relay import cli, supervisor
 from relay.decision.mapping_reader import read_mapping
@@ -284,7 +285,7 @@ class TestCi:
 
     def test_the_workflow_runs_it_on_every_python_relay_promises(self):
         job = self.WORKFLOW["jobs"]["test"]
-        assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+        assert job["strategy"]["matrix"]["python"] == versions_of(ROOT)
         assert job["steps"][-1]["run"] == ".ci/run"
 
     def test_the_workflow_tests_on_the_oldest_postgresql_too(self):
@@ -298,20 +299,6 @@ class TestCi:
         job = self.WORKFLOW["jobs"]["storm"]
         assert job["timeout-minutes"] <= 20
         assert job["steps"][-1]["run"] == "make test-crash"
-
-    def test_the_workflow_may_only_read(self):
-        assert self.WORKFLOW["permissions"] == {"contents": "read"}
-        assert not any("permissions" in job for job in self.WORKFLOW["jobs"].values())
-
-    def test_its_actions_are_pinned_to_a_major_version(self):
-        uses = [
-            step["uses"]
-            for job in self.WORKFLOW["jobs"].values()
-            for step in job["steps"]
-            if "uses" in step
-        ]
-        assert uses
-        assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", each) for each in uses)
 
 
 class TestTheMappingInTheImage:
