@@ -234,12 +234,13 @@ class _Gathered:
         return [built for target, built in self._of_target.items() if target is not None]
 
     def _record_executed(self, invocation: Invocation, built: _Built) -> None:
-        for node, result in _node_results(invocation):
-            built.nodes[node] = result
+        results = list(_node_results(invocation))
+        built.nodes.update(results)
+        for node, result in results:
             if result.relation is not None:
                 built.relations.setdefault(node, set()).add(result.relation)
-            if invocation.is_of_the_jobs_target:
-                self._executed_by_the_job.add(node)
+        if invocation.is_of_the_jobs_target:
+            self._executed_by_the_job.update(node for node, _ in results)
 
     def _record_reused(self, invocation: Invocation, built: _Built) -> None:
         """Nodes that dbt found up to date: an earlier failure in this target is cleared."""
