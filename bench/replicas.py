@@ -16,7 +16,6 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 
-from clusters import Cluster, cluster, standby_of
 from jobs import Jobs
 from measure import cores
 from processes import CHECKOUT, folder
@@ -26,6 +25,7 @@ from vendors import Delivered, Vendors, Window, vendors
 
 sys.path.append(str(CHECKOUT / "tests"))
 
+from clusters import Cluster, cluster, standby_of
 from pgbouncer import pgbouncer
 
 REPORT = Path(__file__).parent / "replicas.md"
@@ -40,6 +40,7 @@ PATIENCE = 120.0  # seconds until all that was delivered is triggered
 # In session mode each session of relay's has a session at the server.
 POOL = {"default_pool_size": 150, "max_client_conn": 300}
 DIRECTLY, POOLED = "directly", "pgbouncer, session mode"
+GROWTH_OF = 1000  # dbt runs
 SYNCHRONOUS, ASYNCHRONOUS = "synchronous", "asynchronous"
 
 
@@ -63,6 +64,8 @@ class Row:
     database_cpu: float
     vendors_cpu: float
     connections: int  # of the server, by relay
+    size: int  # bytes of the database, at the end
+    runs: int  # in it
     lost: int
     doubled: int
 
@@ -104,7 +107,13 @@ class Results:
     def table(self) -> str:
         """The windows, the failovers, the targets."""
         return "\n\n".join(
-            (self._workers_table(), self._failover_table(), targets_table(self._targets()))
+            (
+                self._workers_table(),
+                f"The database grew by {self._growth():.1f} MB for {GROWTH_OF:,} dbt runs with one"
+                " sync each.",
+                self._failover_table(),
+                targets_table(self._targets()),
+            )
         )
 
     def as_json(self) -> dict[str, object]:
@@ -136,6 +145,10 @@ class Results:
                 )
             )
         return markdown((*heading, *more), rows)
+
+    def _growth(self) -> float:
+        first, *_, last = self.windows
+        return (last.size - first.size) / (last.runs - first.runs) * GROWTH_OF / 10**6
 
     def _failover_table(self) -> str:
         heading = ("replication", "deliveries", "refused", "202 again s", "triggers again s")
@@ -218,6 +231,7 @@ def _window(both: Vendors, service: Service, workers: int, reached: str, seconds
     used = cores(before, service.cpu(), window.seconds)
     ((connections,),) = service.ask(_CONNECTIONS)
     service.wait_until_quiet(within=PATIENCE)
+    ((size, runs),) = service.ask(_SIZE)
     return Row(
         workers=workers,
         reached=reached,
@@ -227,6 +241,8 @@ def _window(both: Vendors, service: Service, workers: int, reached: str, seconds
         database_cpu=used["PostgreSQL"],
         vendors_cpu=window.own_cpu / window.seconds,
         connections=connections,
+        size=size,
+        runs=runs,
         lost=len(window.delivered) - len(_triggered(service, window.delivered)),
         doubled=_doubled(both, service),
     )
@@ -311,6 +327,7 @@ FROM relay.triggers JOIN relay.sync_runs USING (attempt_id)
 WHERE dbt_run_id = ANY(%s) AND outcome = 'completed'
 GROUP BY dbt_run_id
 """
+_SIZE = "SELECT pg_database_size(current_database()), (SELECT count(*) FROM relay.dbt_runs)"
 _KNOWN = "SELECT sync_run_id FROM relay.sync_runs WHERE sync_run_id IS NOT NULL"
 _CONNECTIONS = """
 SELECT count(*) FROM pg_stat_activity
