@@ -109,8 +109,7 @@ class Results:
         return "\n\n".join(
             (
                 self._workers_table(),
-                f"The database grew by {self._growth():.1f} MB for {GROWTH_OF:,} dbt runs with one"
-                " sync each.",
+                f"Growth of the database: {self._growth():.1f} MB for {GROWTH_OF:,} dbt runs.",
                 self._failover_table(),
                 targets_table(self._targets()),
             )
