@@ -141,12 +141,12 @@ class EmbeddedServer:
         user = server_user()
         if user is not None:
             allow_access(user, (bin_path(), self._home, self._socket_dir.parent))
+        if self._socket_dir != self._pgdata:
+            make_private(self._socket_dir, user)
         if self._pgdata.is_symlink() or self._pgdata.exists():
             check_data_folder(self._pgdata, self._socket_dir)
         else:
             make_data_folder(self._home, self._pgdata)
-        if self._socket_dir != self._pgdata:
-            make_private(self._socket_dir, user)
 
     def _launch_unless_starting(self, deadline: float) -> None:
         if self._is_alive():
