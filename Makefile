@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install install-prod demo test lint types tests screenshots test-crash format lock clean clean-data
+.PHONY: help install install-prod demo test lint types tests screenshots test-crash chart-test format lock clean clean-data
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -48,6 +48,11 @@ screenshots: install   ## the pictures of docs/dashboard.md (needs Chromium; tak
 test-crash: install   ## kill every process at random during a busy night (5 minutes)
 	@$(BIN)/pytest -m storm -n 0 -rP tests/crash
 
+# helm is taken from the PATH, or fetched into .cache; so is kubernetes-validate.
+chart-test: install   ## render the Helm chart and check it against Kubernetes' schemas
+	@$(BIN)/python tests/deploy/chart_tools.py
+	@RELAY_CHART_TOOLS=required $(BIN)/pytest -n 0 tests/deploy/test_chart.py
+
 format: install  ## format the code
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
@@ -55,6 +60,7 @@ format: install  ## format the code
 lock:            ## resolve the dependencies again, for every Python and platform (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group chart -c requirements/dev.txt -o requirements/chart.txt
 
 clean:           ## delete .venv; no data
 	rm -rf $(VENV)
