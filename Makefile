@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install install-prod demo test lint types tests screenshots test-crash chart-test format lock clean clean-data
+.PHONY: help install install-prod demo test lint types tests screenshots test-crash chart-test service-test format lock clean clean-data
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -52,6 +52,9 @@ test-crash: install   ## kill every process at random during a busy night (5 min
 chart-test: install   ## render the Helm chart and check it against Kubernetes' schemas
 	@$(BIN)/python tests/deploy/chart_tools.py
 	@RELAY_CHART_TOOLS=required $(BIN)/pytest -n 0 tests/deploy/test_chart.py
+
+service-test: install   ## run the systemd unit for real, in namespaces where systemd is not process 1 (as root)
+	@tests/deploy/systemd/run
 
 format: install  ## format the code
 	@$(BIN)/ruff check --fix-only .

