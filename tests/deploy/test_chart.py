@@ -101,6 +101,11 @@ class TestWhatItSaysOfItself:
         assert len(links) > 5
         assert [path for path, _ in links if not (CHART / path).exists()] == []
 
+    def test_ci_renders_it_with_the_tools(self):
+        workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+        assert workflow["jobs"]["chart"]["steps"][-1]["run"] == "make chart-test"
+        assert "RELAY_CHART_TOOLS=required" in (ROOT / "Makefile").read_text()
+
     def test_there_are_four_files_of_values(self):
         assert len(CI) == 4
 
@@ -526,6 +531,7 @@ class TestNetworkPolicies:
         ("extraSecretKeys={RELAY_NOTIFY_A}", "extraSecretKeys: RELAY_NOTIFY_A is not in secret"),
         ("extraSecretKeys={AWS_SECRET}", "'/extraSecretKeys/0': 'AWS_SECRET' does not match"),
         ("settings=null", "settings.DBT_CLOUD_URL is not set"),
+        ("settings.DBT_CLOUD_URL=", "settings.DBT_CLOUD_URL is not set"),
         ("settings.DBT_CLOUD_TOKEN=a", "'/settings': additional properties 'DBT_CLOUD_TOKEN'"),
         ("settings.RELAY_DRYRUN=true", "'/settings': additional properties 'RELAY_DRYRUN'"),
         ("mapping.content=", "mapping: give the mapping file"),
@@ -556,9 +562,13 @@ def test_the_dashboard_may_not_share_the_webhooks_host():
     assert "dashboard.ingress.host is the webhook's host" in done.stderr
 
 
-def test_nothing_but_an_image_a_secret_and_the_account_has_to_be_given():
+def test_all_that_has_to_be_given_is_said_at_once():
     done = run_helm("template", "demo", CHART)
-    assert "image.repository: replace OWNER" in done.stderr
+    missing = (
+        *("image.repository: replace OWNER", "existingSecret: name a Secret"),
+        *("settings.DBT_CLOUD_URL is", "settings.DBT_CLOUD_ACCOUNT_ID is", "mapping: give the"),
+    )
+    assert [each for each in missing if each not in done.stderr] == []
 
 
 @pytest.mark.parametrize("values", CI, ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from relay import cli, up
@@ -174,6 +175,10 @@ class TestTheCommand:
 
 
 class TestTheRealThing:
+    def test_is_run_by_ci(self):
+        workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+        assert workflow["jobs"]["service"]["steps"][-1]["run"] == "sudo make service-test"
+
     @pytest.mark.parametrize("script", ["run", "install", "session", "boot"])
     def test_its_scripts_are_programs_that_bash_can_read(self, script):
         path = ROOT / "tests" / "deploy" / "systemd" / script

@@ -4,7 +4,9 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end }}
 
+{{- /* Every manifest asks for it first, so a wrong value is refused before anything else fails. */}}
 {{- define "relay.fullname" -}}
+{{- include "relay.validate" . -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- else if contains (include "relay.name" .) .Release.Name -}}
@@ -29,9 +31,6 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 
 {{- define "relay.image" -}}
-{{- if contains "/OWNER/" .Values.image.repository -}}
-{{- fail "image.repository: replace OWNER by the owner of your copy of relay, or name your own image" -}}
-{{- end -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
