@@ -179,27 +179,6 @@ class TestDockerfile:
         assert last("EXPOSE") == "8080"
 
 
-class TestTheUnit:
-    UNIT = re.search(r"```ini\n(.*?)```", DEPLOY, re.DOTALL)[1]
-
-    def value(self, key):
-        return re.search(rf"^{key}=(.*)$", self.UNIT, re.MULTILINE)[1]
-
-    def test_it_starts_everything(self):
-        program, *words = shlex.split(self.value("ExecStart"))
-        assert program.endswith("/.venv/bin/relay")
-        assert_exists(["relay", *words])
-
-    def test_only_relay_is_told_to_stop_and_is_given_the_time_it_needs(self):
-        assert self.value("KillMode") == "mixed"
-        assert int(self.value("TimeoutStopSec")) > supervisor.DRAIN_SECONDS
-
-    def test_its_data_has_a_folder_of_its_own(self):
-        assert (
-            self.value("Environment") == f"RELAY_DATA_DIR=/var/lib/{self.value('StateDirectory')}"
-        )
-
-
 class TestTheOperatorsCommand:
     SCRIPT = re.search(r"```shell\n(.*?)```", DEPLOY, re.DOTALL)[1]
 
@@ -207,7 +186,7 @@ class TestTheOperatorsCommand:
         """The script with this machine's paths, and as this user."""
         (folder / "relay.env").write_text(settings)
         (folder / ".venv").symlink_to(ROOT / ".venv")
-        script = self.SCRIPT.replace("/etc/relay.env", str(folder / "relay.env"))
+        script = self.SCRIPT.replace("/etc/relay/relay.env", str(folder / "relay.env"))
         script = script.replace("/opt/relay", str(folder))
         script, changes = re.subn(r"setpriv .*--init-groups ", "", script)
         assert changes == 1
@@ -234,11 +213,17 @@ class TestTheOperatorsCommand:
         assert shown["DBT_CLOUD_TOKEN"]
         assert shown["PORT"] == 8080
 
+    UNIT = (ROOT / "relay" / "operations" / "relay.service").read_text()
+
     def test_its_data_is_the_services(self):
-        assert f"export {TestTheUnit().value('Environment')}\n" in self.SCRIPT
+        (data,) = re.findall(r"^Environment=(RELAY_DATA_DIR=.+)$", self.UNIT, re.MULTILINE)
+        assert f"export {data}\n" in self.SCRIPT
 
     def test_its_settings_are_the_services(self):
-        assert f"done < {TestTheUnit().value('EnvironmentFile')}\n" in self.SCRIPT
+        (options,) = (cli.main.commands["systemd-unit"].params,)
+        defaults = {each.name: str(each.default) for each in options}
+        assert f"done < {defaults['env_file']}\n" in self.SCRIPT
+        assert f"export RELAY_MAPPING={defaults['mapping']}\n" in self.SCRIPT
 
 
 def recipe(target):
