@@ -12,8 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` itself is half a megabyte
+    from structlog.typing import FilteringBoundLogger
 
 # -P: nothing in the working directory replaces a module of the same name.
 WEB = (sys.executable, "-P", "-m", "relay.web", "-c", "python:relay.web.gunicorn_conf")
@@ -68,7 +71,8 @@ class Child:
         self.pause = FIRST_PAUSE if lived > LONG_LIFE else min(self.pause * 2, LONGEST_PAUSE)
         pause = FIRST_PAUSE if lived > LONG_LIFE else self.pause
         self.start_at = time.monotonic() + pause
-        _log_error(
+        log = _load_log()
+        log.error(
             "process.died",
             process=self.name,
             exit_status=self.process.returncode,
@@ -137,7 +141,8 @@ class _Supervisor:
             try:
                 process.wait(max(deadline - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
-                _log_error("process.killed", process=name, after_seconds=DRAIN_SECONDS)
+                log = _load_log()
+                log.error("process.killed", process=name, after_seconds=DRAIN_SECONDS)
                 os.killpg(process.pid, signal.SIGKILL)  # gunicorn's workers, too
                 process.wait()
 
@@ -148,11 +153,7 @@ def _terminate_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _log_error(event: str, **fields: object) -> None:
-    _error_log()(event, **fields)
-
-
-def _error_log() -> Callable[..., object]:
+def _load_log() -> "FilteringBoundLogger":
     """The log, which is loaded when something has gone wrong, and not before."""
     from relay import logs  # noqa: PLC0415
     from relay.errors import BadSettings  # noqa: PLC0415
@@ -160,7 +161,7 @@ def _error_log() -> Callable[..., object]:
 
     with suppress(BadSettings):  # a secret's file may be gone by now; it is logged all the same
         logs.configure(Settings.from_environment())
-    return logs.get_logger().error
+    return logs.get_logger()
 
 
 if __name__ == "__main__":

@@ -250,6 +250,17 @@ def test_importing_relay_does_nothing():
         assert "os.environ[" not in path.read_text() or allowed
 
 
+def test_the_supervisor_of_relay_up_loads_nothing_but_the_standard_library():
+    """It is there all the time: what it imports is memory that nobody uses."""
+    show = "import sys; before = set(sys.modules); import relay.supervisor;"
+    show += "print(*sorted(set(sys.modules) - before))"
+    shown = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
+    loaded = set(shown.stdout.split())
+    assert {each.partition(".")[0] for each in loaded} <= {*sys.stdlib_module_names, "relay"}
+    assert {each for each in loaded if each.startswith("relay")} == {"relay", "relay.supervisor"}
+    assert not loaded & {"typing", "dataclasses", "inspect", "logging", "asyncio"}
+
+
 class TestContributing:
     TEXT = (ROOT.parent / "CONTRIBUTING.md").read_text()
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from relay import cli, up
+from relay import cli, supervisor
 from relay.errors import CannotRunAsService
 from relay.operations.systemd_unit import Installation, write_unit
 from relay.postgres.data_folder import SETTINGS as POSTGRES
@@ -100,7 +100,7 @@ class TestTheUnit:
 
     def test_only_relay_is_told_to_stop_and_is_given_the_time_it_needs(self, unit):
         assert value(unit, "KillMode") == "mixed"
-        assert int(value(unit, "TimeoutStopSec")) > up.DRAIN_SECONDS
+        assert int(value(unit, "TimeoutStopSec")) > supervisor.DRAIN_SECONDS
 
     def test_its_data_has_a_folder_of_its_own(self, unit):
         folder = f"/var/lib/{value(unit, 'StateDirectory')}"
