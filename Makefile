@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .PHONY: help install install-prod demo test lint types tests screenshots test-crash format lock clean clean-data
+.PHONY: image-test lint-image
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -47,6 +48,13 @@ screenshots: install   ## the pictures of docs/dashboard.md (needs Chromium; tak
 
 test-crash: install   ## kill every process at random during a busy night (5 minutes)
 	@$(BIN)/pytest -m storm -n 0 -rP tests/crash
+
+image-test:      ## build the image and run it; as root with buildah, or ENGINE=docker
+	@$(PYTHON) tests/image/check.py $(or $(ENGINE),buildah)
+
+lint-image:      ## check the Dockerfile and its scripts (needs hadolint and shellcheck)
+	hadolint Dockerfile
+	shellcheck deploy/image/slim.sh
 
 format: install  ## format the code
 	@$(BIN)/ruff check --fix-only .
