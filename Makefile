@@ -54,7 +54,7 @@ image-test:      ## build the image and run it; as root with buildah, or ENGINE=
 
 lint-image:      ## check the Dockerfile and its scripts (needs hadolint and shellcheck)
 	hadolint Dockerfile
-	shellcheck deploy/image/slim.sh
+	shellcheck deploy/image/slim.sh tests/image/compose.sh
 
 format: install  ## format the code
 	@$(BIN)/ruff check --fix-only .

@@ -47,15 +47,6 @@ class TestProcfile:
     def test_what_it_starts_exists(self, command):
         assert_exists(shlex.split(command))
 
-    def test_herokus_file_in_the_documents_starts_the_same(self):
-        heroku = yaml.safe_load(re.search(r"```yaml\n(build:.*?)```", DEPLOY, re.DOTALL)[1])
-        assert heroku["build"]["docker"]["web"] == "Dockerfile"
-        assert {
-            "release": heroku["release"]["command"][0],
-            "web": heroku["run"]["web"],
-            "worker": heroku["run"]["worker"]["command"][0],
-        } == PROCESSES
-
 
 def printed_config(command, folder, **environment):
     """gunicorn's configuration, by name, as the command would start it in this folder."""
@@ -316,6 +307,13 @@ class TestCi:
     def test_the_workflow_may_only_read(self):
         assert self.WORKFLOW["permissions"] == {"contents": "read"}
         assert not any("permissions" in job for job in self.WORKFLOW["jobs"].values())
+
+    def test_the_workflow_builds_the_image_and_runs_it(self):
+        job = self.WORKFLOW["jobs"]["image"]
+        commands = [step["run"] for step in job["steps"] if "run" in step]
+        assert "make image-test ENGINE=docker" in commands
+        assert "make lint-image" in commands[1]
+        assert commands[-1] == "tests/image/compose.sh"
 
     def test_its_actions_are_pinned_to_a_major_version(self):
         uses = [
