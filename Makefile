@@ -8,6 +8,7 @@ TESTS  ?=
 
 .PHONY: help install install-prod demo test lint types tests screenshots test-crash chart-test service-test format lock
 .PHONY: test-pythons lint-workflows dist sbom audit clean clean-data
+.PHONY: image-test lint-image
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -62,6 +63,13 @@ chart-test: install   ## render the Helm chart and check it against Kubernetes' 
 
 service-test: install   ## run the systemd unit for real, in namespaces where systemd is not process 1 (as root)
 	@tests/deploy/systemd/run
+
+image-test:      ## build the image and run it; as root with buildah, or ENGINE=docker
+	@$(PYTHON) tests/image/check.py $(or $(ENGINE),buildah)
+
+lint-image:      ## check the Dockerfile and its scripts (needs hadolint and shellcheck)
+	hadolint Dockerfile
+	shellcheck deploy/image/slim.sh tests/image/compose.sh
 
 format: install  ## format the code
 	@$(BIN)/ruff check --fix-only .
