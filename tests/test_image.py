@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from relay import up
+
 ROOT = Path(__file__).parents[1]
 HEALTHCHECK = ROOT / "deploy" / "image" / "healthcheck.py"
 CHECK = runpy.run_path(str(HEALTHCHECK))
@@ -23,6 +25,7 @@ RELAY = "/opt/relay/bin/relay"
     ("command", "processes"),
     [
         ((PYTHON, RELAY, "up"), ("web", "worker")),
+        ((*up.SUPERVISOR, "4"), ("web", "worker")),
         ((PYTHON, RELAY, "worker"), ("worker",)),
         ((PYTHON, "/opt/relay/bin/gunicorn", "-c", "config/gunicorn.conf.py"), ("web",)),
         ((PYTHON, "-P", "-m", "relay.web", "-c", "python:relay.web.gunicorn_conf"), ("web",)),

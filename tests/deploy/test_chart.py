@@ -14,7 +14,7 @@ import yaml
 from flask import Flask
 
 from deploy import chart_tools
-from relay import up
+from relay import supervisor
 from relay.dashboard.application import NO_PAGES, install
 from relay.decision.mapping_reader import read_mapping
 from relay.postgres.server import server_of
@@ -247,7 +247,7 @@ class TestEveryFileOfValues:
     def test_gives_every_process_the_time_it_needs_to_end(self, manifests):
         for deployment in of_kind(manifests, "Deployment").values():
             grace = deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-            assert grace >= 30 > max(worker.EXIT_SECONDS, up.DRAIN_SECONDS)
+            assert grace >= 30 > max(worker.EXIT_SECONDS, supervisor.DRAIN_SECONDS)
 
     def test_has_a_budget_and_a_spread_for_each_deployment(self, manifests):
         budgets = of_kind(manifests, "PodDisruptionBudget")

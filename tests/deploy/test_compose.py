@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from relay import up
+from relay import supervisor
 from relay.variables import VARIABLES
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -56,7 +56,7 @@ class TestEachService:
 
     @each_service
     def test_is_given_the_time_that_it_needs_to_end(self, name):
-        assert seconds(SERVICES[name]["stop_grace_period"]) > up.DRAIN_SECONDS
+        assert seconds(SERVICES[name]["stop_grace_period"]) > supervisor.DRAIN_SECONDS
 
     @each_service
     def test_says_whether_it_is_healthy(self, name):

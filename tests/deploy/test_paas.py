@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from relay import up
+from relay import supervisor
 from relay.settings import WebSettings, WorkerSettings
 from relay.variables import VARIABLES
 
@@ -71,7 +71,7 @@ def test_every_platform_that_can_gives_relay_the_time_that_it_needs_to_end():
     graces = [each["maxShutdownDelaySeconds"] for each in RENDER["services"]]
     graces += [each["deploy"]["drainingSeconds"] for each in (RAILWAY_WEB, RAILWAY_WORKER)]
     graces.append(int(FLY["kill_timeout"].removesuffix("s")))
-    assert all(grace > up.DRAIN_SECONDS for grace in graces)
+    assert all(grace > supervisor.DRAIN_SECONDS for grace in graces)
     assert FLY["kill_signal"] == "SIGTERM"
 
 
