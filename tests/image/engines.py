@@ -110,10 +110,11 @@ class Chroot:
     def build(self):
         certificates = "/etc/ssl/certs:/etc/ssl/certs:ro"  # as this machine trusts its registry
         run(
-            *(*BUILDAH, "bud", "--isolation", "chroot", "--format", "docker", "--layers"),
+            *(*BUILDAH, "bud", "--isolation", "chroot", "--format", "docker"),
             *("--volume", certificates, "--quiet", "--tag", self.image),
             *("--build-context", f"base=container-image://{base_image()}", str(CHECKOUT)),
         )
+        run(*BUILDAH, "rmi", "--prune")  # the image of the run before
         self._mounted = run(*BUILDAH, "from", self.image)
         self._files = Path(run(*BUILDAH, "mount", self._mounted))
 
