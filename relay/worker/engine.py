@@ -1,5 +1,6 @@
 """The engine: Procrastinate with relay's tasks, whose failures are logged and recorded."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,10 +31,15 @@ def engine_of(
 
     `on_connection_lost` is called when a query of the engine fails.
     """
+
+    async def conninfo() -> str:
+        # relay's own server may have to be started first, which takes seconds.
+        return await asyncio.to_thread(server.ensure_running)
+
     connector = Connector(
         on_connection_lost,
         pool_factory=engine_pool,
-        conninfo=server.ensure_running,
+        conninfo=conninfo,
         min_size=1,
         max_size=4,
         timeout=10.0,
