@@ -281,7 +281,9 @@ class TestContributing:
 
     def test_names_functions_that_are_in_the_files_beside_them(self):
         way = self.TEXT.partition("## What happens to a delivery")[2].partition("\n## ")[0]
-        steps = [line.split(" | ") for line in way.splitlines() if "`, `" in line and ".py`" in line]
+        steps = [
+            line.split(" | ") for line in way.splitlines() if "`, `" in line and ".py`" in line
+        ]
         assert len(steps) > 8
         for _, files, functions, *_ in steps:
             code = "".join((ROOT / file).read_text() for file in re.findall(r"`(.+?)`", files))
