@@ -1,6 +1,6 @@
 """The process of `relay up` while web and worker run: it restarts them, and ends them in order.
 
-It is there all the time and has little to do, so it imports next to nothing: 8 MB instead of 30.
+It is there all the time and has little to do, so it imports next to nothing: 7 MB instead of 30.
 `relay.up` becomes this process when the database is ready, and this one becomes `relay.up` again
 to leave it.
 """

@@ -279,6 +279,17 @@ class TestContributing:
         assert len(named) > 10
         assert [name for name in named if not (ROOT / name).exists()] == []
 
+    def test_names_functions_that_are_in_the_files_beside_them(self):
+        way = self.TEXT.partition("## What happens to a delivery")[2].partition("\n## ")[0]
+        steps = [
+            line.split(" | ") for line in way.splitlines() if "`, `" in line and ".py`" in line
+        ]
+        assert len(steps) > 8
+        for _, files, functions, *_ in steps:
+            code = "".join((ROOT / file).read_text() for file in re.findall(r"`(.+?)`", files))
+            for name in re.findall(r"`(.+?)`", functions):
+                assert re.search(rf"^ *(?:def|class) {name}\b", code, re.MULTILINE), name
+
 
 def floor_of(rooms):
     (floor,) = {next(n for n, floor in enumerate(FLOORS) if room in floor) for room in rooms}

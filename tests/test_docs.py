@@ -358,6 +358,11 @@ class TestSettings:
         shown = variable.shown(variable.default)
         assert named(default) == ([str(shown)] if shown else [])
 
+    @pytest.mark.parametrize("command", sorted(cli.main.commands))
+    def test_their_page_says_what_each_command_requires(self, command):
+        section = SETTINGS_PAGE.partition("\n## Which command requires what\n")[2]
+        assert re.search(rf"`relay {command}\b", section)
+
     def test_the_example_file_names_exactly_these(self):
         text = (ROOT / "config" / "relay.env.example").read_text()
         assert sorted(name for name, _ in self._example(text)) == sorted(
