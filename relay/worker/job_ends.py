@@ -1,10 +1,11 @@
 """How the engine records the end of a job: only of one that has not been taken over meanwhile."""
 
 import datetime as dt
-from typing import LiteralString
 
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
+
+from relay.store.takeovers import FINISH, RETRY
 
 
 class JobEnds(JobManager):
@@ -17,7 +18,7 @@ class JobEnds(JobManager):
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001
         """Record the end of a job, unless it was taken over."""
         await self.connector.execute_query_async(
-            query=_FINISH,
+            query=FINISH,
             job_id=job.id,
             attempts=job.attempts,
             status=status.value,
@@ -34,7 +35,7 @@ class JobEnds(JobManager):
     ) -> None:
         """Requeue a job for `retry_at`, None for now, unless it was taken over."""
         await self.connector.execute_query_async(
-            query=_RETRY,
+            query=RETRY,
             job_id=job.id,
             attempts=job.attempts,
             retry_at=retry_at,
@@ -42,19 +43,3 @@ class JobEnds(JobManager):
             queue=queue,
             lock=lock,
         )
-
-
-# The row is locked before it is checked: another worker may be taking it over.
-_OURS: LiteralString = """
-WITH ours AS MATERIALIZED (
-    SELECT id FROM procrastinate_jobs
-    WHERE id = %(job_id)s AND status = 'doing' AND attempts = %(attempts)s FOR UPDATE
-)
-"""
-_FINISH: LiteralString = f"""{_OURS}
-SELECT procrastinate_finish_job_v1(id, %(status)s, %(delete_job)s) FROM ours
-"""
-_RETRY: LiteralString = f"""{_OURS}
-SELECT procrastinate_retry_job_v2(
-    id, coalesce(%(retry_at)s, now()), %(priority)s, %(queue)s, %(lock)s) FROM ours
-"""
