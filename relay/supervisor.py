@@ -31,14 +31,13 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
-    """Run web and worker until SIGTERM or SIGINT; an argument is what `relay.up` leaves by."""
+    """Run web and worker until SIGTERM or SIGINT; the arguments are what `relay.up` leaves by."""
     _Supervisor((Child("web", WEB), Child("worker", WORKER))).run()
-    if membership := sys.argv[1:]:
+    if joined_by := sys.argv[1:]:
         # A second signal must not end this process before the database has been stopped.
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        os.set_inheritable(int(membership[0]), True)
-        os.execv(LEAVE[0], (*LEAVE, *membership))
+        os.execv(LEAVE[0], (*LEAVE, *joined_by))
 
 
 class Child:
@@ -71,7 +70,7 @@ class Child:
         self.pause = FIRST_PAUSE if lived > LONG_LIFE else min(self.pause * 2, LONGEST_PAUSE)
         pause = FIRST_PAUSE if lived > LONG_LIFE else self.pause
         self.start_at = time.monotonic() + pause
-        log = _load_log()
+        log = load_log()
         log.error(
             "process.died",
             process=self.name,
@@ -92,7 +91,8 @@ class _Supervisor:
         for number in SIGNALS:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGCHLD, lambda *_: self._wake_up.put(None))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        # All: what started relay may have blocked some, SIGCHLD too, and children inherit that.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         try:
             while not self._stopping:
                 self._start_due_children()
@@ -141,7 +141,7 @@ class _Supervisor:
             try:
                 process.wait(max(deadline - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
-                log = _load_log()
+                log = load_log()
                 log.error("process.killed", process=name, after_seconds=DRAIN_SECONDS)
                 os.killpg(process.pid, signal.SIGKILL)  # gunicorn's workers, too
                 process.wait()
@@ -153,7 +153,7 @@ def _terminate_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _load_log() -> "FilteringBoundLogger":
+def load_log() -> "FilteringBoundLogger":
     """The log, which is loaded when something has gone wrong, and not before."""
     from relay import logs  # noqa: PLC0415
     from relay.errors import BadSettings  # noqa: PLC0415

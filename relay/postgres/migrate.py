@@ -14,7 +14,7 @@ from relay.logs import get_logger
 from relay.notation import describe_error
 from relay.postgres.connections import connect, connect_with_timeout
 from relay.postgres.pooler import refuse_transaction_pooler
-from relay.postgres.schema_version import read_version
+from relay.postgres.schema_version import read_version, table_exists
 from relay.postgres.server import Server
 
 QUERY_TIMEOUT = 10.0  # seconds; another session may have locked the schema
@@ -37,6 +37,7 @@ def migrate(server: Server) -> tuple[str, ...]:
         with connect(server.ensure_running()) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
             _refuse_newer(connection)  # which may have migrated it meanwhile
+            _require_version(connection)
             applied = (*_migrate_the_engine(connection), *_migrate_relay(server))
     except psycopg.Error as exc:
         raise DatabaseUnavailable(
@@ -57,6 +58,7 @@ def find_schema(server: Server) -> bool:
             if is_current(connection):
                 return True
             _refuse_newer(connection)
+            _require_version(connection)
             exists = read_version(connection) is not None
     except psycopg.Error as exc:
         raise DatabaseUnavailable(f"the database cannot be read: {describe_error(exc)}") from exc
@@ -93,6 +95,15 @@ def _refuse_newer(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         raise DatabaseUnavailable(
             f"the database's schema ({version.newest}) is of a newer version of relay, which this "
             "one cannot work on: install that version, or restore a backup of before its migration"
+        )
+
+
+def _require_version(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Raise DatabaseUnavailable if relay's tables are there, and their version is not."""
+    if read_version(connection) is None and table_exists(connection, "deliveries"):
+        raise DatabaseUnavailable(
+            "the database has relay's tables, but relay.alembic_version or relay.schema_version is "
+            "missing or empty: restore the whole backup, into an empty database"
         )
 
 

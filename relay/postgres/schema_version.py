@@ -32,11 +32,11 @@ class SchemaVersion:
 
 
 def read_version(connection: psycopg.Connection[Any]) -> SchemaVersion | None:
-    """The version of relay's schema; None if there is no schema."""
-    if not _exists(connection, "alembic_version"):
+    """The version of relay's schema; None if none is recorded."""
+    if not table_exists(connection, "alembic_version"):
         return None
     # relay 0.1.0 made no schema_version.
-    newest = "schema_version" if _exists(connection, "schema_version") else "alembic_version"
+    newest = "schema_version" if table_exists(connection, "schema_version") else "alembic_version"
     row = connection.execute(
         "SELECT newest.version_num, oldest.version_num"
         f" FROM relay.{newest} AS newest, relay.alembic_version AS oldest"
@@ -44,7 +44,8 @@ def read_version(connection: psycopg.Connection[Any]) -> SchemaVersion | None:
     return None if row is None else SchemaVersion(*row)
 
 
-def _exists(connection: psycopg.Connection[Any], table: str) -> bool:
+def table_exists(connection: psycopg.Connection[Any], table: str) -> bool:
+    """Whether relay's schema has this table."""
     return connection.execute("SELECT to_regclass(%s)", (f"relay.{table}",)).fetchone() != (None,)
 
 

@@ -121,6 +121,10 @@ class Stage:
         url = url or f"postgresql://postgres@/postgres?host={host}"
         self._environment["RELAY_DATABASE_URL"] = url
 
+    def hand_over(self, variable):
+        """A setting of the stage, which it then no longer sets itself."""
+        return self._environment.pop(variable)
+
     def record(self, dbt_run_id=story.FIRST_DBT_RUN_ID):
         """Add a successful nightly run to dbt Cloud, and its recorded webhook."""
         self.dbt_cloud.add_run(story.nightly_run(dbt_run_id))

@@ -128,6 +128,30 @@ class TestASchemaOfANewerRelay:
         assert row == ("9999",)
 
 
+@pytest.mark.parametrize("use", [migrate, find_schema])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM relay.schema_version",
+        "DELETE FROM relay.alembic_version",
+        "DROP TABLE relay.alembic_version",
+        "DROP TABLE relay.alembic_version, relay.schema_version",
+    ],
+)
+def test_relays_tables_without_their_version_are_refused_with_what_to_do(database, damage, use):
+    """As after a backup that was restored in part."""
+    with psycopg.connect(database.conninfo, autocommit=True) as connection:
+        connection.execute(damage)
+    with pytest.raises(DatabaseUnavailable, match="restore the whole backup"):
+        use(database)
+
+
+def test_a_first_migration_that_was_killed_is_done_again(empty_database, connection):
+    connection.execute("CREATE SCHEMA relay")
+    connection.execute("CREATE TABLE relay.alembic_version (version_num varchar(32) PRIMARY KEY)")
+    assert migrate(empty_database) == ("procrastinate", *OURS)
+
+
 def test_a_database_with_another_programs_jobs_is_refused(empty_database, connection):
     connection.execute("CREATE TABLE procrastinate_jobs (id bigint)")
     with pytest.raises(DatabaseUnavailable, match="its own database"):
