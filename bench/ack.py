@@ -17,13 +17,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import load
 import psutil
 import psycopg
 import structlog
-from measure import MEGABYTE, Usage, cpu_of, postmaster
-from processes import WEB, folder, free_port, running, wait_for_answer
-from report import machine, markdown, parser_of, percentile, publish
+from harness import load
+from harness.measure import MEGABYTE, Usage, cpu_of, postmaster
+from harness.processes import WEB, folder, free_port, running, wait_for_answer
+from harness.report import machine, markdown, parser_of, percentile, publish
 
 from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.server import joined
@@ -395,7 +395,7 @@ def _options() -> argparse.Namespace:
 def _gunicorn(name: str) -> list[str]:
     if name in RELAYS:
         return [*WEB]
-    return [*WEB, "--pythonpath", str(BENCH), "one_commit:application()"]
+    return [*WEB, "--pythonpath", str(BENCH), "harness.one_commit:application()"]
 
 
 def _template() -> load.Template:

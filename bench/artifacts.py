@@ -15,14 +15,14 @@ from functools import cache
 from pathlib import Path
 
 import structlog
-from artifact_server import serving
-from deciding import SYNCS, Question
-from measure import MEGABYTE, AnonymousPeak, is_on_disk
-from memory_group import memory_group
-from night import Night, Worked, night
-from processes import folder
-from projects import Project
-from report import machine, markdown
+from harness.artifact_server import serving
+from harness.deciding import SYNCS, Question
+from harness.measure import MEGABYTE, AnonymousPeak, is_on_disk
+from harness.memory_group import memory_group
+from harness.night import Night, Worked, night
+from harness.processes import folder
+from harness.projects import Project
+from harness.report import machine, markdown
 
 BENCH = Path(__file__).parent
 MODELS = (5_000, 20_000)
@@ -151,8 +151,8 @@ class Probed:
 
 
 def _probe(name: str, where: str) -> Probed:
-    command = [sys.executable, str(BENCH / "probes.py"), name, where]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "harness.probes", name, where]
+    process = subprocess.Popen(command, cwd=BENCH, stdout=subprocess.PIPE)
     with AnonymousPeak(process.pid) as peak:
         printed, _ = process.communicate()
     if process.returncode:

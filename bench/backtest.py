@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 import yaml
-from processes import RELAY, child, environment_of, folder
-from report import machine, markdown, parser_of, publish, targets_table
+from harness.processes import RELAY, child, environment_of, folder
+from harness.report import machine, markdown, parser_of, publish, targets_table
 
 from relay.sandbox import Sandbox, open_sandbox, story
 from relay.sandbox.census_runs import SandboxSync

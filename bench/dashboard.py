@@ -19,14 +19,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import load
 import psutil
 import structlog
-from history import SYNCS
-from measure import MEGABYTE, Usage
+from harness import load
+from harness.history import SYNCS
+from harness.measure import MEGABYTE, Usage
+from harness.processes import WEB, free_port, running, wait_for_answer
+from harness.report import machine, markdown, parser_of, percentile, publish, targets_table
 from pages import LITTLE, Browser, Filled, filled
-from processes import WEB, free_port, running, wait_for_answer
-from report import machine, markdown, parser_of, percentile, publish, targets_table
 from scrape import offer
 
 from relay.sandbox import story

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
-from processes import folder
-from projects import Project as Artifacts
-from report import machine, markdown, parser_of, publish, targets_table
+from harness.processes import folder
+from harness.projects import Project as Artifacts
+from harness.report import machine, markdown, parser_of, publish, targets_table
 
 from relay.census.additions import add_missing
 from relay.census.mapping_text import file_text

@@ -10,12 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import psutil
-from jobs import Jobs
-from measure import MEGABYTE, Usage, cores
-from processes import wait_until
-from report import machine, markdown, parser_of, percentile, publish, targets_table
-from service import Service, serving
-from vendors import Vendors, vendors
+from harness.jobs import Jobs
+from harness.measure import MEGABYTE, Usage, cores
+from harness.processes import wait_until
+from harness.report import machine, markdown, parser_of, percentile, publish, targets_table
+from harness.service import Service, serving
+from harness.vendors import Vendors, vendors
 
 REPORT = Path(__file__).parent / "follow.md"
 SYNCS = 2_000

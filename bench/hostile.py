@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
-from load import Target, Template
-from measure import MEGABYTE
-from processes import CHECKOUT
-from report import machine, markdown
-from service import Service, Started, serving
+from harness.load import Target, Template
+from harness.measure import MEGABYTE
+from harness.processes import CHECKOUT
+from harness.report import machine, markdown
+from harness.service import Service, Started, serving
 
 from relay.sandbox import story
 from relay.sandbox.command import environment

@@ -14,10 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
-from load import deliver
-from measure import MEGABYTE, Usage, postmaster
-from processes import RELAY, folder, free_port, running, wait_for_answer, wait_until
-from report import machine, markdown, parser_of, publish
+from harness.load import deliver
+from harness.measure import MEGABYTE, Usage, postmaster
+from harness.processes import RELAY, folder, free_port, running, wait_for_answer, wait_until
+from harness.report import machine, markdown, parser_of, publish
 
 from relay.sandbox import story
 from relay.sandbox.command import environment

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from jobs import Jobs
-from measure import cores
-from report import machine, markdown, parser_of, percentile, publish, targets_table
-from service import Service, serving
-from vendors import Delivered, Window, vendors
+from harness.jobs import Jobs
+from harness.measure import cores
+from harness.report import machine, markdown, parser_of, percentile, publish, targets_table
+from harness.service import Service, serving
+from harness.vendors import Delivered, Window, vendors
 
 REPORT = Path(__file__).parent / "latency.md"
 WEBS = WORKERS = 2

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import psycopg
 import structlog
 from flask import Flask
-from history import (
+from harness.history import (
     BUSY,
     BUSY_DELIVERY,
     BUSY_REQUEST,
@@ -31,9 +31,9 @@ from history import (
     SYNCS,
     fill,
 )
-from processes import WEB, folder, free_port, running, wait_for_answer
-from report import machine, markdown, parser_of, percentile, publish, targets_table
-from service import write_mapping
+from harness.processes import WEB, folder, free_port, running, wait_for_answer
+from harness.report import machine, markdown, parser_of, percentile, publish, targets_table
+from harness.service import write_mapping
 
 from relay.dashboard.application import install
 from relay.dashboard.pages import PAGES

@@ -19,13 +19,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import load
 import structlog
 from ack import _template
-from history import SYNCS, fill
-from processes import WEB, folder, free_port, running, wait_for_answer
-from report import machine, markdown, parser_of, percentile, publish, targets_table
-from service import write_mapping
+from harness import load
+from harness.history import SYNCS, fill
+from harness.processes import WEB, folder, free_port, running, wait_for_answer
+from harness.report import machine, markdown, parser_of, percentile, publish, targets_table
+from harness.service import write_mapping
 
 from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.migrate import migrate

@@ -20,13 +20,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from jobs import FIRST_DBT_RUN, Jobs
-from load import ACCEPTED, SENT_AGAIN_AFTER, deliver
-from measure import MEGABYTE, anonymous
-from processes import child
-from report import machine, markdown, parser_of, publish, targets_table
-from service import Service, serving
-from troubles import (
+from harness.jobs import FIRST_DBT_RUN, Jobs
+from harness.load import ACCEPTED, SENT_AGAIN_AFTER, deliver
+from harness.measure import MEGABYTE, anonymous
+from harness.processes import child
+from harness.report import machine, markdown, parser_of, publish, targets_table
+from harness.service import Service, serving
+from harness.troubles import (
     CHANNELS,
     MESSAGE_DELAY,
     FailingSyncRuns,

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psutil
 
-CHECKOUT = Path(__file__).parent.parent
+BENCH = Path(__file__).parents[1]
+CHECKOUT = BENCH.parent
 WEB = (sys.executable, "-m", "gunicorn", "-c", str(CHECKOUT / "config" / "gunicorn.conf.py"))
 RELAY = (sys.executable, "-m", "relay")
 PATIENCE = 30.0  # seconds for anything that usually takes one
@@ -29,8 +30,11 @@ def folder() -> Iterator[Path]:
 
 
 def environment_of(settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process with these settings and none of this process's own."""
-    inherited = ("PATH", "HOME", "TMPDIR")
+    """The environment of a process with these settings and none of this process's own.
+
+    PYTHONPATH is inherited: what `relay up` starts does not look for relay in the checkout.
+    """
+    inherited = ("PATH", "HOME", "TMPDIR", "PYTHONPATH")
     return {name: os.environ[name] for name in inherited if name in os.environ} | dict(settings)
 
 

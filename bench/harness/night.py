@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from load import deliver
-from measure import AnonymousPeak, cpu_of, resident_peak
-from processes import CHECKOUT, RELAY, becomes_true, child, environment_of
-from service import Service, serving, write_mapping
 
+from harness.load import deliver
+from harness.measure import AnonymousPeak, cpu_of, resident_peak
+from harness.processes import CHECKOUT, RELAY, becomes_true, child, environment_of
+from harness.service import Service, serving, write_mapping
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SUCCESS, SandboxRun, invoke

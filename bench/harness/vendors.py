@@ -16,11 +16,11 @@ from email.utils import formatdate
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
-from jobs import Jobs
-from load import ACCEPTED, SENT_AGAIN_AFTER, Target, parse_head, request
-from processes import child
 from werkzeug.wrappers import Response
 
+from harness.jobs import Jobs
+from harness.load import ACCEPTED, SENT_AGAIN_AFTER, Target, parse_head, request
+from harness.processes import child
 from relay.sandbox import story, webhooks
 from relay.sandbox.census import SandboxCensus
 from relay.sandbox.census_answers import paged, sync_run_json
