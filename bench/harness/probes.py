@@ -147,7 +147,7 @@ class _OnDisk:
         self._path = path
 
     @contextmanager
-    def download(self, path: str, params: object = None) -> Iterator[Any]:
+    def download(self, path: str, params: object, *, operation: object) -> Iterator[Any]:
         import mmap  # noqa: PLC0415
 
         from relay.vendors.transport import Download  # noqa: PLC0415
