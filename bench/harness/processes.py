@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -101,6 +102,33 @@ def wait_until(is_true: Callable[[], bool], what: str, *, within: float = PATIEN
     """Poll until it is true; end the benchmark if that takes too long."""
     if not becomes_true(is_true, within=within):
         raise SystemExit(f"waited {within:g} s for {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """A server, and the seconds from the start of its process to its first answer."""
+
+    process: psutil.Popen
+    port: int
+    first_answer: float
+
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        pid: int = self.process.pid
+        return pid
+
+
+@contextmanager
+def http_server(
+    command: Sequence[str], settings: Mapping[str, str], log: Path, *, port: int | None = None
+) -> Iterator[HttpServer]:
+    """A server that answers, until the block ends, on a free port that PORT tells it."""
+    port = port or free_port()
+    began = time.perf_counter()
+    with running(command, {**settings, "PORT": str(port)}, log) as process:
+        wait_for_answer(port, process)
+        yield HttpServer(process, port, time.perf_counter() - began)
 
 
 def wait_for_answer(port: int, process: psutil.Popen) -> None:

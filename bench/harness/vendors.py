@@ -202,7 +202,7 @@ class _Both:
         run = self._jobs.run(number, ended=now).with_times(now)
         self._runs[run.dbt_run_id] = run
         body = webhooks.completed_event(run, dbt_account_id=story.DBT_ACCOUNT_ID, at=now)
-        target = Target(port, "/webhooks/dbt", story.WEBHOOK_SECRET.encode())
+        target = Target(port)
         waiting = _Waiting(Delivered(run.dbt_run_id, time.time()))
         for sync_id in self._jobs.syncs(number % self._jobs.number):
             self._waiting[sync_id].append(waiting)
