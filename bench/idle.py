@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -167,7 +167,7 @@ def _use(name: str, pid: int) -> Usage:
 
 def _measure_starts(settings: Mapping[str, str], home: Path) -> Iterator[Starts]:
     """Another web, and two commands."""
-    measurements = {
+    measurements: Mapping[str, Callable[[], float]] = {
         "web's first answer": lambda: _web(settings, home),
         "relay status": lambda: _command("status", settings),
         "relay --help": lambda: _command("--help", settings),
