@@ -1,66 +1,58 @@
 """What dbt's artifacts cost relay, from 5,000 to 20,000 models: CPU, memory, and a whole night.
 
-Each task runs in a new process (`probes.py`), alternating with the simplest implementation
-(`json.load`, `requests.get(…).json()`). The lowest CPU time and the highest memory of the rounds
-count. The night is measured once, by a worker with the largest project.
+Each task runs in a new process (`harness/probes.py`), alternating with the simplest implementation
+(`json.load`, `requests.get(…).json()`). A night is two dbt runs of the largest project, for a new
+worker. The lowest CPU time and the highest memory of the rounds count.
 """
 
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import structlog
-from artifact_server import serving
-from deciding import SYNCS, Question
-from measure import MEGABYTE, AnonymousPeak, is_on_disk
-from memory_group import memory_group
-from night import Night, Worked, night
-from processes import folder
-from projects import Project
-from report import machine, markdown
+from harness.artifact_server import serving
+from harness.benchmark import Report, Target, at_most, markdown, options, run
+from harness.deciding import SYNCS, Question
+from harness.measure import MEGABYTE, AnonymousPeak, is_on_disk
+from harness.memory_group import memory_group
+from harness.night import Night, Worked, night
+from harness.processes import BENCH, folder
+from harness.projects import Project
 
-BENCH = Path(__file__).parent
 MODELS = (5_000, 20_000)
 CONTAINER = 512 * 2**20  # bytes
 
 MOST_OF_JSON = 0.12  # of json.load's CPU, for a manifest
-MOST_OF_JSON_RESULTS = 0.25  # every id is checked for characters that cannot be stored
+MOST_OF_JSON_RESULTS = 0.17
 MOST_OF_REQUESTS = 0.25  # of the CPU of requests.get().json()
 MOST_OF_BODY, MOST_BESIDE = 0.30, 40 * MEGABYTE  # bytes of anonymous memory
 MOST_OF_WORKER = 512  # MB of anonymous memory
 MOST_OF_LOOP = 0.02  # of the CPU of a loop over everything for every selector
 LONGEST_DECISION = 0.25  # CPU seconds, for all that is recorded of it
 LONGEST_LOCK = 0.1  # of these, while the account is locked
-LONGEST_PLAN = 2.0
+LONGEST_PLAN = 1.2
+MOST_OF_FIRST_RUN = 0.3  # of its CPU, for the next run of the same project state
 
 
-def main() -> int:
-    """Measure and print; 1 if a target is missed."""
-    options = _options()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
+def measure(given: argparse.Namespace) -> Report:
+    """The chosen sections, one after the other."""
     with folder() as home:
         if not is_on_disk(home.resolve()):
             raise SystemExit(f"{home} is in memory; let TMPDIR name a folder on a disk")
-        bench = Bench(home, options.rounds, sorted(options.models))
-        rows = [row for section in options.sections for row in _section(section, bench)]
-    report = _report(rows, options.rounds)
-    print(report)
-    if options.write:
-        options.write.write_text(f"# Artifacts\n\n{report}\n", encoding="utf-8")
-    return 1 if any(row.is_met is False for row in rows) else 0
-
-
-def _report(rows: list["Row"], rounds: int) -> str:
-    where = machine("msgspec", "requests", "urllib3")
-    return f"{where}. {rounds} rounds.\n\n{markdown(HEADING, [row.cells for row in rows])}"
-
-
-HEADING = ("artifacts", "ours", "baseline", "ratio", "target", "")
+        bench = Bench(home, given.rounds, sorted(given.models))
+        rows = [row for section in given.sections for row in _section(section, bench)]
+    return Report(
+        title="Artifacts",
+        how=f"{given.rounds} rounds.",
+        packages=("msgspec", "requests", "urllib3"),
+        parts=[markdown(("artifacts", "ours", "baseline", "ratio"), [row.cells for row in rows])],
+        targets=[target for row in rows if (target := row.target)],
+        numbers=rows,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +71,25 @@ class Row:
         return self.ours / self.baseline if self.ours is not None and self.baseline else None
 
     @property
-    def is_met(self) -> bool | None:
-        """Whether the target is met; None if there is none."""
-        if self.most_ratio is not None and self.ratio is not None:
-            return self.ratio <= self.most_ratio
-        return None if self.most is None or self.ours is None else self.ours <= self.most
+    def cells(self) -> tuple[str, ...]:
+        ratio = "" if self.ratio is None else f"{self.ratio:.3f}"
+        return self.what, self._formatted(self.ours), self._formatted(self.baseline), ratio
 
     @property
-    def cells(self) -> tuple[str, ...]:
-        target = f"ratio <= {self.most_ratio:.2f}" if self.most_ratio is not None else ""
-        return (
-            self.what,
-            self._formatted(self.ours),
-            self._formatted(self.baseline),
-            "" if self.ratio is None else f"{self.ratio:.3f}",
-            target or ("" if self.most is None else f"<= {self._formatted(self.most)}"),
-            {True: "met", False: "missed", None: ""}[self.is_met],
-        )
+    def target(self) -> Target | None:
+        if self.most_ratio is not None and self.ratio is not None:
+            return at_most(f"{self.what}, ratio", self.ratio, self.most_ratio, ".3f")
+        if self.most is not None and self.ours is not None:
+            what = ", ".join(filter(None, (self.what, self.unit)))
+            return at_most(what, self.ours, self.most, self._form)
+        return None
+
+    @property
+    def _form(self) -> str:
+        return ".3f" if self.unit == "s" else ".0f"
 
     def _formatted(self, value: float | None) -> str:
-        if value is None:
-            return ""
-        return f"{value:.{3 if self.unit == 's' else 0}f} {self.unit}".strip()
+        return "" if value is None else f"{value:{self._form}} {self.unit}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +109,10 @@ class Bench:
         name = f"run_results-{models}.json"
         return self._written(name, lambda to: _project(models).write_run_results(to))
 
-    def compare(self, ours: str, baseline: str, where: str) -> tuple["Probed", "Probed"]:
-        """Run both, alternating."""
-        pairs = [(_probe(ours, where), _probe(baseline, where)) for _ in range(self.rounds)]
-        mine, theirs = zip(*pairs, strict=True)
-        return Probed.of_rounds(mine), Probed.of_rounds(theirs)
+    def probe(self, where: str, *names: str) -> list["Probed"]:
+        """Run each probe in turn, again and again."""
+        rounds = [[_probe(name, where) for name in names] for _ in range(self.rounds)]
+        return [Probed.of_rounds(of_one) for of_one in zip(*rounds, strict=True)]
 
     def _written(self, name: str, write: Callable[[Path], None]) -> Path:
         path = self.home / name
@@ -146,13 +134,13 @@ class Probed:
     memory: int
 
     @classmethod
-    def of_rounds(cls, rounds: tuple["Probed", ...]) -> "Probed":
+    def of_rounds(cls, rounds: Sequence["Probed"]) -> "Probed":
         return cls(min(each.cpu for each in rounds), max(each.memory for each in rounds))
 
 
 def _probe(name: str, where: str) -> Probed:
-    command = [sys.executable, str(BENCH / "probes.py"), name, where]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "harness.probes", name, where]
+    process = subprocess.Popen(command, cwd=BENCH, stdout=subprocess.PIPE)
     with AnonymousPeak(process.pid) as peak:
         printed, _ = process.communicate()
     if process.returncode:
@@ -177,7 +165,7 @@ def _decoded(
     bench: Bench, path: Path, what: str, probe: str, most: float = MOST_OF_JSON
 ) -> Iterator[Row]:
     size = path.stat().st_size
-    ours, theirs = bench.compare(probe, "json_load", str(path))
+    ours, theirs = bench.probe(str(path), probe, "json_load")
     named = f"{what}, {size / MEGABYTE:.0f} MB"
     yield Row(f"{named}: CPU", ours.cpu, "s", theirs.cpu, most)
     yield _memory(f"{named}: anonymous memory", ours, theirs, size)
@@ -192,14 +180,14 @@ def downloads(bench: Bench) -> Iterator[Row]:
             for encoding in ("gzip", "identity"):
                 what = f"download and decode, {models:,} models, {encoding}"
                 at = f"{url}/{encoding}/{path.name}"
-                ours, theirs = bench.compare("relay_download", "requests_json", at)
+                ours, theirs = bench.probe(at, "relay_download", "requests_json")
                 yield Row(f"{what}: CPU", ours.cpu, "s", theirs.cpu, MOST_OF_REQUESTS)
                 size = path.stat().st_size
                 yield _memory(f"{what}: anonymous memory", ours, theirs, size)
 
 
 def _memory(what: str, ours: Probed, theirs: Probed, body: int) -> Row:
-    most = (MOST_OF_BODY * body + MOST_BESIDE) / MEGABYTE
+    most = round((MOST_OF_BODY * body + MOST_BESIDE) / MEGABYTE)
     return Row(what, ours.memory / MEGABYTE, "MB", theirs.memory / MEGABYTE, most=most)
 
 
@@ -208,22 +196,26 @@ def _compress(path: Path) -> None:
 
 
 def nights(bench: Bench) -> Iterator[Row]:
-    """`relay worker` with the largest project, from its start to the last `sync.triggered`."""
-    first, second, planned = _two_nights(bench)
+    """`relay worker` with the largest project, from its start."""
+    selectors = Question.about(bench.manifest(bench.models[-1])).selectors
+    rounds = [_two_runs(bench, selectors) for _ in range(bench.rounds)]
+    firsts, seconds, plans = zip(*rounds, strict=True)
+    first, second = Worked.of_rounds(firsts), Worked.of_rounds(seconds)
     yield Row("worker: anonymous memory", first.anonymous / MEGABYTE, "MB", most=MOST_OF_WORKER)
     yield Row("worker: the same, second run included", second.anonymous / MEGABYTE, "MB")
     yield Row("worker: VmHWM, with pages of files", first.resident / MEGABYTE, "MB")
     yield Row("worker: CPU of the first run", first.cpu, "s")
-    yield Row("worker: CPU of a second run of the same state", second.cpu, "s", first.cpu)
-    besides = planned - _fetching(bench, bench.run_results(bench.models[-1]))
+    what = "worker: CPU of a second run of the same state"
+    yield Row(what, second.cpu, "s", first.cpu, MOST_OF_FIRST_RUN)
+    besides = min(plans) - _fetching(bench, bench.run_results(bench.models[-1]))
     what = f"relay plan, {SYNCS:,} syncs: CPU, besides the download"
     yield Row(what, besides, "s", most=LONGEST_PLAN)
     yield Row("worker: manifests downloaded for both", first.manifests + second.manifests, "")
     yield from _limited_night(bench)
 
 
-def _two_nights(bench: Bench) -> tuple[Worked, Worked, float]:
-    selectors = Question.about(bench.manifest(bench.models[-1])).selectors
+def _two_runs(bench: Bench, selectors: list[str]) -> tuple[Worked, Worked, float]:
+    """Two dbt runs of the same project state, and the CPU of a plan of one."""
     with _night(bench) as running, AnonymousPeak(running.worker) as peak:
         return running.deliver_next(peak), running.deliver_next(peak), running.plan(selectors)
 
@@ -232,7 +224,8 @@ def _fetching(bench: Bench, artifact: Path) -> float:
     """The CPU seconds of downloading this file."""
     _compress(artifact)
     with serving(bench.home) as url:
-        return _probe("relay_fetch", f"{url}/gzip/{artifact.name}").cpu
+        (fetched,) = bench.probe(f"{url}/gzip/{artifact.name}", "relay_fetch")
+        return fetched.cpu
 
 
 def _limited_night(bench: Bench) -> Iterator[Row]:
@@ -268,10 +261,14 @@ def deciding(bench: Bench) -> Iterator[Row]:
     """5,000 syncs on the largest project, half of which was rebuilt, without reading it."""
     manifest = str(bench.manifest(bench.models[-1]))
     what = f"deciding {SYNCS:,} syncs, {bench.models[-1]:,} models"
-    ours, loop = bench.compare("relay_decides", "loop_decides", manifest)
-    first, _ = bench.compare("relay_decides_first", "relay_decides", manifest)
+    ours, loop, locked, first = bench.probe(
+        manifest,
+        "relay_decides",
+        "loop_decides",
+        "relay_decides_under_lock",
+        "relay_decides_first",
+    )
     yield Row(f"{what}: CPU, beside a loop", ours.cpu, "s", loop.cpu, MOST_OF_LOOP)
-    locked, _ = bench.compare("relay_decides_under_lock", "relay_decides", manifest)
     yield Row(f"{what}: CPU", ours.cpu, "s", most=LONGEST_DECISION)
     yield Row(f"{what}: CPU, under the account's lock", locked.cpu, "s", most=LONGEST_LOCK)
     yield Row(f"{what}: CPU, the first time of a lineage", first.cpu, "s")
@@ -293,14 +290,8 @@ def _section(name: str, bench: Bench) -> Iterator[Row]:
         yield row
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="What dbt's artifacts cost relay.")
+if __name__ == "__main__":
+    parser = options(__doc__, rounds=3)
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--models", type=int, nargs="+", default=MODELS, help="sizes of projects")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison")
-    parser.add_argument("--write", type=Path, help="keep the table in this file")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure, parser))

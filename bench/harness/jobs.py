@@ -93,8 +93,8 @@ def _models(at: int) -> tuple[str, str]:
 
 @cache
 def _run_results(at: int, statuses: tuple[str, ...] = ("success", "success")) -> bytes:
-    recorded = load("build").only(*RECORDED)
-    run_results = recorded.with_results(dict(zip(RECORDED, statuses, strict=True))).run_results
+    recording = load("build").only(*RECORDED)
+    run_results = recording.with_results(dict(zip(RECORDED, statuses, strict=True))).run_results
     assert run_results is not None
     for recorded, name in zip(RECORDED, _models(at), strict=True):
         run_results = run_results.replace(recorded.encode(), _unique_id(name).encode())

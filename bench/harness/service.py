@@ -11,8 +11,10 @@ from typing import Any
 
 import psutil
 import psycopg
-from measure import cpu_of, postmaster
-from processes import (
+from psycopg.conninfo import conninfo_to_dict
+
+from harness.measure import cpu_of, postmaster
+from harness.processes import (
     RELAY,
     WEB,
     becomes_true,
@@ -22,8 +24,6 @@ from processes import (
     wait_for_answer,
     wait_for_work,
 )
-from psycopg.conninfo import conninfo_to_dict
-
 from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.migrate import migrate
 from relay.postgres.server import joined

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jobs import FIRST_DBT_RUN, Jobs
-from service import Service
-
+from harness.jobs import FIRST_DBT_RUN, Jobs
+from harness.service import Service
 from relay.sandbox.server import Sandbox
 
 # Each time it is another job, so that one trouble is over before the next of its sync begins.

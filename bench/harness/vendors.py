@@ -16,11 +16,11 @@ from email.utils import formatdate
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
-from jobs import Jobs
-from load import ACCEPTED, SENT_AGAIN_AFTER, Target, parse_head, request
-from processes import child
 from werkzeug.wrappers import Response
 
+from harness.jobs import Jobs
+from harness.load import ACCEPTED, SENT_AGAIN_AFTER, Target, parse_head, request
+from harness.processes import child
 from relay.sandbox import story, webhooks
 from relay.sandbox.census import SandboxCensus
 from relay.sandbox.census_answers import paged, sync_run_json
@@ -39,6 +39,7 @@ class Delivered:
     dbt_run_id: int
     sent_at: float
     accepted_at: float = 0.0  # when the 202 came
+    triggered_at: float = 0.0  # when Census received the first POST of its syncs
 
 
 @dataclass(slots=True)
@@ -67,6 +68,11 @@ class Vendors:
     def keep_in_progress(self, ports: Sequence[int], *, number: int, seconds: float) -> Window:
         """Keep so many runs in progress, each from its delivery until a sync is triggered."""
         window: Window = self._ask("keep_in_progress", list(ports), number, seconds)
+        return window
+
+    def one_at_a_time(self, ports: Sequence[int], *, number: int, pause: float) -> Window:
+        """Report so many runs, each when a sync of the former is triggered, and after a pause."""
+        window: Window = self._ask("one_at_a_time", list(ports), number, pause)
         return window
 
     def polls(self) -> dict[int, list[float]]:
@@ -131,7 +137,9 @@ class _Both:
         return error(404) if artifact is None else Response(artifact, mimetype="application/json")
 
     def trigger(self, sync_id: int, _: str, __: str) -> Response:
+        now = time.time()
         for waiting in self._waiting.pop(sync_id, ()):
+            waiting.delivered.triggered_at = waiting.delivered.triggered_at or now
             waiting.until.set()
         return _success({"sync_run_id": self._census.trigger(sync_id).sync_run_id})
 
@@ -186,6 +194,20 @@ class _Both:
         window.delivered = delivered
         return window
 
+    async def one_at_a_time(self, ports: list[int], number: int, pause: float) -> Window:
+        delivered: list[Delivered] = []
+
+        async def one_after_the_other() -> None:
+            for at in range(number):
+                await asyncio.sleep(pause)
+                waiting = await self._deliver(ports[at % len(ports)])
+                await waiting.until.wait()
+                delivered.append(waiting.delivered)
+
+        window = await self._measured(one_after_the_other())
+        window.delivered = delivered
+        return window
+
     async def polls(self) -> dict[int, list[float]]:
         return dict(self._polls)
 
@@ -210,7 +232,7 @@ class _Both:
         run = self._jobs.run(number, ended=now).with_times(now)
         self._runs[run.dbt_run_id] = run
         body = webhooks.completed_event(run, dbt_account_id=story.DBT_ACCOUNT_ID, at=now)
-        target = Target(port, "/webhooks/dbt", story.WEBHOOK_SECRET.encode())
+        target = Target(port)
         waiting = _Waiting(Delivered(run.dbt_run_id, time.time()))
         for sync_id in self._jobs.syncs(number % self._jobs.number):
             self._waiting[sync_id].append(waiting)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import requests
-from load import deliver
-from measure import AnonymousPeak, cpu_of, resident_peak
-from processes import CHECKOUT, RELAY, becomes_true, child, environment_of
-from service import Service, serving, write_mapping
 
+from harness.load import deliver
+from harness.measure import AnonymousPeak, CpuUsed, resident_peak
+from harness.processes import CHECKOUT, RELAY, becomes_true, child, environment_of
+from harness.service import Service, serving, write_mapping
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.sandbox.dbt_runs import SUCCESS, SandboxRun, invoke
@@ -31,7 +31,7 @@ SYNC_IDS = [sync.sync_id for sync in story.SYNCS]
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """What one dbt run cost the worker, from its delivery to the last `sync.triggered`.
+    """What one dbt run cost the worker, from its delivery until its sync runs have ended.
 
     Memory in bytes, since the worker's start. `manifests` is how many it downloaded.
     """
@@ -40,6 +40,16 @@ class Worked:
     anonymous: int
     resident: int
     manifests: int
+
+    @classmethod
+    def of_rounds(cls, rounds: Sequence[Self]) -> Self:
+        """The least CPU, and the most of all else."""
+        return cls(
+            cpu=min(one.cpu for one in rounds),
+            anonymous=max(one.anonymous for one in rounds),
+            resident=max(one.resident for one in rounds),
+            manifests=max(one.manifests for one in rounds),
+        )
 
 
 class Night:
@@ -52,14 +62,15 @@ class Night:
         self._delivered = 0
 
     def deliver_next(self, peak: AnonymousPeak) -> Worked:
-        """Deliver the next dbt run's webhook, and wait until its syncs are triggered."""
+        """Deliver the next dbt run's webhook, and wait until its sync runs have ended."""
         body = self._sandbox.events[self._delivered]
         self._delivered += 1
-        before, manifests = cpu_of(self._worker.pid), self._manifests()
-        deliver(self._web.port, body).raise_for_status()
-        self._wait()
+        manifests = self._manifests()
+        with CpuUsed({"worker": self._worker.pid}) as used:
+            deliver(self._web.port, body).raise_for_status()
+            self._wait()
         return Worked(
-            cpu=cpu_of(self._worker.pid) - before,
+            cpu=used.seconds["worker"],
             anonymous=peak.bytes,
             resident=resident_peak(self._worker.pid),
             manifests=self._manifests() - manifests,
@@ -93,6 +104,8 @@ class Night:
             process=self._worker.process,
         ):
             raise SystemExit("relay did not trigger the syncs; is the worker alive?")
+        # What is left to do for this run must not count as work for the next one.
+        self._service.wait_until_quiet(within=PATIENCE)
 
     def _manifests(self) -> int:
         seen = self._sandbox.state()["requests"]["dbt_cloud"]

@@ -1,4 +1,4 @@
-"""One measured task in a separate process: `python bench/probes.py NAME WHERE`.
+"""One measured task in a separate process: `python -m harness.probes NAME WHERE`.
 
 It prints its CPU seconds, user and system, from the first byte read to the result; what it
 imports comes before that.
@@ -119,7 +119,7 @@ def loop_decides(manifest: str) -> Work:
 
 
 def _question(manifest: str) -> Any:
-    from deciding import Question  # noqa: PLC0415 - the other probes go without
+    from harness.deciding import Question  # noqa: PLC0415 - the other probes go without
 
     return Question.about(Path(manifest))
 
@@ -147,7 +147,7 @@ class _OnDisk:
         self._path = path
 
     @contextmanager
-    def download(self, path: str, params: object = None) -> Iterator[Any]:
+    def download(self, path: str, params: object, *, operation: object) -> Iterator[Any]:
         import mmap  # noqa: PLC0415
 
         from relay.vendors.transport import Download  # noqa: PLC0415

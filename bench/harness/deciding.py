@@ -74,7 +74,7 @@ class Question:
 
     def loop(self) -> dict[int, tuple[str, ...]]:
         """The rebuilt models of every affected sync, from a loop over them for each selector."""
-        views = Views(self.outcome, self.lineage).standings
+        views = Views(self.outcome.standings, self.lineage).standings
         touched = [self.lineage.nodes[each] for each in (*self.outcome.nodes, *views)]
         found = (
             (sync.sync_id, tuple(sorted(self._matching(sync.depends_on[0].text, touched))))

@@ -2,7 +2,7 @@
 
 The recorded project is extended with copies of its own nodes, with other names, SQL, columns and
 tests, in layers like those of real projects. It is written piece by piece, and is always the same
-for the same size. `python bench/projects.py MODELS MANIFEST RUN_RESULTS`
+for the same size. In bench/: `python -m harness.projects MODELS MANIFEST RUN_RESULTS`
 """
 
 import itertools
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from graph import PROJECT, WORDS, Model, grow, two_words
 
+from harness.graph import PROJECT, WORDS, Model, grow, two_words
 from relay.sandbox.recordings import load
 
 Node = dict[str, Any]

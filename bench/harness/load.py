@@ -6,18 +6,22 @@ forked process, so that its CPU is measured separately.
 
 import functools
 import gc
+import json
 import multiprocessing
 import select
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from typing import Self
 
 import requests
 
 from relay.dbt.deliveries import sign
 from relay.sandbox import story
+from relay.sandbox.server import open_sandbox
 
 LONGEST_ANSWER = 10.0  # seconds; dbt Cloud itself waits no longer
 MOST_PER_SECOND = 6000  # deliveries prepared for each second of a window
@@ -30,8 +34,8 @@ class Target:
     """Where deliveries go, and the secret they are signed with."""
 
     port: int
-    path: str
-    secret: bytes
+    path: str = "/webhooks/dbt"  # relay's
+    secret: bytes = story.WEBHOOK_SECRET.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,15 @@ class Template:
     body: bytes
     event_id: bytes
     dbt_run_id: bytes
+
+    @classmethod
+    def of_sandbox(cls) -> Self:
+        """The webhook of the sandbox's nightly run."""
+        dbt_cloud = open_sandbox().dbt_cloud
+        dbt_cloud.add_run(story.nightly_run())
+        body = dbt_cloud.completed_event(story.FIRST_DBT_RUN_ID)
+        event_id: str = json.loads(body)["eventId"]
+        return cls(body, event_id.encode(), b"%d" % story.FIRST_DBT_RUN_ID)
 
     def deliveries(self, target: Target, numbers: range) -> Iterator[bytes]:
         """The whole HTTP requests, signed."""
@@ -61,6 +74,11 @@ class Outcome:
     elapsed: float = 0.0
     own_cpu: float = 0.0
 
+    @property
+    def rate(self) -> float:
+        """Responses a second."""
+        return len(self.latencies) / self.elapsed
+
 
 @dataclass(slots=True)
 class _Client:
@@ -75,38 +93,41 @@ def event_id(number: int) -> str:
     return f"wev_{number:027d}"
 
 
-def offer(
-    target: Target,
-    template: Template,
-    *,
-    first: int,
-    concurrency: int,
-    seconds: float,
-    around: Callable[[Callable[[], Outcome]], Outcome],
-) -> Outcome:
-    """Keep `concurrency` deliveries in progress for so many seconds, numbered from `first`.
+class Load:
+    """Deliveries of new events, each of another dbt run."""
 
-    `around` is called with what starts the clock and returns when it has stopped.
-    """
-    numbers = range(first, first + int(seconds * MOST_PER_SECOND))
-    ours, theirs = multiprocessing.Pipe()
-    context = multiprocessing.get_context("fork")
-    process = context.Process(
-        target=_work, args=(theirs, target, template, numbers, concurrency, seconds)
-    )
-    process.start()
-    theirs.close()
-    ours.recv()  # everything is prepared
+    def __init__(self) -> None:
+        self._template = Template.of_sandbox()
+        self._next = story.FIRST_DBT_RUN_ID + 1
 
-    def run() -> Outcome:
-        ours.send("go")
-        outcome: Outcome = ours.recv()
-        return outcome
+    def offer(
+        self,
+        target: Target,
+        *,
+        concurrency: int,
+        seconds: float,
+        beside: AbstractContextManager[object] | None = None,
+    ) -> Outcome:
+        """Keep so many deliveries in progress for so many seconds.
 
-    try:
-        return around(run)
-    finally:
-        process.join()
+        `beside` is entered when all are prepared, and left when the clock has stopped.
+        """
+        numbers = range(self._next, self._next + int(seconds * MOST_PER_SECOND))
+        self._next = numbers.stop
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(
+            target=_work, args=(theirs, target, self._template, numbers, concurrency, seconds)
+        )
+        process.start()
+        theirs.close()
+        try:
+            ours.recv()  # everything is prepared
+            with beside or nullcontext():
+                ours.send("go")
+                outcome: Outcome = ours.recv()
+            return outcome
+        finally:
+            process.join()
 
 
 def _work(

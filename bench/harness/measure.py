@@ -39,6 +39,22 @@ def cpu_of(pid: int) -> float:
     return sum(map(_cpu, _family(pid)))
 
 
+class CpuUsed:
+    """The seconds of CPU that each process and its descendants take while the block runs."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._pids = pids
+
+    def __enter__(self) -> Self:
+        self._before = {name: cpu_of(pid) for name, pid in self._pids.items()}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, pid in self._pids.items():
+            self.seconds[name] = cpu_of(pid) - self._before[name]
+
+
 def cores(
     before: Mapping[str, float], after: Mapping[str, float], seconds: float
 ) -> dict[str, float]:
@@ -95,7 +111,8 @@ def postmaster(data_dir: Path) -> int:
 def is_on_disk(path: Path) -> bool:
     """Whether a file there is not in memory."""
     mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
-    return next(mounts[at] for at in (path, *path.parents) if at in mounts) != "tmpfs"
+    fstype: str = next(mounts[at] for at in (path, *path.parents) if at in mounts)
+    return fstype != "tmpfs"
 
 
 def _family(pid: int) -> Iterator[psutil.Process]:
