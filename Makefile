@@ -6,8 +6,9 @@ TOOLS  ?= .venv-ci
 DIST   ?= dist
 TESTS  ?=
 
-.PHONY: help install install-prod demo test lint types tests screenshots test-crash format lock clean clean-data
-.PHONY: test-pythons lint-workflows dist sbom audit
+.PHONY: help install install-prod demo test lint types tests screenshots test-crash chart-test service-test format lock
+.PHONY: test-pythons lint-workflows dist sbom audit clean clean-data
+.PHONY: image-test lint-image
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -55,6 +56,21 @@ screenshots: install   ## the pictures of docs/dashboard.md (needs Chromium; tak
 test-crash: install   ## kill every process at random during a busy night (5 minutes)
 	@$(BIN)/pytest -m storm -n 0 -rP tests/crash
 
+# helm is taken from the PATH, or fetched into .cache; so is kubernetes-validate.
+chart-test: install   ## render the Helm chart and check it against Kubernetes' schemas
+	@$(BIN)/python tests/deploy/chart_tools.py
+	@RELAY_CHART_TOOLS=required $(BIN)/pytest -n 0 tests/deploy/test_chart.py
+
+service-test: install   ## run the systemd unit for real, in namespaces where systemd is not process 1 (as root)
+	@tests/deploy/systemd/run
+
+image-test:      ## build the image and run it; as root with buildah, or ENGINE=docker
+	@$(PYTHON) tests/image/check.py $(or $(ENGINE),buildah)
+
+lint-image:      ## check the Dockerfile and its scripts (needs hadolint and shellcheck)
+	hadolint Dockerfile
+	shellcheck deploy/image/slim.sh tests/image/compose.sh
+
 format: install  ## format the code
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
@@ -63,6 +79,7 @@ lock:            ## resolve the dependencies again, for every Python and platfor
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group ci -c requirements/dev.txt -o requirements/ci.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group chart -c requirements/dev.txt -o requirements/chart.txt
 
 $(TOOLS)/.installed: requirements/ci.txt
 	$(PYTHON) -m venv $(TOOLS)

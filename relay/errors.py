@@ -8,6 +8,7 @@ RelayError
 ├── BadSyncFile           exit 1, send nothing; `problems` lists all of them
 ├── NothingToReplay       exit 1: the delivery to replay is unknown, or is about no run
 ├── CannotWrite           exit 1: a new file could not be written; no part of it is left
+├── CannotRunAsService    exit 1: systemd could not start this installation of relay
 ├── CannotAppend          exit 1: the mapping file cannot be added to; it is unchanged
 ├── CensusNotRead         exit 1: a command could not read what it shows from Census
 ├── CannotDecide          exit 1: the decision on a sync raised an unexpected error
@@ -83,6 +84,10 @@ class NothingToReplay(RelayError):
 
 class CannotWrite(RelayError):
     """A new file that already exists, or whose folder is not writable."""
+
+
+class CannotRunAsService(RelayError):
+    """An installation whose files a hardened systemd service could not read; one line each."""
 
 
 class CannotAppend(RelayError):

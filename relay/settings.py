@@ -168,6 +168,7 @@ class WorkerSettings(DbtCloudSettings, CensusSettings, MessageSettings):
     follow_deadline: int
     catch_up_interval: int | None  # None: never
     message_delay: int  # from when an alert is opened until its message is composed
+    worker_alive_file: Path | None  # its time is that of the worker's last sign of life
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,14 +11,13 @@ It is one process all along: `exec` replaces its program, and so what that has i
 import os
 import signal
 import sys
+from pathlib import Path
 
-from relay import logs
 from relay.postgres.embedded import EmbeddedServer
 from relay.postgres.migrate import migrate
 from relay.postgres.server import Server, joined
-from relay.settings import Settings
-from relay.supervisor import SIGNALS
-from relay.terminal import exit_on_error, settings_or_exit
+from relay.supervisor import SIGNALS, load_log
+from relay.terminal import exit_on_error
 
 SUPERVISOR = (sys.executable, "-P", "-m", "relay.supervisor")
 
@@ -29,18 +28,19 @@ def run(server: Server) -> None:
         migrate(server)
         # The supervisor unblocks them: a signal in between is not lost, and ends nothing halfway.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        membership = server.keep_over_exec() if isinstance(server, EmbeddedServer) else None
-        arguments = () if membership is None else (str(membership),)
-        os.execv(SUPERVISOR[0], (*SUPERVISOR, *arguments))
+        joined_by = server.keep_over_exec() if isinstance(server, EmbeddedServer) else ()
+        os.execv(SUPERVISOR[0], (*SUPERVISOR, *joined_by))
 
 
-def _leave(membership: int) -> None:
-    """Leave relay's own database, which this process has joined before it became another."""
-    settings = settings_or_exit(Settings)
-    logs.configure(settings, to=sys.stdout)
+def _leave(data_dir: Path, membership: int) -> None:
+    """Leave relay's own database, which this process has joined before it became another.
+
+    Without the settings, which may be invalid by now: a secret's file that is gone, for instance.
+    """
+    load_log()
     with exit_on_error():
-        EmbeddedServer(settings.data_dir, joined_by=membership).leave()
+        EmbeddedServer(data_dir, joined_by=membership).leave()
 
 
 if __name__ == "__main__":
-    _leave(int(sys.argv[1]))
+    _leave(Path(sys.argv[1]), int(sys.argv[2]))

@@ -197,6 +197,10 @@ def _read_interval(text: str) -> int | None:
     return None if text.strip() == "0" else read_duration(text)
 
 
+def _path_or_none(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
 def _write_interval(seconds: int | None) -> str:
     return "0" if seconds is None else write_duration(seconds)
 
@@ -228,13 +232,12 @@ VARIABLES = (
     ),
     Variable("RELAY_MAPPING", "mapping", _read_path, Path("config/syncs.yml"), show=str),
     Variable(
-        "RELAY_DATABASE_URL",
-        "database_url",
-        _read_database_url,
+        *("RELAY_DATABASE_URL", "database_url", _read_database_url),
         is_secret=True,
         aliases=("DATABASE_URL",),
     ),
     Variable("RELAY_DATA_DIR", "data_dir", _read_path, Path("var"), show=str),
+    Variable("RELAY_WORKER_ALIVE_FILE", "worker_alive_file", _read_path, show=_path_or_none),
     _duration("RELAY_FOLLOW_INTERVAL", "follow_interval", 15),
     _duration("RELAY_FOLLOW_DEADLINE", "follow_deadline", 6 * 3600),
     Variable(
@@ -249,10 +252,7 @@ VARIABLES = (
     Variable("RELAY_HEARTBEAT_URL", "heartbeat_url", _read_secret_url, is_secret=True),
     Variable("RELAY_METRICS_TOKEN", "metrics_token", read_token, is_secret=True),
     Variable(
-        "RELAY_CENSUS_HOSTS",
-        "census_hosts",
-        _read_census_hosts,
-        CENSUS_HOSTS,
+        *("RELAY_CENSUS_HOSTS", "census_hosts", _read_census_hosts, CENSUS_HOSTS),
         show=_show_census_hosts,
     ),
     Variable("RELAY_DRY_RUN", "dry_run", _read_flag, False, show=_write_flag),

@@ -72,7 +72,7 @@ DECLARE
 BEGIN
     FOR found IN
         SELECT oid FROM pg_class WHERE relkind = 'r'
-          AND relname NOT IN ('alembic_version', 'engine_migrations')
+          AND relname NOT IN ('alembic_version', 'schema_version', 'engine_migrations')
           AND relnamespace IN ('relay'::regnamespace, 'public'::regnamespace)
     LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %s)', found) INTO is_filled;
@@ -87,6 +87,7 @@ END $$
 _SHAPE = """
 SELECT (SELECT array_agg(name ORDER BY name) FROM relay.engine_migrations)::text,
        (SELECT array_agg(version_num) FROM relay.alembic_version)::text,
+       (SELECT array_agg(version_num) FROM relay.schema_version)::text,
        (SELECT array_agg((oid, relname, relkind) ORDER BY oid) FROM pg_class
         WHERE relnamespace IN ('relay'::regnamespace, 'public'::regnamespace))::text,
        (SELECT array_agg((attrelid, attname, atttypid, attnotnull, atthasdef)

@@ -18,7 +18,7 @@ OTHER_USER = "nobody"  # pgbouncer refuses to be root
 
 
 @contextmanager
-def pgbouncer(conninfo, *, pool_mode):
+def pgbouncer(conninfo, *, pool_mode, **settings):
     """`with pgbouncer(conninfo, pool_mode="transaction") as url`. Skips where it is missing."""
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
@@ -32,6 +32,7 @@ def pgbouncer(conninfo, *, pool_mode):
             f"[databases]\nrelay = {' '.join(_reaching(named))}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             f"auth_type = any\npool_mode = {pool_mode}\n"
+            + "".join(f"{name} = {value}\n" for name, value in settings.items())
         )
         process = subprocess.Popen(
             [program, *(("-u", _user_of(named)) if os.geteuid() == 0 else ()), config],

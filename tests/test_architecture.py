@@ -250,6 +250,17 @@ def test_importing_relay_does_nothing():
         assert "os.environ[" not in path.read_text() or allowed
 
 
+def test_the_supervisor_of_relay_up_loads_nothing_but_the_standard_library():
+    """It is there all the time: what it imports is memory that nobody uses."""
+    show = "import sys; before = set(sys.modules); import relay.supervisor;"
+    show += "print(*sorted(set(sys.modules) - before))"
+    shown = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
+    loaded = set(shown.stdout.split())
+    assert {each.partition(".")[0] for each in loaded} <= {*sys.stdlib_module_names, "relay"}
+    assert {each for each in loaded if each.startswith("relay")} == {"relay", "relay.supervisor"}
+    assert not loaded & {"typing", "dataclasses", "inspect", "logging", "asyncio"}
+
+
 class TestContributing:
     TEXT = (ROOT.parent / "CONTRIBUTING.md").read_text()
 
@@ -267,6 +278,17 @@ class TestContributing:
         named = re.findall(r"`([\w/]+(?:/|\.py))`", way)
         assert len(named) > 10
         assert [name for name in named if not (ROOT / name).exists()] == []
+
+    def test_names_functions_that_are_in_the_files_beside_them(self):
+        way = self.TEXT.partition("## What happens to a delivery")[2].partition("\n## ")[0]
+        steps = [
+            line.split(" | ") for line in way.splitlines() if "`, `" in line and ".py`" in line
+        ]
+        assert len(steps) > 8
+        for _, files, functions, *_ in steps:
+            code = "".join((ROOT / file).read_text() for file in re.findall(r"`(.+?)`", files))
+            for name in re.findall(r"`(.+?)`", functions):
+                assert re.search(rf"^ *(?:def|class) {name}\b", code, re.MULTILINE), name
 
 
 def floor_of(rooms):

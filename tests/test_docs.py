@@ -53,7 +53,11 @@ DOCUMENTS = [
     ROOT / "SECURITY.md",
     *sorted(DOCS.glob("*.md")),
 ]
-OTHER_PAGES = [*sorted((ROOT / "bench").glob("*.md")), ROOT / "relay/sandbox/recordings/README.md"]
+OTHER_PAGES = [
+    *sorted((ROOT / "bench").glob("*.md")),
+    ROOT / "relay/sandbox/recordings/README.md",
+    ROOT / "deploy/helm/relay/README.md",
+]
 README = (ROOT / "README.md").read_text()
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 SETTINGS_PAGE = (DOCS / "settings.md").read_text()
@@ -258,11 +262,11 @@ class TestTheCommandsOfTheDocuments:
     def test_every_command_is_one_of_relays(self, document):
         """Also in the blocks that are not run: those that need Docker, Heroku, another server."""
         text = document.read_text()
-        spans = re.findall(r"`(?:[\w./]*/)?relay ([a-z]+)", text)
-        spans += re.findall(r"^## relay ([a-z]+)$", text, re.MULTILINE)
+        spans = re.findall(r"`(?:[\w./]*/)?relay ([a-z][a-z-]*)", text)
+        spans += re.findall(r"^## relay ([a-z][a-z-]*)$", text, re.MULTILINE)
         shown = [*blocks(document, "text"), *blocks(document, "ini")]
         blocks_ = "\n".join(each for each in shown if "--help" not in each.partition("\n")[0])
-        in_blocks = re.findall(r"(?:^| |/bin/)relay (?!relay|gunicorn)([a-z]+)", blocks_)
+        in_blocks = re.findall(r"(?:^| |/bin/)relay (?!relay|gunicorn)([a-z][a-z-]*)", blocks_)
         assert {*spans, *in_blocks} <= {*cli.main.commands}
 
     def test_what_the_readme_says_is_not_there_is_not_there(self):
@@ -353,6 +357,11 @@ class TestSettings:
         default = next(cells[2] for cells in self._rows() if cells[0] == variable.name)
         shown = variable.shown(variable.default)
         assert named(default) == ([str(shown)] if shown else [])
+
+    @pytest.mark.parametrize("command", sorted(cli.main.commands))
+    def test_their_page_says_what_each_command_requires(self, command):
+        section = SETTINGS_PAGE.partition("\n## Which command requires what\n")[2]
+        assert re.search(rf"`relay {command}\b", section)
 
     def test_the_example_file_names_exactly_these(self):
         text = (ROOT / "config" / "relay.env.example").read_text()

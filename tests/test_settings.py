@@ -314,6 +314,7 @@ class TestARole:
         settings = role.from_environment({name: WHOLE[name] for name in required})
         optional = {"database_url", "admin_token", "metrics_token", "catch_up_interval"}
         optional |= {"relay_url", "heartbeat_url", "viewer_token", "dbt_cloud_url"}
+        optional |= {"worker_alive_file"}
         unset = {field for field, value in vars(settings).items() if value is None}
         assert unset <= optional
 

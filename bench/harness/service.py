@@ -30,6 +30,15 @@ from relay.postgres.server import joined
 
 
 @dataclass(frozen=True, slots=True)
+class Database:
+    """A PostgreSQL with relay's schema: how relay reaches it, how the benchmark does, its pid."""
+
+    url: str
+    conninfo: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """One of relay's processes."""
 
@@ -126,21 +135,21 @@ def serving(
     workers: int,
     prefix: Sequence[str] = (),
     channels: str = "",
+    database: Database | None = None,
 ) -> Iterator[Service]:
     """So many webs and workers with a mapping, on an external PostgreSQL.
 
-    `prefix` is a command that starts the workers, `channels` is YAML before the mapping's syncs.
+    `prefix` is a command that starts the workers, `channels` is YAML before the mapping's syncs,
+    `database` a server that runs already; None for a new one.
     """
     with ExitStack() as stack:
         home = stack.enter_context(folder())
         write_mapping(home / "syncs.yml", entries, channels)
-        server = stack.enter_context(joined(EmbeddedServer(home / "data")))
-        migrate(server)
-        host = conninfo_to_dict(server.conninfo)["host"]
+        database = database or stack.enter_context(_new_database(home / "data"))
         settings = {
             **settings,
             "RELAY_DATA_DIR": str(home / "data"),
-            "RELAY_DATABASE_URL": f"postgresql://postgres@/postgres?host={host}",
+            "RELAY_DATABASE_URL": database.url,
             "RELAY_MAPPING": str(home / "syncs.yml"),
             "RELAY_LOG_FORMAT": "json",
         }
@@ -154,10 +163,19 @@ def serving(
                 stack.enter_context(_started(home, name, worker, settings))
                 for name in _names("worker", workers)
             ],
-            conninfo=server.conninfo,
-            database=postmaster(home / "data"),
+            conninfo=database.conninfo,
+            database=database.pid,
             settings=settings,
         )
+
+
+@contextmanager
+def _new_database(data_dir: Path) -> Iterator[Database]:
+    with joined(EmbeddedServer(data_dir)) as server:
+        migrate(server)
+        host = conninfo_to_dict(server.conninfo)["host"]
+        url = f"postgresql://postgres@/postgres?host={host}"
+        yield Database(url, server.conninfo, postmaster(data_dir))
 
 
 @contextmanager

@@ -80,6 +80,11 @@ class Vendors:
         polls: dict[int, list[float]] = self._ask("polls")
         return polls
 
+    def sync_runs(self) -> list[int]:
+        """The ids of all sync runs that Census has started."""
+        sync_runs: list[int] = self._ask("sync_runs")
+        return sync_runs
+
     def own_cpu(self) -> float:
         """Seconds of CPU they have taken so far."""
         seconds: float = self._ask("own_cpu")
@@ -205,6 +210,9 @@ class _Both:
 
     async def polls(self) -> dict[int, list[float]]:
         return dict(self._polls)
+
+    async def sync_runs(self) -> list[int]:
+        return [each.sync_run_id for each in self._census.sync_runs]
 
     async def own_cpu(self) -> float:
         return time.process_time()

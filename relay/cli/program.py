@@ -18,6 +18,7 @@ from relay.cli.notify import notify
 from relay.cli.options import AN_ID, as_json, of_run
 from relay.cli.sources import sources
 from relay.cli.syncs import syncs
+from relay.cli.systemd_unit import systemd_unit
 from relay.commands.parameters import Duration, WebhookUrl
 from relay.notation import LARGEST_ID
 from relay.workspaces import DEFAULT_WORKSPACE
@@ -31,7 +32,7 @@ def main() -> None:
 
 for each in (
     *(backtest, freshness, hold, release, mute, unmute, notify),
-    *(init, mapping_group, syncs, sources, destinations),
+    *(init, mapping_group, syncs, sources, destinations, systemd_unit),
 ):
     main.add_command(each)
 

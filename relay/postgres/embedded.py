@@ -42,7 +42,7 @@ class EmbeddedServer:
     """
 
     def __init__(self, data_dir: Path, joined_by: int | None = None) -> None:
-        """`joined_by` is what `keep_over_exec` returned before this process became another."""
+        """`joined_by` is the descriptor of `keep_over_exec`, if this process has joined already."""
         # Resolved: all processes must use the same path, even if they reach it by different links.
         self._home = data_dir.resolve()
         self._pgdata = self._home / "postgres"
@@ -90,10 +90,13 @@ class EmbeddedServer:
         with self._one_at_a_time(time.monotonic() + START_SECONDS):
             self._end_membership()
 
-    def keep_over_exec(self) -> int:
-        """The descriptor by which this process remains a member when it becomes another program."""
+    def keep_over_exec(self) -> tuple[str, str]:
+        """Remain a member when this process becomes another program.
+
+        Returns what that needs to leave, as arguments: the data folder and a descriptor.
+        """
         assert self._membership is not None
-        return self._membership.keep_over_exec()
+        return str(self._home), str(self._membership.keep_over_exec())
 
     @property
     def conninfo(self) -> str:
@@ -141,12 +144,12 @@ class EmbeddedServer:
         user = server_user()
         if user is not None:
             allow_access(user, (bin_path(), self._home, self._socket_dir.parent))
+        if self._socket_dir != self._pgdata:
+            make_private(self._socket_dir, user)
         if self._pgdata.is_symlink() or self._pgdata.exists():
             check_data_folder(self._pgdata, self._socket_dir)
         else:
             make_data_folder(self._home, self._pgdata)
-        if self._socket_dir != self._pgdata:
-            make_private(self._socket_dir, user)
 
     def _launch_unless_starting(self, deadline: float) -> None:
         if self._is_alive():

@@ -13,8 +13,8 @@ from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.notation import describe_error
 from relay.postgres.connections import connect, connect_with_timeout
-from relay.postgres.migrations import HEAD
 from relay.postgres.pooler import refuse_transaction_pooler
+from relay.postgres.schema_version import read_version, table_exists
 from relay.postgres.server import Server
 
 QUERY_TIMEOUT = 10.0  # seconds; another session may have locked the schema
@@ -33,8 +33,11 @@ def migrate(server: Server) -> tuple[str, ...]:
         with _checked_connection(server) as connection:
             if is_current(connection):
                 return ()
+            _refuse_newer(connection)
         with connect(server.ensure_running()) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+            _refuse_newer(connection)  # which may have migrated it meanwhile
+            _require_version(connection)
             applied = (*_migrate_the_engine(connection), *_migrate_relay(server))
     except psycopg.Error as exc:
         raise DatabaseUnavailable(
@@ -48,19 +51,20 @@ def migrate(server: Server) -> tuple[str, ...]:
 def find_schema(server: Server) -> bool:
     """Whether relay's schema exists; nothing is created or changed.
 
-    Raises DatabaseUnavailable if it is another version's.
+    Raises DatabaseUnavailable if it is another version's that this one cannot work on.
     """
     try:
         with _checked_connection(server) as connection:
             if is_current(connection):
                 return True
-            exists = _has_schema(connection)
+            _refuse_newer(connection)
+            _require_version(connection)
+            exists = read_version(connection) is not None
     except psycopg.Error as exc:
         raise DatabaseUnavailable(f"the database cannot be read: {describe_error(exc)}") from exc
     if exists:
         raise DatabaseUnavailable(
-            "the database's schema is of another version of relay: "
-            "upgrade relay everywhere, and run `relay migrate`"
+            "the database's schema is of an older version of relay: run `relay migrate`"
         )
     return False
 
@@ -76,17 +80,31 @@ def _checked_connection(server: Server) -> Iterator[psycopg.Connection[tuple[obj
 
 
 def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
-    """Whether the schema is the one this relay was written for."""
-    if not _has_schema(connection):
+    """Whether this relay can work on the schema: it is its own, or a newer compatible one."""
+    version = read_version(connection)
+    if version is None or not version.is_usable:
         return False
-    row = connection.execute(
-        "SELECT version_num, (SELECT array_agg(name) FROM relay.engine_migrations)"
-        " FROM relay.alembic_version"
-    ).fetchone()
-    if row is None:
-        return False
-    version, applied = row
-    return version == HEAD and set(_engine_migrations()) <= set(applied or ())  # type: ignore[call-overload]
+    applied = connection.execute("SELECT name FROM relay.engine_migrations").fetchall()
+    return set(_engine_migrations()) <= {name for (name,) in applied}
+
+
+def _refuse_newer(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Raise DatabaseUnavailable if a newer relay has changed the schema incompatibly."""
+    version = read_version(connection)
+    if version is not None and version.is_too_new:
+        raise DatabaseUnavailable(
+            f"the database's schema ({version.newest}) is of a newer version of relay, which this "
+            "one cannot work on: install that version, or restore a backup of before its migration"
+        )
+
+
+def _require_version(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Raise DatabaseUnavailable if relay's tables are there, and their version is not."""
+    if read_version(connection) is None and table_exists(connection, "deliveries"):
+        raise DatabaseUnavailable(
+            "the database has relay's tables, but relay.alembic_version or relay.schema_version is "
+            "missing or empty: restore the whole backup, into an empty database"
+        )
 
 
 def _require_utf8(connection: psycopg.Connection[tuple[object, ...]]) -> None:
@@ -98,11 +116,6 @@ def _require_utf8(connection: psycopg.Connection[tuple[object, ...]]) -> None:
             f"the database {name} is encoded in {encoding}, and relay needs UTF8: create another, "
             "`createdb --encoding=UTF8 --template=template0 relay`"
         )
-
-
-def _has_schema(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
-    row = connection.execute("SELECT to_regclass('relay.alembic_version')").fetchone()
-    return row != (None,)
 
 
 def _migrate_the_engine(

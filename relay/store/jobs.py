@@ -92,11 +92,11 @@ class Continuation:
 class RunningJob:
     """A job that a worker is running, and what it has become, as committed; None for nothing.
 
-    Both ids are Procrastinate's.
+    `attempts` is how often it had been retried or taken over when the worker took it.
     """
 
     job_id: int
-    worker_id: int
+    attempts: int
     goes_on: Continuation | None = None
 
 
@@ -170,9 +170,9 @@ def continue_with_start(
     became = connection.execute(
         """
         UPDATE procrastinate_jobs SET task_name = %s, args = %s, priority = 1
-        WHERE id = %s AND worker_id = %s AND status = 'doing'
+        WHERE id = %s AND attempts = %s AND status = 'doing'
         """,
-        (START_SYNC_RUN, Jsonb(arguments), job.job_id, job.worker_id),
+        (START_SYNC_RUN, Jsonb(arguments), job.job_id, job.attempts),
     )
     return Continuation(START_SYNC_RUN, arguments) if became.rowcount else None
 

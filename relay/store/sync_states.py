@@ -32,6 +32,11 @@ class SyncStates(Transactions):
             states = every(connection, SyncState, _OF, _arrays(syncs))
         return {state.key: state for state in states}
 
+    def derive(self, syncs: Sequence[SyncKey]) -> None:
+        """Derive the state of these syncs anew."""
+        with self._transaction() as connection:
+            refresh(connection, syncs)
+
     def rebuild(self) -> list[Correction]:
         """Derive the state of every sync anew; the differences, each with the state before."""
         different: list[Correction] = []

@@ -93,3 +93,18 @@ WITH abandoned AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ) {_RETRIED}
 """
+
+# How a worker ends or retries a job, unless it was taken over: `attempts` tells its runs apart.
+_OURS: LiteralString = """
+WITH ours AS MATERIALIZED (
+    SELECT id FROM procrastinate_jobs
+    WHERE id = %(job_id)s AND status = 'doing' AND attempts = %(attempts)s FOR UPDATE
+)
+"""
+FINISH: LiteralString = f"""{_OURS}
+SELECT procrastinate_finish_job_v1(id, %(status)s, %(delete_job)s) FROM ours
+"""
+RETRY: LiteralString = f"""{_OURS}
+SELECT procrastinate_retry_job_v2(
+    id, coalesce(%(retry_at)s, now()), %(priority)s, %(queue)s, %(lock)s) FROM ours
+"""

@@ -17,6 +17,7 @@ from relay.clock import Clock, stopwatch, utc_now
 from relay.dbt.deliveries import Event, mac_of
 from relay.errors import DatabaseUnavailable, NotForUs, NotGenuine
 from relay.logs import get_logger
+from relay.operations.readiness import Check
 from relay.postgres.server import Server, server_of
 from relay.settings import DashboardSettings, WebSettings
 from relay.store import Delivery
@@ -59,7 +60,7 @@ def create_app(
         metrics_page.deliveries.answered(outcome.status, outcome.reason, stopwatch() - began)
         return outcome.response
 
-    mode = {"dry_run": True} if settings.dry_run else {}
+    mode: dict[str, object] = {"dry_run": True} if settings.dry_run else {}
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -67,11 +68,11 @@ def create_app(
 
     @app.get("/readyz")
     def readyz() -> Response:
-        checks = health.check()
-        ready = all(check.is_well for check in checks)
-        details = {check.name: check.detail for check in checks}
-        status = "ready" if ready else "not_ready"
-        return _answer(200 if ready else 503, {"status": status, **mode, "checks": details})
+        return _readiness(health.check(), mode)
+
+    @app.get("/readyz/deliveries")
+    def readyz_deliveries() -> Response:
+        return _readiness((health.check_storing(),), mode)
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -236,6 +237,13 @@ def _not_recorded(exc: DatabaseUnavailable) -> _Outcome:
     answer = _answer(503, {"status": REFUSED, "reason": "not_recorded"})
     answer.headers["Retry-After"] = "5"
     return _Outcome("not_recorded", None, answer)
+
+
+def _readiness(checks: tuple[Check, ...], mode: dict[str, object]) -> Response:
+    ready = all(check.is_well for check in checks)
+    details = {check.name: check.detail for check in checks}
+    status = "ready" if ready else "not_ready"
+    return _answer(200 if ready else 503, {"status": status, **mode, "checks": details})
 
 
 def _answer(code: int, content: dict[str, object]) -> Response:

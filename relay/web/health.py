@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import psycopg
 
@@ -27,9 +28,11 @@ from relay.store.transactions import server_message
 
 CACHE_SECONDS = 2.0  # seconds that a result is cached
 
+Result = TypeVar("Result")
+
 
 class Health:
-    """Runs all checks, one request at a time, and caches the result for CACHE_SECONDS."""
+    """Runs checks, one request at a time, and caches the results for CACHE_SECONDS."""
 
     def __init__(
         self,
@@ -40,10 +43,8 @@ class Health:
     ) -> None:
         self._server = server
         self._mapping = _MappingCheck(settings)
-        self._timer = timer
-        self._lock = threading.Lock()  # for the two below
-        self._checks: tuple[Check, ...] = ()
-        self._checked_at = 0.0
+        self._checks = _Cached(self._run_all, timer)
+        self._storing = _Cached(self._check_storing, timer)
 
     @property
     def mapping(self) -> SyncMapping | None:
@@ -61,15 +62,24 @@ class Health:
 
     def check(self) -> tuple[Check, ...]:
         """All checks; that of the database takes a few seconds at most."""
-        with self._lock:
-            if not self._checks or self._timer() - self._checked_at >= CACHE_SECONDS:
-                self._checks = (
-                    *self._check_database_and_worker(),
-                    self._mapping.check(),
-                    _log_check(),
-                )
-                self._checked_at = self._timer()
-            return self._checks
+        return self._checks.get()
+
+    def check_storing(self) -> Check:
+        """Whether deliveries can be stored, whatever else is wrong; for a load balancer.
+
+        A newer relay's schema is well here: during an upgrade this web still stores deliveries.
+        """
+        return self._storing.get()
+
+    def _run_all(self) -> tuple[Check, ...]:
+        return (*self._check_database_and_worker(), self._mapping.check(), _log_check())
+
+    def _check_storing(self) -> Check:
+        try:
+            with connect_with_timeout(self._server.conninfo) as connection:
+                return check_storing(Store(OneConnection(connection)))
+        except (psycopg.Error, DatabaseUnavailable, OSError):
+            return _database_failed("it does not answer")
 
     def _check_database_and_worker(self) -> tuple[Check, Check]:
         try:
@@ -78,7 +88,7 @@ class Health:
                     return _both_failed("its schema is not up to date")
                 store = Store(OneConnection(connection))
                 now, heartbeat = store.status.last_heartbeat()
-                return _check_storing(store), check_worker(now, heartbeat)
+                return _check_storing_and_report(store), check_worker(now, heartbeat)
         except (psycopg.Error, DatabaseUnavailable, OSError):  # OSError: no descriptor left
             return _both_failed("it does not answer")
 
@@ -103,15 +113,34 @@ class _MappingCheck:
             return self._check
 
 
+class _Cached(Generic[Result]):
+    """The result of a check, for CACHE_SECONDS; one thread at a time runs the check."""
+
+    def __init__(self, check: Callable[[], Result], timer: Callable[[], float]) -> None:
+        self._check = check
+        self._timer = timer
+        self._lock = threading.Lock()  # for the two below
+        self._result: Result | None = None
+        self._checked_at = 0.0
+
+    def get(self) -> Result:
+        with self._lock:
+            if self._result is None or self._timer() - self._checked_at >= CACHE_SECONDS:
+                self._result = self._check()
+                self._checked_at = self._timer()
+            return self._result
+
+
+def _database_failed(detail: str) -> Check:
+    return Check("database", is_well=False, detail=detail)
+
+
 def _both_failed(detail: str) -> tuple[Check, Check]:
     unknown = "unknown: workers report to the database"
-    return (
-        Check("database", is_well=False, detail=detail),
-        Check("worker", is_well=False, detail=unknown),
-    )
+    return _database_failed(detail), Check("worker", is_well=False, detail=unknown)
 
 
-def _check_storing(store: Store) -> Check:
+def _check_storing_and_report(store: Store) -> Check:
     check = check_storing(store)
     if check.is_well:
         try:

@@ -1,5 +1,6 @@
 """The engine: Procrastinate with relay's tasks, whose failures are logged and recorded."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from relay.store.jobs import RunningJob
 from relay.store.tallies import count
 from relay.worker import tasks
 from relay.worker.connector import Connector
+from relay.worker.job_ends import JobEnds
 from relay.worker.services import Services
 from relay.worker.watch import ids_of
 
@@ -30,15 +32,21 @@ def engine_of(
 
     `on_connection_lost` is called when a query of the engine fails.
     """
+
+    async def conninfo() -> str:
+        # relay's own server may have to be started first, which takes seconds.
+        return await asyncio.to_thread(server.ensure_running)
+
     connector = Connector(
         on_connection_lost,
         pool_factory=engine_pool,
-        conninfo=server.ensure_running,
+        conninfo=conninfo,
         min_size=1,
         max_size=4,
         timeout=10.0,
     )
     engine = procrastinate.App(connector=connector)
+    engine.job_manager = JobEnds(connector)
     for name in TASKS:
         former = [jobs.FORMER_NAMES[name]] if name in jobs.FORMER_NAMES else []
         add = engine.task(
@@ -104,8 +112,7 @@ def _with_context(name: str, services: Services) -> Callable[..., None]:
 
     def perform(context: procrastinate.JobContext, **arguments: Any) -> None:
         assert context.job.id is not None
-        assert context.job.worker_id is not None
-        job = RunningJob(context.job.id, context.job.worker_id)
+        job = RunningJob(context.job.id, context.job.attempts)
         _perform(services, job, name, arguments)
         if job.goes_on is not None:
             _perform(services, job, job.goes_on.task, job.goes_on.arguments)

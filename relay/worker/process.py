@@ -25,11 +25,12 @@ from relay.settings import WorkerSettings
 from relay.store import Store, jobs
 from relay.vendors.connect import CONNECTIONS
 from relay.worker import tasks
+from relay.worker.alive_file import AliveFile
 from relay.worker.api_versions import ApiVersions
 from relay.worker.channels import ChannelCheck
 from relay.worker.engine import engine_of
 from relay.worker.services import Services, build_services
-from relay.worker.watch import HEARTBEAT_SECONDS, EngineJobs, JobWatch
+from relay.worker.watch import HEARTBEAT_SECONDS, EngineJobs, JobWatch, WatchConnection
 
 # When the engine deletes a silent worker; the watch takes over its jobs long before.
 FORGOTTEN_SECONDS = 3600.0
@@ -51,11 +52,12 @@ def run(settings: WorkerSettings, server: Server) -> None:
     Raises BadSettings, BadMapping or DatabaseUnavailable if it cannot start.
     """
     log_misspelled_variables(settings)
+    AliveFile(settings.worker_alive_file).touch()
     mapping = MappingFile(settings.mapping, settings.census_hosts)
     migrate(server)
     with (
         open_pool(server, max_size=CONNECTIONS) as pool,
-        open_pool(server, max_size=1) as watch_pool,
+        open_pool(server, max_size=1, connection_class=WatchConnection) as watch_pool,
     ):
         services = build_services(settings, mapping, Store(pool))
         tasks.start_periodic_tasks(services)

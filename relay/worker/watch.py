@@ -16,8 +16,10 @@ from relay.clock import Stopwatch, stopwatch
 from relay.errors import DatabaseUnavailable
 from relay.logs import get_logger
 from relay.operations.lost_lines import report_lost_lines
+from relay.postgres.connections import TimeoutConnection
 from relay.store.takeovers import TakenOver
 from relay.worker import tasks
+from relay.worker.alive_file import AliveFile
 from relay.worker.mapping_report import MappingReport
 from relay.worker.services import Services
 
@@ -29,6 +31,16 @@ CHECK_SECONDS = 1.0
 PERIODIC_SECONDS = 10.0
 
 log = get_logger()
+
+
+class WatchConnection(TimeoutConnection):
+    """The connection of the watch.
+
+    A database that no longer answers is one that cannot be reached: without a timeout, the watch
+    would wait, and its worker would seem to hang.
+    """
+
+    query_timeout = 20.0  # seconds
 
 
 class EngineJobs:
@@ -64,6 +76,7 @@ class JobWatch:
         self._lost: frozenset[int] = frozenset()
         self._requested_for: str | None = None  # the digest of a mapping
         self._mapping_report = MappingReport(services)
+        self._alive_file = AliveFile(services.settings.worker_alive_file)
         self._takeover_allowed_at = self._periodic_at = stopwatch()
 
     def add_engine(self) -> EngineJobs:
@@ -72,12 +85,17 @@ class JobWatch:
         return self._engines[-1]
 
     async def run(self) -> None:
-        """Check every second, until cancelled."""
+        """Check every second, until cancelled.
+
+        Raises BadSettings if the alive file cannot be written. It is written on the event loop:
+        its time shows that the loop runs, and that the check has ended.
+        """
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
         try:
             while True:
                 await loop.run_in_executor(thread, self.check)
+                self._alive_file.touch()
                 await asyncio.sleep(CHECK_SECONDS)
         finally:
             thread.shutdown(wait=False)

@@ -21,6 +21,7 @@ import relay
 from relay.dbt.deliveries import sign
 from relay.postgres.connections import single_connection
 from relay.postgres.embedded import EmbeddedServer
+from relay.postgres.server import ExternalServer
 from relay.sandbox import story
 from relay.sandbox.command import environment
 from relay.store import Delivery, Store
@@ -109,10 +110,20 @@ class Stage:
         """Replace the mapping file."""
         self._mapping.write_text(text)
 
-    def use_external_database(self):
-        """Use the stage's server as an external one, which relay does not start or stop."""
+    def use_external_database(self, url=None):
+        """Use the stage's server as an external one, which relay does not start or stop.
+
+        Or another one, of this URL.
+        """
+        if url is not None:
+            self.server = ExternalServer(url)
         host = conninfo_to_dict(self.server.conninfo)["host"]
-        self._environment["RELAY_DATABASE_URL"] = f"postgresql://postgres@/postgres?host={host}"
+        url = url or f"postgresql://postgres@/postgres?host={host}"
+        self._environment["RELAY_DATABASE_URL"] = url
+
+    def hand_over(self, variable):
+        """A setting of the stage, which it then no longer sets itself."""
+        return self._environment.pop(variable)
 
     def record(self, dbt_run_id=story.FIRST_DBT_RUN_ID):
         """Add a successful nightly run to dbt Cloud, and its recorded webhook."""

@@ -66,21 +66,8 @@ class Night:
         }
 
     def _mapping(self):
-        own = [
-            (sync_id, f"own_{number}", [FIRST_JOB + number])
-            for number in self.numbers
-            for sync_id in _own_syncs(number)
-        ]
-        shared = [
-            (
-                FIRST_SHARED_SYNC + shared,
-                f"shared_{shared}",
-                [FIRST_JOB + number for number in self.numbers[shared::SHARED_MODELS]],
-            )
-            for shared in range(SHARED_MODELS)
-        ]
         return mapping_text(
-            *(sync_entry(sync_id, model, jobs=jobs) for sync_id, model, jobs in (*own, *shared)),
+            *self.entries(),
             defaults={"fresh_within": "5s", "notify": ["webhook"]},
             notify={
                 "webhook": {
@@ -90,6 +77,16 @@ class Night:
                 }
             },
         )
+
+    def entries(self, **of_shared):
+        """The mapping's entries; `of_shared` are more keys of the shared syncs."""
+        for number in self.numbers:
+            for sync_id in _own_syncs(number):
+                yield sync_entry(sync_id, f"own_{number}", jobs=[FIRST_JOB + number])
+        for shared in range(SHARED_MODELS):
+            jobs = [FIRST_JOB + number for number in self.numbers[shared::SHARED_MODELS]]
+            sync_id = FIRST_SHARED_SYNC + shared
+            yield sync_entry(sync_id, f"shared_{shared}", jobs=jobs, **of_shared)
 
 
 def inject_faults(stage, seed):
@@ -467,11 +464,12 @@ SELECT (SELECT count(*) FROM relay.dbt_runs WHERE planned_at IS NULL),
 def wait_for_quiet(stage, seconds):
     """Wait, at most for `seconds`, until nothing is left to do or to be told."""
     deadline = time.monotonic() + seconds
-    while not _is_quiet(stage) and time.monotonic() < deadline:
+    while not is_quiet(stage) and time.monotonic() < deadline:
         time.sleep(0.5)
 
 
-def _is_quiet(stage):
+def is_quiet(stage):
+    """Whether nothing is left to do or to be told."""
     try:
         return not any(stage.sql(_STILL_TO_DO)[0])
     except psycopg.OperationalError:

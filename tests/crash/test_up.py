@@ -2,9 +2,7 @@
 
 import contextlib
 import fcntl
-import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -99,6 +97,31 @@ class TestUp:
         assert stage.logged("worker.stopped")
         assert stage.logged("database.stopped")
 
+    @pytest.mark.parametrize("blocked", ["SIGCHLD", "SIGTERM"])
+    def test_it_restarts_what_ends_whatever_signal_its_own_parent_had_blocked(self, stage, blocked):
+        blocking = (
+            "import os, signal, sys;"
+            f"signal.pthread_sigmask(signal.SIG_BLOCK, [signal.{blocked}]);"
+            "os.execv(sys.argv[1], sys.argv[1:])"
+        )
+        up = stage.start("up", sys.executable, "-c", blocking, *UP)
+        stage.wait_until(lambda: up.answers("/readyz"), "`relay up` to be ready")
+        child(up, "worker").terminate()
+        assert stage.wait_for("process.died")["exit_status"] == 0
+        stage.wait_until(lambda: len(stage.logged("worker.started")) == 2, "a new worker")
+        up.terminate()
+        assert up.wait() == 0
+
+    def test_it_stops_the_database_though_a_setting_can_no_longer_be_read(self, stage, tmp_path):
+        key = tmp_path / "key"
+        key.write_text(stage.hand_over("CENSUS_API_KEY"))
+        up = stage.up(CENSUS_API_KEY_FILE=str(key))
+        key.unlink()
+        up.terminate()
+        assert up.wait() == 0
+        assert up.stderr == ""
+        assert postmaster(stage.data_dir) is None
+
     def test_what_does_not_end_in_time_is_killed_with_its_children_and_nothing_is_left(self, stage):
         supervise = "import relay.supervisor as it; it.DRAIN_SECONDS = 1; it.main()"
         impatient = (
@@ -125,11 +148,14 @@ class TestUp:
 
 
 class TestTheImagesHealthCheck:
-    COMMAND = re.search(r"HEALTHCHECK.*\n +CMD (.*)", (CHECKOUT / "Dockerfile").read_text())[1]
+    """tests/test_image.py has the rest; here its check of web meets a real one."""
+
+    HEALTHCHECK = CHECKOUT / "deploy" / "image" / "healthcheck.py"
 
     def is_healthy(self, web):
+        script = "import runpy, sys; sys.exit(runpy.run_path(sys.argv[1])['web_problem']())"
         asked = subprocess.run(
-            [sys.executable, *json.loads(self.COMMAND)[1:]],
+            [sys.executable, "-I", "-S", "-c", script, self.HEALTHCHECK],
             env={"PORT": web.port, "http_proxy": "http://127.0.0.1:1"},
             capture_output=True,
             check=False,

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import pwd
-import re
 import shutil
 import socket
 import subprocess
@@ -135,44 +134,6 @@ class TestAFolderOfNoUse:
             server.ensure_running()
         assert log.stat().st_size > size
         assert server._start_again_at - time.monotonic() > embedded.FIRST_PAUSE  # it has grown
-
-    def test_of_another_major_version_is_refused_with_the_commands_to_migrate_it(
-        self, server, data_dir, tmp_path
-    ):
-        server.join()
-        ask(server, "CREATE SCHEMA relay; CREATE TABLE relay.kept AS SELECT 42 AS answer")
-        version = data_dir / "postgres" / "PG_VERSION"
-        version.write_text("17\n")
-        told = fails_to_join(EmbeddedServer(_copy_of(data_dir)))
-        version.write_text("18\n")
-        assert "was created by PostgreSQL 17, and this relay includes 18" in told
-        dump, restore = re.findall(r"^  '.*$", told, re.MULTILINE)
-        here = str(server.conninfo)
-        # The copy stands for the folder of before; its server is this one.
-        copied = psycopg.conninfo.conninfo_to_dict(here)["host"]
-        assert "pg_dump" in dump
-        assert "pg_restore" in restore
-        told_host = re.search(r"--host '([^']+)'", dump)[1]
-        _run(dump.replace(told_host, copied), tmp_path)
-        ask(server, "DROP TABLE relay.kept")
-        _run(restore.replace(told_host, copied), tmp_path)
-        assert ask(server, "SELECT answer FROM relay.kept") == [(42,)]
-
-
-def _copy_of(data_dir):
-    """As far as the look before a start goes."""
-    copy = Path(str(data_dir) + ".old")
-    copy.mkdir(mode=0o711)
-    source = data_dir / "postgres"
-    new = copy / "postgres"
-    new.mkdir(mode=0o700)
-    (new / "PG_VERSION").write_text((source / "PG_VERSION").read_text())
-    os.chown(new, source.stat().st_uid, source.stat().st_gid)
-    return copy
-
-
-def _run(command, folder):
-    subprocess.run(command, shell=True, check=True, cwd=folder, capture_output=True)
 
 
 class TestWhoseTheFolderIs:

@@ -91,10 +91,65 @@ def test_a_command_neither_makes_nor_changes_a_schema(empty_database, connection
     assert connection.execute("SELECT to_regclass('relay.deliveries')").fetchone() == (None,)
     migrate(empty_database)
     assert find_schema(empty_database)
-    connection.execute("UPDATE relay.alembic_version SET version_num = '0001'")
-    with pytest.raises(DatabaseUnavailable, match="run `relay migrate`"):
+    set_versions(connection, newest="0001", oldest="0001")
+    with pytest.raises(DatabaseUnavailable, match="older version of relay: run `relay migrate`"):
         find_schema(empty_database)
     assert not is_current(connection)
+
+
+def set_versions(connection, *, newest, oldest):
+    connection.execute("UPDATE relay.schema_version SET version_num = %s", (newest,))
+    connection.execute("UPDATE relay.alembic_version SET version_num = %s", (oldest,))
+
+
+class TestASchemaOfANewerRelay:
+    @pytest.fixture(autouse=True)
+    def migrated(self, database):
+        assert migrate(database) == ()
+
+    @pytest.fixture(name="connection")
+    def _connection(self, database):
+        with psycopg.connect(database.conninfo, autocommit=True) as connection:
+            yield connection
+
+    def test_is_used_if_this_relay_can_work_on_it(self, database, connection):
+        set_versions(connection, newest="9999", oldest=HEAD)
+        assert is_current(connection)
+        assert migrate(database) == ()
+        assert find_schema(database)
+
+    @pytest.mark.parametrize("use", [migrate, find_schema])
+    def test_is_refused_if_not_and_left_alone(self, database, connection, use):
+        set_versions(connection, newest="9999", oldest="9998")
+        assert not is_current(connection)
+        with pytest.raises(DatabaseUnavailable, match="newer version of relay"):
+            use(database)
+        row = connection.execute("SELECT version_num FROM relay.schema_version").fetchone()
+        assert row == ("9999",)
+
+
+@pytest.mark.parametrize("use", [migrate, find_schema])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM relay.schema_version",
+        "DELETE FROM relay.alembic_version",
+        "DROP TABLE relay.alembic_version",
+        "DROP TABLE relay.alembic_version, relay.schema_version",
+    ],
+)
+def test_relays_tables_without_their_version_are_refused_with_what_to_do(database, damage, use):
+    """As after a backup that was restored in part."""
+    with psycopg.connect(database.conninfo, autocommit=True) as connection:
+        connection.execute(damage)
+    with pytest.raises(DatabaseUnavailable, match="restore the whole backup"):
+        use(database)
+
+
+def test_a_first_migration_that_was_killed_is_done_again(empty_database, connection):
+    connection.execute("CREATE SCHEMA relay")
+    connection.execute("CREATE TABLE relay.alembic_version (version_num varchar(32) PRIMARY KEY)")
+    assert migrate(empty_database) == ("procrastinate", *OURS)
 
 
 def test_a_database_with_another_programs_jobs_is_refused(empty_database, connection):

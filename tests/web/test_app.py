@@ -286,7 +286,7 @@ class TestOtherRoutes:
     def test_healthz_lives(self, web):
         assert web.get("/healthz").status_code == 200
 
-    @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/readyz/deliveries"])
     def test_health_says_that_it_is_a_dry_run(self, web, settings, database, path):
         assert "dry_run" not in web.get(path).get_json()
         settings = dataclasses.replace(settings, dry_run=True)
@@ -380,6 +380,30 @@ class TestOtherRoutes:
         sql("DELETE FROM relay.engine_migrations WHERE name LIKE '03.04%%'")
         assert "not up to date" in web.get("/readyz").get_json()["checks"]["database"]
 
+    def test_deliveries_are_ready_without_a_worker_and_with_a_broken_mapping(self, web, settings):
+        """What takes a web out of a load balancer: its deliveries would be lost otherwise."""
+        settings.mapping.write_text("version: 1\n")
+        answer = web.get("/readyz/deliveries")
+        assert (answer.status_code, answer.get_json()["checks"]) == (200, {"database": "ok"})
+        assert web.get("/readyz").status_code == 503
+
+    def test_deliveries_are_ready_in_the_schema_of_a_newer_relay(self, web, sql):
+        """During an upgrade: the schema comes first, then the new processes."""
+        sql("UPDATE relay.alembic_version SET version_num = '9999'")
+        assert web.get("/readyz/deliveries").status_code == 200
+
+    def test_deliveries_are_not_ready_where_they_cannot_be_stored(self, web, sql):
+        ((name,),) = sql("SELECT current_database()")
+        sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        answer = web.get("/readyz/deliveries")
+        assert answer.status_code == 503
+        assert answer.get_json()["status"] == "not_ready"
+        assert "read-only transaction" in answer.get_json()["checks"]["database"]
+
+    def test_deliveries_are_not_ready_without_a_schema(self, web, sql):
+        sql("DROP SCHEMA relay CASCADE")
+        assert web.get("/readyz/deliveries").status_code == 503
+
 
 class TestADatabaseThatIsGone:
     def test_means_503_and_nothing_acknowledged(self, settings, event, logged):
@@ -394,6 +418,7 @@ class TestADatabaseThatIsGone:
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert logged[0]["reason"] == "not_recorded"
         assert app.test_client().get("/readyz").status_code == 503
+        assert app.test_client().get("/readyz/deliveries").status_code == 503
         assert app.test_client().get("/healthz").status_code == 200
 
     def test_for_a_moment_is_not_noticed(self, deliver, event, sql):

@@ -4,40 +4,52 @@ Configured in code, without an alembic.ini.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy
 import sqlalchemy.exc
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 
 from relay.postgres.connections import set_up
+from relay.postgres.schema_version import SchemaVersion, read_version, record_migration
 
 MIGRATIONS = Path(__file__).parent
 
 
 def upgrade(conninfo: str) -> Iterator[str]:
     """Apply the missing migrations, each in its own transaction; yield the applied ones."""
-    script = ScriptDirectory(str(MIGRATIONS))
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
         creator=lambda: _connect(conninfo),
         poolclass=sqlalchemy.NullPool,
     )
     with engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"version_table_schema": "relay", "transaction_per_migration": True}
-        )
-        missing = script.iterate_revisions("head", context.get_current_revision())
-        for revision in reversed(list(missing)):
+        ours = _psycopg_connection(connection)
+        context = MigrationContext.configure(connection, opts={"transaction_per_migration": True})
+        for revision in _missing(read_version(ours)):
             with Operations.context(context), context.begin_transaction(_per_migration=True):
                 revision.module.upgrade()
-                context.stamp(script, revision.revision)
+                record_migration(ours, revision.revision)
             connection.commit()
             yield revision.revision
+
+
+def _missing(version: SchemaVersion | None) -> Sequence[Script]:
+    """The migrations that are still to be applied, the oldest first."""
+    every = list(ScriptDirectory(str(MIGRATIONS)).iterate_revisions("head", "base"))[::-1]
+    return [each for each in every if version is None or each.revision > version.newest]
+
+
+def _psycopg_connection(connection: sqlalchemy.Connection) -> psycopg.Connection[Any]:
+    """The connection below Alembic's, with the same transaction."""
+    below = connection.connection.driver_connection
+    assert isinstance(below, psycopg.Connection)
+    return below
 
 
 def _connect(conninfo: str) -> psycopg.Connection[tuple[object, ...]]:

@@ -42,6 +42,17 @@ class _Held:
 
 
 def _freshness(services: Services, held: _Held) -> tuple[Freshness, ...]:
+    rows = _stored_freshness(services, held)
+    stale = [row.sync.key for row in rows if row.is_stale]
+    if not stale:
+        return rows
+    known = {alert.sync for alert in services.store.alerts.open() if alert.event is Event.STALE}
+    # A worker of an older version, during an upgrade, does not derive the states that it changes.
+    services.store.sync_states.derive([key for key in stale if key not in known])
+    return _stored_freshness(services, held)
+
+
+def _stored_freshness(services: Services, held: _Held) -> tuple[Freshness, ...]:
     states, now = services.store.sync_states.all(), services.clock()
     return freshness_of(services.mapping.current.syncs, states, held, now=now)
 

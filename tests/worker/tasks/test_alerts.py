@@ -327,6 +327,19 @@ class TestStale:
             "customers to CRM (5123) is fresh again after 3 h",
         ]
 
+    def test_it_is_not_told_of_what_a_worker_of_the_version_before_has_completed(
+        self, watched, events
+    ):
+        """That one derives no states: during an upgrade they are as this version left them."""
+        watched.relay.map(mapping_of(5123, fresh_within="2h", notify=ONLY_STALE))
+        watched.run()
+        (left,) = watched.sql("SELECT behind_since, because FROM relay.sync_states")
+        watched.end_sync_runs()
+        watched.sql("UPDATE relay.sync_states SET behind_since = %s, because = %s", *left)
+        watched.review(3 * HOUR)
+        assert events("sync.stale") == []
+        assert watched.alerts() == []
+
     def test_a_hold_mutes_it(self, failing, events):
         scope = HoldScope(*SYNC)
         holds = failing.relay.services.store.holds

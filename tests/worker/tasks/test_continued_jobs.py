@@ -1,5 +1,6 @@
 """The job that decides on a dbt run goes on with the first sync run that it triggers."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from mappings import mapping_text, sync_entry
 from sandbox_runs import NIGHT, night
 
 from relay.sandbox.story import DBT_ACCOUNT_ID
+from relay.sandbox.wire import Delay
 from relay.store import Attempt, jobs
 from relay.store.jobs import RunningJob
 from relay.worker.tasks import evaluate_dbt_run
@@ -31,12 +33,12 @@ def _taken(sql):
             " VALUES (now() - make_interval(secs => %s)) RETURNING id",
             silent_for,
         )
-        ((job_id,),) = sql(
+        ((job_id, attempts),) = sql(
             "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s"
-            " WHERE task_name = 'evaluate_dbt_run' RETURNING id",
+            " WHERE task_name = 'evaluate_dbt_run' RETURNING id, attempts",
             worker_id,
         )
-        return RunningJob(job_id, worker_id)
+        return RunningJob(job_id, attempts)
 
     return take
 
@@ -92,11 +94,17 @@ def test_a_worker_that_dies_after_it_decided_leaves_the_start_to_another(one, ta
     assert posts() == 2
 
 
-def test_a_job_that_was_taken_over_meanwhile_leaves_every_start_to_others(one, taken, stored, sql):
+@pytest.mark.parametrize("is_run_again", [False, True])
+def test_a_job_that_was_taken_over_meanwhile_leaves_every_start_to_others(
+    one, taken, stored, store, sql, is_run_again
+):
+    """Also if the worker that it was taken from has taken it a second time."""
     one.map(TWO)
     one.deliver(night())
-    job = taken()
-    sql("UPDATE procrastinate_jobs SET worker_id = NULL, status = 'todo' WHERE id = %s", job.job_id)
+    job = taken(silent_for=60)
+    assert store.takeovers.take_over(silent_for=timedelta(seconds=20))
+    if is_run_again:
+        sql("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", job.job_id)
     decide(one, job)
     assert job.goes_on is None
     assert [each[1:3] for each in stored()] == [("start_sync_run", "todo")] * 2
@@ -115,6 +123,23 @@ def test_a_decision_that_is_not_committed_leaves_the_job_what_it_was(one, taken,
         decide(one, job)
     assert job.goes_on is None
     assert stored() == []
+
+
+def test_a_worker_whose_job_was_taken_over_does_not_end_what_it_has_become(
+    one, store, sandbox, taken, stored
+):
+    """Its own evaluation finds the run decided, and ends: the other worker may die in its POST."""
+    one.deliver(night())
+    sandbox.dbt_cloud.fail_next("/runs/", Delay(2))
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(one.work)
+        while not sandbox.dbt_cloud.requests_to("/runs/"):
+            time.sleep(0.01)
+        store.takeovers.take_over(silent_for=timedelta())
+        job = taken()
+        decide(one, job)
+        slow.result()
+    assert stored() == [(job.job_id, "start_sync_run", "doing", None)]
 
 
 def test_of_two_workers_that_begin_a_sync_at_once_one_begins(one, store, sql, database):
