@@ -10,9 +10,9 @@ from itertools import pairwise
 import psutil
 from harness.benchmark import Report, Sample, at_most, markdown, options, run
 from harness.jobs import Jobs
-from harness.measure import MEGABYTE, Usage, cores
+from harness.measure import MEGABYTE, CpuUsed, Usage
 from harness.processes import wait_until
-from harness.service import Service, serving
+from harness.service import Cpu, Service, serving
 from harness.vendors import Vendors, vendors
 
 SYNCS = 2_000
@@ -101,25 +101,28 @@ def _start(both: Vendors, service: Service, syncs: int) -> float:
 
 def _follow(both: Vendors, service: Service, started: float, seconds: float) -> Numbers:
     worker = service.workers[0].pid
-    before = service.cpu() | {"vendors": both.own_cpu()}
-    began, began_at = time.monotonic(), time.time()
-    threads, memory = _watch(worker, seconds)
-    took, ended_at = time.monotonic() - began, time.time()
-    after = service.cpu() | {"vendors": both.own_cpu()}
-    used = cores(before, after, took)
+    own_cpu, began_at = both.own_cpu(), time.time()
+    with CpuUsed(service.parts) as used:
+        threads, memory = _watch(worker, seconds)
+    ended_at, own_cpu = time.time(), both.own_cpu() - own_cpu
+    took = ended_at - began_at
+    used_cores = Cpu.of(used.seconds, times=1 / took)
     polls = both.polls()
+    late = Sample(_late(polls.values(), began_at, ended_at))
+    if not late:
+        raise SystemExit(f"nothing was looked at in {took:.0f} s, of {INTERVAL:g} s between looks")
     return Numbers(
         sync_runs=len(polls),
         seconds=took,
         started=started,
         looks=sum(at >= began_at for times in polls.values() for at in times),
-        late=Sample(_late(polls.values(), began_at, ended_at)),
+        late=late,
         not_looked_at=sum(times[-1] < began_at for times in polls.values()),
         threads=threads,
-        worker=used["worker"],
+        worker=used_cores.workers,
         memory=memory / MEGABYTE,
-        database=used["PostgreSQL"],
-        vendors_own=used["vendors"],
+        database=used_cores.database,
+        vendors_own=own_cpu / took,
     )
 
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from harness.benchmark import Report, Sample, Target, at_most, none_of, options, run, table
 from harness.jobs import Jobs
 from harness.measure import CpuUsed
-from harness.service import Service, serving
+from harness.service import Cpu, Service, serving
 from harness.vendors import Delivered, Vendors, Window, vendors
 
 WEBS = WORKERS = 2
@@ -36,23 +36,6 @@ ALONE, LOOKING_BACK = "by itself", "looks back"
 IN_TURN = "one at a time"
 TOGETHER = f"{UNDER_WAY} under way"
 A_STREAM = f"{A_SECOND} a second"
-
-
-@dataclass(frozen=True, slots=True)
-class Cpu:
-    """The CPU of each part: cores in a window, or milliseconds a dbt run."""
-
-    webs: float
-    workers: float
-    database: float
-
-    @classmethod
-    def of(cls, seconds: Mapping[str, float], *, times: float) -> "Cpu":
-        """The seconds of all webs and all workers together, multiplied."""
-        kinds = {"web": 0.0, "worker": 0.0, "PostgreSQL": 0.0}
-        for name, taken in seconds.items():
-            kinds[name.partition(" ")[0]] += taken * times
-        return cls(kinds["web"], kinds["worker"], kinds["PostgreSQL"])
 
 
 @dataclass(frozen=True, slots=True)
