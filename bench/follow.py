@@ -1,7 +1,6 @@
 """The cost of polling 2,000 sync runs at once with one worker, and whether polls are late."""
 
 import argparse
-import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,11 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import psutil
-from harness.benchmark import Report, at_most, markdown, options, percentile, run
+from harness.benchmark import Report, Sample, at_most, markdown, options, run
 from harness.jobs import Jobs
-from harness.measure import MEGABYTE, Usage, cores
+from harness.measure import MEGABYTE, CpuUsed, Usage
 from harness.processes import wait_until
-from harness.service import Service, serving
+from harness.service import Cpu, Service, serving
 from harness.vendors import Vendors, vendors
 
 SYNCS = 2_000
@@ -49,9 +48,7 @@ class Numbers:
     seconds: float
     started: float  # until all sync runs were triggered
     looks: int
-    late_p50: float
-    late_p99: float
-    late_most: float
+    late: Sample
     not_looked_at: int
     threads: int
     worker: float
@@ -65,8 +62,8 @@ def _report(numbers: Numbers) -> Report:
         ("sync runs triggered, a second", f"{numbers.sync_runs / numbers.started:.0f}"),
         ("looks a second", f"{numbers.looks / numbers.seconds:.1f}"),
         ("looks a second, were all in time", f"{numbers.sync_runs / INTERVAL:.1f}"),
-        ("seconds late, p50", f"{numbers.late_p50:.2f}"),
-        ("seconds late, p99", f"{numbers.late_p99:.2f}"),
+        ("seconds late, p50", f"{numbers.late.median:.2f}"),
+        ("seconds late, p99", f"{numbers.late.p99:.2f}"),
         ("sync runs not looked at", str(numbers.not_looked_at)),
         ("PostgreSQL, cores", f"{numbers.database:.2f}"),
         ("the vendors, cores", f"{numbers.vendors_own:.2f}"),
@@ -83,7 +80,7 @@ def _report(numbers: Numbers) -> Report:
             at_most("worker's threads", numbers.threads, MOST_THREADS, "d"),
             at_most("worker's CPU, cores", numbers.worker, MOST_CPU),
             at_most("worker's PSS MB", numbers.memory, MOST_MEMORY, ".0f"),
-            at_most("seconds late, at most", numbers.late_most, LATEST),
+            at_most("seconds late, at most", numbers.late.most, LATEST),
         ),
         numbers=numbers,
     )
@@ -104,28 +101,28 @@ def _start(both: Vendors, service: Service, syncs: int) -> float:
 
 def _follow(both: Vendors, service: Service, started: float, seconds: float) -> Numbers:
     worker = service.workers[0].pid
-    before = service.cpu() | {"vendors": both.own_cpu()}
-    began, began_at = time.monotonic(), time.time()
-    threads, memory = _watch(worker, seconds)
-    took = time.monotonic() - began
-    after = service.cpu() | {"vendors": both.own_cpu()}
-    used = cores(before, after, took)
+    own_cpu, began_at = both.own_cpu(), time.time()
+    with CpuUsed(service.parts) as used:
+        threads, memory = _watch(worker, seconds)
+    ended_at, own_cpu = time.time(), both.own_cpu() - own_cpu
+    took = ended_at - began_at
+    used_cores = Cpu.of(used.seconds, times=1 / took)
     polls = both.polls()
-    late = list(_late(polls.values(), began_at))
+    late = Sample(_late(polls.values(), began_at, ended_at))
+    if not late:
+        raise SystemExit(f"nothing was looked at in {took:.0f} s, of {INTERVAL:g} s between looks")
     return Numbers(
         sync_runs=len(polls),
         seconds=took,
         started=started,
         looks=sum(at >= began_at for times in polls.values() for at in times),
-        late_p50=statistics.median(late),
-        late_p99=percentile(late, 99),
-        late_most=max(late),
+        late=late,
         not_looked_at=sum(times[-1] < began_at for times in polls.values()),
         threads=threads,
-        worker=used["worker"],
+        worker=used_cores.workers,
         memory=memory / MEGABYTE,
-        database=used["PostgreSQL"],
-        vendors_own=used["vendors"],
+        database=used_cores.database,
+        vendors_own=own_cpu / took,
     )
 
 
@@ -139,12 +136,14 @@ def _watch(worker: int, seconds: float) -> tuple[int, int]:
     return threads, memory
 
 
-def _late(all_times: Iterable[Sequence[float]], since: float) -> Iterator[float]:
-    """How much more than the interval passed between two polls."""
+def _late(all_times: Iterable[Sequence[float]], since: float, until: float) -> Iterator[float]:
+    """How much more than the interval passed between two polls, or since the last one."""
     for times in all_times:
         for earlier, later in pairwise(times):
             if later >= since:
                 yield later - earlier - INTERVAL
+        if until - times[-1] > INTERVAL:
+            yield until - times[-1] - INTERVAL
 
 
 if __name__ == "__main__":

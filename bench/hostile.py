@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import psutil
@@ -33,57 +33,26 @@ SETTLE = 3.0  # seconds after an attack, before memory is measured
 BETWEEN = 0.02  # seconds between two deliveries
 SEEN = 0.02  # seconds between two measurements of memory
 
-Attack = Callable[[int, float], AbstractContextManager[object]]
-
-
-@contextmanager
-def _nobody(port: int, seconds: float) -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _open_sides(port: int, seconds: float) -> Iterator[None]:
-    with attackers.crowd(port, attackers.HEALTHZ, 30):
-        yield
-
-
-@contextmanager
-def _half_sent(port: int, seconds: float) -> Iterator[None]:
-    with attackers.crowd(port, attackers.SLOW["a head"], 30):
-        yield
-
-
-@contextmanager
-def _slow(port: int, seconds: float) -> Iterator[None]:
-    kinds = itertools.cycle(attackers.SLOW.values())
-    with attackers.Drip(port, list(itertools.islice(kinds, 300)), seconds_between=6):
-        yield
-
-
-@contextmanager
-def _idle(port: int, seconds: float) -> Iterator[None]:
-    kept = attackers.HEALTHZ.replace(b"close", b"keep-alive")
-    with attackers.crowd(port, kept, 1_200):
-        yield
-
-
-@contextmanager
-def _readers_of_nothing(port: int, seconds: float) -> Iterator[None]:
-    with attackers.clients_that_read_nothing(port, 30):
-        yield
+Attack = Callable[[int], AbstractContextManager[object]]
 
 
 def _repeated(attack: Callable[[int], object]) -> Attack:
-    def attacking(port: int, seconds: float) -> AbstractContextManager[None]:
-        until = time.monotonic() + seconds
-
-        def attack_again(_: threading.Event) -> None:
-            while time.monotonic() < until:
+    def attacking(port: int) -> AbstractContextManager[None]:
+        def attack_again(stopping: threading.Event) -> None:
+            while not stopping.is_set():
                 attack(port)
 
         return in_background(attack_again)
 
     return attacking
+
+
+def _slow(port: int) -> AbstractContextManager[object]:
+    kinds = itertools.cycle(attackers.SLOW.values())
+    drip: AbstractContextManager[object] = attackers.Drip(
+        port, list(itertools.islice(kinds, 300)), seconds_between=6
+    )
+    return drip
 
 
 def _readyz(port: int) -> None:
@@ -93,13 +62,18 @@ def _readyz(port: int) -> None:
             attackers.received(sock)
 
 
+KEPT = attackers.HEALTHZ.replace(b"close", b"keep-alive")
 ATTACKS: dict[str, Attack] = {
-    "none": _nobody,
-    "30 clients that leave their side open": _open_sides,
-    "30 requests that are sent by half": _half_sent,
+    "none": lambda _: nullcontext(),
+    "30 clients that leave their side open": lambda port: attackers.crowd(
+        port, attackers.HEALTHZ, 30
+    ),
+    "30 requests that are sent by half": lambda port: attackers.crowd(
+        port, attackers.SLOW["a head"], 30
+    ),
     "300 clients, one byte each 6 s": _slow,
-    "1,200 idle clients": _idle,
-    "30 clients that read no answer": _readers_of_nothing,
+    "1,200 idle clients": lambda port: attackers.crowd(port, KEPT, 1_200),
+    "30 clients that read no answer": lambda port: attackers.clients_that_read_nothing(port, 30),
     "1 MiB in chunks of one byte": _repeated(attackers.send_single_bytes),
     "250 bodies of 1 MiB, unsigned": _repeated(
         lambda port: attackers.send_bodies(port, 250, signature=None)
@@ -160,7 +134,7 @@ def _row(service: Service, attack: str, deliveries: Iterator[bytes], seconds: fl
         genuine = stack.enter_context(
             attackers.Regular(web.port, deliveries, expected=202, between=BETWEEN)
         )
-        stack.enter_context(ATTACKS[attack](web.port, seconds))
+        stack.enter_context(ATTACKS[attack](web.port))
         time.sleep(seconds)
     time.sleep(SETTLE)
     return Row(

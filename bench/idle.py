@@ -6,7 +6,6 @@ started several times.
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
-from harness.benchmark import Report, Target, at_most, options, run, table
+from harness.benchmark import Report, Sample, Target, at_most, options, run, table
 from harness.load import deliver
 from harness.measure import MEGABYTE, Usage, postmaster
 from harness.processes import (
@@ -53,18 +52,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """How long each start of something took, in seconds."""
+    """How long each start of something took."""
 
     name: str
-    seconds: list[float]
-
-    @property
-    def least(self) -> float:
-        return min(self.seconds)
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
+    seconds: Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +81,8 @@ def measure(given: argparse.Namespace) -> Report:
             numbers = Numbers(parts, list(_measure_starts(settings, home)))
     starts = {
         f"seconds, of {STARTS} starts": "{.name}",
-        "least": "{.least:.3f}",
-        "median": "{.median:.3f}",
+        "least": "{.seconds.least:.3f}",
+        "median": "{.seconds.median:.3f}",
     }
     return Report(
         title="Idle",
@@ -173,7 +164,7 @@ def _measure_starts(settings: Mapping[str, str], home: Path) -> Iterator[Starts]
         "relay --help": lambda: _command("--help", settings),
     }
     for name, start in measurements.items():
-        yield Starts(name, [start() for _ in range(STARTS)])
+        yield Starts(name, Sample(start() for _ in range(STARTS)))
 
 
 def _web(settings: Mapping[str, str], home: Path) -> float:
@@ -201,7 +192,7 @@ def _targets(numbers: Numbers) -> Iterator[Target]:
     yield at_most(f"{SUPERVISOR}, PSS MB", supervisor, MOST_OF_SUPERVISOR, ".1f")
     yield at_most("together, % of a core", together.cpu, MOST_CPU)
     for starts in numbers.starts:
-        yield at_most(f"{starts.name}, s", starts.least, LONGEST_STARTS[starts.name], ".3f")
+        yield at_most(f"{starts.name}, s", starts.seconds.least, LONGEST_STARTS[starts.name], ".3f")
 
 
 if __name__ == "__main__":

@@ -7,16 +7,15 @@ with syncs that look back, whose decisions are made one at a time.
 """
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from harness.benchmark import Report, Target, at_most, none_of, options, percentile, run, table
+from harness.benchmark import Report, Sample, Target, at_most, none_of, options, run, table
 from harness.jobs import Jobs
 from harness.measure import CpuUsed
-from harness.service import Service, serving
+from harness.service import Cpu, Service, serving
 from harness.vendors import Delivered, Vendors, Window, vendors
 
 WEBS = WORKERS = 2
@@ -40,39 +39,21 @@ A_STREAM = f"{A_SECOND} a second"
 
 
 @dataclass(frozen=True, slots=True)
-class Cpu:
-    """The CPU of each part: cores in a window, or milliseconds a dbt run."""
-
-    webs: float
-    workers: float
-    database: float
-
-    @classmethod
-    def of(cls, seconds: Mapping[str, float], *, times: float) -> "Cpu":
-        """The seconds of all webs and all workers together, multiplied."""
-        kinds = {"web": 0.0, "worker": 0.0, "PostgreSQL": 0.0}
-        for name, taken in seconds.items():
-            kinds[name.partition(" ")[0]] += taken * times
-        return cls(kinds["web"], kinds["worker"], kinds["PostgreSQL"])
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
-    """A window. Latencies in seconds but for `posted`, CPU in cores and ms a run.
+    """A window. Latencies are from the delivery, in seconds but for `posted`.
 
-    `behind` has the dbt runs not triggered yet, each second of a stream and at its end.
+    CPU is in cores and in ms a run. `behind` has the dbt runs not triggered yet, each second of a
+    stream and at its end.
     """
 
     syncs: str
     load: str
     accepted: float  # a second
     triggered: float  # a second, until the last one was
-    posted_p50: float  # ms until Census received the POST
-    posted_p99: float
-    p50: float
-    p99: float
-    acknowledged: float  # p99 until the 202
-    planned: float  # p50 until it was decided
+    posted: Sample  # ms until Census received the POST
+    recorded: Sample  # until the sync run that Census told was recorded
+    acknowledged: Sample  # until the 202
+    planned: Sample  # until it was decided
     behind: list[int]
     cores: Cpu
     a_run: Cpu
@@ -117,12 +98,12 @@ KEYS = {"a run's syncs": "{.syncs}", "deliveries": "{.load}"}
 LATENCIES = KEYS | {
     "accepted /s": "{.accepted:.1f}",
     "triggered /s": "{.triggered:.1f}",
-    "POST p50 ms": "{.posted_p50:.0f}",
-    "POST p99 ms": "{.posted_p99:.0f}",
-    "p50 s": "{.p50:.2f}",
-    "p99 s": "{.p99:.2f}",
-    "202 p99 s": "{.acknowledged:.2f}",
-    "decided p50 s": "{.planned:.2f}",
+    "POST p50 ms": "{.posted.median:.0f}",
+    "POST p99 ms": "{.posted.p99:.0f}",
+    "p50 s": "{.recorded.median:.2f}",
+    "p99 s": "{.recorded.p99:.2f}",
+    "202 p99 s": "{.acknowledged.p99:.2f}",
+    "decided p50 s": "{.planned.median:.2f}",
     "behind at the end": "{.behind_at_the_end}",
     "at most": "{.most_behind}",
     "lost": "{.lost}",
@@ -178,19 +159,15 @@ def _window(syncs: str, load: str, service: Service, deliver: Callable[[], Windo
     delivered = window.delivered
     times = _times(service, delivered)
     began = min(one.sent_at for one in delivered)
-    until = [triggered - one.sent_at for one, _, triggered in times]
-    posted = [(one.triggered_at - one.sent_at) * 1e3 for one in delivered if one.triggered_at]
     return Row(
         syncs=syncs,
         load=load,
         accepted=len(delivered) / window.seconds,
         triggered=len(times) / (max(triggered for _, _, triggered in times) - began),
-        posted_p50=statistics.median(posted),
-        posted_p99=percentile(posted, 99),
-        p50=statistics.median(until),
-        p99=percentile(until, 99),
-        acknowledged=percentile((one.accepted_at - one.sent_at for one in delivered), 99),
-        planned=statistics.median(planned - one.sent_at for one, planned, _ in times),
+        posted=Sample((one.triggered_at - one.sent_at) * 1e3 for one, _, _ in times),
+        recorded=Sample(triggered - one.sent_at for one, _, triggered in times),
+        acknowledged=Sample(one.accepted_at - one.sent_at for one in delivered),
+        planned=Sample(planned - one.sent_at for one, planned, _ in times),
         behind=window.behind,
         cores=Cpu.of(in_window.seconds, times=1 / window.seconds),
         a_run=Cpu.of(until_quiet.seconds, times=1e3 / len(delivered)),
@@ -225,10 +202,10 @@ GROUP BY dbt_run_id, planned_at
 def _targets(row: Row) -> Iterator[Target]:
     what = f"{row.syncs}, {row.load}"
     if row.load == IN_TURN:
-        yield at_most(f"{what}: POST p50 ms", row.posted_p50, LONGEST_P50, ".1f")
-        yield at_most(f"{what}: POST p99 ms", row.posted_p99, LONGEST_P99, ".1f")
+        yield at_most(f"{what}: POST p50 ms", row.posted.median, LONGEST_P50, ".1f")
+        yield at_most(f"{what}: POST p99 ms", row.posted.p99, LONGEST_P99, ".1f")
     elif row.load == TOGETHER:
-        yield at_most(f"{what}: p99 s", row.p99, LONGEST_TOGETHER)
+        yield at_most(f"{what}: p99 s", row.recorded.p99, LONGEST_TOGETHER)
     else:
         yield at_most(f"{what}: behind at the end", row.behind[-1], MOST_BEHIND, "d")
         yield at_most(f"{what}: workers' CPU ms a run", row.a_run.workers, MOST_OF_WORKERS, ".1f")

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 from threading import Thread
 
 from harness.benchmark import Report, markdown, none_of, options, run
 from harness.jobs import Jobs
-from harness.measure import cores
+from harness.measure import CpuUsed
 from harness.processes import CHECKOUT, folder
-from harness.service import Database, Service, serving
+from harness.service import Cpu, Database, Service, serving
 from harness.vendors import Delivered, Vendors, Window, vendors
 
 sys.path.append(str(CHECKOUT / "tests"))
@@ -56,9 +57,7 @@ class Row:
     workers: int
     reached: str
     pairs: float  # a second
-    webs_cpu: float
-    workers_cpu: float
-    database_cpu: float
+    cpu: Cpu
     vendors_cpu: float
     connections: int  # of the server, by relay
     size: int  # bytes of the database, at the end
@@ -93,7 +92,7 @@ class Numbers:
 
     def median(self, workers: int, reached: str, name: str) -> float:
         """The median of a field of the windows of one kind."""
-        values: list[float] = [getattr(each, name) for each in self._of(workers, reached)]
+        values: list[float] = [attrgetter(name)(each) for each in self._of(workers, reached)]
         return statistics.median(values)
 
     def sum(self, workers: int, reached: str, name: str) -> int:
@@ -140,7 +139,7 @@ def _workers_table(numbers: Numbers) -> str:
     for workers, reached in _kinds():
         kind = (workers, reached)
         pairs = numbers.median(*kind, "pairs")
-        cpu = [numbers.median(*kind, f"{part}_cpu") for part in ("webs", "workers", "database")]
+        cpu = [numbers.median(*kind, f"cpu.{part}") for part in ("webs", "workers", "database")]
         rows.append(
             (
                 *(reached, str(workers), f"{pairs:.1f}", f"{pairs / one:.2f}"),
@@ -210,9 +209,8 @@ def _ports(service: Service) -> list[int]:
 
 
 def _window(both: Vendors, service: Service, workers: int, reached: str, seconds: float) -> Row:
-    before = service.cpu()
-    window = both.keep_in_progress(_ports(service), number=UNDER_WAY, seconds=seconds)
-    used = cores(before, service.cpu(), window.seconds)
+    with CpuUsed(service.parts) as used:
+        window = both.keep_in_progress(_ports(service), number=UNDER_WAY, seconds=seconds)
     ((connections,),) = service.ask(_CONNECTIONS)
     service.wait_until_quiet(within=PATIENCE)
     ((size, runs),) = service.ask(_SIZE)
@@ -220,9 +218,7 @@ def _window(both: Vendors, service: Service, workers: int, reached: str, seconds
         workers=workers,
         reached=reached,
         pairs=len(window.delivered) / window.seconds,
-        webs_cpu=_of_all("web", used),
-        workers_cpu=_of_all("worker", used),
-        database_cpu=used["PostgreSQL"],
+        cpu=Cpu.of(used.seconds, times=1 / window.seconds),
         vendors_cpu=window.own_cpu / window.seconds,
         connections=connections,
         size=size,
@@ -230,10 +226,6 @@ def _window(both: Vendors, service: Service, workers: int, reached: str, seconds
         lost=len(window.delivered) - len(_triggered(service, window.delivered)),
         doubled=_doubled(both, service),
     )
-
-
-def _of_all(kind: str, used: dict[str, float]) -> float:
-    return sum(taken for name, taken in used.items() if name.startswith(kind))
 
 
 def _measure_failover(replication: str, seconds: float) -> Failover:

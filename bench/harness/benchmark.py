@@ -4,6 +4,7 @@ import argparse
 import importlib.metadata
 import os
 import platform
+import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,37 @@ from pathlib import Path
 
 import msgspec
 import structlog
+
+
+class Sample(list[float]):
+    """What was measured again and again."""
+
+    @property
+    def least(self) -> float:
+        return min(self)
+
+    @property
+    def most(self) -> float:
+        return max(self)
+
+    @property
+    def mean(self) -> float:
+        return statistics.mean(self)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self)
+
+    @property
+    def p95(self) -> float:
+        return self._percentile(95)
+
+    @property
+    def p99(self) -> float:
+        return self._percentile(99)
+
+    def _percentile(self, percent: int) -> float:
+        return sorted(self)[len(self) * percent // 100]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +167,3 @@ def markdown(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
     numbers = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
     return f"| {' | '.join((row[0].ljust(widths[0]), *numbers))} |"
-
-
-def percentile(values: Iterable[float], percent: int) -> float:
-    """The value that so many percent of all do not exceed."""
-    in_order = sorted(values)
-    return in_order[len(in_order) * percent // 100]

@@ -3,82 +3,79 @@
 import statistics
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness import load
-from harness.benchmark import Target, at_least, percentile, table
+from harness.benchmark import Sample, Target, at_least, table
 
 CONCURRENCY = 16
 LEAST_RATE = 0.97  # beside it, of that without
 
-Beside = Callable[[], AbstractContextManager[object]]
-
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """One window of deliveries."""
+class Windows:
+    """Those of one kind: deliveries a second, and the p99 in ms until their 202."""
 
-    rate: float  # a second
-    p99: float  # ms
+    name: str
+    rates: Sample = field(default_factory=Sample)
+    p99s: Sample = field(default_factory=Sample)
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """The windows without it and beside it, by round."""
+    """The windows without it and beside it, and how long each was."""
 
-    without: list[Window]
-    beside: list[Window]
+    without: Windows
+    beside: Windows
+    seconds: float
 
-    def table(self, what: str, name: str) -> str:
+    @property
+    def how(self) -> str:
+        """A part of a sentence."""
+        windows = len(self.without.rates) + len(self.beside.rates)
+        return f"{windows} windows of {self.seconds:g} s at {CONCURRENCY} deliveries at once"
+
+    def table(self, what: str) -> str:
         """The medians of both kinds."""
-        rows = [_Row.of("without", self.without), _Row.of(name, self.beside)]
-        return table(
-            rows, {what: "{.name}", "deliveries/s": "{.rate:,.0f}", "p99 ms": "{.p99:.1f}"}
-        )
+        columns = {"deliveries/s": "{.rates.median:,.0f}", "p99 ms": "{.p99s.median:.1f}"}
+        return table((self.without, self.beside), {what: "{.name}"} | columns)
 
     def target(self, what: str) -> Target:
         """The median of the rounds' ratios."""
-        pairs = zip(self.beside, self.without, strict=True)
-        ratio = statistics.median(beside.rate / without.rate for beside, without in pairs)
-        return at_least(f"deliveries/s {what}, of those without", ratio, LEAST_RATE)
-
-    def how(self, seconds: float) -> str:
-        """A part of a sentence."""
-        windows = len(self.without) + len(self.beside)
-        return f"{windows} windows of {seconds:g} s at {CONCURRENCY} deliveries at once"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    name: str
-    rate: float
-    p99: float
-
-    @classmethod
-    def of(cls, name: str, windows: list[Window]) -> "_Row":
-        rates, p99s = [one.rate for one in windows], [one.p99 for one in windows]
-        return cls(name, statistics.median(rates), statistics.median(p99s))
+        pairs = zip(self.beside.rates, self.without.rates, strict=True)
+        ratio = statistics.median(beside / without for beside, without in pairs)
+        return at_least(f"deliveries/s with {what}, of those without", ratio, LEAST_RATE)
 
 
 def measure_disturbance(
-    *, port: int, disturbed_port: int, disturb: Beside, seconds: float, rounds: int
+    name: str,
+    disturb: Callable[[], AbstractContextManager[object]],
+    *,
+    ports: tuple[int, int],
+    seconds: float,
+    rounds: int,
 ) -> Disturbance:
-    """Alternating windows on two webs, or on one. Raises SystemExit if a delivery gets no 202."""
+    """Alternating windows on two webs, of which the second is disturbed, or on one.
+
+    Raises SystemExit if a delivery gets no 202.
+    """
     sender = load.Load()
 
-    def window(at: int, beside: Beside) -> Window:
-        target = load.Target(at)
-        outcome = sender.offer(target, concurrency=CONCURRENCY, seconds=seconds, beside=beside())
+    def offer(port: int, beside: AbstractContextManager[object]) -> load.Outcome:
+        target = load.Target(port)
+        outcome = sender.offer(target, concurrency=CONCURRENCY, seconds=seconds, beside=beside)
         if outcome.refused:
             raise SystemExit(f"{outcome.refused} deliveries did not get a 202")
-        return Window(outcome.rate, percentile(outcome.latencies, 99) * 1e3)
+        return outcome
 
-    measured = Disturbance([], [])
-    kinds = [(measured.without, port, nullcontext), (measured.beside, disturbed_port, disturb)]
-    for _, at, beside in kinds:
-        window(at, beside)  # a warm-up
+    offer(ports[0], nullcontext())  # warm-ups
+    offer(ports[1], disturb())
+    measured = Disturbance(Windows("without"), Windows(name), seconds)
     for number in range(rounds):
         # Which of the two is first changes: a busy machine is busy for both.
-        for windows, at, beside in kinds if number % 2 == 0 else reversed(kinds):
-            windows.append(window(at, beside))
+        for is_disturbed in (False, True) if number % 2 == 0 else (True, False):
+            outcome = offer(ports[is_disturbed], disturb() if is_disturbed else nullcontext())
+            windows = measured.beside if is_disturbed else measured.without
+            windows.rates.append(outcome.rate)
+            windows.p99s.append(Sample(outcome.latencies).p99 * 1e3)
     return measured

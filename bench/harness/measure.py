@@ -55,13 +55,6 @@ class CpuUsed:
             self.seconds[name] = cpu_of(pid) - self._before[name]
 
 
-def cores(
-    before: Mapping[str, float], after: Mapping[str, float], seconds: float
-) -> dict[str, float]:
-    """What each part took of a core, by its seconds of CPU at both ends of a time."""
-    return {name: (after[name] - before[name]) / seconds for name in before}
-
-
 class AnonymousPeak:
     """The most memory a process holds, without pages of files, while the block runs. Bytes.
 

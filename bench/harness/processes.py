@@ -8,10 +8,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -79,6 +80,38 @@ def child(work: Callable[..., None], *arguments: object) -> Iterator[Connection]
     finally:
         process.terminate()
         process.join()
+
+
+class Remote:
+    """An object in a process of its own."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def ask(self, method: str, *arguments: object) -> Any:
+        """Call a method; what it raises ends both processes."""
+        self._pipe.send((method, arguments))
+        return self._pipe.recv()
+
+
+@contextmanager
+def remote(
+    opened: Callable[..., AbstractContextManager[object]], *arguments: object
+) -> Iterator[Remote]:
+    """What `opened(*arguments)` yields, in a separate Python process until the block ends."""
+    with child(_serve, opened, *arguments) as pipe:
+        yield Remote(pipe)
+
+
+def _serve(
+    pipe: Connection,
+    opened: Callable[..., AbstractContextManager[object]],
+    *arguments: object,
+) -> None:
+    with opened(*arguments) as served:
+        while True:
+            method, given = pipe.recv()
+            pipe.send(getattr(served, method)(*given))
 
 
 def becomes_true(

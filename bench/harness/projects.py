@@ -2,12 +2,11 @@
 
 The recorded project is extended with copies of its own nodes, with other names, SQL, columns and
 tests, in layers like those of real projects. It is written piece by piece, and is always the same
-for the same size. In bench/: `python -m harness.projects MODELS MANIFEST RUN_RESULTS`
+for the same size.
 """
 
 import itertools
 import random
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -215,9 +214,3 @@ def _write(path: Path, recorded: Node, more: Mapping[str, Callable[[], Iterable[
                 file.writelines(b"," + entry for entry in more[section]())
             file.write(written[-1:])
         file.write(b"}")
-
-
-if __name__ == "__main__":
-    grown = Project(int(sys.argv[1]))
-    grown.write_manifest(Path(sys.argv[2]))
-    grown.write_run_results(Path(sys.argv[3]))

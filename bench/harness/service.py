@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from harness.measure import cpu_of, postmaster
+from harness.measure import postmaster
 from harness.processes import (
     RELAY,
     WEB,
@@ -62,6 +62,23 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Cpu:
+    """The CPU of all webs, all workers and PostgreSQL: cores, or milliseconds a dbt run."""
+
+    webs: float
+    workers: float
+    database: float
+
+    @classmethod
+    def of(cls, seconds: Mapping[str, float], *, times: float) -> Self:
+        """The seconds that each part has taken, multiplied."""
+        kinds = {"web": 0.0, "worker": 0.0, "PostgreSQL": 0.0}
+        for name, taken in seconds.items():
+            kinds[name.partition(" ")[0]] += taken * times
+        return cls(kinds["web"], kinds["worker"], kinds["PostgreSQL"])
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """All processes, and their database."""
 
@@ -76,10 +93,6 @@ class Service:
         """The first process of each part."""
         processes = {each.name: each.pid for each in (*self.webs, *self.workers)}
         return {**processes, "PostgreSQL": self.database}
-
-    def cpu(self) -> dict[str, float]:
-        """The seconds of CPU that each part has taken."""
-        return {name: cpu_of(pid) for name, pid in self.parts.items()}
 
     def wait_until_quiet(self, *, within: float) -> float:
         """Wait until relay is idle, at most so many seconds; return how long that took."""
