@@ -16,6 +16,7 @@ help:            ## list the targets
 install: $(VENV)/.installed   ## the locked dependencies and relay itself, in .venv
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
+	@echo "Installing the locked dependencies into $(VENV): less than a minute"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -17,8 +17,7 @@ from relay.postgres.server import Server
 CHECK_INTERVAL = 1.0  # seconds
 # After this time a pool restarts its reconnection, so that its backoff stays below two seconds.
 RECONNECT_SECONDS = 3.0
-# A pool closes one unused connection each time; PostgreSQL has 5 MB of memory for each. In less time
-# the regular work would open them again.
+# A pool closes one unused connection each time; PostgreSQL has 5 MB of memory for each.
 IDLE_SECONDS = 60.0
 READ_ONLY = "the connection is read-only"
 # Schema and time format are set explicitly: an external server may have other defaults per user or

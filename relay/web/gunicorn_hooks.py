@@ -68,5 +68,8 @@ def worker_exit(arbiter: Any, worker: Any) -> None:
 
 
 def on_exit(arbiter: Any) -> None:
-    """Stop relay's own database if web was the last to use it."""
-    _server.leave()
+    """Stop relay's own database if web was the last to use it; its folder may be gone."""
+    try:
+        _server.leave()
+    except DatabaseUnavailable as exc:
+        log.error("database.unavailable", problem=str(exc))

@@ -130,6 +130,17 @@ def test_web_starts_beside_somebody_who_has_locked_its_schema(stage):
         assert web.post(stage.event()).status_code == 202
 
 
+def test_web_whose_data_folder_is_gone_ends_with_a_line_and_no_traceback(stage):
+    web = stage.web()
+    elsewhere = stage.data_dir.with_name("elsewhere")
+    stage.data_dir.rename(elsewhere)
+    web.terminate()
+    web.wait()
+    elsewhere.rename(stage.data_dir)
+    assert stage.logged("database.unavailable")
+    assert "Traceback" not in web.stderr
+
+
 class TestADatabaseThatDoesNotAnswer:
     """Each delivery is refused in time, and accepted when the database is back."""
 
