@@ -35,5 +35,5 @@ find "$packages" -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -
 
 # A volume is mounted on /data; nothing else but /tmp is to be written.
 chmod go-w /var/tmp /run/lock 2>/dev/null || true
-rm -rf /tmp/* /var/tmp/* /var/log/* /var/cache/* /root/.cache
+rm -rf /tmp/* /var/tmp/* /var/log/* /var/cache/*
 find / -xdev -type f -perm /6000 -exec chmod a-s {} +

@@ -129,15 +129,17 @@ class TestTheUnit:
 
 
 class TestAnInstallationThatCannotRunAsAService:
-    @pytest.mark.parametrize("home", ["/home/ann/relay", "/root/.pyenv/versions/3.13.0"])
+    @pytest.mark.parametrize("home", HOMES)
     def test_its_python_is_in_a_home_folder(self, tmp_path, home):
-        installation = Installation(program_in(tmp_path), (Path("/opt/relay"), Path(home)))
-        with pytest.raises(CannotRunAsService, match=f"Python is in {home}, a home folder"):
+        python = Path(home, "somebody", "python")
+        installation = Installation(program_in(tmp_path), (Path("/opt/relay"), python))
+        with pytest.raises(CannotRunAsService, match=f"Python is in {python}, a home folder"):
             write_unit(installation, user="relay", env_file=ENV_FILE, mapping=MAPPING)
 
     def test_its_mapping_is_in_a_home_folder(self, tmp_path):
-        with pytest.raises(CannotRunAsService, match=r"/home/ann/syncs.yml is in a home folder"):
-            unit_of(tmp_path, mapping=Path("/home/ann/syncs.yml"))
+        mapping = Path(HOMES[0], "somebody", "syncs.yml")
+        with pytest.raises(CannotRunAsService, match=f"{mapping} is in a home folder"):
+            unit_of(tmp_path, mapping=mapping)
 
     @pytest.mark.parametrize("character", ['"', "'", "\\", "\n"])
     def test_its_path_is_one_that_systemd_refuses(self, tmp_path, character):

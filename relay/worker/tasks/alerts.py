@@ -43,12 +43,14 @@ class _Held:
 
 def _freshness(services: Services, held: _Held) -> tuple[Freshness, ...]:
     rows = _stored_freshness(services, held)
-    stale = [row.sync.key for row in rows if row.is_stale]
+    stale = {row.sync.key for row in rows if row.is_stale}
+    if stale:
+        alerts = services.store.alerts.open()
+        stale -= {alert.sync for alert in alerts if alert.event is Event.STALE}
     if not stale:
         return rows
-    known = {alert.sync for alert in services.store.alerts.open() if alert.event is Event.STALE}
     # A worker of an older version, during an upgrade, does not derive the states that it changes.
-    services.store.sync_states.derive([key for key in stale if key not in known])
+    services.store.sync_states.derive(sorted(stale))
     return _stored_freshness(services, held)
 
 
